@@ -1,0 +1,17 @@
+"""The errors that are the user's to mend. Each is one clear line; the command prints it and exits with 2."""
+
+
+class AnticipationError(Exception):
+    """Base of every error that we raise on purpose."""
+
+
+class MidiError(AnticipationError):
+    """A file that cannot be read as music, or written."""
+
+
+class RequestError(AnticipationError):
+    """A request that cannot be met: an unknown instrument, a span outside the piece, an empty set of pitches."""
+
+
+class CheckpointError(AnticipationError):
+    """A checkpoint that is missing, foreign or broken."""

@@ -1,0 +1,92 @@
+"""TempoMap: ticks, seconds, beats and bars of one piece. Knows no files and no notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .notes import BEAT, Notes
+
+DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
+
+
+@dataclass(frozen=True)
+class TempoMap:
+    """Piecewise constant tempo and metre.
+
+    ppqn: ticks per quarter note. tempos: (tick, microseconds per quarter). meters: (tick, numerator, denominator).
+    Both are made to start at tick 0; of several entries at one tick the last one counts.
+    """
+
+    ppqn: int = 480
+    tempos: tuple[tuple[int, int], ...] = ()
+    meters: tuple[tuple[int, int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        tempos = dict([(0, DEFAULT_TEMPO), *sorted(self.tempos, key=lambda entry: entry[0])])
+        meters = {0: (4, 4)} | {tick: (n, d) for tick, n, d in sorted(self.meters, key=lambda entry: entry[0])}
+        ticks = np.array(list(tempos), dtype=np.int64)
+        rates = np.array(list(tempos.values()), dtype=np.float64) * 1e-6 / self.ppqn  # seconds per tick
+        starts = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * rates[:-1])])
+        object.__setattr__(self, "tempos", tuple(tempos.items()))
+        object.__setattr__(self, "meters", tuple((tick, *meter) for tick, meter in meters.items()))
+        object.__setattr__(self, "_segments", (ticks, rates, starts))
+
+    def seconds(self, ticks) -> np.ndarray:
+        """Song time in seconds of ticks (a number or an array)."""
+        at, rates, starts = self._segments  # type: ignore[attr-defined]
+        ticks = np.asarray(ticks, dtype=np.float64)
+        i = np.maximum(np.searchsorted(at, ticks, side="right") - 1, 0)
+        return starts[i] + (ticks - at[i]) * rates[i]
+
+    def ticks(self, seconds) -> np.ndarray:
+        """The nearest tick (int64) to each song time in seconds."""
+        at, rates, starts = self._segments  # type: ignore[attr-defined]
+        seconds = np.asarray(seconds, dtype=np.float64)
+        i = np.maximum(np.searchsorted(starts, seconds, side="right") - 1, 0)
+        return np.rint(at[i] + (seconds - starts[i]) / rates[i]).astype(np.int64)
+
+    def beat_ticks(self, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ticks of the beats in 0 <= tick < end and their places in the bar. A beat is the metre's denominator;
+        6/8, 9/8 and 12/8 are counted in dotted quarters. A new metre starts a new bar."""
+        ticks, places = [np.zeros(0)], [np.zeros(0, np.int64)]
+        for i, (start, beats, unit) in enumerate(self.meters):
+            stop = min(end, self.meters[i + 1][0]) if i + 1 < len(self.meters) else end
+            step = self.ppqn * 4 / unit
+            if unit >= 8 and beats > 3 and beats % 3 == 0:
+                beats, step = beats // 3, step * 3
+            count = max(0, int(np.ceil((stop - start) / step)))
+            ticks.append(start + np.arange(count) * step)
+            places.append(np.arange(count) % beats)
+        return np.rint(np.concatenate(ticks)).astype(np.int64), np.concatenate(places)
+
+    def beats(self, end: float) -> Notes:
+        """The beat grid up to `end` seconds, as BEAT notes (pitch: place in the bar, duration: to the next beat)."""
+        last = int(self.ticks(end))
+        ticks, places = self.beat_ticks(last + 8 * self.ppqn)  # one beat more than asked, for the last duration
+        onset = self.seconds(ticks)
+        keep = onset[:-1] < end
+        column = np.full(int(keep.sum()), BEAT)
+        return Notes(onset[:-1][keep], np.diff(onset)[keep], np.minimum(places[:-1][keep], 15), column, column * 0 + 64)
+
+    def bar_seconds(self, end: float) -> np.ndarray:
+        """Song times of the bar lines in 0 <= time <= end, and one beyond."""
+        ticks, places = self.beat_ticks(int(self.ticks(end)) + 64 * self.ppqn)
+        bars = self.seconds(ticks[places == 0])
+        return bars[: np.searchsorted(bars, end, side="right") + 1]
+
+    @staticmethod
+    def constant(bpm: float, ppqn: int = 480) -> TempoMap:
+        return TempoMap(ppqn, ((0, round(60e6 / bpm)),))
+
+
+def beat_notes(times: Iterable[float], places: Iterable[int]) -> Notes:
+    """BEAT notes from beat times (seconds) and places in the bar, eg of an annotation or a live clock."""
+    onset, places = np.asarray(list(times), dtype=np.float64), np.asarray(list(places), dtype=np.int64)
+    if len(onset) < 2:
+        return Notes.of([])
+    period = np.append(np.diff(onset), onset[-1] - onset[-2])
+    column = np.full(len(onset), BEAT)
+    return Notes(onset, period, np.minimum(places, 15), column, column * 0 + 64)
