@@ -136,7 +136,7 @@ class Notes:
     def transpose(self, semitones: int) -> Notes:
         """Pitched notes and chord roots moved; drums and beats stay. Pitches are kept within 0-127 by octaves."""
         moved = self.pitch + semitones
-        moved = np.where(moved < 0, moved + 12, np.where(moved > 127, moved - 12, moved))
+        moved = np.where(moved < 0, moved % 12, np.where(moved > 127, 116 + (moved - 116) % 12, moved))
         quality, root = np.divmod(self.pitch, 12)
         chord = np.where(quality < 10, quality * 12 + (root + semitones) % 12, self.pitch)  # 120 is "no chord"
         return self.replace(

@@ -73,7 +73,8 @@ class TempoMap:
 
     def bar_seconds(self, end: float) -> np.ndarray:
         """Song times of the bar lines in 0 <= time <= end, and one beyond."""
-        ticks, places = self.beat_ticks(int(self.ticks(end)) + 64 * self.ppqn)
+        longest = max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)
+        ticks, places = self.beat_ticks(int(self.ticks(end)) + longest + 1)
         bars = self.seconds(ticks[places == 0])
         return bars[: np.searchsorted(bars, end, side="right") + 1]
 

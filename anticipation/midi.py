@@ -1,0 +1,316 @@
+"""Score: a MIDI file as Notes, parts and a tempo map, kept so that writing it back loses nothing.
+
+Knows ticks, channels and programs; knows nothing of models. A Score is its file's bytes and what they say:
+every change makes new bytes and reads them again, so what you see is always what will be written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from . import smf
+from .errors import MidiError, RequestError
+from .notes import DRUMS, Notes, instrument_name
+from .tempo import TempoMap
+from .tracks import DRUM_CHANNEL, Track, note_table, scan, tempo_map
+
+MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
+MAX_HOURS = 4
+MAX_QUARTERS = 200_000  # 4 hours at 833 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
+MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The notes of one (track, channel, program). index: its place in Score.parts; track, channel: from 0."""
+
+    index: int
+    name: str
+    instrument: int
+    track: int
+    channel: int
+    _part_of: np.ndarray = field(repr=False, compare=False)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Boolean mask over Score.notes: the notes of this part."""
+        return self._part_of == self.index
+
+
+@dataclass(frozen=True)
+class Score:
+    """A MIDI file. Two scores are equal if their bytes are. Made by `read`, `from_bytes`, `from_notes`.
+
+    data: the file. notes: in seconds; instrument is the program in force at the onset, channel 10 is DRUMS.
+    tempo: ticks, seconds, beats and bars. parts: see Part. repairs: what was odd in the file and how it was read.
+    """
+
+    data: bytes = field(repr=False)
+    notes: Notes = field(repr=False, compare=False)
+    tempo: TempoMap = field(repr=False, compare=False)
+    parts: list[Part] = field(compare=False)
+    repairs: list[str] = field(compare=False)
+    _file: smf.File = field(repr=False, compare=False)
+    _events: np.ndarray = field(repr=False, compare=False)  # (track, number of the on, of the off or -1) per note
+    _channels: dict[tuple[int, int], int] = field(repr=False, compare=False)  # see _channels_in_use
+    _last: float = field(repr=False, compare=False)  # seconds of the last event of any kind
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Score:
+        """The score in the bytes of a MIDI file. Raises MidiError."""
+        if len(data) > MAX_BYTES:
+            raise MidiError(f"the file is larger than {MAX_BYTES >> 20} MiB")
+        file, repairs = smf.decode(data)
+        tracks = []
+        for number, body in enumerate(file.tracks):
+            try:
+                tracks.append(scan(body))
+            except MidiError as error:
+                raise MidiError(f"track {number + 1}: {error}") from None
+            if not tracks[-1].ended:
+                repairs.append(f"track {number + 1} has no end-of-track event")
+        tempo = tempo_map(file.ppqn, tracks, repairs)
+        table = note_table(tracks, tempo, repairs)
+        on, off = tempo.seconds(table["on"]), tempo.seconds(table["off"])
+        order = np.lexsort((table["pitch"], table["instrument"], on))
+        table, on, off = {name: column[order] for name, column in table.items()}, on[order], off[order]
+        notes = Notes(on, off - on, table["pitch"], table["instrument"], table["velocity"])
+        if notes.end > MAX_HOURS * 3600:
+            raise MidiError(f"the piece is longer than {MAX_HOURS} hours")
+        if len(notes) and table["off"].max() > MAX_QUARTERS * file.ppqn:
+            raise MidiError(f"the piece is longer than {MAX_QUARTERS:,} quarter notes")
+        last = max(track.end for track in tracks)
+        sane = last <= MAX_QUARTERS * file.ppqn and tempo.seconds(last) <= MAX_HOURS * 3600
+        parts = _parts(tracks, file.format, table)
+        events = np.stack([table["track"], table["first"], table["last"]], axis=1)
+        end = max(notes.end, float(tempo.seconds(last)) if sane else 0.0)
+        return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), end)
+
+    @classmethod
+    def from_notes(cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "") -> Score:
+        """A fresh file: a tempo track and one track per instrument. See `with_notes`. Raises MidiError."""
+        tempo = tempo or TempoMap()
+        try:
+            rows = [smf.meta(tick, smf.TEMPO, rate.to_bytes(3, "big")) for tick, rate in tempo.tempos]
+            for tick, beats, unit in tempo.meters:
+                rows.append(smf.meta(tick, smf.METER, bytes([beats, unit.bit_length() - 1, 24, 8])))
+        except (OverflowError, ValueError):
+            raise MidiError("a MIDI file cannot hold tempos below 3.6 bpm or more than 255 beats in a bar") from None
+        rows.sort(key=lambda row: row[0])
+        rows.append(smf.meta(rows[-1][0], smf.END_OF_TRACK))
+        file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", smf.track(rows)),))
+        return cls.from_bytes(file.encode()).with_notes(notes, stamp=stamp)
+
+    @classmethod
+    def from_pretty_midi(cls, midi) -> Score:
+        """The file that a pretty_midi.PrettyMIDI writes. Raises MidiError."""
+        file = io.BytesIO()
+        midi.write(file)
+        return cls.from_bytes(file.getvalue())
+
+    @classmethod
+    def from_miditoolkit(cls, midi) -> Score:
+        """The file that a miditoolkit.MidiFile writes. Raises MidiError."""
+        file = io.BytesIO()
+        midi.dump(file=file)
+        return cls.from_bytes(file.getvalue())
+
+    def to_pretty_midi(self):
+        """A pretty_midi.PrettyMIDI of this file; what pretty_midi has no place for is lost. Raises MidiError."""
+        from pretty_midi import PrettyMIDI  # type: ignore[import-untyped]
+
+        return self._as("pretty_midi", lambda file, charset: PrettyMIDI(file, charset=charset))
+
+    def to_miditoolkit(self):
+        """A miditoolkit.MidiFile of this file; what it has no place for is lost. Raises MidiError.
+
+        Mind that miditoolkit 1.0 changes mido's message table when it is imported.
+        """
+        from miditoolkit import MidiFile  # type: ignore[import-untyped]
+
+        return self._as("miditoolkit", lambda file, charset: MidiFile(file=file, charset=charset, clip=True))
+
+    def _as(self, library: str, read_file):
+        """A foreign object that reads a file. If it cannot read ours (both are strict), it gets notes and tempos."""
+        error: Exception | None = None
+        for data, charset in ((self.data, "utf-8"), (self.data, "latin-1"), (None, "latin-1")):
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    plain = data or Score.from_notes(self.notes, self.tempo).data
+                    return read_file(io.BytesIO(plain), charset)
+            except Exception as problem:  # mido, pretty_midi and miditoolkit raise whatever comes up
+                error = problem
+        raise MidiError(f"{library} cannot hold this file: {error}")
+
+    @property
+    def end(self) -> float:
+        """When the last note ends, seconds."""
+        return self.notes.end
+
+    def part(self, which: str | int) -> Part:
+        """The part of this name (upper or lower case, a piece of it is enough), instrument name or number from 0.
+
+        Raises RequestError, listing the parts, if there is none or more than one.
+        """
+        if isinstance(which, str) and not which.strip().lstrip("-").isdigit():
+            wanted = which.strip().lower()
+            tests = (
+                lambda part: part.name.lower() == wanted,
+                lambda part: instrument_name(part.instrument) == wanted,
+                lambda part: wanted in part.name.lower(),
+            )
+            found = next((hits for test in tests if (hits := [part for part in self.parts if test(part)])), [])
+        else:
+            found = [part for part in self.parts if part.index == int(which)]
+        if len(found) == 1:
+            return found[0]
+        problem = f"several parts match {which!r}" if found else f"no part {which!r}"
+        listed = ", ".join(f"{part.index} {part.name}" for part in found or self.parts)
+        raise RequestError(f"{problem}; choose from: {listed or 'none'}")
+
+    def bars(self, first: int, last: int) -> tuple[float, float]:
+        """Start and end in seconds of bars `first` to `last`, counted from 1, both included. Raises RequestError."""
+        lines = self.tempo.bar_seconds(self._last)
+        count = int(np.searchsorted(lines, self._last))
+        if not 1 <= first <= last <= count:
+            raise RequestError(f"bars {first}-{last} are not in the piece, which has {count} bars")
+        return float(lines[first - 1]), float(lines[last])
+
+    def beats(self) -> Notes:
+        """The beat grid of the whole piece as BEAT notes, see TempoMap.beats."""
+        return self.tempo.beats(self._last)
+
+    def without(self, mask) -> Score:
+        """The score without some notes (boolean mask over `notes`): exactly their on and off events are gone."""
+        mask = np.asarray(mask)
+        if mask.dtype != bool or mask.shape != (len(self.notes),):
+            raise ValueError(f"mask must be {len(self.notes)} booleans, got {mask.shape} of {mask.dtype}")
+        if not mask.any():
+            return self
+        gone = self._events[mask]
+        tracks = self._file.tracks
+        changed = {}
+        for number in np.unique(gone[:, 0]).tolist():
+            drop = set(gone[gone[:, 0] == number, 1:].ravel().tolist())
+            rows = list(smf.events(tracks[number]))
+            kept = smf.track(row[:3] for i, row in enumerate(rows) if i not in drop)
+            changed[number] = kept + tracks[number][rows[-1][3] :]
+        return Score.from_bytes(self._file.with_tracks(changed).encode())
+
+    def with_notes(self, notes: Notes, *, stamp: str = "") -> Score:
+        """The score with new tracks, one per instrument of `notes`, each named by it and on a channel of its own.
+
+        stamp: a text that each new track carries. Chords and beats are not written. Notes of one pitch that overlap
+        are trimmed, of two at one tick the longer stays. When the channels run out, a part joins one of the same
+        program, or goes to a further MIDI port. Raises MidiError if the piece gets too long to be read again.
+        """
+        added = []
+        taken = dict(self._channels)
+        for instrument in notes.audible.instruments:
+            port, channel = _free_channel(taken, instrument)
+            taken[port, channel] = instrument
+            head = [smf.meta(0, smf.TRACK_NAME, instrument_name(instrument).encode())]
+            if stamp:
+                head.append(smf.meta(0, smf.TEXT, stamp.encode()))
+            if port:
+                head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
+            head.append((0, smf.PROGRAM | channel, bytes([instrument % DRUMS])))  # drums: the standard kit, 0
+            body = list(_note_events(notes.of_instruments([instrument]), self.tempo, channel))
+            added.append(smf.track([*head, *body, smf.meta(body[-1][0], smf.END_OF_TRACK)]))
+        return Score.from_bytes(self._file.with_tracks({}, added).encode()) if added else self
+
+
+def read(path: str | os.PathLike[str]) -> Score:
+    """The score in a MIDI file. Raises MidiError, one line that starts with the path."""
+    try:
+        with open(path, "rb") as file:
+            return Score.from_bytes(file.read(MAX_BYTES + 1))
+    except MidiError as error:
+        raise MidiError(f"{os.fspath(path)}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise MidiError(f"cannot read {os.fspath(path)}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write a score to a file, wholly or not at all. Overwrites only if `force`. Raises MidiError."""
+    target = Path(path)
+    draft = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")  # same folder: the last step only renames
+    try:
+        if target.exists() and not force:
+            raise MidiError(f"{target} exists already; not overwritten")
+        try:
+            with open(draft, "xb") as file:
+                file.write(score.data)
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise MidiError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list[Part]:
+    """The (track, channel, instrument) combinations that have notes, in that order."""
+    code = (table["track"] << 4 | table["channel"]) << 8 | table["instrument"]
+    codes, part_of = np.unique(code, return_inverse=True)
+    per_track = np.bincount(codes >> 12, minlength=len(tracks))
+    parts = []
+    for index, value in enumerate(codes.tolist()):
+        number, channel, instrument = value >> 12, value >> 8 & 15, value & 0xFF
+        name, own = instrument_name(instrument), tracks[number].name
+        if own and per_track[number] == 1:
+            name = own
+        elif own and kind == 1:  # the name of a type 0 file's only track is the title
+            name = f"{own} / {name}"
+        parts.append(Part(index, name, instrument, number, channel, part_of))
+    return parts
+
+
+def _channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[tuple[int, int], int]:
+    """(port, channel) of every channel that the file speaks to -> its instrument, or -1 if that is not the same all
+    through."""
+    played: dict[tuple[int, int], set[int]] = {}
+    for track in tracks:
+        for channel in track.channels:
+            played.setdefault((track.port, channel), set())
+        for channel, program in np.unique(track.programs[:, [0, 3]], axis=0).tolist():
+            played[track.port, channel].add(program)
+    code = np.unique((table["track"] << 4 | table["channel"]) << 8 | table["instrument"])
+    for value in code.tolist():
+        played[tracks[value >> 12].port, value >> 8 & 15].add(value & 0xFF)
+    return {place: (programs.pop() if len(programs) == 1 else -1) for place, programs in played.items()}
+
+
+def _free_channel(taken: dict[tuple[int, int], int], instrument: int) -> tuple[int, int]:
+    """(port, channel) for a new part."""
+    if instrument == DRUMS:
+        return 0, DRUM_CHANNEL
+    spoken = {channel for _, channel in taken}  # on any port: many players know only one
+    alone = [(0, channel) for channel in MELODIC_CHANNELS if channel not in spoken]
+    alike = [place for place, playing in taken.items() if playing == instrument and place[1] != DRUM_CHANNEL]
+    others = ((port, channel) for port in range(128) for channel in MELODIC_CHANNELS)
+    further = (place for place in others if place not in taken)
+    return next(chain(alone, alike, further, [(0, 0)]))
+
+
+def _note_events(notes: Notes, tempo: TempoMap, channel: int) -> Iterator[smf.Event]:
+    """Ons and offs in order of time, offs first, no pitch overlapping itself."""
+    on = np.maximum(tempo.ticks(notes.onset), 0)
+    off = np.maximum(tempo.ticks(notes.offset), on + 1)
+    order = np.lexsort((off, on, notes.pitch))
+    on, off, pitch, velocity = on[order], off[order], notes.pitch[order], notes.velocity[order]
+    last = np.append((np.diff(pitch) != 0) | (np.diff(on) != 0), True)  # of several at one tick the longest
+    on, off, pitch, velocity = on[last], off[last], pitch[last], velocity[last]
+    again = np.append(np.where(np.diff(pitch) == 0, on[1:], np.iinfo(np.int64).max), np.iinfo(np.int64).max)
+    off = np.minimum(off, again)
+    rows = [(tick, 1, p, v) for tick, p, v in zip(on.tolist(), pitch.tolist(), velocity.tolist(), strict=True)]
+    rows += [(tick, 0, p, 64) for tick, p in zip(off.tolist(), pitch.tolist(), strict=True)]
+    for tick, sounds, p, v in sorted(rows):
+        yield tick, (smf.NOTE_ON if sounds else smf.NOTE_OFF) | channel, bytes((p, v))

@@ -1,0 +1,182 @@
+"""The interleaved stream: events, rests, controls and the chart they are read against, in 10 ms steps.
+
+The only file that knows the anticipation rule (Thickstun, Hall, Donahue, Liang 2024): a control at time s stands right
+after the first event, rest or start row at or after s - delta. Knows no bins, no weights and no files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .harmony import CHORDS
+from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
+
+STEPS = 100  # steps in a second
+REST = STEPS  # a rest moves the clock by this much; the clock never stands still for longer
+MAX_DURATION = 10 * STEPS
+UNTOLD = INSTRUMENTS  # a start row's instrument when the stream does not say what may be written
+NO_BEAT, UNKNOWN_CHORD = 16, CHORDS  # chart columns where nothing is known
+HORIZON = 10 * STEPS  # how far ahead the chart looks
+
+START_KIND, EVENT, CONTROL, REST_KIND = range(4)
+STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
+
+# The columns of a row. An event's shift is its onset minus the clock (>= 0), a control's too (negative when it comes
+# late), a rest's is REST, a start row's is delta. The chart columns say what a reader of the lead sheet knows at the
+# clock: place in the bar of the next beat, steps until it and from it to the one after; the chord that sounds, the
+# next one and the steps until it. `clock` and `at` (the row's own onset) are steps since the origin of the stream.
+COLUMNS = KIND, SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY, BEAT_, WAIT, PERIOD, CHORD_, NEXT, CHANGE, CLOCK, AT = (
+    range(14)
+)
+FIELDS = slice(SHIFT, VELOCITY + 1)
+CHART = slice(BEAT_, CHANGE + 1)
+
+
+def quantise(notes: Notes, origin: float = 0.0) -> np.ndarray:
+    """(N, 5) int64 of onset step, instrument, pitch, duration steps, velocity; sorted the way a stream has them (chords
+    before notes, then by instrument and pitch), one note per (onset, instrument, pitch)."""
+    onset = np.rint((notes.onset - origin) * STEPS).astype(np.int64)
+    duration = np.clip(np.rint(notes.duration * STEPS), 1, MAX_DURATION).astype(np.int64)
+    duration = np.where(notes.instrument == DRUMS, 10, duration)  # a drum stroke has no length of its own
+    rank = np.where(notes.instrument == CHORD, -1, notes.instrument)
+    order = np.lexsort((-duration, notes.pitch, rank, onset))
+    table = np.stack([onset, notes.instrument, notes.pitch, duration, notes.velocity], axis=1)[order]
+    same = np.zeros(len(table), dtype=bool)
+    same[1:] = (table[1:, :3] == table[:-1, :3]).all(1)
+    return table[~same]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The lead sheet of a stream: beats and chords known from the start, in steps from the stream's origin."""
+
+    beats: np.ndarray  # (n, 3) onset, place in the bar, period
+    chords: np.ndarray  # (m, 3) onset, symbol, duration
+
+    @classmethod
+    def of(cls, notes: Notes, origin: float = 0.0) -> Chart:
+        """From the BEAT and CHORD rows of Notes."""
+
+        def rows(instrument: int) -> np.ndarray:
+            n = notes[notes.instrument == instrument]
+            return np.rint(np.stack([(n.onset - origin) * STEPS, n.pitch, n.duration * STEPS], 1)).astype(np.int64)
+
+        return cls(rows(BEAT), rows(CHORD))
+
+    def columns(self, clock: np.ndarray) -> np.ndarray:
+        """(N, 6) chart columns at each clock (steps)."""
+        out = np.zeros((len(clock), 6), dtype=np.int64)
+        out[:, 0], out[:, 3], out[:, 4] = NO_BEAT, UNKNOWN_CHORD, UNKNOWN_CHORD
+        if len(self.beats):
+            i = np.searchsorted(self.beats[:, 0], clock)  # a beat right at the clock is the next one, with wait 0
+            known = i < len(self.beats)
+            i = np.minimum(i, len(self.beats) - 1)
+            wait = self.beats[i, 0] - clock
+            known &= wait <= HORIZON
+            out[known, :3] = np.stack([self.beats[i, 1], wait, np.minimum(self.beats[i, 2], HORIZON)], 1)[known]
+        if len(self.chords):
+            i = np.searchsorted(self.chords[:, 0], clock, side="right") - 1
+            known = i >= 0
+            known &= clock < self.chords[i, 0] + self.chords[i, 2] + 1
+            out[known, 3] = self.chords[i, 1][known]
+            i = np.minimum(i + 1, len(self.chords) - 1)
+            wait = self.chords[i, 0] - clock
+            known = (wait > 0) & (wait <= HORIZON)
+            out[known, 4:] = np.stack([self.chords[i, 1], wait], 1)[known]
+        return out
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the start rows say. delta: steps that controls come early (negative: late). instruments: those that may be
+    written, or None when untold. style: index into STYLES. cold: the stream begins where the piece begins."""
+
+    delta: int = 5 * STEPS
+    instruments: tuple[int, ...] | None = None
+    style: int = 0
+    cold: bool = True
+
+    def rows(self, chart: Chart) -> np.ndarray:
+        told = (UNTOLD,) if self.instruments is None else tuple(self.instruments)
+        out = np.zeros((len(told), len(COLUMNS)), dtype=np.int64)
+        out[:, KIND], out[:, SHIFT], out[:, INSTRUMENT] = START_KIND, self.delta, told
+        out[:, PITCH], out[:, VELOCITY] = self.style, int(self.cold)
+        out[:, CHART] = chart.columns(out[:, CLOCK])
+        return out
+
+
+def event_rows(events: np.ndarray, until: int = 0) -> np.ndarray:
+    """Rows of quantised events with the rests between them, and after the last while the clock is before `until`."""
+    onset = events[:, 0]
+    gap = np.diff(onset, prepend=0)
+    rests = np.maximum(-(-gap // REST) - 1, 0)  # so that what is left is 1..REST, or the gap itself when short
+    tail = max(0, -(-(until - (int(onset[-1]) if len(onset) else 0)) // REST))
+    where = np.arange(len(events)) + np.cumsum(rests)
+    out = np.zeros((len(events) + int(rests.sum()) + tail, len(COLUMNS)), dtype=np.int64)
+    out[:, KIND], out[:, SHIFT] = REST_KIND, REST
+    out[where, KIND] = EVENT
+    out[where, SHIFT] = gap - rests * REST
+    out[where, INSTRUMENT : VELOCITY + 1] = events[:, 1:]
+    out[:, CLOCK] = np.cumsum(out[:, SHIFT])
+    out[:, AT] = out[:, CLOCK]
+    return out
+
+
+def control_rows(controls: np.ndarray, clock: np.ndarray) -> np.ndarray:
+    """Rows of quantised controls that stand at the given clocks."""
+    out = np.zeros((len(controls), len(COLUMNS)), dtype=np.int64)
+    out[:, KIND], out[:, SHIFT] = CONTROL, controls[:, 0] - clock
+    out[:, INSTRUMENT : VELOCITY + 1] = controls[:, 1:]
+    out[:, CLOCK], out[:, AT] = clock, controls[:, 0]
+    return out
+
+
+def interleave(
+    events: np.ndarray, controls: np.ndarray, chart: Chart, header: Header, *, until: int = 0, limit: int | None = None
+) -> np.ndarray:
+    """The whole stream at once, (N, len(COLUMNS)): start rows, then events and rests with each control right after the
+    first row whose clock reaches its onset less delta.
+
+    events, controls: from `quantise`, relative to the stream's origin. until: keep resting until this step. limit: at
+    most this many rows. Decoding does the same a row at a time (`Infilling` feeds what `due` answers): a test holds
+    both equal.
+    """
+    start = header.rows(chart)
+    if limit is not None:
+        events, controls = events[:limit], controls[:limit]
+    body = event_rows(events, until)
+    stops = np.concatenate([[0], body[:, CLOCK]])  # the start rows are the first stopping time, at clock 0
+    after = np.searchsorted(stops, controls[:, 0] - header.delta, side="left")
+    reached = after < len(stops)
+    given = control_rows(controls[reached], stops[after[reached]])
+    rows = np.concatenate([body, given])
+    order = np.argsort(np.concatenate([np.arange(1, len(stops)), after[reached] + 0.5]), kind="stable")
+    rows = rows[order]
+    rows[:, CHART] = chart.columns(rows[:, CLOCK])
+    rows[:, CHORD_] = written_chords(rows)
+    return np.concatenate([start, rows])[:limit]
+
+
+def written_chords(rows: np.ndarray) -> np.ndarray:
+    """The chord column, where chords are events of the stream: the last one at or before each row, in row order (so no
+    row knows a chord that is still to be written)."""
+    written = (rows[:, KIND] == EVENT) & (rows[:, INSTRUMENT] == CHORD)
+    if not written.any():
+        return rows[:, CHORD_]
+    last = np.maximum.accumulate(np.where(written, np.arange(len(rows)), -1))
+    return np.where(last >= 0, rows[last, PITCH], UNKNOWN_CHORD)
+
+
+def due(controls: np.ndarray, given: int, clock: int, delta: int) -> int:
+    """How many of the sorted controls stand in the stream once its clock is `clock`, of which `given` do already."""
+    return max(given, int(np.searchsorted(controls[:, 0], clock + delta, side="right")))
+
+
+def to_notes(rows: np.ndarray, origin: float = 0.0) -> Notes:
+    """The events of a stream as Notes; an unknown velocity becomes 64."""
+    rows = rows[rows[:, KIND] == EVENT]
+    velocity = np.where(rows[:, VELOCITY] > 0, rows[:, VELOCITY], 64)
+    onset = origin + rows[:, AT] / STEPS
+    return Notes(onset, rows[:, DURATION] / STEPS, rows[:, PITCH], rows[:, INSTRUMENT], velocity).sorted()

@@ -1,0 +1,202 @@
+"""Training windows: which notes are events, which are controls, what is told and what is hidden, drawn at random.
+
+Everything is a function of (seed, step, index), so a resumed run sees what an uninterrupted one would have seen.
+Knows shards and rows; knows no weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import stream as s
+from .data import Piece, Shards
+from .harmony import estimate_key
+from .model import features, target_chart, targets
+from .notes import BEAT, CHORD, DRUMS, Notes
+
+# How notes become controls, and how often; as in the AMT paper, with more for parts and one kind for live playing.
+CONTROLS = {"none": 0.10, "span": 0.15, "parts": 0.50, "random": 0.12, "live": 0.13}
+CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
+DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
+STYLE_OF = {  # the corpus's sources; others are "unknown"
+    "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
+    "cre-corpus": "folk", "openhymnal": "folk", "freedoom": "band", "blasphemer": "band", "easyrpg-rtp": "band",
+    "groove": "drums", "boostermusic": "piano",
+    **dict.fromkeys(("polish-scores", "openscore-lieder", "openscore-quartets", "openscore-orchestra", "goudimel",
+                     "mutopia-pd-ccby", "mutopia-ccbysa", "kittel", "zinck", "dmidiplayer"), "classical"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The chances of everything a window draws. `Recipe.plain` fixes them for evaluation."""
+
+    controls: dict[str, float] = field(default_factory=lambda: CONTROLS)
+    chords: dict[str, float] = field(default_factory=lambda: CHORDS_ROLE)
+    beats: float = 0.6  # known
+    told: float = 0.75  # the start rows say which instruments are written
+    style: float = 0.6
+    drop: float = 0.3  # a part is taken out altogether
+    tempo: float = 0.5  # the tempo is changed, by up to 20 % either way
+    wrong_key: float = 0.2  # the key is not brought to C major / A minor but anywhere
+    beginning: float = 0.2  # the window starts where the piece starts
+
+    @staticmethod
+    def plain(controls: str = "parts", chords: str = "hidden", beats: float = 1.0) -> Recipe:
+        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, 0.0, 0.0, 0.0, 0.0, 0.2)
+
+
+def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
+    names = list(chances)
+    weights = np.array([chances[name] for name in names])
+    return names[rng.choice(len(names), p=weights / weights.sum())]
+
+
+def excerpt(notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> tuple[Notes, bool]:
+    """About `length` rows of a piece, from time 0 on, and whether they begin where the piece begins."""
+    cold = bool(rng.random() < recipe.beginning) or len(notes) <= length
+    first = 0 if cold else int(rng.integers(0, len(notes) - length // 2))
+    window = notes[first : first + length + 32]
+    lead = rng.uniform(0.0, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.05)
+    window = window.shift(lead - float(window.audible.onset.min() if len(window.audible) else window.onset[0]))
+    window = window[(window.onset >= 0) | ((window.instrument == CHORD) & (window.offset > 0.2))]
+    late = np.maximum(-window.onset, 0.0)  # a chord that sounds already begins with the window
+    window = window.replace(onset=window.onset + late, duration=window.duration - late)
+    if rng.random() < recipe.tempo:
+        factor = 2.0 ** rng.uniform(-0.26, 0.26)
+        window = window.replace(onset=window.onset * factor, duration=window.duration * factor)
+    return window, cold
+
+
+def choose_controls(notes: Notes, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Boolean mask over audible notes: given to the model, rather than written by it."""
+    parts = notes.instruments
+    given = np.zeros(len(notes), dtype=bool)
+    if kind in ("parts", "live") and len(parts) > 1:
+        count = 1 if kind == "live" else int(rng.integers(1, len(parts)))
+        chosen = rng.choice(parts, size=count, replace=False)
+        if rng.random() < 0.5:  # the melody, more often than chance would have it: the highest part
+            pitched = [p for p in parts if p != DRUMS]
+            if pitched:
+                top = max(pitched, key=lambda p: notes.pitch[notes.instrument == p].mean())
+                chosen = np.union1d(chosen[: count - 1], [top])
+        given = np.isin(notes.instrument, chosen)
+    if kind == "random":
+        given = rng.random(len(notes)) < rng.uniform(0.1, 0.9)
+    if kind == "span" or (kind == "parts" and rng.random() < 0.25):  # holes that end: what follows is known
+        time, inside = 0.0, bool(rng.random() < 0.2)
+        while time < notes.end:
+            length = rng.exponential(8.0) + 1.0
+            if inside:
+                given |= (notes.onset >= time) & (notes.onset < time + length)
+            time, inside = time + length, not inside
+    if given.all():
+        given[:] = False
+    return given
+
+
+def key_shift(notes: Notes, rng: np.random.Generator, recipe: Recipe) -> int:
+    """Semitones that bring the notes to C major or A minor (-5..6), or by chance anywhere."""
+    key = estimate_key(notes)
+    if rng.random() < recipe.wrong_key:
+        key = int(rng.integers(0, 12))
+    return to_c(key)
+
+
+def to_c(key: int) -> int:
+    """Semitones (-5..6) from the major scale on `key` to the one on C."""
+    return (5 - key) % 12 - 5
+
+
+def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> np.ndarray:
+    """The rows of one training window: at most `length` of them."""
+    window, cold = excerpt(notes, rng, length, recipe)
+    beats, chords = window[window.instrument == BEAT], window[window.instrument == CHORD]
+    audible = window.audible
+    parts = audible.instruments
+    if len(parts) > 2 and rng.random() < recipe.drop:
+        audible = audible.without_instruments([rng.choice(parts)])
+    kind = draw(rng, recipe.controls)
+    role = draw(rng, recipe.chords) if len(chords) else "hidden"
+    given = choose_controls(audible, kind, rng)
+    controls, events = audible[given], audible[~given]
+    shift = key_shift(controls if len(controls.pitched) >= 8 else audible, rng, recipe)
+    chart = Notes.of([])
+    if role == "written":
+        plan = len(controls) > 0 and kind == "parts" and rng.random() < 0.35  # the chords alone, as a harmoniser does
+        events = chords if plan else events + chords
+    elif role == "given":
+        chart = chords
+    if rng.random() < recipe.beats:
+        chart = chart + beats
+    late = kind == "live"
+    delta = -rng.uniform(0.02, 1.0) if late else rng.choice(DELTAS)
+    written = tuple(sorted(int(i) for i in events.instruments))
+    header = s.Header(
+        delta=int(round(delta * s.STEPS)),
+        instruments=written if rng.random() < recipe.told and 0 < len(written) <= 24 else None,
+        style=s.STYLES.index(STYLE_OF.get(piece.source, "unknown")) if rng.random() < recipe.style else 0,
+        cold=cold,
+    )
+    return s.interleave(
+        s.quantise(events.transpose(shift)),
+        s.quantise(controls.transpose(shift)),
+        s.Chart.of(chart.transpose(shift)),
+        header,
+        until=int(window.audible.end * s.STEPS) if len(window) < length else 0,
+        limit=length,
+    )
+
+
+def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Padded batch of what the model eats: features, clock, at, chart, targets (int32)."""
+    rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
+    drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
+    for i, one in enumerate(several):
+        rows[i, : len(one)] = one
+        rows[i, len(one) :, s.CLOCK] = rows[i, len(one) :, s.AT] = one[-1, s.CLOCK]
+        drawn[i, : len(one)] = targets(one)
+    batch = {
+        "features": features(rows), "clock": rows[..., s.CLOCK], "at": rows[..., s.AT], "chart": target_chart(rows),
+        "targets": drawn,
+    }  # fmt: skip
+    return {name: column.astype(np.int32) for name, column in batch.items()}
+
+
+class Windows:
+    """batch number -> batch; an infinite, seekable data set. mix: source -> share of the windows (others none; empty:
+    every source by its notes)."""
+
+    def __init__(
+        self, shards: Shards, split: str, *, batch: int, length: int, seed: int, recipe: Recipe | None = None,
+        mix: dict[str, float] | None = None, rank: int = 0, steps: int = 10**9,
+    ) -> None:  # fmt: skip
+        self.shards, self.batch, self.length, self.recipe = shards, batch, length, recipe or Recipe()
+        self.seed, self.rank, self.steps = seed, rank, steps
+        self.pieces = [p for p in shards.split(split) if not mix or p.source in mix]
+        if not self.pieces:
+            raise ValueError(f"{shards.folder}: no pieces in split {split!r}" + (" of the mix" if mix else ""))
+        # Long pieces have more to say, but not in proportion: nobody wants the Ring in place of songs.
+        weight = np.array([min(p.notes, 8000) ** 0.75 for p in self.pieces])
+        if mix:
+            totals: dict[str, float] = {}
+            for p, w in zip(self.pieces, weight, strict=True):
+                totals[p.source] = totals.get(p.source, 0.0) + w
+            weight *= [mix[p.source] / totals[p.source] for p in self.pieces]
+        self.chance = weight / weight.sum()
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def rows(self, step: int, index: int) -> tuple[np.ndarray, Piece]:
+        rng = np.random.default_rng((self.seed, self.rank, step, index))
+        while True:
+            piece = self.pieces[rng.choice(len(self.pieces), p=self.chance)]
+            rows = window_rows(piece, self.shards.notes(piece), rng, self.length, self.recipe)
+            if (rows[:, s.KIND] == s.EVENT).sum() >= 4:
+                return rows, piece
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        return collate([self.rows(step, i)[0] for i in range(self.batch)], self.length)
