@@ -24,7 +24,7 @@ from .tracks import DRUM_CHANNEL, Track, note_table, scan, tempo_map
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
-MAX_QUARTERS = 200_000  # 4 hours at 833 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
+MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
 MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 
 
@@ -89,24 +89,16 @@ class Score:
             raise MidiError(f"the piece is longer than {MAX_QUARTERS:,} quarter notes")
         last = max(track.end for track in tracks)
         sane = last <= MAX_QUARTERS * file.ppqn and tempo.seconds(last) <= MAX_HOURS * 3600
+        end = max(notes.end, float(tempo.seconds(last)) if sane else 0.0)
         parts = _parts(tracks, file.format, table)
         events = np.stack([table["track"], table["first"], table["last"]], axis=1)
-        end = max(notes.end, float(tempo.seconds(last)) if sane else 0.0)
         return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), end)
 
     @classmethod
     def from_notes(cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "") -> Score:
         """A fresh file: a tempo track and one track per instrument. See `with_notes`. Raises MidiError."""
         tempo = tempo or TempoMap()
-        try:
-            rows = [smf.meta(tick, smf.TEMPO, rate.to_bytes(3, "big")) for tick, rate in tempo.tempos]
-            for tick, beats, unit in tempo.meters:
-                rows.append(smf.meta(tick, smf.METER, bytes([beats, unit.bit_length() - 1, 24, 8])))
-        except (OverflowError, ValueError):
-            raise MidiError("a MIDI file cannot hold tempos below 3.6 bpm or more than 255 beats in a bar") from None
-        rows.sort(key=lambda row: row[0])
-        rows.append(smf.meta(rows[-1][0], smf.END_OF_TRACK))
-        file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", smf.track(rows)),))
+        file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", _tempo_track(tempo)),))
         return cls.from_bytes(file.encode()).with_notes(notes, stamp=stamp)
 
     @classmethod
@@ -286,6 +278,21 @@ def _channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[
     for value in code.tolist():
         played[tracks[value >> 12].port, value >> 8 & 15].add(value & 0xFF)
     return {place: (programs.pop() if len(programs) == 1 else -1) for place, programs in played.items()}
+
+
+def _tempo_track(tempo: TempoMap) -> bytes:
+    """A track of nothing but tempos and metres."""
+    rows = []
+    for tick, rate in tempo.tempos:
+        if not 0 < rate < 1 << 24:
+            raise MidiError(f"a MIDI file cannot hold a tempo of {rate} microseconds per quarter note")
+        rows.append(smf.meta(tick, smf.TEMPO, rate.to_bytes(3, "big")))
+    for tick, beats, unit in tempo.meters:
+        if not 0 < beats < 256 or unit not in (1, 2, 4, 8, 16, 32, 64):
+            raise MidiError(f"a MIDI file cannot hold the time signature {beats}/{unit}")
+        rows.append(smf.meta(tick, smf.METER, bytes([beats, unit.bit_length() - 1, 24, 8])))
+    rows.sort(key=lambda row: row[0])
+    return smf.track([*rows, smf.meta(rows[-1][0], smf.END_OF_TRACK)])
 
 
 def _free_channel(taken: dict[tuple[int, int], int], instrument: int) -> tuple[int, int]:

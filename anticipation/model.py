@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import stream as s
+from .grammar import REST_CLASS
 from .harmony import CHORDS
 from .notes import CHORD, INSTRUMENTS
 
-REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 _EXACT = 100  # shifts within a second are told exactly, beyond it in tenths
 SHIFTS = 2 * _EXACT + 1 + (s.HORIZON - _EXACT) // 10
 # Duration bins: exact to 0.3 s, then 4 % apart to 10 s.

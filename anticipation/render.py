@@ -79,7 +79,7 @@ class Roll:
         if instrument == DRUMS:
             lane = self.lanes.index(drum_name(pitch))
             top = self.bottom + 10 + lane * LANE
-            return left, top + 3, left + max(4, min(8, 0.1 * self.scale)), top + LANE - 3
+            return left, top + 3, left + max(4, min(9, 0.14 * self.scale)), top + LANE - 3
         top = self.top + (self.high - pitch) * self.row
         return left, top + 0.5, max(right - 1, left + 3), top + self.row - 0.5
 
@@ -172,6 +172,8 @@ def _draw_bars(draw: ImageDraw.ImageDraw, roll: Roll, beats: Notes) -> None:
 
 
 def _draw_keyboard(draw: ImageDraw.ImageDraw, roll: Roll) -> None:
+    if roll.bottom == roll.top:
+        return  # drums alone
     left, right = LEFT - 34, LEFT - 3
     _fill(draw, (left, roll.top, right, roll.bottom), "#FFFFFF")
     for pitch in range(roll.low, roll.high + 1):

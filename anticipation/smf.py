@@ -88,8 +88,9 @@ def _chunks(data: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], bytes, lis
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
         end = at + 8 + size
         if end > len(data) and kind == b"MTrk":  # a wrong length does no harm if the track itself is whole
-            end = _whole(data, at + 8, len(chunks) + 1)
-            repairs.append(f"track {len(chunks) + 1} claims to be longer than the file")
+            number = sum(kind == b"MTrk" for kind, _ in chunks) + 1
+            end = _whole(data, at + 8, number)
+            repairs.append(f"track {number} claims to be longer than the file")
         elif end > len(data):
             break
         chunks.append((kind, data[at + 8 : end]))
@@ -103,9 +104,12 @@ def _chunks(data: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], bytes, lis
 
 def _whole(data: bytes, at: int, number: int) -> int:
     """Where the track that starts here ends, by its end-of-track event."""
-    for _, status, body, end in events(data, at):
-        if status == META and body[0] == END_OF_TRACK:
-            return end
+    try:
+        for _, status, body, end in events(data, at):
+            if status == META and body[0] == END_OF_TRACK:
+                return end
+    except MidiError:
+        pass
     raise MidiError(f"track {number} is cut short")
 
 

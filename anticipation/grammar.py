@@ -1,0 +1,150 @@
+"""What may follow in a stream: the grammar and the limits of a request, as boolean masks. Knows no weights, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import stream as s
+from .harmony import CHORDS
+from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
+
+DRUM_KIT = range(35, 82)  # General MIDI percussion
+REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
+
+
+def pitch_table(instruments: Iterable[int], pitches: np.ndarray | None = None) -> np.ndarray:
+    """(INSTRUMENTS, 128) what may be written. pitches: (128,) mask for the pitched instruments (scale, range)."""
+    table = np.zeros((INSTRUMENTS, 128), dtype=bool)
+    for instrument in instruments:
+        if instrument == CHORD:
+            table[instrument, :CHORDS] = True
+        elif instrument == DRUMS:
+            table[instrument, DRUM_KIT.start : DRUM_KIT.stop] = True
+        elif instrument != BEAT:
+            table[instrument] = True if pitches is None else pitches
+    return table
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be drawn, by construction: every field is sampled from its legal classes only.
+
+    start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
+    one instrument that sound at once. density: onsets in any second. A rest is always legal, so nothing dead-ends.
+    """
+
+    start: int
+    end: int
+    table: np.ndarray
+    polyphony: int | None = None
+    density: int | None = None
+
+
+@dataclass
+class Stream:
+    """One stream while it is decoded: what it is read against, its rows, and what the grammar remembers of them."""
+
+    chart: s.Chart
+    controls: np.ndarray  # quantised; the first `given` of them stand in the stream
+    delta: int
+    rng: np.random.Generator
+    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(s.COLUMNS)), dtype=np.int64))
+    given: int = 0
+    written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
+    chord: int | None = None  # the last chord that was written as an event
+    ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of drawn notes that still sound
+    onsets: list[int] = field(default_factory=list)  # of the notes drawn in the last second
+
+    @property
+    def clock(self) -> int:
+        return int(self.rows[-1, s.CLOCK])
+
+    def columns(self, clock: int) -> np.ndarray:
+        """(6,) chart columns at a clock, with the written chord where chords are written."""
+        out = self.chart.columns(np.array([clock]))[0]
+        if self.chord is not None:
+            out[s.CHORD_ - s.BEAT_] = self.chord
+        return out
+
+    def extend(self, rows: np.ndarray) -> None:
+        self.rows = np.concatenate([self.rows, rows]) if len(self.rows) else rows
+        chords = rows[(rows[:, s.KIND] == s.EVENT) & (rows[:, s.INSTRUMENT] == CHORD)]
+        if len(chords):
+            self.chord = int(chords[-1, s.PITCH])
+
+    def last_at_clock(self) -> tuple[int, int]:
+        """(rank, pitch) of the last event at the clock's tick, (-2, -1) if there is none."""
+        clock = self.clock
+        for row in self.rows[::-1]:
+            if row[s.CLOCK] != clock or row[s.KIND] in (s.START_KIND, s.REST_KIND):
+                break
+            if row[s.KIND] == s.EVENT:
+                instrument = int(row[s.INSTRUMENT])
+                return (-1 if instrument == CHORD else instrument), int(row[s.PITCH])
+        return -2, -1
+
+    def remember(self, row: np.ndarray) -> None:
+        """Note a drawn row for the limits."""
+        clock = int(row[s.CLOCK])
+        self.ends = [(instrument, end) for instrument, end in self.ends if end > clock]
+        self.onsets = [t for t in self.onsets if t > clock - s.STEPS]
+        if row[s.KIND] == s.EVENT:
+            self.written.append(row)
+            if row[s.INSTRUMENT] != CHORD:
+                self.ends.append((int(row[s.INSTRUMENT]), clock + int(row[s.DURATION])))
+                self.onsets.append(clock)
+
+    def due(self, clock: int) -> np.ndarray:
+        """Rows of the controls that stand right after a row at `clock`, which are thereby given."""
+        upto = s.due(self.controls, self.given, clock, self.delta)
+        rows = s.control_rows(self.controls[self.given : upto], np.full(upto - self.given, clock))
+        self.given = upto
+        if len(rows):
+            rows[:, s.CHART] = self.columns(clock)
+        return rows
+
+
+def free_from(stream: Stream, limits: Limits) -> np.ndarray:
+    """(INSTRUMENTS,) the earliest clock at which each instrument has a voice free."""
+    out = np.full(INSTRUMENTS, -(1 << 30))
+    if limits.polyphony is not None:
+        ends: dict[int, list[int]] = {}
+        for instrument, end in stream.ends:
+            ends.setdefault(instrument, []).append(end)
+        for instrument, several in ends.items():
+            if len(several) >= limits.polyphony:
+                out[instrument] = sorted(several)[-limits.polyphony]
+    return out
+
+
+def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
+    """(INSTRUMENTS, 128) what may be written `shift` steps from the clock. At one tick chords come first, then
+    instruments and their pitches ascend: no note twice, and no endless chord."""
+    table = limits.table & (free_from(stream, limits) <= stream.clock + shift)[:, None]
+    if shift == 0:
+        rank, pitch = stream.last_at_clock()
+        if rank >= -1:
+            table[CHORD] = False
+        if rank >= 0:
+            table[:rank] = False
+            table[rank, : pitch + 1] = False
+    return table
+
+
+def legal_shifts(stream: Stream, limits: Limits) -> np.ndarray:
+    """(102,) which shifts may be drawn. The last class, the rest, always may."""
+    clocks = stream.clock + np.arange(s.REST + 1)
+    inside = (clocks >= limits.start) & (clocks < limits.end)
+    writable = limits.table.any(1)
+    if not writable.any():
+        inside[:] = False
+    else:
+        chords_only = writable[CHORD] and not writable[:CHORD].any()
+        inside &= clocks >= free_from(stream, limits)[writable].min()
+        if limits.density is not None and not chords_only and len(stream.onsets) >= limits.density:
+            inside &= clocks >= stream.onsets[-limits.density] + s.STEPS
+        inside[0] &= bool(legal_table(stream, limits, 0).any())
+    return np.append(inside, True)

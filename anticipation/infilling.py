@@ -1,0 +1,178 @@
+"""Infill: a request for notes, and the notes that answer it. Every task is one of these. Knows no files and no ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import stream as s
+from .decode import Decoder, Sampling
+from .errors import RequestError
+from .grammar import Limits, Stream, pitch_table
+from .harmony import CHORD_TONES, estimate_key
+from .model import EventModel
+from .notes import BEAT, CHORD, DRUMS, Notes
+from .windows import to_c
+
+HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
+
+
+@dataclass(frozen=True)
+class Infill:
+    """What is known, and what is to be written around it.
+
+    known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
+    start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
+    excepted. polyphony: notes of one instrument at once. density: onsets a second. delta: seconds of anticipation;
+    negative where known notes reach the model late.
+    """
+
+    known: Notes
+    start: float
+    end: float
+    instruments: tuple[int, ...]
+    pitches: np.ndarray | None = None
+    polyphony: int | None = None
+    density: int | None = None
+    delta: float = 5.0
+    style: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise RequestError(f"nothing to write: the span {self.start:.2f}-{self.end:.2f} s is empty or before the start")
+        if not self.instruments:
+            raise RequestError("nothing to write: no instrument is left that may be written")
+        pitched = [i for i in self.instruments if i < DRUMS]
+        if pitched and self.pitches is not None and not self.pitches.any():
+            raise RequestError("nothing to write: the scale has no pitch in the range")
+        if self.polyphony is not None and self.polyphony < 1 or self.density is not None and self.density < 1:
+            raise RequestError("polyphony and density are at least 1")
+
+
+def _streams(request: Infill, takes: int, seed: int, charts: list[Notes] | None) -> tuple[list[Stream], list, int, float]:
+    """Streams and their first rows, the transposition to C, and the origin in seconds."""
+    origin = max(0.0, request.start - HISTORY)
+    near = request.known.between(origin, request.end + 10.0)
+    shift = to_c(estimate_key(near))
+    audible = near.audible
+    history = audible.of_instruments(request.instruments).between(origin, request.start)
+    rest = audible[~(np.isin(audible.instrument, request.instruments) & (audible.onset < request.start))]
+    beats = near[near.instrument == BEAT]
+    sounding = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin)]
+    header = s.Header(
+        delta=round(request.delta * s.STEPS),
+        instruments=tuple(sorted(request.instruments)) if len(request.instruments) <= 24 else None,
+        style=s.STYLES.index(request.style),
+        cold=origin == 0.0,
+    )
+    events, controls = (s.quantise(notes.transpose(shift), origin) for notes in (history, rest))
+    until = int((request.start - origin) * s.STEPS) - s.REST
+    first, streams = [], []
+    for take in range(takes):
+        chords = sounding if charts is None else charts[take]
+        if take == 0 or charts is not None:
+            chart = s.Chart.of((beats + chords).transpose(shift), origin)
+            rows = s.interleave(events, controls, chart, header, until=until)
+        first.append(rows)
+        streams.append(Stream(chart, controls, header.delta, np.random.default_rng((seed, take))))
+    return streams, first, shift, origin
+
+
+def generate(
+    model: EventModel,
+    request: Infill,
+    *,
+    takes: int = 1,
+    seed: int = 0,
+    sampling: Sampling | None = None,
+    charts: list[Notes] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[list[Notes], Decoder]:
+    """Notes that answer the request, `takes` times over, in one batch that shares its beginning.
+
+    charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
+    take has reached. Returns the takes and the decoder (for its count of rows fed).
+    """
+    streams, first, shift, origin = _streams(request, takes, seed, charts)
+    decoder = Decoder(model, streams, sampling)
+    decoder.sync(first)
+    pitches = request.pitches
+    if pitches is not None:
+        moved = np.zeros(128, dtype=bool)
+        legal = np.flatnonzero(pitches) + shift
+        moved[legal[(legal >= 0) & (legal < 128)]] = True
+        pitches = moved
+    begin, end = (round((t - origin) * s.STEPS) for t in (request.start, request.end))
+    limits = Limits(begin, end, pitch_table(request.instruments, pitches), request.polyphony, request.density)
+    while any(stream.clock < end for stream in streams):
+        decoder.next_event([limits if stream.clock < end else None for stream in streams])
+        if progress:
+            progress(max(0.0, min(min(stream.clock for stream in streams), end) / s.STEPS + origin - request.start))
+    results = []
+    for stream in streams:
+        rows = np.array(stream.written).reshape(-1, len(s.COLUMNS))
+        notes = s.to_notes(rows, origin).transpose(-shift)
+        results.append(snap(notes, request.known))
+    return results, decoder
+
+
+def snap(notes: Notes, known: Notes, reach: float = 0.008) -> Notes:
+    """Undo the 10 ms grid: onsets within `reach` seconds of a known onset, or of a twelfth of a known beat, fall on it."""
+    beats = known[known.instrument == BEAT]
+    grid = (beats.onset[:, None] + beats.duration[:, None] * np.arange(12) / 12).ravel()
+    onset = notes.onset.copy()
+    for targets in (grid, known.audible.onset):
+        if len(targets):
+            targets = np.sort(targets)
+            i = np.clip(np.searchsorted(targets, onset), 1, max(1, len(targets) - 1))
+            near = np.where(onset - targets[i - 1] < targets[np.minimum(i, len(targets) - 1)] - onset, targets[i - 1],
+                            targets[np.minimum(i, len(targets) - 1)])  # fmt: skip
+            onset = np.where(abs(near - onset) <= reach, near, onset)
+    return notes.replace(onset=onset).sorted()
+
+
+def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 12) -> list[Notes]:
+    """CHORD notes that harmonise what is known over the span, `takes` different plans, the best first.
+
+    The model writes `drafts` chord tracks in one batch; the plans are those that agree best with all the others
+    (minimum Bayes risk: expected agreement in sounding chord tones), the test-time compute of harmony.
+    """
+    ask = replace(request, instruments=(CHORD,), pitches=None, polyphony=None, density=None)
+    drafted, _ = generate(model, ask, takes=max(drafts, takes), seed=seed, sampling=Sampling(1.0, 0.98, 0.9))
+    times = np.arange(request.start, request.end, 0.25) + 0.125
+    tones = np.stack([chord_tones_at(draft, times) for draft in drafted]).astype(np.float64)  # (drafts, times, 12)
+    both = np.einsum("atp,btp->ab", tones, tones)
+    size = tones.sum((1, 2))
+    agreement = (2 * both / np.maximum(size[:, None] + size[None], 1)).sum(1)
+    order = np.argsort(-agreement, kind="stable")
+    plans: list[Notes] = []
+    for i in order:
+        if len(plans) < takes and not any(drafted[i] == plan for plan in plans):
+            plans.append(drafted[i])
+    plans += [plans[k % len(plans)] for k in range(takes - len(plans))]
+    return [close_gaps(plan, request.end) for plan in plans]
+
+
+def close_gaps(chords: Notes, end: float) -> Notes:
+    """Chords that hold until the next one."""
+    if not len(chords):
+        return chords
+    return chords.replace(duration=np.diff(chords.onset, append=max(end, float(chords.onset[-1]) + 0.1)))
+
+
+def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:
+    """The chord symbol that sounds at each time, -1 for none: the last one begun that has not ended."""
+    if not len(chords):
+        return np.full(len(times), -1)
+    i = np.searchsorted(chords.onset, times + 1e-6, side="right") - 1
+    return np.where((i >= 0) & (times < chords.offset[i] + 1e-3), chords.pitch[i], -1)
+
+
+def chord_tones_at(chords: Notes, times: np.ndarray) -> np.ndarray:
+    """(len(times), 12) pitch classes of the chord last begun at each time; none before the first."""
+    if not len(chords):
+        return np.zeros((len(times), 12), dtype=bool)
+    i = np.searchsorted(chords.onset, times + 1e-6, side="right") - 1
+    return np.where((i >= 0)[:, None], CHORD_TONES[chords.pitch[np.maximum(i, 0)]], False)
