@@ -80,6 +80,7 @@ def load(folder: str | Path | None = None, device: str | torch.device = "cpu") -
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{folder}: model.safetensors is missing or broken ({reason})") from None
+    model.fingerprint = fingerprint(folder)
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from .errors import AnticipationError, MidiError
 from .harmony import chord_notes, estimate_chords, parse_chord
-from .notes import BEAT, CHORD, DRUMS, Notes
-from .tempo import TempoMap, beat_notes
+from .notes import CHORD, DRUMS, Notes
+from .tempo import TempoMap, beat_notes, on_grid
 
 COLUMNS = {"onset": "<f4", "duration": "<f4", "pitch": "u1", "instrument": "u1", "velocity": "u1"}
 MIN_NOTES = 16
@@ -82,18 +82,6 @@ def read_fast(path: Path) -> tuple[Notes, TempoMap]:
         instrument = np.full(len(onset), DRUMS if track.is_drum else track.program)
         tables.append(Notes(onset, end - onset, n["pitch"], instrument, n["velocity"]))
     return Notes.concat(tables), tempo
-
-
-def on_grid(notes: Notes, beats: Notes) -> bool:
-    """Whether onsets keep to the sixteenths of the beats: performances without a click do not, nor do grids that start
-    at the wrong moment. The resultant of the onsets' phases has to be long enough and to point forward."""
-    i = np.searchsorted(beats.onset, notes.onset, side="right") - 1
-    inside = i >= 0
-    if inside.sum() < MIN_NOTES:
-        return False
-    phase = (notes.onset[inside] - beats.onset[i[inside]]) / beats.duration[i[inside]] * 4
-    mean = np.exp(2j * np.pi * phase).mean()
-    return bool(abs(mean) > 0.3 and abs(np.angle(mean)) < np.pi / 3)
 
 
 def annotate(notes: Notes, tempo: TempoMap, annotation: Path | None) -> Notes:
@@ -170,5 +158,3 @@ def write_shards(
     (out / "manifest.json").write_text(json.dumps(manifest, indent=0), encoding="utf-8")
     return outcome
 
-
-__all__ = ["BEAT", "Piece", "Shards", "annotate", "load_piece", "on_grid", "read_fast", "tune_hash", "write_shards"]

@@ -152,7 +152,7 @@ class Score:
 
         Raises RequestError, listing the parts, if there is none or more than one.
         """
-        if isinstance(which, str) and not which.strip().lstrip("-").isdigit():
+        if isinstance(which, str) and not which.strip().lstrip("-").isdecimal():
             wanted = which.strip().lower()
             tests = (
                 lambda part: part.name.lower() == wanted,
@@ -207,14 +207,15 @@ class Score:
         added = []
         taken = dict(self._channels)
         for instrument in notes.audible.instruments:
-            port, channel = _free_channel(taken, instrument)
-            taken[port, channel] = instrument
+            port, channel = place = _free_channel(taken, instrument)
+            taken[place] = instrument
             head = [smf.meta(0, smf.TRACK_NAME, instrument_name(instrument).encode())]
             if stamp:
                 head.append(smf.meta(0, smf.TEXT, stamp.encode()))
             if port:
                 head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
-            head.append((0, smf.PROGRAM | channel, bytes([instrument % DRUMS])))  # drums: the standard kit, 0
+            if instrument < DRUMS or place not in self._channels:  # the file's drums keep their kit
+                head.append((0, smf.PROGRAM | channel, bytes([instrument % DRUMS])))
             body = list(_note_events(notes.of_instruments([instrument]), self.tempo, channel))
             added.append(smf.track([*head, *body, smf.meta(body[-1][0], smf.END_OF_TRACK)]))
         return Score.from_bytes(self._file.with_tracks({}, added).encode()) if added else self
@@ -234,8 +235,8 @@ def read(path: str | os.PathLike[str]) -> Score:
 def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Write a score to a file, wholly or not at all. Overwrites only if `force`. Raises MidiError."""
     target = Path(path)
-    draft = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")  # same folder: the last step only renames
     try:
+        draft = target.with_name(f".{target.name[:60]}.{os.getpid()}.tmp")  # same folder: the last step only renames
         if target.exists() and not force:
             raise MidiError(f"{target} exists already; not overwritten")
         try:
@@ -312,7 +313,7 @@ def _note_events(notes: Notes, tempo: TempoMap, channel: int) -> Iterator[smf.Ev
     on = np.maximum(tempo.ticks(notes.onset), 0)
     off = np.maximum(tempo.ticks(notes.offset), on + 1)
     order = np.lexsort((off, on, notes.pitch))
-    on, off, pitch, velocity = on[order], off[order], notes.pitch[order], notes.velocity[order]
+    on, off, pitch, velocity = on[order], off[order], notes.pitch[order], notes.velocity[order].clip(1, 127)
     last = np.append((np.diff(pitch) != 0) | (np.diff(on) != 0), True)  # of several at one tick the longest
     on, off, pitch, velocity = on[last], off[last], pitch[last], velocity[last]
     again = np.append(np.where(np.diff(pitch) == 0, on[1:], np.iinfo(np.int64).max), np.iinfo(np.int64).max)

@@ -187,7 +187,9 @@ class Block(nn.Module):
 
 
 class EventModel(nn.Module):
-    """The native model. `trunk` turns rows into states, `fields` turns a state into the logits of one field."""
+    """The native model. `trunk` turns rows into states, `field` a state into the logits of one field."""
+
+    fingerprint = ""  # of the weights' file, where they came from one
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -51,7 +51,8 @@ class TempoMap:
     def beat_ticks(self, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Ticks of the beats in 0 <= tick < end and their places in the bar. A beat is the metre's denominator;
         6/8, 9/8 and 12/8 are counted in dotted quarters. A new metre starts a new bar."""
-        ticks, places = [np.zeros(0)], [np.zeros(0, np.int64)]
+        ticks: list[np.ndarray] = [np.zeros(0)]
+        places: list[np.ndarray] = [np.zeros(0, np.int64)]
         for i, (start, beats, unit) in enumerate(self.meters):
             stop = min(end, self.meters[i + 1][0]) if i + 1 < len(self.meters) else end
             step = self.ppqn * 4 / unit
@@ -91,3 +92,15 @@ def beat_notes(times: Iterable[float], places: Iterable[int]) -> Notes:
     period = np.append(np.diff(onset), onset[-1] - onset[-2])
     column = np.full(len(onset), BEAT)
     return Notes(onset, period, np.minimum(places, 15), column, column * 0 + 64)
+
+
+def on_grid(notes: Notes, beats: Notes) -> bool:
+    """Whether onsets keep to the sixteenths of the beats: performances without a click do not, nor do grids that start
+    at the wrong moment. The resultant of the onsets' phases has to be long enough and to point forward."""
+    i = np.searchsorted(beats.onset, notes.onset, side="right") - 1
+    inside = i >= 0
+    if inside.sum() < 8:
+        return False
+    phase = (notes.onset[inside] - beats.onset[i[inside]]) / beats.duration[i[inside]] * 4
+    mean = np.exp(2j * np.pi * phase).mean()
+    return bool(abs(mean) > 0.3 and abs(np.angle(mean)) < np.pi / 3)

@@ -1,6 +1,6 @@
 """What the tracks of a MIDI file say, in ticks: which off ends which on, under which program, at which tempo.
 
-Knows nothing of files, seconds (a hanging note's least length excepted) or Scores.
+Knows nothing of bytes, names of parts or Scores.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Track:
 
 
 def scan(body: bytes) -> Track:
+    """One pass over the events of a track. Raises MidiError."""
     rows, programs = array("q"), array("q")  # compact: a hostile file is millions of events
     metas, channels, name, port, tick, ended = [], set(), "", 0, 0, False
     for index, (tick, status, data, _) in enumerate(smf.events(body)):
@@ -71,7 +72,7 @@ def _text(data: bytes) -> str:
 
 
 def tempo_map(ppqn: int, tracks: list[Track], repairs: list[str]) -> TempoMap:
-    """Tempos and metres of all tracks (most files keep them in the first, some spread them)."""
+    """Tempos and metres of all tracks: most files keep them in the first, some spread them. Raises MidiError."""
     tempos, meters, odd = [], [], 0
     for tick, body in (meta for track in tracks for meta in track.metas):
         data = smf.meta_data(body)
@@ -191,6 +192,6 @@ def _in_force(where, when, value, at_where, at_when, otherwise) -> np.ndarray:
     return np.where(known, np.append(value, 0)[np.minimum(last, changes)], otherwise)
 
 
-def _table(rows: array) -> np.ndarray:
+def _table(rows: array[int]) -> np.ndarray:
     """An (N, 4) array of the numbers that were appended four at a time."""
     return np.frombuffer(rows, dtype=np.int64).reshape(-1, 4) if rows else np.zeros((0, 4), np.int64)

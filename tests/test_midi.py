@@ -264,6 +264,15 @@ def test_new_parts_keep_off_the_channels_of_the_file():
     assert sorted(part.channel for part in score.parts[2:]) == [0, 1, 2, *range(4, 9), *range(10, 16)]
 
 
+def test_a_type_0_file_becomes_type_1_and_keeps_its_drum_kit():
+    score = Score.from_bytes(one_track("00 c9 08  00 99 24 40  60 24 00  00 ff 2f 00"))  # room kit
+    both = score.with_notes(Notes.of([(0, 1, 38, DRUMS, 64), (0, 1, 60, 0, 64)]), stamp="seed 7")
+    tracks = mido.MidiFile(file=io.BytesIO(both.data)).tracks
+    assert mido.MidiFile(file=io.BytesIO(both.data)).type == 1 and len(tracks) == 3
+    assert [message.program for track in tracks for message in track if message.type == "program_change"] == [8, 0]
+    assert [message.text for track in tracks for message in track if message.type == "text"] == ["seed 7", "seed 7"]
+
+
 # ---- parts, bars, beats ----------------------------------------------------------------------------------------------
 
 
@@ -427,7 +436,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_a_missing_folder_and_a_folder_as_target_say_so(tmp_path):
-    for path in (tmp_path / "none" / "song.mid", tmp_path):
+    for path in (tmp_path / "none" / "song.mid", tmp_path, "", "song\0.mid", "x" * 300):
         with pytest.raises(MidiError, match="cannot write"):
             write(SCORE, path, force=True)
 

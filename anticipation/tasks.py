@@ -1,0 +1,324 @@
+"""The tasks: what a musician asks of a Score, each a few lines that build one Infill. Knows no flags and no ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import __version__
+from .errors import RequestError
+from .harmony import CHORD_TONES, NO_CHORD, chord_name, estimate_chords, parse_chart, parse_scale
+from .midi import Score
+from .notes import DRUMS, GM_NAMES, Notes, instrument_name
+from .tempo import on_grid
+
+if TYPE_CHECKING:
+    from .model import EventModel
+
+VOICE = 53  # how the model is shown a melody of an instrument that it is to write itself
+FAMILIES = {"bass": 33, "guitar": 25, "electric guitar": 27, "organ": 16, "strings": 48, "sax": 66, "keys": 4,
+            "pad": 89, "lead": 81, "brass": 61, "epiano": 4}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every task takes beside its notes. Text where a person would write text; see the README."""
+
+    takes: int = 1
+    seed: int = 0
+    top_p: float = 0.95
+    temperature: float = 1.0
+    scale: str | None = None  # "C major"
+    low: int = 0  # MIDI pitches, both included
+    high: int = 127
+    polyphony: int | None = None  # notes at once, per instrument
+    density: int | None = None  # onsets in any second
+    chords: str = "auto"  # "| C | Am F |", the name of a part to read them from, "none", or "auto": the model's own
+    style: str = "unknown"
+    progress: Callable[[float], None] | None = None
+
+
+@dataclass(frozen=True)
+class Take:
+    """One answer: the score with the new tracks, what was written, and the chords it was written on."""
+
+    score: Score
+    notes: Notes
+    chords: Notes
+    fed: int = field(default=0, compare=False)  # rows that the model ran over for all takes of this request
+
+
+def instrument_number(name: str | int) -> int:
+    """'piano', 'slap bass', 'drums', '34' -> instrument. Raises RequestError, with the nearest names."""
+    import difflib
+
+    text = str(name).strip().lower()
+    if text == "drums":
+        return DRUMS
+    if text.isdigit():
+        if int(text) <= DRUMS:
+            return int(text)
+        raise RequestError(f"no instrument {text}: programs are 0-127, drums 128")
+    if text in FAMILIES:
+        return FAMILIES[text]
+    if text in GM_NAMES:
+        return GM_NAMES.index(text)
+    near = difflib.get_close_matches(text, [*GM_NAMES, *FAMILIES, "drums"], 3)
+    hint = f"; did you mean {', '.join(near)}?" if near else "; use a General MIDI name, a program number or 'drums'"
+    raise RequestError(f"unknown instrument {name!r}{hint}")
+
+
+def accompany(
+    score: Score,
+    model: EventModel,
+    instruments: str | Iterable[str | int] = "piano",
+    *,
+    melody: str | int | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    options: Options | None = None,
+) -> list[Take]:
+    """Write parts around the notes that are there. melody: the part to follow (default: all that is there). start, end:
+    seconds. Raises RequestError."""
+    options = options or Options()
+    chosen = _instruments(instruments)
+    end = _inside(score, start, end)
+    known = score.notes if melody is None else score.notes[score.part(melody).mask]
+    known = known.replace(instrument=np.where(np.isin(known.instrument, chosen) & (known.onset >= start) & (
+        known.instrument < DRUMS), VOICE, known.instrument)).sorted()  # fmt: skip
+    return _write(score, model, known, start, end, chosen, options, "accompany", plan=True)
+
+
+def infill(
+    score: Score,
+    model: EventModel,
+    start: float,
+    end: float,
+    *,
+    parts: Iterable[str | int] | None = None,
+    instruments: str | Iterable[str | int] | None = None,
+    options: Options | None = None,
+) -> list[Take]:
+    """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
+    everything else stays. instruments: what is written there (default: those of the parts). Raises RequestError."""
+    end = _inside(score, start, end)
+    chosen = score.parts if parts is None else [score.part(name) for name in parts]
+    hole = np.zeros(len(score.notes), dtype=bool)
+    for part in chosen:
+        hole |= part.mask
+    hole &= (score.notes.onset >= start) & (score.notes.onset < end)
+    written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
+    return _write(score.without(hole), model, score.notes[~hole], start, end, written, options or Options(), "infill")
+
+
+def continue_(
+    score: Score,
+    model: EventModel,
+    seconds: float = 20.0,
+    *,
+    start: float | None = None,
+    instruments: str | Iterable[str | int] | None = None,
+    options: Options | None = None,
+) -> list[Take]:
+    """Go on for `seconds` from the end, or from `start`: then what begins in those seconds is rewritten, without a look at
+    it or at what follows, and the rest of the file stays. Raises RequestError."""
+    if not len(score.notes):
+        raise RequestError("the piece has no notes to continue")
+    if seconds <= 0:
+        raise RequestError("nothing to write: --seconds must be more than 0")
+    begin = score.end if start is None else start
+    if begin < 0 or begin > score.end:
+        raise RequestError(f"{begin:.2f} s is outside the piece, which ends at {score.end:.2f} s")
+    hole = (score.notes.onset >= begin) & (score.notes.onset < begin + seconds)
+    known = score.notes[score.notes.onset < begin]
+    written = known.instruments if instruments is None else _instruments(instruments)
+    return _write(score.without(hole), model, known, begin, begin + seconds, written, options or Options(), "continue")
+
+
+def vary(
+    score: Score,
+    model: EventModel,
+    *,
+    keep: float = 0.5,
+    parts: Iterable[str | int] | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    options: Options | None = None,
+) -> list[Take]:
+    """A variation: a share `keep` of the notes of `parts` stays where it is, drawn at random, and the rest is written
+    anew around it. Raises RequestError."""
+    options = options or Options()
+    if not 0 <= keep < 1:
+        raise RequestError("--keep is a share from 0 to less than 1")
+    end = _inside(score, start, end)
+    chosen = score.parts if parts is None else [score.part(name) for name in parts]
+    gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
+    gone &= (score.notes.onset >= start) & (score.notes.onset < end)
+    gone &= np.any([part.mask for part in chosen], axis=0)
+    written = [part.instrument for part in chosen]
+    return _write(score.without(gone), model, score.notes[~gone], start, end, written, options, "vary")
+
+
+def harmonize(
+    score: Score,
+    model: EventModel,
+    *,
+    melody: str | int | None = None,
+    instrument: str | int = "piano",
+    options: Options | None = None,
+) -> list[Take]:
+    """Chords for a melody, one at a time under it in close position: the model's choice of harmony without its playing.
+    Raises RequestError."""
+    options = options or Options()
+    end = _inside(score, 0.0, None)
+    known = score.notes if melody is None else score.notes[score.part(melody).mask]
+    number = instrument_number(instrument)
+    known = _with_beats(score, known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument)))
+    request = _request(known, 0.0, end, [number], options)
+    takes = []
+    for take, plan in enumerate(_plans(model, request, options)):
+        notes = voicing(plan, number, options)
+        stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number])
+        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan))
+    return takes
+
+
+def voicing(chords: Notes, instrument: int, options: Options) -> Notes:
+    """Block chords: a root below, the tones above it each time as near as may be to where they were, in the limits."""
+    legal = _pitches(options)
+    legal = np.ones(128, dtype=bool) if legal is None else legal
+    rows, centre = [], 62.0
+    for onset, duration, symbol, _, _ in chords:
+        if symbol == NO_CHORD:
+            continue
+        bass = [p for p in range(40, 52) if p % 12 == symbol % 12 and legal[p]]
+        upper = [p for p in range(54, 72) if CHORD_TONES[symbol, p % 12] and legal[p]]
+        upper = sorted(sorted(upper, key=lambda p: abs(p - centre))[:4])
+        voices = (bass + upper)[: options.polyphony]
+        centre = float(np.mean(upper)) * 0.5 + 31.0 if upper else centre
+        rows += [(onset, duration * 0.98, p, instrument, 70) for p in voices]
+    return Notes.of(rows)
+
+
+def chart_text(chords: Notes, bars: np.ndarray) -> str:
+    """'| C | Am F | G |' of CHORD notes against bar lines (seconds)."""
+    cells, sounding = [], "N"
+    for start, end in zip(bars[:-1], bars[1:], strict=True):
+        inside = chords[(chords.onset >= start - 0.03) & (chords.onset < end - 0.03)]
+        names = [chord_name(int(p)) for p in inside.pitch]
+        if not len(inside) or inside.onset[0] > start + 0.06:
+            names = [sounding, *names]
+        sounding = names[-1]
+        cells.append(" ".join(names))
+    return "| " + " | ".join(cells) + " |"
+
+
+def _instruments(names: str | Iterable[str | int]) -> list[int]:
+    several = names.split(",") if isinstance(names, str) else list(names)
+    return list(dict.fromkeys(instrument_number(name) for name in several))
+
+
+def _inside(score: Score, start: float, end: float | None) -> float:
+    """The end of a span, seconds; by default the piece's. Raises RequestError if the span is not in the piece."""
+    if not len(score.notes):
+        raise RequestError("the piece has no notes")
+    last = float(score.tempo.bar_seconds(score.end)[-1])
+    end = score.end if end is None else end
+    if not 0 <= start < end or start >= score.end or end > last + 1e-6:
+        raise RequestError(
+            f"the span {start:.2f}-{end:.2f} s is not inside the piece, which goes from 0 to {score.end:.2f} s"
+        )
+    return end
+
+
+def _pitches(options: Options) -> np.ndarray | None:
+    """(128,) legal pitches, or None for all. Raises RequestError."""
+    if not 0 <= options.low <= options.high <= 127:
+        raise RequestError(f"the range {options.low}-{options.high} is empty: MIDI pitches are 0-127, low to high")
+    if options.scale is None and (options.low, options.high) == (0, 127):
+        return None
+    pitch = np.arange(128)
+    mask = (pitch >= options.low) & (pitch <= options.high)
+    if options.scale is not None:
+        mask &= parse_scale(options.scale)[pitch % 12]
+    if not mask.any():
+        raise RequestError(f"the scale {options.scale!r} has no pitch from {options.low} to {options.high}")
+    return mask
+
+
+def _with_beats(score: Score, known: Notes) -> Notes:
+    """With the file's beat grid, if the notes keep to it."""
+    beats = score.beats()
+    return known.sorted() + (beats if len(beats) and on_grid(known, beats) else Notes.of([]))
+
+
+def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options):
+    from .infilling import Infill
+    from .stream import STYLES
+
+    if options.style not in STYLES:
+        raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
+    if options.takes < 1:
+        raise RequestError("--takes must be at least 1")
+    return Infill(known, start, end, tuple(instruments), _pitches(options), options.polyphony, options.density,
+                  style=options.style)  # fmt: skip
+
+
+def _plans(model, request, options: Options) -> list[Notes]:
+    from .infilling import plan_chords
+
+    return plan_chords(model, request, takes=options.takes, seed=options.seed)
+
+
+def _given_chords(score: Score, options: Options, end: float) -> Notes | None:
+    """Chords that the user gave: a chart, or a part that plays them."""
+    if options.chords in ("auto", "none"):
+        return None
+    if "|" in options.chords:
+        return parse_chart(options.chords, score.tempo.bar_seconds(end))
+    notes = score.notes[score.part(options.chords).mask]
+    return estimate_chords(notes, score.beats())
+
+
+def _write(
+    score: Score, model, known: Notes, start: float, end: float, instruments: list[int], options: Options, task: str,
+    plan: bool = False,
+) -> list[Take]:  # fmt: skip
+    """Generate, and put what was written into the score."""
+    from .decode import Sampling
+    from .infilling import generate
+
+    request = _request(_with_beats(score, known), start, end, instruments, options)
+    chords = _given_chords(score, options, end)
+    charts = None
+    if chords is not None:
+        request = replace(request, known=request.known + chords)
+    elif plan and options.chords == "auto" and any(i < DRUMS for i in instruments) and len(known.pitched):
+        charts = _plans(model, request, options)
+    sampling = Sampling(options.temperature, options.top_p)
+    written, decoder = generate(
+        model, request, takes=options.takes, seed=options.seed, sampling=sampling, charts=charts, progress=options.progress
+    )
+    takes = []
+    for take, notes in enumerate(written):
+        stamp = _stamp(model, task, options, take, start, end, instruments)
+        used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
+        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, used, decoder.fed))
+    return takes
+
+
+def _stamp(model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int]) -> str:
+    """What a new track says of its origin."""
+    limits = [f"{name} {getattr(options, name)}" for name in ("scale", "polyphony", "density") if getattr(options, name)]
+    if (options.low, options.high) != (0, 127):
+        limits.append(f"range {options.low}-{options.high}")
+    names = ",".join(instrument_name(i) for i in instruments)
+    facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",
+             f"take {take + 1}", f"{task} {names} {start:.3f}-{end:.3f} s", f"top-p {options.top_p}",
+             f"temperature {options.temperature}", f"chords {options.chords}", *limits]  # fmt: skip
+    return "; ".join(facts)
+
+
