@@ -1,4 +1,4 @@
-"""Anticipation: music infilling. `read` a Score, `accompany`, `infill` or `continue_` it with a `load`ed model, `write`."""
+"""Anticipation: music infilling. `read` a Score, `accompany`, `infill` or `continue_` it with a model, `write` it."""
 
 from importlib import import_module
 

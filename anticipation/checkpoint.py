@@ -22,7 +22,9 @@ def default_checkpoint() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "checkpoints" / "default"
 
 
-def save(model: EventModel, folder: str | Path, *, dtype: torch.dtype = torch.bfloat16, card: dict | None = None) -> None:
+def save(
+    model: EventModel, folder: str | Path, *, dtype: torch.dtype = torch.bfloat16, card: dict | None = None
+) -> None:
     """Write config.json (with `card`, free facts of the model card) and model.safetensors to `folder`, each to a
     temporary file that is renamed, so that what was there stays whole until the new one is. Raises CheckpointError."""
     folder = Path(folder)

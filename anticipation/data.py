@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,13 @@ class Shards:
             self.pieces = [Piece(**entry) for entry in self.manifest["pieces"]]
             rows = sum(piece.count for piece in self.pieces)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise AnticipationError(f"{folder} is no folder of shards ({error}); make one with train/prepare.py") from None
+            raise AnticipationError(
+                f"{folder} is no folder of shards ({error}); make one with train/prepare.py"
+            ) from None
         if any(len(column) != rows for column in self.columns.values()):
-            raise AnticipationError(f"{folder}: the columns do not have the {rows} rows of the manifest; prepare it again")
+            raise AnticipationError(
+                f"{folder}: the columns do not have the {rows} rows of the manifest; prepare it again"
+            )
 
     def notes(self, piece: Piece) -> Notes:
         """All rows of a piece, chords and beats among them; velocity 0 is 'unknown'."""
@@ -67,7 +72,7 @@ def read_fast(path: Path) -> tuple[Notes, TempoMap]:
     import symusic  # a training dependency only
 
     try:
-        score = symusic.Score(str(path))
+        score: Any = symusic.Score(str(path))
     except Exception as error:  # symusic raises whatever its C++ parser throws
         raise MidiError(f"{path.name}: {error}") from None
     tempo = TempoMap(
@@ -123,10 +128,13 @@ def tune_hash(notes: Notes) -> str:
 
 
 def write_shards(
-    folder: Path, out: Path, read: Callable[[Path], Iterable[tuple[Path, Notes | str]]], split: Callable[[str, str], str]
+    folder: Path,
+    out: Path,
+    read: Callable[[list[Path]], Iterable[tuple[Path, Notes | str]]],
+    split: Callable[[str, str], str],
 ) -> Counter:
-    """Write the shards of all .mid below `folder` to `out`. read: yields (path, notes or the reason it was dropped) in the
-    order of its sorted input. split: (source, file name, content hash) to a split. Returns counts by outcome."""
+    """Write the shards of all .mid below `folder` to `out`. read: yields (path, notes or the reason it was dropped) in
+    the order of its sorted input. split: (source, file name, content hash) to a split. Returns counts by outcome."""
     out.mkdir(parents=True, exist_ok=True)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
     outcome: Counter = Counter()
@@ -157,4 +165,3 @@ def write_shards(
     manifest = {"format": 1, "outcome": dict(outcome), "licences": licences, "pieces": [asdict(p) for p in pieces]}
     (out / "manifest.json").write_text(json.dumps(manifest, indent=0), encoding="utf-8")
     return outcome
-

@@ -39,7 +39,7 @@ def window_of(rows: np.ndarray, base: int) -> np.ndarray:
 
 
 class Decoder:
-    """Several streams that share a model and a cache. `fed` counts the rows that the trunk ran over, without padding."""
+    """Several streams that share a model and a cache. `fed` counts the rows that the trunk ran over, padding left out."""
 
     def __init__(self, model: EventModel, streams: list[Stream], sampling: Sampling | None = None) -> None:
         self.model, self.streams, self.sampling = model, streams, sampling or Sampling()

@@ -1,4 +1,4 @@
-"""What may follow in a stream: the grammar and the limits of a request, as boolean masks. Knows no weights, no torch."""
+"""What may follow in a stream: the grammar and the limits of a request, as boolean masks. Knows no weights."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def free_from(stream: Stream, limits: Limits) -> np.ndarray:
 def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     """(INSTRUMENTS, 128) what may be written `shift` steps from the clock. At one tick chords come first, then
     instruments and their pitches ascend: no note twice, and no endless chord."""
-    table = limits.table & (free_from(stream, limits) <= stream.clock + shift)[:, None]
+    table: np.ndarray = limits.table & (free_from(stream, limits) <= stream.clock + shift)[:, None]
     if shift == 0:
         rank, pitch = stream.last_at_clock()
         if rank >= -1:

@@ -1,4 +1,4 @@
-"""Infill: a request for notes, and the notes that answer it. Every task is one of these. Knows no files and no ticks."""
+"""Infill: a request for notes, and the notes that answer it. Every task is one of these. Knows no files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Infill:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
-            raise RequestError(f"nothing to write: the span {self.start:.2f}-{self.end:.2f} s is empty or before the start")
+            raise RequestError(
+                f"nothing to write: the span {self.start:.2f}-{self.end:.2f} s is empty or before the start"
+            )
         if not self.instruments:
             raise RequestError("nothing to write: no instrument is left that may be written")
         pitched = [i for i in self.instruments if i < DRUMS]
@@ -51,7 +53,9 @@ class Infill:
             raise RequestError("polyphony and density are at least 1")
 
 
-def _streams(request: Infill, takes: int, seed: int, charts: list[Notes] | None) -> tuple[list[Stream], list, int, float]:
+def _streams(
+    request: Infill, takes: int, seed: int, charts: list[Notes] | None
+) -> tuple[list[Stream], list, int, float]:
     """Streams and their first rows, the transposition to C, and the origin in seconds."""
     origin = max(0.0, request.start - HISTORY)
     near = request.known.between(origin, request.end + 10.0)
@@ -119,7 +123,7 @@ def generate(
 
 
 def snap(notes: Notes, known: Notes, reach: float = 0.008) -> Notes:
-    """Undo the 10 ms grid: onsets within `reach` seconds of a known onset, or of a twelfth of a known beat, fall on it."""
+    """Undo the 10 ms grid: onsets within `reach` seconds of a known onset, or a twelfth of a known beat, fall on it."""
     beats = known[known.instrument == BEAT]
     grid = (beats.onset[:, None] + beats.duration[:, None] * np.arange(12) / 12).ravel()
     onset = notes.onset.copy()

@@ -30,13 +30,15 @@ MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 
 @dataclass(frozen=True)
 class Part:
-    """The notes of one (track, channel, program). index: its place in Score.parts; track, channel: from 0."""
+    """The notes of one (track, channel, program). index: its place in Score.parts; track, channel: from 0. stamp: what
+    the track says of its origin, if it was written by us."""
 
     index: int
     name: str
     instrument: int
     track: int
     channel: int
+    stamp: str
     _part_of: np.ndarray = field(repr=False, compare=False)
 
     @property
@@ -262,7 +264,7 @@ def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list
             name = own
         elif own and kind == 1:  # the name of a type 0 file's only track is the title
             name = f"{own} / {name}"
-        parts.append(Part(index, name, instrument, number, channel, part_of))
+        parts.append(Part(index, name, instrument, number, channel, tracks[number].stamp, part_of))
     return parts
 
 

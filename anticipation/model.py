@@ -20,7 +20,9 @@ from .notes import CHORD, INSTRUMENTS
 _EXACT = 100  # shifts within a second are told exactly, beyond it in tenths
 SHIFTS = 2 * _EXACT + 1 + (s.HORIZON - _EXACT) // 10
 # Duration bins: exact to 0.3 s, then 4 % apart to 10 s.
-DURATIONS = np.unique(np.rint(np.concatenate([np.arange(1, 31), np.geomspace(31, s.MAX_DURATION, 88)]))).astype(np.int64)
+DURATIONS = np.unique(np.rint(np.concatenate([np.arange(1, 31), np.geomspace(31, s.MAX_DURATION, 88)]))).astype(
+    np.int64
+)
 VELOCITIES = 33  # 0: unknown, then 32 levels of 4
 FIELD_NAMES = ("shift", "instrument", "pitch", "duration", "velocity")
 FIELD_SIZES = (REST_CLASS + 1, INSTRUMENTS, 128, len(DURATIONS), VELOCITIES)
@@ -224,7 +226,7 @@ class EventModel(nn.Module):
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.
 
-        A query stands at its row's clock, a key at its row's own onset (they differ for controls). With a cache the rows
+        A query stands at its row's clock, a key at its own onset (they differ for controls). With a cache the rows
         follow the `cache.length` rows that are there, which the caller then moves on by as many as were real (padding
         is simply not counted).
         """
@@ -254,7 +256,9 @@ class EventModel(nn.Module):
             state = state + self.mix[i](known)
         return self.logits[i](F.relu(state).square()).float()
 
-    def losses(self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Nats of every drawn field: (rows,) and (rows, 5) -> per-row weights are left to the caller.
 
         Returns (nats, which): nats (M, 5) with 0 where a field is not drawn, for the M rows that are followed by

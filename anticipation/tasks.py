@@ -123,8 +123,8 @@ def continue_(
     instruments: str | Iterable[str | int] | None = None,
     options: Options | None = None,
 ) -> list[Take]:
-    """Go on for `seconds` from the end, or from `start`: then what begins in those seconds is rewritten, without a look at
-    it or at what follows, and the rest of the file stays. Raises RequestError."""
+    """Go on for `seconds` from the end, or from `start`: then what begins in those seconds is rewritten, without a look
+    at it or at what follows, and the rest of the file stays. Raises RequestError."""
     if not len(score.notes):
         raise RequestError("the piece has no notes to continue")
     if seconds <= 0:
@@ -300,7 +300,13 @@ def _write(
         charts = _plans(model, request, options)
     sampling = Sampling(options.temperature, options.top_p)
     written, decoder = generate(
-        model, request, takes=options.takes, seed=options.seed, sampling=sampling, charts=charts, progress=options.progress
+        model,
+        request,
+        takes=options.takes,
+        seed=options.seed,
+        sampling=sampling,
+        charts=charts,
+        progress=options.progress,
     )
     takes = []
     for take, notes in enumerate(written):
@@ -312,7 +318,9 @@ def _write(
 
 def _stamp(model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int]) -> str:
     """What a new track says of its origin."""
-    limits = [f"{name} {getattr(options, name)}" for name in ("scale", "polyphony", "density") if getattr(options, name)]
+    limits = [
+        f"{name} {getattr(options, name)}" for name in ("scale", "polyphony", "density") if getattr(options, name)
+    ]
     if (options.low, options.high) != (0, 127):
         limits.append(f"range {options.low}-{options.high}")
     names = ",".join(instrument_name(i) for i in instruments)
@@ -320,5 +328,3 @@ def _stamp(model, task: str, options: Options, take: int, start: float, end: flo
              f"take {take + 1}", f"{task} {names} {start:.3f}-{end:.3f} s", f"top-p {options.top_p}",
              f"temperature {options.temperature}", f"chords {options.chords}", *limits]  # fmt: skip
     return "; ".join(facts)
-
-

@@ -17,6 +17,7 @@ from .tempo import TempoMap
 
 HANGING_SECONDS = 0.25  # the least length of a note that nothing ends
 DRUM_CHANNEL = 9
+STAMP = b"anticipation "  # how the text begins that says where a track of ours comes from
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Track:
     metas: list[tuple[int, bytes]]  # tempos and metres
     channels: set[int]  # that carry any message
     name: str
+    stamp: str  # its first text, if we wrote the track
     port: int
     end: int
     ended: bool
@@ -36,7 +38,7 @@ class Track:
 def scan(body: bytes) -> Track:
     """One pass over the events of a track. Raises MidiError."""
     rows, programs = array("q"), array("q")  # compact: a hostile file is millions of events
-    metas, channels, name, port, tick, ended = [], set(), "", 0, 0, False
+    metas, channels, name, stamp, port, tick, ended = [], set(), "", "", 0, 0, False
     for index, (tick, status, data, _) in enumerate(smf.events(body)):
         kind = status & 0xF0
         if kind == smf.NOTE_ON:
@@ -53,13 +55,15 @@ def scan(body: bytes) -> Track:
                 metas.append((tick, data))
             elif meta == smf.TRACK_NAME:
                 name = name or _text(smf.meta_data(data))
+            elif meta == smf.TEXT and not stamp and smf.meta_data(data).startswith(STAMP):
+                stamp = _text(smf.meta_data(data))
             elif meta == smf.PORT:
                 port = (smf.meta_data(data) or b"\0")[0]
             elif meta == smf.END_OF_TRACK:
                 ended = True
     table = _table(rows)
     channels.update(np.unique(table[:, 2] >> 8).tolist())
-    return Track(table, _table(programs), metas, channels, name, port, tick, ended)
+    return Track(table, _table(programs), metas, channels, name, stamp, port, tick, ended)
 
 
 def _text(data: bytes) -> str:

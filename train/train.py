@@ -82,7 +82,7 @@ def nats(net, batch: dict, device: torch.device) -> torch.Tensor:
 
 @torch.no_grad()
 def evaluate(net: model.EventModel, data: Windows, steps: int, device: torch.device) -> dict[str, float]:
-    """Nats per event by field: every shift (a rest's too), instrument, pitch, duration and velocity, over the events."""
+    """Nats per event by field: every shift (a rest's too), instrument, pitch, duration, velocity, over the events."""
     total, events = np.zeros(5), 0
     for step in range(steps):
         batch = {name: torch.from_numpy(column) for name, column in data[step].items()}

@@ -1,0 +1,335 @@
+"""What each `anticipate` command does: files in, one request, files and messages out. Knows no music; imports what a
+command needs when it needs it, so that `anticipate --help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import CheckpointError, MidiError, RequestError
+
+EXAMPLE = "auld-lang-syne.mid"
+
+
+def pitch_range(text: str | None) -> tuple[int, int]:
+    """'48-72' or 'C3-C5' (C4 is 60) -> (48, 72). Raises RequestError."""
+    import re
+
+    from .harmony import pitch_class
+
+    def one(name: str) -> int:
+        if name.isdigit():
+            return int(name)
+        match = re.fullmatch(r"([A-Ga-g][#b]*)(-?\d)", name)
+        if not match:
+            raise RequestError(f"unknown range {text!r}: write 48-72 or C3-C5")
+        return (int(match[2]) + 1) * 12 + pitch_class(match[1])
+
+    if text is None:
+        return 0, 127
+    match = re.fullmatch(r"\s*([^-\s]+-?\d*?)\s*-\s*([^-\s]+)\s*", text)
+    if not match:
+        raise RequestError(f"unknown range {text!r}: write 48-72 or C3-C5")
+    return one(match[1]), one(match[2])
+
+
+def span(args: argparse.Namespace, score) -> tuple[float | None, float | None]:
+    """Start and end in seconds of --bars or --start and --end. Raises RequestError."""
+    if args.bars is None:
+        return args.start, args.end
+    if args.start is not None or args.end is not None:
+        raise RequestError("give --bars or --start and --end, not both")
+    first, _, last = args.bars.partition("-")
+    if not first.strip().isdigit() or (last and not last.strip().isdigit()):
+        raise RequestError(f"unknown bars {args.bars!r}: write 9-16")
+    return score.bars(int(first), int(last or first))
+
+
+def names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def open_model(args: argparse.Namespace):
+    """The model that a command asked for, on its device. Raises CheckpointError, RequestError."""
+    import torch
+
+    from .checkpoint import load
+
+    threads = args.threads or os.cpu_count() or 1
+    if threads < 1:
+        raise RequestError("--threads must be at least 1")
+    torch.set_num_threads(threads)
+    device = args.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"  # for one small stream a CPU beats MPS
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda: no CUDA device here; use --device cpu")
+    elif device == "mps" and not torch.backends.mps.is_available():
+        raise RequestError("--device mps: no Apple GPU here; use --device cpu")
+    return load(args.model, device)
+
+
+@contextmanager
+def progress_bar(total: float, quiet: bool):
+    """A callback that takes seconds of music; shown on a terminal only."""
+    from tqdm import tqdm
+
+    with tqdm(total=round(total, 1), unit=" s of music", disable=quiet or not sys.stderr.isatty(), leave=False,
+              bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f}{unit} [{elapsed}]") as bar:  # fmt: skip
+
+        def update(reached: float) -> None:
+            bar.n = round(min(reached, bar.total), 1)
+            bar.refresh() if bar.n == bar.total else bar.update(0)
+
+        yield update
+
+
+def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
+    """Where the takes of one input go. Raises MidiError before anything is computed if they cannot be written."""
+    folder = len(args.input) > 1 or args.output.is_dir()
+    path = args.output / source.name if folder else args.output
+    if folder:
+        try:
+            args.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MidiError(f"cannot make the folder {args.output}: {error.strerror}") from None
+    if path.suffix.lower() not in (".mid", ".midi"):
+        raise RequestError(f"the output {path} must end in .mid" + ("" if folder else ", or be a folder that exists"))
+    paths = [path] if args.takes == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(args.takes)]
+    for target in paths:
+        if not target.parent.is_dir():
+            raise MidiError(f"cannot write {target}: no folder {target.parent}")
+        if target.exists() and not args.force:
+            raise MidiError(f"{target} exists already; --force overwrites it")
+    return paths
+
+
+def run_task(args: argparse.Namespace, make) -> None:
+    """Read, generate and write for every input. make(score, model, options) -> takes."""
+    from dataclasses import replace
+
+    from .midi import read, write
+    from .tasks import Options
+
+    if args.takes < 1:
+        raise RequestError("--takes must be at least 1")
+    if not 0 < args.top_p <= 1 or args.temperature <= 0:
+        raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
+    seed = args.seed if args.seed is not None else int.from_bytes(os.urandom(3), "big")
+    if seed < 0:
+        raise RequestError("--seed is 0 or more")
+    low, high = pitch_range(args.range)
+    options = Options(
+        takes=args.takes, seed=seed, top_p=args.top_p, temperature=args.temperature, scale=args.scale, low=low,
+        high=high, polyphony=args.polyphony, density=args.density, chords=args.chords, style=args.style,
+    )  # fmt: skip
+    jobs = [(source, read(source), outputs(args, source)) for source in args.input]
+    model = open_model(args)
+    written: list[str] = []
+    facts = {"takes": args.takes, "events": 0, "seconds": 0.0, "compute_seconds": 0.0}
+    for source, score, paths in jobs:
+        say(args, *(f"{source}: {line}" for line in score.repairs))
+        begin = time.perf_counter()
+        with progress_bar(score.end, args.quiet) as update:
+            takes = make(score, model, replace(options, progress=update))
+        facts["compute_seconds"] += time.perf_counter() - begin
+        for take, path in zip(takes, paths, strict=True):
+            write(take.score, path, force=args.force)
+            written.append(str(path))
+            facts["events"] += len(take.notes)
+            facts["seconds"] += float(take.notes.end - take.notes.onset.min()) if len(take.notes) else 0.0
+            chart = f" on {describe(take, score)}" if len(take.chords) else ""
+            say(args, f"{path}: {len(take.notes)} notes{chart}")
+    say(args, f"seed {seed}")
+    if args.json:
+        rounded = {name: round(value, 3) for name, value in facts.items()}
+        print(json.dumps({"output": written, **rounded, "seed": seed, "model": model.fingerprint}))
+
+
+def describe(take, score) -> str:
+    from .tasks import chart_text
+
+    return chart_text(take.chords, score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1))
+
+
+def say(args: argparse.Namespace, *lines: str) -> None:
+    if not args.quiet:
+        for line in lines:
+            print(line, file=sys.stderr)
+
+
+def accompany(args: argparse.Namespace) -> None:
+    from . import tasks
+
+    def make(score, model, options):
+        start, end = span(args, score)
+        return tasks.accompany(
+            score, model, args.instruments, melody=args.melody, start=start or 0.0, end=end, options=options
+        )
+
+    run_task(args, make)
+
+
+def infill(args: argparse.Namespace) -> None:
+    from . import tasks
+
+    def make(score, model, options):
+        start, end = span(args, score)
+        if start is None or end is None:
+            raise RequestError("infill needs a hole: --bars A-B, or --start S --end S")
+        return tasks.infill(
+            score, model, start, end, parts=names(args.parts), instruments=args.instruments, options=options
+        )
+
+    run_task(args, make)
+
+
+def continue_(args: argparse.Namespace) -> None:
+    from . import tasks
+
+    run_task(args, lambda score, model, options: tasks.continue_(
+        score, model, args.seconds, start=args.start, instruments=args.instruments, options=options))  # fmt: skip
+
+
+def vary(args: argparse.Namespace) -> None:
+    from . import tasks
+
+    def make(score, model, options):
+        start, end = span(args, score)
+        return tasks.vary(
+            score, model, keep=args.keep, parts=names(args.parts), start=start or 0.0, end=end, options=options
+        )
+
+    run_task(args, make)
+
+
+def harmonize(args: argparse.Namespace) -> None:
+    from . import tasks
+
+    run_task(args, lambda score, model, options: tasks.harmonize(
+        score, model, melody=args.melody, instrument=args.instruments, options=options))  # fmt: skip
+
+
+def demo(args: argparse.Namespace) -> None:
+    """Three accompaniments of a bundled melody."""
+    from .midi import read, write
+    from .render import piano_roll, synthesize
+    from .tasks import Options, accompany
+
+    inside = Path(__file__).parent / "examples" / EXAMPLE
+    source = inside if inside.exists() else Path(__file__).parent.parent / "examples" / EXAMPLE
+    stems = ("1-piano", "2-strings-and-bass", "3-guitar-and-bass")
+    wanted = [args.output / f"{stem}{suffix}" for stem in stems for suffix in (".mid", ".png", ".wav")]
+    taken = next((path for path in wanted if path.exists()), None)
+    if taken and not args.force:
+        raise MidiError(f"{taken} exists already; --force overwrites it, --output names another folder")
+    score, model = read(source), open_model(args)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MidiError(f"cannot make the folder {args.output}: {error.strerror}") from None
+    say(args, f"The melody of {source.stem.replace('-', ' ').title()}, {score.end:.0f} s, and three bands for it:")
+    for stem, instruments in zip(stems, ("piano", "strings,bass", "nylon guitar,bass"), strict=True):
+        take = accompany(score, model, instruments, options=Options(seed=args.seed, style="pop"))[0]
+        path = args.output / f"{stem}.mid"
+        write(take.score, path, force=args.force)
+        piano_roll(
+            score.notes, take.notes, path.with_suffix(".png"), title=stem, beats=score.beats(), chords=take.chords
+        )
+        synthesize(take.score, path.with_suffix(".wav"), soundfont=args.soundfont)
+        say(args, f"  {path}  .png  .wav   {len(take.notes)} notes")
+    say(args, f"Listen to {args.output / stems[0]}.wav, look at the .png beside it. Then try your own:",
+        "  anticipate accompany YOUR.mid -o OUT.mid --instruments piano,bass --takes 3",
+        f'  anticipate accompany {source} -o OUT.mid --chords "| F | C | F | Bb |"',
+        "  anticipate infill YOUR.mid -o OUT.mid --bars 9-16")  # fmt: skip
+
+
+def info(args: argparse.Namespace) -> None:
+    facts = checkpoint_facts(args.input) if args.input is None or args.input.is_dir() else score_facts(args.input)
+    print(json.dumps(facts) if args.json else "\n".join(table(facts)))
+
+
+def table(facts: dict, indent: str = "") -> list[str]:
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *table(value, indent + "  ")]
+        elif isinstance(value, list):
+            lines += [f"{indent}{name}:", *(f"{indent}  {item}" for item in value)]
+        else:
+            lines.append(f"{indent}{name}: {value}")
+    return lines
+
+
+def score_facts(path: Path) -> dict:
+    from .harmony import chord_name, estimate_key
+    from .midi import read
+
+    score = read(path)
+    tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]
+    bars = len(score.tempo.bar_seconds(score.end)) - 1
+    parts = [
+        f"{p.index} {p.name}: {len(own)} notes, pitch {own.pitch.min()}-{own.pitch.max()}{', ours' if p.stamp else ''}"
+        for p, own in ((part, score.notes[part.mask]) for part in score.parts)
+    ]
+    tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
+    facts = {"file": str(path), "seconds": round(score.end, 2), "bars": bars, "tempo": tempo,
+             "metre": ", ".join(f"{n}/{d}" for _, n, d in score.tempo.meters[:8]), "notes": len(score.notes),
+             "key signature of": chord_name(estimate_key(score.notes)), "parts": parts}  # fmt: skip
+    return facts | ({"repaired": score.repairs} if score.repairs else {})
+
+
+def checkpoint_facts(path: Path | None) -> dict:
+    from . import checkpoint
+
+    path = path or checkpoint.default_checkpoint()
+    config = checkpoint.read_config(path)
+    weights = path / "model.safetensors"
+    if not weights.is_file():
+        raise CheckpointError(f"{path}: model.safetensors is missing")
+    facts = {"checkpoint": str(path), "fingerprint": checkpoint.fingerprint(path)}
+    facts |= {"megabytes": round(weights.stat().st_size / 1e6, 1)}
+    return facts | {name: config[name] for name in ("family", "depth", "window")} | config["card"]
+
+
+def render(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from .midi import read
+    from .render import piano_roll, synthesize
+
+    kind = args.output.suffix.lower()
+    if kind not in (".wav", ".png"):
+        raise RequestError(f"cannot render {args.output}: it must end in .wav or .png")
+    if args.output.exists() and not args.force:
+        raise MidiError(f"{args.output} exists already; --force overwrites it")
+    score = read(args.input)
+    if not len(score.notes):
+        raise RequestError(f"{args.input} has no notes to render")
+    if kind == ".wav":
+        synthesize(score, args.output, soundfont=args.soundfont)
+    else:
+        ours = sum((part.mask for part in score.parts if part.stamp), start=np.zeros(len(score.notes), dtype=bool))
+        piano_roll(score.notes[~ours], score.notes[ours], args.output, title=args.input.stem, beats=score.beats())
+
+
+def tokens(args: argparse.Namespace) -> None:
+    from . import stream as s
+    from .midi import read
+    from .notes import Notes
+
+    score = read(args.input)
+    controls = score.notes[score.part(args.melody).mask] if args.melody else Notes.of([])
+    events = score.notes[~score.part(args.melody).mask] if args.melody else score.notes
+    header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments[:24]) or None)
+    rows = s.interleave(s.quantise(events), s.quantise(controls), s.Chart.of(score.beats()), header)
+    kinds = ("start", "event", "control", "rest")
+    if not args.ids:
+        print("kind     shift instr pitch   dur   vel  beat  wait period chord  next change  clock")
+    for row in rows[:, : s.AT].tolist():
+        print(*row) if args.ids else print(f"{kinds[row[0]]:8s}" + " ".join(f"{x:5d}" for x in row[1:]))
