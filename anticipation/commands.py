@@ -292,7 +292,7 @@ def checkpoint_facts(path: Path | None) -> dict:
     weights = path / "model.safetensors"
     if not weights.is_file():
         raise CheckpointError(f"{path}: model.safetensors is missing")
-    facts = {"checkpoint": str(path), "fingerprint": checkpoint.fingerprint(path)}
+    facts: dict = {"checkpoint": str(path), "fingerprint": checkpoint.fingerprint(path)}
     facts |= {"megabytes": round(weights.stat().st_size / 1e6, 1)}
     return facts | {name: config[name] for name in ("family", "depth", "window")} | config["card"]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import AnticipationError, MidiError
 from .harmony import chord_notes, estimate_chords, parse_chord
-from .notes import CHORD, DRUMS, Notes
+from .notes import DRUMS, Notes
 from .tempo import TempoMap, beat_notes, on_grid
 
 COLUMNS = {"onset": "<f4", "duration": "<f4", "pitch": "u1", "instrument": "u1", "velocity": "u1"}
@@ -131,14 +131,16 @@ def write_shards(
     folder: Path,
     out: Path,
     read: Callable[[list[Path]], Iterable[tuple[Path, Notes | str]]],
-    split: Callable[[str, str], str],
+    split: Callable[[str, str, str], str],
 ) -> Counter:
     """Write the shards of all .mid below `folder` to `out`. read: yields (path, notes or the reason it was dropped) in
     the order of its sorted input. split: (source, file name, content hash) to a split. Returns counts by outcome."""
     out.mkdir(parents=True, exist_ok=True)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
     outcome: Counter = Counter()
-    pieces, seen, start = [], set(), 0
+    pieces: list[Piece] = []
+    seen: set[str] = set()
+    start = 0
     files = {name: (out / f"{name}.bin").open("wb") for name in COLUMNS}
     for path, notes in read(paths):
         if isinstance(notes, str):
@@ -153,10 +155,9 @@ def write_shards(
         for name, kind in COLUMNS.items():
             files[name].write(getattr(notes, name).astype(kind).tobytes())
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        pieces.append(
-            Piece(source, path.name, split(source, path.name, tune), start, len(notes),
-                  int((notes.instrument < CHORD).sum()), round(notes.audible.end, 2), digest)
-        )  # fmt: skip
+        audible = notes.audible
+        where = split(source, path.name, tune)
+        pieces.append(Piece(source, path.name, where, start, len(notes), len(audible), round(audible.end, 2), digest))
         start += len(notes)
         outcome["kept"] += 1
     for file in files.values():

@@ -39,7 +39,7 @@ def window_of(rows: np.ndarray, base: int) -> np.ndarray:
 
 
 class Decoder:
-    """Several streams that share a model and a cache. `fed` counts the rows that the trunk ran over, padding left out."""
+    """Several streams that share a model and a cache. `fed` counts the rows that the trunk ran over."""
 
     def __init__(self, model: EventModel, streams: list[Stream], sampling: Sampling | None = None) -> None:
         self.model, self.streams, self.sampling = model, streams, sampling or Sampling()
@@ -168,7 +168,7 @@ class Decoder:
                 everything if rest[j] else legal_table(stream, limits[j], int(shift[j]))
                 for j, stream in enumerate(streams)
             ]
-            sample(1, [table.any(1) for table in tables])
+            sample(1, [np.any(table, axis=1) for table in tables])
             heat = [self.sampling.chord_temperature if i == CHORD else self.sampling.temperature for i in classes[:, 1]]
             sample(2, [table[i] for table, i in zip(tables, classes[:, 1], strict=True)], heat)
             sample(3, [np.ones(len(DURATIONS), dtype=bool)] * count)

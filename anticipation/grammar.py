@@ -138,7 +138,7 @@ def legal_shifts(stream: Stream, limits: Limits) -> np.ndarray:
     """(102,) which shifts may be drawn. The last class, the rest, always may."""
     clocks = stream.clock + np.arange(s.REST + 1)
     inside = (clocks >= limits.start) & (clocks < limits.end)
-    writable = limits.table.any(1)
+    writable: np.ndarray = limits.table.any(axis=1)  # type: ignore[assignment]
     if not writable.any():
         inside[:] = False
     else:
