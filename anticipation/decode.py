@@ -43,7 +43,7 @@ class Decoder:
 
     def __init__(self, model: EventModel, streams: list[Stream], sampling: Sampling | None = None) -> None:
         self.model, self.streams, self.sampling = model, streams, sampling or Sampling()
-        self.cache = model.cache(len(streams))
+        self.cache = model.cache(len(streams), model.config.window + 1)  # the last place is for padding alone
         self.state = torch.zeros(len(streams), model.config.width, device=model.device)
         self.base = [0] * len(streams)  # rows given to `sync` that have slid out of the window
         self.fed = 0
@@ -153,6 +153,8 @@ class Decoder:
             known, read = (torch.from_numpy(x).to(heads.device) for x in (classes[:, :field], chart_features(chart)))
             logits = self.model.field(field, heads[:, field], known, read).cpu().numpy()
             for j, (row, mask, stream) in enumerate(zip(logits, legal, streams, strict=True)):
+                if field and rest[j]:
+                    continue  # a rest draws nothing more, whatever the neighbours do
                 heat = temperature[j] if temperature else self.sampling.temperature
                 classes[j, field] = nucleus(row, mask, heat, self.sampling.top_p, stream.rng)
 

@@ -53,7 +53,7 @@ class Infill:
             raise RequestError("polyphony and density are at least 1")
 
 
-def _streams(
+def prepare(
     request: Infill, takes: int, seed: int, charts: list[Notes] | None
 ) -> tuple[list[Stream], list, int, float]:
     """Streams and their first rows, the transposition to C, and the origin in seconds."""
@@ -99,7 +99,7 @@ def generate(
     charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
     take has reached. Returns the takes and the decoder (for its count of rows fed).
     """
-    streams, first, shift, origin = _streams(request, takes, seed, charts)
+    streams, first, shift, origin = prepare(request, takes, seed, charts)
     decoder = Decoder(model, streams, sampling)
     decoder.sync(first)
     pitches = request.pitches

@@ -226,7 +226,7 @@ class EventModel(nn.Module):
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.
 
-        A query stands at its row's clock, a key at its own onset (they differ for controls). With a cache the rows
+        A query stands at its row's clock, a key at its own onset (they differ for controls). With a cache, rows
         follow the `cache.length` rows that are there, which the caller then moves on by as many as were real (padding
         is simply not counted).
         """
@@ -235,7 +235,7 @@ class EventModel(nn.Module):
         place = torch.arange(length, device=x.device)[None]
         mask = None
         if cache is not None:
-            place = place + cache.length[:, None]
+            place = (place + cache.length[:, None]).clamp(max=cache.size - 1)  # padding may go beyond: one scratch place
             seen = int(place.max()) + 1
             mask = (torch.arange(seen, device=x.device) <= place[:, :, None])[:, None]
         turns = rotation(place.expand(batch, -1), clock), rotation(place.expand(batch, -1), at)

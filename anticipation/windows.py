@@ -14,11 +14,14 @@ from . import stream as s
 from .data import Piece, Shards
 from .harmony import estimate_key
 from .model import features, target_chart, targets
-from .notes import BEAT, CHORD, DRUMS, Notes
+from .notes import BEAT, CHORD, Notes
 
-# How notes become controls, and how often; as in the AMT paper, with more for parts and one kind for live playing.
+# How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
 CONTROLS = {"none": 0.10, "span": 0.15, "parts": 0.50, "random": 0.12, "live": 0.13}
 CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
+# How often a window is a plan: a part is given, nothing but chords is written. More often where people labelled them.
+PLANS = {"pop909": 0.35, "pop909-versions": 0.3}
+PLAN = 0.1
 DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
@@ -42,10 +45,11 @@ class Recipe:
     tempo: float = 0.5  # the tempo is changed, by up to 20 % either way
     wrong_key: float = 0.2  # the key is not brought to C major / A minor but anywhere
     beginning: float = 0.2  # the window starts where the piece starts
+    plans: bool = True  # see PLANS
 
     @staticmethod
     def plain(controls: str = "parts", chords: str = "hidden", beats: float = 1.0) -> Recipe:
-        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, 0.0, 0.0, 0.0, 0.0, 0.2)
+        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, 0.0, 0.0, 0.0, 0.0, 0.2, False)
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
@@ -70,6 +74,12 @@ def excerpt(notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe)
     return window, cold
 
 
+def top_part(notes: Notes) -> int | None:
+    """The pitched instrument that lies highest, as a melody does."""
+    parts = notes.pitched.instruments
+    return max(parts, key=lambda part: notes.pitch[notes.instrument == part].mean()) if parts else None
+
+
 def choose_controls(notes: Notes, kind: str, rng: np.random.Generator) -> np.ndarray:
     """Boolean mask over audible notes: given to the model, rather than written by it."""
     parts = notes.instruments
@@ -77,11 +87,9 @@ def choose_controls(notes: Notes, kind: str, rng: np.random.Generator) -> np.nda
     if kind in ("parts", "live") and len(parts) > 1:
         count = 1 if kind == "live" else int(rng.integers(1, len(parts)))
         chosen = rng.choice(parts, size=count, replace=False)
-        if rng.random() < 0.5:  # the melody, more often than chance would have it: the highest part
-            pitched = [p for p in parts if p != DRUMS]
-            if pitched:
-                top = max(pitched, key=lambda p: notes.pitch[notes.instrument == p].mean())
-                chosen = np.union1d(chosen[: count - 1], [top])
+        top = top_part(notes)
+        if top is not None and rng.random() < 0.5:  # the melody, more often than chance would have it
+            chosen = np.union1d(chosen[: count - 1], [top])
         given = np.isin(notes.instrument, chosen)
     if kind == "random":
         given = rng.random(len(notes)) < rng.uniform(0.1, 0.9)
@@ -112,6 +120,10 @@ def to_c(key: int) -> int:
 
 def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> np.ndarray:
     """The rows of one training window: at most `length` of them."""
+    planning = recipe.plans and rng.random() < PLANS.get(piece.source, PLAN) and len(notes.pitched) > 0
+    if planning:
+        heard = [top_part(notes)] if rng.random() < 0.7 else rng.choice(notes.audible.instruments, size=1)
+        notes = notes.of_instruments([*heard, CHORD, BEAT])
     window, cold = excerpt(notes, rng, length, recipe)
     beats, chords = window[window.instrument == BEAT], window[window.instrument == CHORD]
     audible = window.audible
@@ -120,13 +132,15 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         audible = audible.without_instruments([rng.choice(parts)])
     kind = draw(rng, recipe.controls)
     role = draw(rng, recipe.chords) if len(chords) else "hidden"
-    given = choose_controls(audible, kind, rng)
+    if planning:
+        kind, role, given = "parts", "written", np.ones(len(audible), dtype=bool)
+    else:
+        given = choose_controls(audible, kind, rng)
     controls, events = audible[given], audible[~given]
     shift = key_shift(controls if len(controls.pitched) >= 8 else audible, rng, recipe)
     chart = Notes.of([])
     if role == "written":
-        plan = len(controls) > 0 and kind == "parts" and rng.random() < 0.35  # the chords alone, as a harmoniser does
-        events = chords if plan else events + chords
+        events = events + chords
     elif role == "given":
         chart = chords
     if rng.random() < recipe.beats:
