@@ -60,7 +60,8 @@ def parse_chord(text: str) -> int:
         return NO_CHORD
     match = re.fullmatch(r"([A-Ga-g][#b♯♭]*):?([^/]*)(/.*)?", name)
     if match:
-        quality = re.sub(r"\(.*?\)", "", match[2]).replace("Δ", "maj7").replace("°", "dim").replace("ø", "m7b5")
+        quality = re.sub(r"\(.*?\)", "", match[2]).replace("°", "dim")
+        quality = re.sub("ø7?", "m7b5", re.sub("Δ7?", "maj7", quality))
         quality = _SPELLINGS.get(quality, quality)
         if quality in QUALITIES:
             return list(QUALITIES).index(quality) * 12 + pitch_class(match[1])
@@ -99,7 +100,9 @@ def parse_chart(text: str, bars: np.ndarray) -> Notes:
     """CHORD notes of '| C | Am F | G7 |': one bar between two strokes, shared evenly by its chords; '%' repeats the bar
     before. bars: bar lines in seconds; the chart is repeated until they end. Raises RequestError."""
     cells = [cell.split() for cell in text.strip().strip("|").split("|")]
-    cells = [cells[i - 1] if cell == ["%"] and i else cell for i, cell in enumerate(cells)]
+    for i, cell in enumerate(cells):
+        if cell == ["%"] and i:
+            cells[i] = cells[i - 1]
     if not any(cells) or any(not cell for cell in cells):
         raise RequestError(f"no chords between the bar lines of {text!r}: write '| C | Am | F G |'")
     symbols = [[parse_chord(name) for name in cell] for cell in cells]
@@ -152,6 +155,11 @@ def estimate_chords(notes: Notes, beats: Notes, change: float = 0.35) -> Notes:
     score = share @ (_TEMPLATES * 2 - 1).T - 0.04 * (size - 3) + _PRIOR  # heard inside less heard outside
     score += 0.15 * (bass[:, None] == np.arange(NO_CHORD)[None] % 12)
     score[total[:, 0] <= 0] = 0.0
+    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
+
+
+def best_path(score: np.ndarray, change: float) -> list[int]:
+    """The states (N,) of the highest total score (N, states), each change costing `change` (Viterbi)."""
     best, back = score[0], []
     for row in score[1:]:
         top = int(best.argmax())
@@ -161,7 +169,7 @@ def estimate_chords(notes: Notes, beats: Notes, change: float = 0.35) -> Notes:
     path = [int(best.argmax())]
     for step in reversed(back):
         path.append(path[-1] if step[path[-1]] < 0 else int(step[path[-1]]))
-    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), reversed(path), strict=True))
+    return path[::-1]
 
 
 # Krumhansl & Kessler (1982) probe-tone profiles, rotated to 24 keys; a minor key counts for its relative major.

@@ -11,7 +11,7 @@ from . import stream as s
 from .decode import Decoder, Sampling
 from .errors import RequestError
 from .grammar import Limits, Stream, pitch_table
-from .harmony import CHORD_TONES, estimate_key
+from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_key
 from .model import EventModel
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .windows import to_c
@@ -137,33 +137,28 @@ def snap(notes: Notes, known: Notes, reach: float = 0.008) -> Notes:
     return notes.replace(onset=onset).sorted()
 
 
-def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 12) -> list[Notes]:
-    """CHORD notes that harmonise what is known over the span, `takes` different plans, the best first.
+def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 16) -> list[Notes]:
+    """CHORD notes that harmonise what is known over the span, a different plan for each take.
 
-    The model writes `drafts` chord tracks in one batch; the plans are those that agree best with all the others
-    (minimum Bayes risk: expected agreement in sounding chord tones), the test-time compute of harmony.
+    The model writes `drafts` chord tracks for a take, all in one batch; the plan is their consensus (minimum Bayes risk
+    beat by beat, smoothed): the test-time compute of harmony.
     """
     ask = replace(request, instruments=(CHORD,), pitches=None, polyphony=None, density=None)
-    drafted, _ = generate(model, ask, takes=max(drafts, takes), seed=seed, sampling=Sampling(1.0, 0.98, 0.9))
-    times = np.arange(request.start, request.end, 0.25) + 0.125
-    tones = np.stack([chord_tones_at(draft, times) for draft in drafted]).astype(np.float64)  # (drafts, times, 12)
-    both = np.einsum("atp,btp->ab", tones, tones)
-    size = tones.sum((1, 2))
-    agreement = (2 * both / np.maximum(size[:, None] + size[None], 1)).sum(1)
-    order = np.argsort(-agreement, kind="stable")
-    plans: list[Notes] = []
-    for i in order:
-        if len(plans) < takes and not any(drafted[i] == plan for plan in plans):
-            plans.append(drafted[i])
-    plans += [plans[k % len(plans)] for k in range(takes - len(plans))]
-    return [close_gaps(plan, request.end) for plan in plans]
+    several = max(drafts // 2, drafts if takes == 1 else 2 * drafts // takes)
+    drafted, _ = generate(model, ask, takes=takes * several, seed=seed, sampling=Sampling(1.0, 0.98, 1.0))
+    beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
+    edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
+    edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
+    return [consensus(drafted[i * several : (i + 1) * several], edges) for i in range(takes)]
 
 
-def close_gaps(chords: Notes, end: float) -> Notes:
-    """Chords that hold until the next one."""
-    if not len(chords):
-        return chords
-    return chords.replace(duration=np.diff(chords.onset, append=max(end, float(chords.onset[-1]) + 0.1)))
+def consensus(drafts: list[Notes], edges: np.ndarray, change: float = 0.15) -> Notes:
+    """The chords, one decision between two edges, whose tones are most to be expected in the drafts."""
+    middle = (edges[:-1] + edges[1:]) / 2
+    tones = np.mean([chord_tones_at(draft, middle) for draft in drafts], axis=0)  # (segments, 12)
+    symbols = CHORD_TONES[:NO_CHORD].astype(np.float64)
+    score = tones @ (symbols / symbols.sum(1, keepdims=True)).T  # the share of a chord's tones that are expected
+    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
 
 
 def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:

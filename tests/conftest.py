@@ -2,6 +2,7 @@
 
 import tarfile
 import zlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,33 @@ def corpus_files(tmp_path_factory) -> list[Path]:
         return sorted(folder.glob("*.mid"))
     files = sorted((ROOT / "examples").rglob("*.mid"))
     return files or pytest.skip("no corpus and no examples here")
+
+
+@pytest.fixture(scope="session")
+def random_model():
+    """random_model(window=512, seed=0): one block with random weights. A fuzzer: what holds for it, holds."""
+    import torch
+
+    from anticipation.model import Config, EventModel
+
+    torch.set_num_threads(1)
+
+    @cache
+    def make(window: int = 512, seed: int = 0) -> EventModel:
+        model, generator = EventModel(Config(depth=1, window=window)), torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights.add_(torch.randn(weights.shape, generator=generator), alpha=0.1)
+        return model.eval().requires_grad_(False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_checkpoint(random_model, tmp_path_factory) -> Path:
+    """The folder of a checkpoint of random weights."""
+    from anticipation import checkpoint
+
+    folder = tmp_path_factory.mktemp("checkpoint")
+    checkpoint.save(random_model(), folder, card={"name": "random"})
+    return folder

@@ -13,7 +13,7 @@ lengths = st.integers(1, 8).map(lambda n: n / 4) | st.floats(0.001, 8)
 @st.composite
 def notes(draw, max_size: int = 40, instruments=None, times=times, lengths=lengths) -> Notes:
     """Sorted Notes of up to `max_size` notes; `instruments` is a strategy (default: five instruments and drums)."""
-    instruments = instruments or st.sampled_from([0, 24, 33, 48, 127, DRUMS])
+    instruments = st.sampled_from([0, 24, 33, 48, 127, DRUMS]) if instruments is None else instruments
     pitches = st.integers(58, 62) | st.integers(0, 127)
     row = st.tuples(times, lengths, pitches, instruments, st.integers(1, 127))
     return Notes.of(draw(st.lists(row, max_size=max_size)))

@@ -1,0 +1,155 @@
+"""Laws of the interleaved stream: nothing lost, nothing early, nothing known before its time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import notes, times
+
+from anticipation import stream as s
+from anticipation.grammar import Stream
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+
+NOTHING = s.Chart.of(Notes.of([]))
+UNTIL = 40 * s.STEPS  # beyond all music of the strategies
+deltas = st.integers(-100, 1000)
+chords = notes(max_size=8, instruments=st.just(CHORD)).map(lambda n: n.replace(pitch=np.minimum(n.pitch, 120)))
+beats = notes(max_size=20, instruments=st.just(BEAT)).map(lambda n: n.replace(pitch=n.pitch % 16))
+
+
+@st.composite
+def requests(draw):
+    """(events, controls, chart, header, until), with chords among the events, in the chart, or nowhere."""
+    events, chart = draw(notes()), draw(beats)
+    if draw(st.booleans()):
+        events += draw(chords)
+    else:
+        chart += draw(chords)
+    header = s.Header(draw(deltas), draw(st.none() | st.sampled_from([(0,), (0, 24, DRUMS)])))
+    return s.quantise(events), s.quantise(draw(notes())), s.Chart.of(chart), header, draw(st.sampled_from([0, UNTIL]))
+
+
+def streamed(events, controls, chart, header, until) -> np.ndarray:
+    """What `interleave` answers, a row at a time, as a decoder feeds it."""
+    stream = Stream(chart, controls, header.delta, np.random.default_rng(0))
+    stream.extend(header.rows(chart))
+    stream.extend(stream.due(0))
+    for row in s.event_rows(events, until):
+        if row[s.KIND] == s.EVENT and row[s.INSTRUMENT] == CHORD:
+            stream.chord = int(row[s.PITCH])
+        row[s.CHART] = stream.columns(int(row[s.CLOCK]))
+        stream.extend(row[None])
+        stream.extend(stream.due(int(row[s.CLOCK])))
+    return stream.rows
+
+
+def kind(rows: np.ndarray, which: int) -> np.ndarray:
+    return rows[rows[:, s.KIND] == which]
+
+
+@given(requests())
+def test_batch_interleaving_equals_streaming(request):
+    events, controls, chart, header, until = request
+    np.testing.assert_array_equal(s.interleave(events, controls, chart, header, until=until), streamed(*request))
+
+
+@given(requests())
+def test_interleaving_loses_and_invents_nothing(request):
+    events, controls, chart, header, until = request
+    rows = s.interleave(events, controls, chart, header, until=until)
+    for given_, table in ((kind(rows, s.EVENT), events), (kind(rows, s.CONTROL), controls)):
+        back = np.concatenate([given_[:, [s.AT]], given_[:, s.INSTRUMENT : s.VELOCITY + 1]], axis=1)
+        np.testing.assert_array_equal(back, table[: len(back)])  # controls that no row reaches are still to come
+    assert len(kind(rows, s.EVENT)) == len(events)
+    assert len(kind(rows, s.CONTROL)) == len(controls) or not until
+    assert (rows[:, s.AT] == rows[:, s.CLOCK] + np.where(rows[:, s.KIND] == s.CONTROL, rows[:, s.SHIFT], 0)).all()
+
+
+@given(requests())
+def test_a_control_stands_right_after_the_first_row_that_comes_within_delta_of_it(request):
+    events, controls, chart, header, until = request
+    rows = s.interleave(events, controls, chart, header, until=until)
+    stops = np.flatnonzero(rows[:, s.KIND] != s.CONTROL)
+    first = len(kind(rows, s.START_KIND)) - 1  # the start rows are one stop
+    for at in np.flatnonzero(rows[:, s.KIND] == s.CONTROL):
+        due, before = rows[at, s.AT] - header.delta, stops[stops < at]
+        assert rows[at, s.CLOCK] == rows[before[-1], s.CLOCK]
+        assert before[-1] == first or rows[before[-1], s.CLOCK] >= due > rows[before[-2], s.CLOCK]
+
+
+@given(requests())
+def test_no_gap_between_events_over_a_second(request):
+    events, controls, chart, header, until = request
+    rows = s.interleave(events, controls, chart, header, until=until)
+    clock = rows[rows[:, s.KIND] != s.CONTROL, s.CLOCK]
+    assert ((np.diff(clock) >= 0) & (np.diff(clock) <= s.REST)).all()
+    assert clock[-1] >= until
+    moving = rows[(rows[:, s.KIND] == s.EVENT) | (rows[:, s.KIND] == s.REST_KIND)]
+    assert np.array_equal(moving[:, s.CLOCK], np.cumsum(moving[:, s.SHIFT]))
+    after = moving[1:][moving[:-1, s.KIND] == s.REST_KIND]
+    assert (after[:, s.SHIFT] > 0).all(), "a rest that is not needed"
+
+
+@given(requests(), st.integers(1, 60))
+def test_a_limit_cuts_the_stream_and_changes_nothing_else(request, limit):
+    *request, until = request
+    whole = s.interleave(*request, until=until)
+    np.testing.assert_array_equal(s.interleave(*request, until=until, limit=limit), whole[:limit])
+
+
+@given(notes() | chords, times)
+def test_back_from_the_stream_is_quantisation(music, origin):
+    music = music.shift(origin)
+    table = s.quantise(music, origin)
+    rows = s.interleave(table, s.quantise(Notes.of([])), NOTHING, s.Header())
+    back = s.to_notes(rows, origin)
+    assert np.array_equal(s.quantise(back, origin), table)
+    assert len(table) or not len(music)
+    for i, (onset, duration, pitch, instrument, _) in enumerate(back):
+        near = music[(music.pitch == pitch) & (music.instrument == instrument)]
+        near = near[abs(near.onset - onset) <= 0.5001 / s.STEPS]
+        assert len(near), f"note {i} is nobody's"
+        assert instrument == DRUMS or abs(near.duration - duration).min() <= 0.5001 / s.STEPS + 0.01 * (duration < 0.011)
+
+
+def test_an_unknown_velocity_becomes_a_middling_one():
+    rows = s.event_rows(np.array([[0, 0, 60, 10, 0], [5, 0, 61, 10, 99]]))
+    assert s.to_notes(rows).velocity.tolist() == [64, 99]
+
+
+@given(notes(), chords, st.integers(0, 40))
+def test_a_chord_that_is_still_to_be_written_leaves_no_trace(music, chart, count):
+    """Cut the future off: what stands before it stays the same."""
+    table = s.quantise(music + chart)
+    whole, part = (s.interleave(t, s.quantise(Notes.of([])), NOTHING, s.Header()) for t in (table, table[:count]))
+    np.testing.assert_array_equal(whole[: len(part)], part)
+    heard = s.UNKNOWN_CHORD
+    for row in whole:
+        heard = row[s.PITCH] if row[s.KIND] == s.EVENT and row[s.INSTRUMENT] == CHORD else heard
+        assert row[s.CHORD_] == heard
+
+
+@pytest.mark.parametrize(
+    "clock, beat, chord",
+    [
+        (0, (0, 50, 50), (s.UNKNOWN_CHORD, 0, 50)),  # nothing sounds yet; C in half a second
+        (50, (0, 0, 50), (0, 9, 200)),  # right on the downbeat, on C; A in two seconds
+        (51, (1, 49, 50), (0, 9, 199)),  # a step on, the next beat counts
+        (100, (1, 0, 50), (0, 9, 150)),
+        (101, (s.NO_BEAT, 0, 0), (0, 9, 149)),  # the grid is over
+        (250, (s.NO_BEAT, 0, 0), (9, s.UNKNOWN_CHORD, 0)),
+        (351, (s.NO_BEAT, 0, 0), (s.UNKNOWN_CHORD, s.UNKNOWN_CHORD, 0)),  # and A has ended
+    ],
+)
+def test_the_chart_at_a_moment(clock, beat, chord):
+    beats = [(0.5, 0.5, 0, BEAT, 64), (1.0, 0.5, 1, BEAT, 64)]
+    chart = s.Chart.of(Notes.of([*beats, (0.5, 2.0, 0, CHORD, 64), (2.5, 1.0, 9, CHORD, 64)]))
+    assert chart.columns(np.array([clock]))[0].tolist() == [*beat, *chord]
+
+
+def test_the_chart_looks_no_further_than_its_horizon():
+    far = s.Chart.of(Notes.of([(20, 1, 2, BEAT, 64), (20, 1, 5, CHORD, 64)]))
+    assert far.columns(np.array([999, 1000])).tolist() == [
+        [s.NO_BEAT, 0, 0, s.UNKNOWN_CHORD, s.UNKNOWN_CHORD, 0],
+        [2, 1000, 100, s.UNKNOWN_CHORD, 5, 1000],
+    ]
