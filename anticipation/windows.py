@@ -20,7 +20,7 @@ from .notes import BEAT, CHORD, Notes
 CONTROLS = {"none": 0.10, "span": 0.15, "parts": 0.50, "random": 0.12, "live": 0.13}
 CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
 # How often a window is a plan: a part is given, nothing but chords is written. More often where people labelled them.
-PLANS = {"pop909": 0.35, "pop909-versions": 0.3}
+PLANS = {"pop909": 0.45, "pop909-versions": 0.4}
 PLAN = 0.1
 DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
 STYLE_OF = {  # the corpus's sources; others are "unknown"

@@ -2,9 +2,9 @@
 
 Prints one JSON line a family: nats per event on the same held-out notes. Knows both recipes; ships nothing.
 
-What is held equal: the pieces and their mix, the held-out rows (literally the same rows, in the same order), width and
-depth of the trunk, notes a step, bf16, the wall-clock and what is told (delta of 5 s, and whether a piece begins). What
-differs is each family's own: encoding, head, optimizer, and what else it was trained to do (`event` also learns
+What is held equal: the pieces and their mix, width and depth of the trunk, windows a step (of about 200 events in
+both), bf16, the wall-clock; and in judging the very rows, and what is told (delta of 5 s, whether a piece begins).
+What differs is each family's own: encoding, head, optimizer, and what else it was trained to do (`event` also learns
 velocity, chords, beats and live playing; that costs it, and is not taken off).
 """
 
@@ -39,6 +39,7 @@ AMT_CONTROLS = {"none": 0.1, "span": 0.1, "instrument": 0.4, "random": 0.4}
 SPANS = 0.05  # a second: how often a span of controls begins
 PLAIN = Recipe.plain()
 BEGINNING = replace(PLAIN, beginning=1.0)
+HEADS = {"full": "as published", "sliced": "no loss on controls, each slot among its own tokens only"}
 MELODY = 53  # POP909's; elsewhere the highest part is the melody
 ROWS = 1 + amt.TRIPLETS - 1  # a start row, and what fits into AMT's context behind a separator
 # A duration is drawn as a bin; which of the bin's steps it is, is then even odds.
@@ -71,12 +72,12 @@ class Sequences:
         self.source = source
 
     def one(self, step: int, index: int) -> np.ndarray:
-        source, parts, flag, count = self.source, [], None, 0
+        source, flag, count = self.source, "", 0
+        parts: list[np.ndarray] = []
         rng = np.random.default_rng((source.seed, source.rank, step, index))
         while count < amt.TRIPLETS:
             piece = source.pieces[rng.choice(len(source.pieces), p=source.chance)]
-            notes = source.shards.notes(piece).audible
-            window, cold = excerpt(notes, rng, amt.TRIPLETS, BEGINNING if parts else PLAIN)
+            window, cold = excerpt(source.shards.notes(piece).audible, rng, amt.TRIPLETS, BEGINNING if parts else PLAIN)
             end = window.end - window.onset[0] if len(window) < amt.TRIPLETS + 32 else 0.0
             notes = s.quantise(window.shift(-window.onset[0]))
             notes = notes[notes[:, 0] < amt.MAX_TIME]
@@ -84,7 +85,7 @@ class Sequences:
             given = amt_controls(notes, kind, rng)
             end = min(int(end * s.STEPS), amt.MAX_TIME - 1)
             triplets = amt.encode(amt.arrange(notes[~given], notes[given], end=end))
-            flag = flag or kind
+            flag = flag or kind  # it tells of the first piece
             parts += [amt.SEPARATION] * cold + [triplets]
             count += cold + len(triplets)
         return amt.sequence(np.concatenate(parts), anticipated=flag != "none")
@@ -147,8 +148,7 @@ class Event:
         self.device, self.length = torch.device(args.device), 512
         self.net = model.EventModel(model.Config(args.layers, self.length)).to(self.device)
         self.opts, self.peaks = optimizers(self.net, OURS), (OURS.lr, OURS.lr_rest)
-        batch = max(1, round(args.notes / self.length))
-        self.data = Windows(shards, "train", batch=batch, length=self.length, seed=args.seed, mix=MIX)
+        self.data = Windows(shards, "train", batch=args.batch, length=self.length, seed=args.seed, mix=MIX)
 
     def batch(self, step: int) -> dict[str, Tensor]:
         return {name: torch.from_numpy(column) for name, column in self.data[step].items()}
@@ -198,8 +198,8 @@ class Amt:
         groups = [{"params": [p for p in self.net.parameters() if (p.ndim == 2) == matrix], "weight_decay": decay}
                   for matrix, decay in ((True, 0.1), (False, 0.0))]  # fmt: skip
         self.opts, self.peaks = [torch.optim.AdamW(groups, lr=AMT_LR, betas=(0.9, 0.999))], (AMT_LR,)
-        batch = max(1, round(args.notes / amt.TRIPLETS))
-        self.data = Sequences(Windows(shards, "train", batch=batch, length=amt.TRIPLETS, seed=args.seed, mix=MIX))
+        source = Windows(shards, "train", batch=args.batch, length=amt.TRIPLETS, seed=args.seed, mix=MIX)
+        self.data = Sequences(source)
 
     def batch(self, step: int) -> Tensor:
         return self.data[step]
@@ -251,7 +251,7 @@ def costs(trunk, embeddings, total, width, depth, context, tokens, head) -> dict
             "forward_mflops_per_event": {name: round(n / 1e6, 2) for name, n in work.items()}}  # fmt: skip
 
 
-FAMILIES = {"event": Event, "amt": Amt}
+FAMILIES: dict[str, type[Event] | type[Amt]] = {"event": Event, "amt": Amt}
 
 
 def fit(family: Event | Amt, args: argparse.Namespace) -> dict[str, float]:
@@ -312,10 +312,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--max-steps", type=int, default=10**9, help="an earlier end, for a smoke test")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--notes", type=int, default=9216, help="rows, or triplets, a step")
-    parser.add_argument("--micro", type=int, default=3, help="AMT: windows at once (55,028 logits a token are many)")
-    parser.add_argument("--amt-head", choices=["full", "sliced"], default="full",
-                        help="full: as published. sliced: loss on events and rests only, each slot among its own tokens")  # fmt: skip
+    parser.add_argument("--batch", type=int, default=18, help="windows a step: about 200 events each in both families")
+    parser.add_argument("--micro", type=int, default=1, help="AMT: windows at once (55,028 logits a token are many)")
+    parser.add_argument("--amt-head", choices=HEADS, default="full", help="; ".join(map(": ".join, HEADS.items())))
     parser.add_argument("--excerpts", type=int, default=100, help="held out, at most, of each split and kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -339,8 +338,7 @@ def main() -> None:
             held[what] = score(family, excerpts)
             if name == "event":
                 held[f"{what}, beats known"] = score(family, excerpts, beats=True)
-        batch = family.data.batch if isinstance(family, Event) else family.data.source.batch
-        line = {"family": name, "layers": args.layers, "width": args.width, "batch": batch, "seed": args.seed,
+        line = {"family": name, "layers": args.layers, "width": args.width, "batch": args.batch, "seed": args.seed,
                 "minutes": args.minutes, "device": args.device, "threads": args.threads}  # fmt: skip
         line |= {"amt_head": args.amt_head} if name == "amt" else {}
         print(json.dumps(line | trained | family.cost() | {"held_out_nats": held}), flush=True)
