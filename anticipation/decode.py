@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from . import stream as s
-from .grammar import REST_CLASS, Limits, Stream, legal_shifts, legal_table
+from .grammar import REST_CLASS, Limits, Stream, legal_shifts, legal_table, writable
 from .model import DURATIONS, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
 
@@ -141,8 +141,12 @@ class Decoder:
         self._feed(several)
         return drawn
 
-    def _draw(self, active: list[int], limits: list[Limits]) -> np.ndarray:
-        """One row for each active stream: shift, instrument, pitch, duration, velocity, each from its legal classes."""
+    def _draw(self, active: list[int], limits: list[Limits], later: bool = False) -> np.ndarray:
+        """One row for each active stream: shift, instrument, pitch, duration, velocity, each from its legal classes.
+
+        A note at the clock's own tick that is out of order is not forced into it (that would pile up pitches no model
+        asked for): it is rejected, and the row is drawn again with a shift of more than 0.
+        """
         streams = [self.streams[i] for i in active]
         count = len(active)
         heads = self.model.heads(self.state[active])
@@ -158,18 +162,14 @@ class Decoder:
                 heat = temperature[j] if temperature else self.sampling.temperature
                 classes[j, field] = nucleus(row, mask, heat, self.sampling.top_p, stream.rng)
 
-        sample(0, [legal_shifts(stream, limit) for stream, limit in zip(streams, limits, strict=True)])
+        sample(0, [legal_shifts(stream, limit, later) for stream, limit in zip(streams, limits, strict=True)])
         rest = classes[:, 0] == REST_CLASS
         shift = np.where(rest, s.REST, classes[:, 0])
         clock = np.array([stream.clock for stream in streams]) + shift
         chart[:] = [stream.columns(int(at)) for stream, at in zip(streams, clock, strict=True)]
         rows = np.zeros((count, len(s.COLUMNS)), dtype=np.int64)
         if not rest.all():
-            everything = np.ones((len(limits[0].table), 128), dtype=bool)
-            tables = [
-                everything if rest[j] else legal_table(stream, limits[j], int(shift[j]))
-                for j, stream in enumerate(streams)
-            ]
+            tables = [writable(stream, limits[j], int(shift[j])) for j, stream in enumerate(streams)]
             sample(1, [np.any(table, axis=1) for table in tables])
             heat = [self.sampling.chord_temperature if i == CHORD else self.sampling.temperature for i in classes[:, 1]]
             sample(2, [table[i] for table, i in zip(tables, classes[:, 1], strict=True)], heat)
@@ -184,6 +184,9 @@ class Decoder:
         rows[:, s.CHART] = chart
         chord = ~rest & (rows[:, s.INSTRUMENT] == CHORD)
         rows[chord, s.CHORD_] = rows[chord, s.PITCH]
+        for j in np.flatnonzero(~rest & (shift == 0)):
+            if not legal_table(streams[j], limits[j], 0)[rows[j, s.INSTRUMENT], rows[j, s.PITCH]]:
+                rows[j] = self._draw([active[j]], [limits[j]], later=True)[0]
         return rows
 
 

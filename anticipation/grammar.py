@@ -120,10 +120,15 @@ def free_from(stream: Stream, limits: Limits) -> np.ndarray:
     return out
 
 
+def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
+    """(INSTRUMENTS, 128) what the limits allow `shift` steps from the clock."""
+    return limits.table & (free_from(stream, limits) <= stream.clock + shift)[:, None]
+
+
 def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
-    """(INSTRUMENTS, 128) what may be written `shift` steps from the clock. At one tick chords come first, then
-    instruments and their pitches ascend: no note twice, and no endless chord."""
-    table: np.ndarray = limits.table & (free_from(stream, limits) <= stream.clock + shift)[:, None]
+    """What is writable and in order: at one tick chords come first, then instruments and their pitches ascend. So no
+    note comes twice, and no chord is endless."""
+    table = writable(stream, limits, shift)
     if shift == 0:
         rank, pitch = stream.last_at_clock()
         if rank >= -1:
@@ -134,17 +139,17 @@ def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     return table
 
 
-def legal_shifts(stream: Stream, limits: Limits) -> np.ndarray:
-    """(102,) which shifts may be drawn. The last class, the rest, always may."""
+def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndarray:
+    """(102,) which shifts may be drawn, 0 left out if `later`. The last class, the rest, always may."""
     clocks = stream.clock + np.arange(s.REST + 1)
     inside = (clocks >= limits.start) & (clocks < limits.end)
-    writable: np.ndarray = limits.table.any(axis=1)  # type: ignore[assignment]
-    if not writable.any():
+    instruments: np.ndarray = limits.table.any(axis=1)  # type: ignore[assignment]
+    if not instruments.any():
         inside[:] = False
     else:
-        chords_only = writable[CHORD] and not writable[:CHORD].any()
-        inside &= clocks >= free_from(stream, limits)[writable].min()
+        chords_only = instruments[CHORD] and not instruments[:CHORD].any()
+        inside &= clocks >= free_from(stream, limits)[instruments].min()
         if limits.density is not None and not chords_only and len(stream.onsets) >= limits.density:
             inside &= clocks >= stream.onsets[-limits.density] + s.STEPS
-        inside[0] &= bool(legal_table(stream, limits, 0).any())
+        inside[0] &= not later and bool(legal_table(stream, limits, 0).any())
     return np.append(inside, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Infill:
     style: str = "unknown"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start < self.end:
+        if not 0 <= self.start < self.end < np.inf:
             raise RequestError(
                 f"nothing to write: the span {self.start:.2f}-{self.end:.2f} s is empty or before the start"
             )
@@ -60,14 +61,17 @@ def prepare(
     origin = max(0.0, request.start - HISTORY)
     near = request.known.between(origin, request.end + 10.0)
     shift = to_c(estimate_key(near))
+    if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
+        shift += -12 if shift > 0 else 12
     audible = near.audible
     history = audible.of_instruments(request.instruments).between(origin, request.start)
     rest = audible[~(np.isin(audible.instrument, request.instruments) & (audible.onset < request.start))]
     beats = near[near.instrument == BEAT]
     sounding = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin)]
+    told = tuple(sorted(set(request.instruments)))  # two violins are one instrument
     header = s.Header(
         delta=round(request.delta * s.STEPS),
-        instruments=tuple(sorted(request.instruments)) if len(request.instruments) <= 24 else None,
+        instruments=told if len(told) <= 24 else None,
         style=s.STYLES.index(request.style),
         cold=origin == 0.0,
     )
@@ -102,12 +106,7 @@ def generate(
     streams, first, shift, origin = prepare(request, takes, seed, charts)
     decoder = Decoder(model, streams, sampling)
     decoder.sync(first)
-    pitches = request.pitches
-    if pitches is not None:
-        moved = np.zeros(128, dtype=bool)
-        legal = np.flatnonzero(pitches) + shift
-        moved[legal[(legal >= 0) & (legal < 128)]] = True
-        pitches = moved
+    pitches = None if request.pitches is None else moved(request.pitches, shift)
     begin, end = (round((t - origin) * s.STEPS) for t in (request.start, request.end))
     limits = Limits(begin, end, pitch_table(request.instruments, pitches), request.polyphony, request.density)
     while any(stream.clock < end for stream in streams):
@@ -118,23 +117,35 @@ def generate(
     for stream in streams:
         rows = np.array(stream.written).reshape(-1, len(s.COLUMNS))
         notes = s.to_notes(rows, origin).transpose(-shift)
-        results.append(snap(notes, request.known))
+        results.append(snap(notes, request.known, request.start, request.end))
     return results, decoder
 
 
-def snap(notes: Notes, known: Notes, reach: float = 0.008) -> Notes:
-    """Undo the 10 ms grid: onsets within `reach` seconds of a known onset, or a twelfth of a known beat, fall on it."""
+def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
+    """A mask of pitches, so many semitones up."""
+    legal = np.flatnonzero(pitches) + shift
+    return np.isin(np.arange(128), legal)
+
+
+def snap(notes: Notes, known: Notes, start: float, end: float, reach: float = 0.008) -> Notes:
+    """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a twelfth of a known
+    beat, they fall on it. What the grid moved out of the span is brought back; what shrinks to nothing goes."""
     beats = known[known.instrument == BEAT]
-    grid = (beats.onset[:, None] + beats.duration[:, None] * np.arange(12) / 12).ravel()
-    onset = notes.onset.copy()
-    for targets in (grid, known.audible.onset):
-        if len(targets):
-            targets = np.sort(targets)
-            i = np.clip(np.searchsorted(targets, onset), 1, max(1, len(targets) - 1))
-            near = np.where(onset - targets[i - 1] < targets[np.minimum(i, len(targets) - 1)] - onset, targets[i - 1],
-                            targets[np.minimum(i, len(targets) - 1)])  # fmt: skip
-            onset = np.where(abs(near - onset) <= reach, near, onset)
-    return notes.replace(onset=onset).sorted()
+    twelfths = (beats.onset[:, None] + beats.duration[:, None] * np.arange(12) / 12).ravel()
+
+    def onto(times: np.ndarray) -> np.ndarray:
+        """Of two times the earlier one stays the earlier: so notes that did not overlap still do not."""
+        for targets in (twelfths, known.audible.onset):
+            if len(targets):
+                targets = np.sort(targets)
+                i = np.searchsorted((targets[1:] + targets[:-1]) / 2, times)  # the nearest
+                times = np.where(abs(targets[i] - times) <= reach, targets[i], times)
+        return np.maximum(times, start)
+
+    onset, offset = notes.onset.round(6), notes.offset.round(6)
+    onset = np.where(onto(onset) < end, onto(onset), onset)
+    duration = onto(offset) - onset
+    return notes.replace(onset=onset, duration=duration)[duration > 0].sorted()
 
 
 def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 16) -> list[Notes]:
@@ -144,12 +155,12 @@ def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int
     beat by beat, smoothed): the test-time compute of harmony.
     """
     ask = replace(request, instruments=(CHORD,), pitches=None, polyphony=None, density=None)
-    several = max(drafts // 2, drafts if takes == 1 else 2 * drafts // takes)
-    drafted, _ = generate(model, ask, takes=takes * several, seed=seed, sampling=Sampling(1.0, 0.98, 1.0))
+    bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
+    drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.98, 1.0))
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
     edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
-    return [consensus(drafted[i * several : (i + 1) * several], edges) for i in range(takes)]
+    return [consensus(drafted[a:b], edges) for a, b in pairwise(bounds)]
 
 
 def consensus(drafts: list[Notes], edges: np.ndarray, change: float = 0.15) -> Notes:

@@ -41,7 +41,7 @@ PLAIN = Recipe.plain()
 BEGINNING = replace(PLAIN, beginning=1.0)
 HEADS = {"full": "as published", "sliced": "no loss on controls, each slot among its own tokens only"}
 MELODY = 53  # POP909's; elsewhere the highest part is the melody
-ROWS = 1 + amt.TRIPLETS - 1  # a start row, and what fits into AMT's context behind a separator
+ROWS = amt.TRIPLETS  # a start row and 340 more: what fits into AMT's context behind a separator
 # A duration is drawn as a bin; which of the bin's steps it is, is then even odds.
 REFINEMENT = np.log(np.bincount(model.duration_bin(np.arange(1, s.MAX_DURATION + 1))))
 
@@ -63,7 +63,7 @@ def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator) -> np.n
 
 
 class Sequences:
-    """step -> (batch, 1024) tokens: AMT's training data, of the pieces that `Windows` would draw.
+    """AMT's training data, (1024,) tokens for a step and an index, of the pieces that `Windows` would draw.
 
     No piece is transposed or stretched. Where one ends a separator follows, and another's beginning.
     """
@@ -90,9 +90,6 @@ class Sequences:
             count += cold + len(triplets)
         return amt.sequence(np.concatenate(parts), anticipated=flag != "none")
 
-    def __getitem__(self, step: int) -> Tensor:
-        return torch.from_numpy(np.stack([self.one(step, i) for i in range(self.source.batch)]))
-
 
 @dataclass(frozen=True)
 class Excerpt:
@@ -104,11 +101,14 @@ class Excerpt:
     given: np.ndarray
     cold: bool
 
-    def rows(self, beats: bool = False) -> np.ndarray:
-        """At most 341 rows, the first a start row that tells nothing but delta and `cold`."""
-        chart = s.Chart.of(self.beats if beats else Notes.of([]))
+    def rows(self, hint: str = "") -> np.ndarray:
+        """At most 341 rows, the first a start row that tells nothing but delta and `cold`. What AMT cannot be told is
+        hidden, but for a hint: `beats`, or `velocities` (else those of the past would say what comes next)."""
+        chart = s.Chart.of(self.beats if hint == "beats" else Notes.of([]))
         events, controls = (s.quantise(self.audible[which]) for which in (~self.given, self.given))
-        return s.interleave(events, controls, chart, s.Header(delta=amt.DELTA, cold=self.cold), limit=ROWS)
+        rows = s.interleave(events, controls, chart, s.Header(delta=amt.DELTA, cold=self.cold), limit=ROWS)
+        rows[rows[:, s.KIND] != s.START_KIND, s.VELOCITY] *= hint == "velocities"
+        return rows
 
     def key(self) -> tuple[int, float]:
         """Semitones to C as windows.py finds them, and the nats it takes to tell them: none where the controls do."""
@@ -144,6 +144,8 @@ def held_out(shards: Shards, split: str, kind: str, most: int) -> list[Excerpt]:
 class Event:
     """Ours, by train.py's recipe."""
 
+    hints: tuple[str, ...] = ("", "beats", "velocities")
+
     def __init__(self, args: argparse.Namespace, shards: Shards) -> None:
         self.device, self.length = torch.device(args.device), 512
         self.net = model.EventModel(model.Config(args.layers, self.length)).to(self.device)
@@ -162,10 +164,10 @@ class Event:
         events = int((batch["targets"][..., 2] >= 0).sum())
         return float(loss[:, :4].detach().sum()) / events, events
 
-    def sums(self, excerpts: list[Excerpt], beats: bool = False) -> dict[str, float]:
+    def sums(self, excerpts: list[Excerpt], hint: str) -> dict[str, float]:
         several, refinement, key = [], 0.0, 0.0
         for one in excerpts:
-            rows = one.rows(beats)
+            rows = one.rows(hint)
             shift, cost = one.key()
             event = rows[:, s.KIND] == s.EVENT
             pitched = (event | (rows[:, s.KIND] == s.CONTROL)) & (rows[:, s.INSTRUMENT] < 128)
@@ -175,9 +177,10 @@ class Event:
             several.append(rows)
         columns = collate(several, self.length)
         loss = nats(self.net.losses, {n: torch.from_numpy(c) for n, c in columns.items()}, self.device)
-        shift, instrument, pitch, duration, velocity = loss.double().sum(0).tolist()
-        return {"time": shift, "note": instrument + pitch, "duration": duration, "duration refinement": refinement,
-                "key": key, "velocity": velocity, "events": int((columns["targets"][..., 2] >= 0).sum())}  # fmt: skip
+        when, instrument, pitch, duration, velocity = loss.double().sum(0).tolist()
+        out = {"time": when, "note": instrument + pitch, "duration": duration, "duration refinement": refinement,
+               "key": key, "events": int((columns["targets"][..., 2] >= 0).sum())}  # fmt: skip
+        return out | ({"velocity": velocity} if hint == "velocities" else {})
 
     def cost(self) -> dict[str, dict[str, float]]:
         """Parameters, and multiply-adds (times two) of one row forward."""
@@ -191,6 +194,8 @@ class Event:
 class Amt:
     """AMT by its paper's recipe: AdamW with decay of matrices, cosine to zero, loss on every token."""
 
+    hints: tuple[str, ...] = ("",)
+
     def __init__(self, args: argparse.Namespace, shards: Shards) -> None:
         self.device, self.micro, self.sliced = torch.device(args.device), args.micro, args.amt_head == "sliced"
         config = amt.Config(args.layers, args.width, args.width // model.HEAD, dropout=0.1)
@@ -198,11 +203,10 @@ class Amt:
         groups = [{"params": [p for p in self.net.parameters() if (p.ndim == 2) == matrix], "weight_decay": decay}
                   for matrix, decay in ((True, 0.1), (False, 0.0))]  # fmt: skip
         self.opts, self.peaks = [torch.optim.AdamW(groups, lr=AMT_LR, betas=(0.9, 0.999))], (AMT_LR,)
-        source = Windows(shards, "train", batch=args.batch, length=amt.TRIPLETS, seed=args.seed, mix=MIX)
-        self.data = Sequences(source)
+        self.data = Sequences(Windows(shards, "train", batch=args.batch, length=512, seed=args.seed, mix=MIX))
 
     def batch(self, step: int) -> Tensor:
-        return self.data[step]
+        return torch.from_numpy(np.stack([self.data.one(step, i) for i in range(self.data.source.batch)]))
 
     def rate(self, share: float) -> float:
         warm = min(1.0, (share * OURS.steps + 1) / OURS.warmup)
@@ -218,10 +222,10 @@ class Amt:
             total += float(loss.detach().sum())
         return 3 * total / counted, int((notes < amt.REST).sum())
 
-    def sums(self, excerpts: list[Excerpt], beats: bool = False) -> dict[str, float]:
+    def sums(self, excerpts: list[Excerpt], hint: str) -> dict[str, float]:
         several = []
         for one in excerpts:
-            triplets = [amt.SEPARATION] * one.cold + [amt.encode(one.rows(), 0)]
+            triplets = [amt.SEPARATION] * one.cold + [amt.encode(one.rows(hint), 0)]
             several.append(amt.sequence(np.concatenate(triplets), anticipated=bool(one.given.any())))
         tokens = torch.from_numpy(np.stack(several)).to(self.device)
         drawn = tokens[:, 3::3] < amt.CONTROL_OFFSET
@@ -282,13 +286,13 @@ def fit(family: Event | Amt, args: argparse.Namespace) -> dict[str, float]:
 
 
 @torch.no_grad()
-def score(family: Event | Amt, excerpts: list[Excerpt], beats: bool = False) -> dict[str, float]:
+def score(family: Event | Amt, excerpts: list[Excerpt], hint: str) -> dict[str, float]:
     """Nats per event by field. `all` codes the events to 10 ms: time (rests too), note, duration and its refinement,
     key; without the velocity. Earlier names are its parts."""
     family.net.eval()
     total: dict[str, float] = {}
     for i in range(0, len(excerpts), 8):
-        for name, value in family.sums(excerpts[i : i + 8], beats).items():
+        for name, value in family.sums(excerpts[i : i + 8], hint).items():
             total[name] = total.get(name, 0.0) + value
     events = max(1, int(total.pop("events", 0)))
     velocity = {"velocity": total.pop("velocity")} if "velocity" in total else {}
@@ -335,9 +339,8 @@ def main() -> None:
         trained = fit(family, args)
         held = {}
         for what, excerpts in passages(shards, args.excerpts):
-            held[what] = score(family, excerpts)
-            if name == "event":
-                held[f"{what}, beats known"] = score(family, excerpts, beats=True)
+            for hint in family.hints:
+                held[f"{what}, {hint} known" if hint else what] = score(family, excerpts, hint)
         line = {"family": name, "layers": args.layers, "width": args.width, "batch": args.batch, "seed": args.seed,
                 "minutes": args.minutes, "device": args.device, "threads": args.threads}  # fmt: skip
         line |= {"amt_head": args.amt_head} if name == "amt" else {}

@@ -1,0 +1,226 @@
+"""Laws of the decoder, with a random model as the fuzzer: what it draws is grammatical and inside the limits, the cache
+says what the rows say, a stream slides for ever, and no row is fed that need not be."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import notes
+
+from anticipation import model as m
+from anticipation import stream as s
+from anticipation.decode import Decoder, Sampling, nucleus, window_of
+from anticipation.grammar import DRUM_KIT, Limits, Stream, pitch_table
+from anticipation.model import Config, EventModel
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+
+EMPTY = s.quantise(Notes.of([]))
+GRID = s.Chart.of(Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(80)]))
+
+
+def begin(controls=EMPTY, chart=GRID, header=None, seed=0, events=EMPTY) -> tuple[Stream, np.ndarray]:
+    header = header or s.Header()
+    stream = Stream(chart, controls, header.delta, np.random.default_rng(seed))
+    return stream, s.interleave(events, controls, chart, header)
+
+
+def run(model, streams: list[Stream], first: list[np.ndarray], limits: Limits, sampling=None) -> Decoder:
+    """Draw until every stream has reached the end."""
+    decoder = Decoder(model, streams, sampling)
+    decoder.sync(first)
+    while any(stream.clock < limits.end for stream in streams):
+        decoder.next_event([limits if stream.clock < limits.end else None for stream in streams])
+    return decoder
+
+
+def full_state(model: EventModel, rows: np.ndarray) -> torch.Tensor:
+    """The state of the last row, without a cache."""
+    time = (torch.from_numpy(rows[:, column] - rows[0, s.CLOCK])[None] for column in (s.CLOCK, s.AT))
+    return model.trunk(torch.from_numpy(m.features(rows))[None], *time)[0, -1]
+
+
+def check_states(decoder: Decoder) -> None:
+    for stream, state in zip(decoder.streams, decoder.state, strict=True):
+        torch.testing.assert_close(state, full_state(decoder.model, stream.rows), atol=1e-4, rtol=0)
+
+
+@st.composite
+def limits(draw) -> Limits:
+    instruments = draw(st.sets(st.sampled_from([0, 24, 33, DRUMS, CHORD]), min_size=1))
+    pitches = np.isin(np.arange(128), draw(st.none() | st.sets(st.integers(0, 127), max_size=12)) or np.arange(128))
+    start, length = draw(st.integers(0, 500)), draw(st.integers(1, 800))
+    polyphony, density = (draw(st.none() | st.integers(1, 4)) for _ in range(2))
+    return Limits(start, start + length, pitch_table(instruments, pitches), polyphony, density)
+
+
+# ---- what is drawn ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(limits(), notes(max_size=20), st.integers(0, 99), st.sampled_from([0.2, 1.0, 5.0]), st.integers(-50, 500))
+def test_what_a_random_model_draws_is_inside_the_limits(random_model, limits, known, seed, heat, delta):
+    stream, first = begin(s.quantise(known), header=s.Header(delta), seed=seed)
+    run(random_model(64), [stream], [first], limits, Sampling(heat))
+    drawn = np.array(stream.written, dtype=np.int64).reshape(-1, len(s.COLUMNS))
+    onset, instrument, pitch, duration = drawn[:, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION]].T
+    assert ((onset >= limits.start) & (onset < limits.end)).all()
+    assert limits.table[instrument, pitch].all()
+    assert np.isin(pitch[instrument == DRUMS], DRUM_KIT).all()
+    assert np.isin(duration, m.DURATIONS).all() and ((drawn[:, s.VELOCITY] > 0) & (drawn[:, s.VELOCITY] < 128)).all()
+    note = instrument != CHORD
+    for at, who in zip(onset[note], instrument[note], strict=True):
+        sounding = note & (instrument == who) & (onset <= at) & (at < onset + duration)
+        assert limits.polyphony is None or sounding.sum() <= limits.polyphony
+        last_second = note & (onset > at - s.STEPS) & (onset <= at)
+        assert limits.density is None or last_second.sum() <= limits.density
+
+
+@settings(max_examples=40)
+@given(limits(), st.integers(0, 99))
+def test_every_draw_moves_on(random_model, limits, seed):
+    """A rest moves the clock by a second; an event moves it, or is above the last event of its tick (chords below all):
+    so no set of limits hangs."""
+    stream, first = begin(seed=seed)
+    decoder = Decoder(random_model(64), [stream], Sampling())
+    decoder.sync([first])
+    before = (0, -2, -1)
+    while stream.clock < limits.end:
+        (row,) = decoder.next_event([limits])
+        rank = -2 if row[s.KIND] == s.REST_KIND else -1 if row[s.INSTRUMENT] == CHORD else row[s.INSTRUMENT]
+        after = (row[s.CLOCK], rank, row[s.PITCH])
+        assert after > before
+        before = after
+
+
+def test_a_model_that_wants_all_notes_at_once_still_comes_to_an_end(random_model):
+    model = EventModel(Config(depth=1, window=64))
+    with torch.no_grad():
+        model.logits[0].bias[0] = 50.0
+    limits = Limits(0, 20, pitch_table([0, CHORD], np.isin(np.arange(128), [60, 64, 67])))
+    stream, first = begin()
+    run(model.requires_grad_(False), [stream], [first], limits)
+    assert len(stream.written) > 4, "a chord symbol and three notes a tick"
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_the_nucleus_holds_legal_classes_that_are_likely(data):
+    logits = np.array(data.draw(st.lists(st.floats(-20, 20), min_size=3, max_size=12)), dtype=np.float32)
+    legal = np.array(data.draw(st.lists(st.booleans(), min_size=len(logits), max_size=len(logits))))
+    legal[data.draw(st.integers(0, len(logits) - 1))] = True
+    top_p, rng = data.draw(st.floats(0.01, 1.0)), np.random.default_rng(data.draw(st.integers(0, 99)))
+    p = np.where(legal, np.exp(logits.astype(np.float64)), 0)
+    p /= p.sum()
+    for _ in range(20):
+        drawn = nucleus(logits, legal, 1.0, top_p, rng)
+        assert legal[drawn] and p[p > p[drawn]].sum() < top_p + 1e-9
+    assert logits[nucleus(logits, legal, 0.0, 1.0, rng)] == logits[legal].max()  # frozen: the likeliest
+
+
+def test_sampling_follows_the_probabilities():
+    logits, rng = np.log(np.array([0.5, 0.3, 0.2])), np.random.default_rng(1)
+    drawn = [nucleus(logits, np.ones(3, dtype=bool), 1.0, 1.0, rng) for _ in range(4000)]
+    np.testing.assert_allclose(np.bincount(drawn) / 4000, [0.5, 0.3, 0.2], atol=0.03)
+
+
+# ---- rows and cache agree --------------------------------------------------------------------------------------------
+
+pieces = notes(max_size=25).map(lambda n: s.interleave(s.quantise(n), EMPTY, GRID, s.Header()))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(pieces, pieces, st.integers(0, 30), st.integers(0, 3)), min_size=1, max_size=5))
+def test_the_cache_says_what_the_rows_say_after_any_syncs(random_model, visits):
+    """Streams jump to other rows, are cut back, go on, grow over the window and back under it, draw, and stay."""
+    model = random_model(64)
+    (one, first), (two, _) = begin(), begin(seed=1)
+    decoder, wanted = Decoder(model, [one, two]), [first, first]
+    everything = Limits(0, 1 << 30, pitch_table([0, DRUMS]))
+    for fresh, other, kept, draws in visits:
+        body = [rows[len(first) :] for rows in (fresh, other)]
+        wanted = [np.concatenate([wanted[0][: len(first) + kept], body[0]]), np.concatenate([first, body[1]])]
+        decoder.sync(wanted)
+        check_states(decoder)
+        for stream, rows, base in zip(decoder.streams, wanted, decoder.base, strict=True):
+            np.testing.assert_array_equal(stream.rows, window_of(rows, base))
+        for _ in range(draws):
+            decoder.next_event([everything, None])
+            check_states(decoder)
+
+
+def test_a_sync_feeds_only_what_differs(random_model):
+    rows = s.interleave(s.quantise(Notes.of([(i, 1, 60, 0, 64) for i in range(20)])), EMPTY, GRID, s.Header())
+    other = rows.copy()
+    other[15, s.PITCH] = 61
+    decoder = Decoder(random_model(), [begin()[0]])
+    for wanted, fed in ((rows[:10], 10), (rows, 11), (rows, 0), (other, 6), (other[:12], 1), (other, 9)):
+        before = decoder.fed
+        decoder.sync([wanted])
+        assert decoder.fed - before == fed
+        check_states(decoder)
+
+
+# ---- work and memory -------------------------------------------------------------------------------------------------
+
+BAND = Limits(0, 3000, pitch_table([0, 33, DRUMS]))
+
+
+def test_without_sliding_every_row_is_fed_once(random_model):
+    stream, first = begin(s.quantise(Notes.of([(i, 1, 72, 73, 80) for i in range(30)])))
+    decoder = run(random_model(), [stream], [first], BAND)
+    assert decoder.fed == len(stream.rows) < decoder.model.config.window
+    check_states(decoder)
+
+
+def test_what_takes_share_is_fed_once(random_model):
+    known = s.quantise(Notes.of([(i / 2, 1, 40 + i, 0, 80) for i in range(60)]))
+    first = s.interleave(known, EMPTY, GRID, s.Header())
+    streams = [begin(seed=seed)[0] for seed in range(3)]
+    limits = Limits(3000, 3500, BAND.table)
+    decoder = run(random_model(), streams, [first] * 3, limits)
+    assert decoder.fed == len(first) + sum(len(stream.rows) - len(first) for stream in streams)
+    assert len({len(stream.written) for stream in streams} | {0}) > 1
+    check_states(decoder)
+
+
+def test_a_stream_slides_for_ever_at_constant_cost(random_model):
+    """Twenty windows of music: the cache keeps its size, the rows their bound, and two rows are fed for each."""
+    known = s.quantise(Notes.of([(2.0 * i, 1, 72, 73, 80) for i in range(250)]))
+    stream, first = begin(known)
+    decoder, size, written, fed = Decoder(random_model(64), [stream]), None, 0, []
+    decoder.sync([first])
+    while stream.clock < 50_000:
+        decoder.next_event([Limits(0, 50_000, BAND.table)])
+        assert len(stream.rows) <= 64 and stream.rows[0, s.KIND] == s.START_KIND
+        assert decoder.cache.kv.numel() == (size := size or decoder.cache.kv.numel())
+        if len(stream.written) % 100 == 0 and len(stream.written) > written:
+            written = len(stream.written)
+            fed.append(decoder.fed / (written + stream.given))
+            check_states(decoder)
+    assert written >= 900 and stream.given == 250
+    assert max(fed) < 2.6 and abs(fed[-1] - fed[len(fed) // 2]) < 0.1
+
+
+def test_streams_slide_one_by_one(random_model):
+    """They outgrow the window at different moments, while a neighbour is full to the last place, or at its end."""
+    streams, first = zip(*(begin(seed=seed) for seed in range(5)), strict=True)
+    decoder = Decoder(random_model(64), list(streams))
+    decoder.sync(list(first))
+    ends = [Limits(0, end, BAND.table) for end in (2500, 4000, 4000, 6000, 8000)]
+    while any(stream.clock < limits.end for stream, limits in zip(streams, ends, strict=True)):
+        decoder.next_event([limits if stream.clock < limits.end else None for stream, limits in zip(streams, ends, strict=True)])
+    check_states(decoder)
+
+
+@pytest.mark.parametrize("takes", [2, 5])
+def test_a_take_does_not_depend_on_its_neighbours(random_model, takes):
+    """Though they rest, slide and end at other times."""
+    alone, together = [], [begin(seed=seed)[0] for seed in range(takes)]
+    for seed in range(takes):
+        alone.append(begin(seed=seed)[0])
+        run(random_model(64), [alone[-1]], [begin()[1]], BAND)
+    first = begin()[1]
+    run(random_model(64), together, [first] * takes, BAND)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.written, other.written)

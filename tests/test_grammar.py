@@ -1,0 +1,86 @@
+"""Laws of the limits: what may be drawn next, by hand."""
+
+import numpy as np
+import pytest
+
+from anticipation import grammar as g
+from anticipation import stream as s
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+
+PIANO = 0
+TABLE = g.pitch_table([PIANO, 33, DRUMS, CHORD], np.isin(np.arange(128), [60, 62]))
+
+
+def stream(*drawn: tuple[int, int, int, int]) -> g.Stream:
+    """A stream that has drawn events of (onset, instrument, pitch, duration) in steps."""
+    out = g.Stream(s.Chart.of(Notes.of([])), np.zeros((0, 5), dtype=np.int64), 0, np.random.default_rng(0))
+    out.extend(s.Header().rows(out.chart))
+    for row in s.event_rows(np.array([(*event, 64) for event in drawn], dtype=np.int64).reshape(-1, 5)):
+        out.remember(row)
+        out.extend(row[None])
+    return out
+
+
+def limits(start=0, end=1000, **more) -> g.Limits:
+    return g.Limits(start, end, more.pop("table", TABLE), **more)
+
+
+def shifts(stream, limits) -> list[int]:
+    legal = g.legal_shifts(stream, limits)
+    assert legal[g.REST_CLASS], "a rest is always legal"
+    return np.flatnonzero(legal[: g.REST_CLASS]).tolist()
+
+
+def pitches(table: np.ndarray) -> dict[int, list[int]]:
+    return {int(i): np.flatnonzero(table[i]).tolist() for i in np.flatnonzero(table.any(1)) if i < DRUMS}
+
+
+def test_what_may_be_written():
+    assert pitches(TABLE) == {PIANO: [60, 62], 33: [60, 62]}
+    assert np.flatnonzero(TABLE[DRUMS]).tolist() == list(range(35, 82)) and TABLE[CHORD].sum() == 121
+    assert not g.pitch_table([BEAT]).any()
+
+
+@pytest.mark.parametrize("start, end, legal", [(0, 50, range(50)), (30, 50, range(30, 50)), (200, 300, []), (0, 900, range(101))])
+def test_only_inside_the_span(start, end, legal):
+    assert shifts(stream(), limits(start, end)) == list(legal)
+
+
+def test_a_tick_is_filled_from_chords_up():
+    now = stream((40, 33, 60, 10))
+    assert pitches(g.legal_table(now, limits(), 0)) == {33: [62]} and not g.legal_table(now, limits(), 0)[CHORD].any()
+    assert g.legal_table(now, limits(), 0)[DRUMS].any()
+    assert pitches(g.legal_table(now, limits(), 1)) == {PIANO: [60, 62], 33: [60, 62]}
+    after_a_chord = g.legal_table(stream((40, CHORD, 5, 100)), limits(), 0)
+    assert pitches(after_a_chord) == {PIANO: [60, 62], 33: [60, 62]} and not after_a_chord[CHORD].any()
+
+
+def test_a_full_tick_is_left():
+    only = limits(table=g.pitch_table([33], np.isin(np.arange(128), [60])))
+    assert shifts(stream((40, 33, 60, 10)), only) == list(range(1, 101))
+
+
+def test_a_control_at_the_tick_does_not_reopen_it():
+    now = stream((40, 33, 62, 10))
+    now.extend(s.control_rows(np.array([[40, PIANO, 72, 10, 64]]), np.array([40])))
+    assert pitches(g.legal_table(now, limits(), 0)) == {}
+
+
+def test_polyphony_is_counted_by_instrument():
+    now = stream((0, PIANO, 60, 300), (0, PIANO, 62, 30), (10, 33, 60, 50))
+    assert pitches(g.legal_table(now, limits(polyphony=2), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(polyphony=2), 20)) == {PIANO: [60, 62], 33: [60, 62]}  # one has ended
+    alone = limits(polyphony=1, table=g.pitch_table([PIANO]))
+    assert shifts(now, alone) == []  # the long one ends 290 steps from here: wait
+
+
+def test_density_is_counted_over_all_instruments_in_any_second():
+    now = stream((0, PIANO, 60, 10), (30, 33, 60, 10), (50, CHORD, 5, 10))
+    assert shifts(now, limits(density=2)) == list(range(50, 101))  # until a second has passed since the first
+    assert shifts(now, limits(density=1)) == list(range(80, 101))
+    assert shifts(now, limits(density=3)) == list(range(101))
+    assert shifts(now, limits(density=1, table=g.pitch_table([CHORD]))) == list(range(1, 101))  # chords are not onsets
+
+
+def test_nothing_to_write_is_rest():
+    assert shifts(stream(), limits(table=g.pitch_table([]))) == []

@@ -1,0 +1,183 @@
+"""Laws of a request: notes come out inside it, the same for the same seed, whatever the key and the neighbours."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import notes
+
+from anticipation import infilling
+from anticipation.decode import Sampling
+from anticipation.errors import RequestError
+from anticipation.harmony import NO_CHORD, parse_chord
+from anticipation.infilling import Infill, generate, plan_chords
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.tempo import TempoMap
+
+FLUTE = 73
+MELODY = Notes.of((0.5 * i, 0.45, 60 + (0, 4, 7, 5, 2, 9, 7, 11)[i % 8], FLUTE, 80) for i in range(40))
+EPSILON = 1e-9
+
+
+def ask(start=0.0, end=10.0, known=MELODY, instruments=(0, 33), **more) -> Infill:
+    return Infill(known, start, end, instruments, **more)
+
+
+@st.composite
+def requests(draw) -> Infill:
+    known = draw(notes(max_size=20))
+    if draw(st.booleans()):
+        known += TempoMap.constant(draw(st.integers(50, 200))).beats(25)
+    mask = draw(st.none() | st.sets(st.integers(0, 127), min_size=1, max_size=20))
+    start, length = draw(st.floats(0, 15) | st.just(4.0)), draw(st.floats(0.001, 5) | st.just(2.0))
+    instruments = tuple(draw(st.sets(st.sampled_from([0, 24, 33, DRUMS]), min_size=1)))
+    return Infill(known, start, start + length, instruments, mask and np.isin(np.arange(128), list(mask)),
+                  draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(1, 8)))  # fmt: skip
+
+
+def check_limits(notes: Notes, request: Infill) -> None:
+    assert ((notes.onset >= request.start) & (notes.onset < request.end)).all()
+    assert set(notes.instruments) <= set(request.instruments)
+    assert request.pitches is None or request.pitches[notes.pitched.pitch].all()
+    assert (notes.duration > 0).all() and ((notes.velocity > 0) & (notes.velocity < 128)).all()
+    for onset, _, _, instrument, _ in notes:
+        own = notes.of_instruments([instrument])
+        sounding = (own.onset <= onset) & (onset < own.offset - EPSILON)
+        assert request.polyphony is None or sounding.sum() <= request.polyphony
+        second = (notes.onset > onset - 1 + EPSILON) & (notes.onset <= onset)
+        assert request.density is None or second.sum() <= request.density
+
+
+@settings(max_examples=40)
+@given(requests(), st.integers(0, 99))
+def test_what_is_written_keeps_to_the_request(random_model, request, seed):
+    """In seconds, after the grid of the model is undone."""
+    (written,), _ = generate(random_model(), request, seed=seed)
+    check_limits(written, request)
+
+
+def test_the_same_seed_writes_the_same_notes_and_takes_differ(random_model):
+    (one,), _ = generate(random_model(), ask(), seed=5)
+    several, _ = generate(random_model(), ask(), takes=3, seed=5)
+    assert several == generate(random_model(), ask(), takes=3, seed=5)[0]
+    assert several[0] == one and several[:2] == generate(random_model(), ask(), takes=2, seed=5)[0]
+    assert len({take.onset.tobytes() + take.pitch.tobytes() for take in several}) == 3
+    assert generate(random_model(), ask(), seed=6)[0] != [one]
+
+
+@pytest.mark.parametrize("semitones", [1, 5, 8])
+def test_a_piece_in_another_key_gets_the_same_part_in_that_key(random_model, semitones):
+    (here,), _ = generate(random_model(), ask(), seed=1)
+    (there,), _ = generate(random_model(), ask(known=MELODY.transpose(semitones)), seed=1)
+    assert np.array_equal(here.onset, there.onset) and np.array_equal(here.instrument, there.instrument)
+    assert not ((there.pitch - here.pitch - semitones) % 12).any()
+
+
+@pytest.mark.parametrize("low, high", [(0, 2), (125, 127), (60, 60)])
+def test_a_narrow_range_at_the_edge_is_still_played(random_model, low, high):
+    """Whatever the transposition that the model works in."""
+    pitches = (np.arange(128) >= low) & (np.arange(128) <= high)
+    for semitones in (1, 6, 8):
+        request = ask(known=MELODY.transpose(semitones), pitches=pitches, instruments=(0,))
+        (written,), _ = generate(random_model(), request, seed=1)
+        assert len(written) and pitches[written.pitch].all()
+
+
+def test_late_in_a_piece_only_the_nearby_past_is_read(random_model):
+    long = Notes.concat([MELODY.shift(20.0 * i) for i in range(10)])
+    history = long.replace(instrument=np.zeros(len(long)))
+    for known in (long, history, long + history):
+        (written,), decoder = generate(random_model(), ask(180.0, 183.0, known), seed=1)
+        check_limits(written, ask(180.0, 183.0, known))
+        assert len(written) and decoder.fed < 300
+        assert written == generate(random_model(), ask(180.0, 183.0, known.between(140, 200)), seed=1)[0][0]
+
+
+def test_work_is_about_a_row_for_each_event(random_model):
+    """Events, rests and controls, once each."""
+    written, decoder = generate(random_model(), ask(), takes=2, seed=1)
+    known = len(MELODY.between(0, 20))
+    assert decoder.fed <= sum(map(len, written)) + 2 * (known + 10 + 2)
+
+
+@pytest.mark.parametrize(
+    "more, problem",
+    [
+        ({"start": 3.0, "end": 3.0}, "span"),
+        ({"start": -1.0}, "span"),
+        ({"end": float("nan")}, "span"),
+        ({"end": float("inf")}, "span"),
+        ({"instruments": ()}, "instrument"),
+        ({"pitches": np.zeros(128, dtype=bool)}, "pitch"),
+        ({"polyphony": 0}, "polyphony"),
+        ({"density": -1}, "density"),
+    ],
+)
+def test_a_request_that_cannot_be_met_says_so(more, problem):
+    with pytest.raises(RequestError, match=f"^[^\n]*{problem}[^\n]*$"):
+        ask(**more)
+
+
+def test_drums_need_no_pitch(random_model):
+    request = ask(instruments=(DRUMS,), pitches=np.zeros(128, dtype=bool))
+    (written,), _ = generate(random_model(), request)
+    assert len(written) and set(written.instruments) == {DRUMS}
+
+
+# ---- chords ----------------------------------------------------------------------------------------------------------
+
+
+def test_plans_cover_the_span_and_differ(random_model):
+    plans = plan_chords(random_model(), ask(2.0, 8.0), takes=3, seed=1, drafts=5)
+    assert len(plans) == 3 and plans[0] != plans[1] != plans[2]
+    for plan in plans:
+        assert set(plan.instruments) <= {CHORD} and ((plan.onset >= 2) & (plan.onset < 8)).all()
+        np.testing.assert_allclose(plan.offset, [*plan.onset[1:], 8.0])
+    assert plan_chords(random_model(), ask(2.0, 8.0), takes=1, seed=1, drafts=5) == plans[:1]
+
+
+def test_of_many_plans_the_first_is_that_of_few(random_model):
+    one = plan_chords(random_model(), ask(0.0, 4.0), takes=1, seed=1, drafts=3)
+    assert plan_chords(random_model(), ask(0.0, 4.0), takes=5, seed=1, drafts=3)[:1] == one
+
+
+def test_chords_that_are_given_are_read(random_model):
+    """They change what is written, each take its own, and are not written themselves."""
+    charts = [Notes.of([(0, 10, parse_chord(name), CHORD, 64)]) for name in ("C", "F#m", "C")]
+    (one, other, _), _ = generate(random_model(), ask(), takes=3, seed=1, charts=charts)
+    (given_,), _ = generate(random_model(), ask(known=MELODY + charts[0]), seed=1)
+    (plain,), _ = generate(random_model(), ask(), seed=1)
+    assert one == given_ != plain and set(one.instruments) <= {0, 33} and len(other)
+
+
+def test_the_chord_at_a_time():
+    chords = Notes.of([(1, 1, 5, CHORD, 64), (2, 1, NO_CHORD, CHORD, 64), (4, 1, 9, CHORD, 64)])
+    times = np.array([0.5, 1.0, 1.99, 2.0, 3.5, 4.5, 6])
+    assert infilling.chord_at(chords, times).tolist() == [-1, 5, 5, NO_CHORD, -1, 9, -1]
+    assert infilling.chord_at(chords[:0], times).tolist() == [-1] * 7
+
+
+# ---- the grid undone -------------------------------------------------------------------------------------------------
+
+
+def test_an_onset_next_to_a_known_one_falls_on_it():
+    known = Notes.of([(1.0035, 1, 60, FLUTE, 64), (2.0, 0.3339, 0, BEAT, 64)])
+    written = Notes.of([(1.0, 0.5, 60, 0, 64), (1.05, 0.5, 60, 0, 64), (2.11, 0.1, 60, 0, 64), (2.12, 0.1, 60, 0, 64)])
+    onset = infilling.snap(written, known, 0.0, 3.0).onset
+    np.testing.assert_allclose(onset, [1.0035, 1.05, 2.0 + 0.3339 / 3, 2.12])
+
+
+@given(notes(), notes(), st.floats(0, 10), st.floats(0.1, 10))
+def test_undoing_the_grid_moves_little_and_keeps_the_order(written, known, start, length):
+    written = written.between(start, start + length)
+    snapped = infilling.snap(written, known, start, start + length)
+    assert len(snapped) == len(written)
+    assert (abs(np.sort(snapped.onset) - np.sort(written.onset)) <= 0.017).all()
+    assert ((snapped.onset >= start) & (snapped.onset < start + length) & (snapped.duration > 0)).all()
+
+
+@pytest.mark.parametrize("top_p, temperature", [(1e-6, 1.0), (1.0, 1e-6)])
+def test_cold_sampling_has_one_answer(random_model, top_p, temperature):
+    """Whatever the seed."""
+    takes, _ = generate(random_model(), ask(end=3.0), takes=2, sampling=Sampling(temperature, top_p))
+    assert takes[0] == takes[1]

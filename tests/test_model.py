@@ -1,0 +1,145 @@
+"""Laws of the event transformer: bins, targets, causality, and a loss that says what the decoder will do."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import notes
+
+from anticipation import model as m
+from anticipation import stream as s
+from anticipation.grammar import REST_CLASS
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+
+GRID = Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(40)] + [(2.0 * i, 2, 9 * i, CHORD, 64) for i in range(9)])
+symbols = notes(max_size=6, instruments=st.just(CHORD)).map(lambda n: n.replace(pitch=np.minimum(n.pitch, 120)))
+
+
+@st.composite
+def streams(draw) -> np.ndarray:
+    """Rows of a stream: notes with and without a lead sheet, or a harmoniser's."""
+    events, chart = draw(notes(max_size=20)), Notes.of([])
+    if draw(st.booleans()):
+        events += draw(symbols)
+    else:
+        chart = GRID
+    header = s.Header(draw(st.integers(-100, 1000)), draw(st.sampled_from([None, (0, DRUMS)])), draw(st.integers(0, 6)))
+    controls = s.quantise(draw(notes(max_size=20)))
+    return s.interleave(s.quantise(events), controls, s.Chart.of(chart), header, until=2200)
+
+
+def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+    """What `trunk` takes, a batch of one."""
+    return tuple(torch.from_numpy(x)[None] for x in (m.features(rows), rows[:, s.CLOCK], rows[:, s.AT]))
+
+
+def test_a_duration_falls_into_the_nearest_bin():
+    steps = np.arange(1, s.MAX_DURATION + 1)
+    off = abs(m.DURATIONS[m.duration_bin(steps)] - steps)
+    assert (off == abs(m.DURATIONS[None] - steps[:, None]).min(1)).all()
+    assert (off <= 0.02 * steps + 0.5).all() and not off[:30].any()
+
+
+def test_shift_bins_ascend_and_fill_their_table():
+    bins = m.shift_bin(np.arange(-300, 1500))
+    assert set(np.diff(bins)) <= {0, 1} and bins[0] == 0 and bins[-1] == m.SHIFTS - 1
+    assert len(set(m.shift_bin(np.arange(-100, 101)))) == 201  # within a second each step is told apart
+
+
+def test_velocity_levels_are_stable_and_near():
+    velocity = np.arange(1, 128)
+    again = m.velocity_of(m.velocity_bin(velocity))
+    assert abs(again - velocity).max() <= 2 and m.velocity_bin(0) == 0 and m.velocity_of(0) == 0
+    assert m.velocity_bin(m.velocity_of(np.arange(33))).tolist() == list(range(33))
+
+
+@given(streams())
+def test_every_feature_stays_in_its_own_table(rows):
+    features, edges = m.features(rows), np.cumsum([0, *m._FEATURES.values()])
+    assert ((features >= edges[:-1]) & (features < edges[1:])).all()
+
+
+def test_targets_are_what_follows_and_is_drawn():
+    events = np.array([[0, CHORD, 9, 200, 64], [0, 0, 60, 50, 80], [250, DRUMS, 36, 10, 0]])
+    rows = s.interleave(events, np.array([[10, 40, 72, 30, 99]]), s.Chart.of(Notes.of([])), s.Header())
+    given_ = [-100] * 5
+    assert m.targets(rows).tolist() == [
+        given_,  # the start row is followed by a control, which is given
+        [0, CHORD, 9, int(m.duration_bin(200)), -100],  # a chord has no velocity
+        [0, 0, 60, int(m.duration_bin(50)), 21],
+        [REST_CLASS, *given_[:4]],
+        [REST_CLASS, *given_[:4]],
+        [50, DRUMS, 36, 9, -100],  # of unknown velocity
+        given_,  # nothing follows
+    ]
+
+
+def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it_is_to_draw():
+    events = s.quantise(Notes.of([(0, 1, 5, CHORD, 64), (0.25, 1, 60, 0, 64), (0.5, 1, 7, CHORD, 64)]))
+    rows = s.interleave(events, events[:0], s.Chart.of(GRID[GRID.instrument == BEAT]), s.Header())
+    read = m.target_chart(rows) - m._OFFSETS[m._CHART_AT : m._CHART_AT + 6]
+    assert read[:, 3].tolist() == [s.UNKNOWN_CHORD, 5, 5, 7]  # of the second chord only the first is known
+    assert read[:-1, 0].tolist() == rows[1:, s.BEAT_].tolist()
+
+
+@pytest.mark.parametrize("preset, millions", [("tiny", 4), ("small", 45)])
+def test_presets_are_as_large_as_they_say(preset, millions):
+    with torch.device("meta"):
+        size = m.count_parameters(m.EventModel(m.Config(m.PRESETS[preset])))
+    assert 0.8 * millions < size / 1e6 < 1.25 * millions
+
+
+@settings(max_examples=20)
+@given(streams(), st.data())
+def test_a_state_knows_nothing_of_later_rows(random_model, rows, data):
+    cut = data.draw(st.integers(1, len(rows)))
+    other = rows.copy()
+    other[cut:, s.PITCH] = (other[cut:, s.PITCH] + 1) % 120
+    other[cut:, s.AT] += 7
+    before, after = (random_model().trunk(*tensors(r))[0, :cut] for r in (rows, other))
+    torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=20)
+@given(streams(), st.integers(0, 20_000))
+def test_a_state_knows_relative_time_only(random_model, rows, later):
+    """So that a stream can slide for ever."""
+    features, clock, at = tensors(rows)
+    before, after = (random_model().trunk(features, clock + t, at + t) for t in (0, later))
+    torch.testing.assert_close(before, after, atol=2e-3, rtol=0)  # float32 angles
+
+
+@settings(max_examples=20)
+@given(streams())
+def test_the_loss_is_the_surprise_of_the_decoder(random_model, rows):
+    """`losses`, all rows at once, against `field`, one row and one field after another, as `Decoder._draw` does."""
+    model, targets = random_model(), m.targets(rows)
+    chart = torch.from_numpy(m.target_chart(rows))
+    nats, which = model.losses(*tensors(rows), chart[None], torch.from_numpy(targets)[None])
+    states = model.trunk(*tensors(rows))[0]
+    assert which.tolist() == np.flatnonzero(targets[:, 0] >= 0).tolist()
+    for row, several in zip(which.tolist(), nats, strict=True):
+        heads, drawn = model.heads(states[row : row + 1]), torch.from_numpy(targets[row : row + 1])
+        for i in range(5):
+            logits = model.field(i, heads[:, i], drawn[:, :i].clamp(min=0), chart[row : row + 1])
+            wanted = -logits.log_softmax(-1)[0, drawn[0, i]] if drawn[0, i] >= 0 else torch.tensor(0.0)
+            assert abs(float(wanted - several[i])) < 1e-4
+
+
+@settings(max_examples=20)
+@given(st.lists(streams(), min_size=2, max_size=3))
+def test_rows_fed_in_pieces_have_the_states_of_rows_fed_at_once(random_model, several):
+    """A cache over streams of unequal length, the shorter ones padded, fed ten rows at a time."""
+    model = random_model()
+    cache, states = model.cache(len(several)), [[] for _ in several]
+    for at in range(0, max(map(len, several)), 10):
+        chunks = [rows[at : at + 10] for rows in several]
+        padded = np.stack([np.pad(chunk, ((0, 10 - len(chunk)), (0, 0))) for chunk in chunks])
+        inputs = (m.features(padded), padded[..., s.CLOCK], padded[..., s.AT])
+        out = model.trunk(*map(torch.from_numpy, inputs), cache)
+        for i, chunk in enumerate(chunks):
+            states[i].append(out[i, : len(chunk)])
+            cache.length[i] += len(chunk)
+    for rows, pieces in zip(several, states, strict=True):
+        torch.testing.assert_close(torch.cat(pieces), model.trunk(*tensors(rows))[0], atol=1e-4, rtol=0)
