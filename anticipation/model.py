@@ -221,7 +221,8 @@ class EventModel(nn.Module):
         return self.embed.weight.device
 
     def cache(self, batch: int = 1, size: int | None = None) -> Cache:
-        return Cache(self.config, batch, size or self.config.window, self.device, self.embed.weight.dtype)
+        size = size or self.config.window + 1  # and one scratch place for padding
+        return Cache(self.config, batch, size, self.device, self.embed.weight.dtype)
 
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.
@@ -235,7 +236,7 @@ class EventModel(nn.Module):
         place = torch.arange(length, device=x.device)[None]
         mask = None
         if cache is not None:
-            place = (place + cache.length[:, None]).clamp(max=cache.size - 1)  # padding may go beyond: one scratch place
+            place = (place + cache.length[:, None]).clamp(max=cache.size - 1)  # padding goes to a scratch place
             seen = int(place.max()) + 1
             mask = (torch.arange(seen, device=x.device) <= place[:, :, None])[:, None]
         turns = rotation(place.expand(batch, -1), clock), rotation(place.expand(batch, -1), at)

@@ -17,6 +17,7 @@ from anticipation.tempo import TempoMap
 FLUTE = 73
 MELODY = Notes.of((0.5 * i, 0.45, 60 + (0, 4, 7, 5, 2, 9, 7, 11)[i % 8], FLUTE, 80) for i in range(40))
 EPSILON = 1e-9
+GRID = 0.017  # density is counted on the model's grid, which is then undone by up to 8 ms for each onset
 
 
 def ask(start=0.0, end=10.0, known=MELODY, instruments=(0, 33), **more) -> Infill:
@@ -44,7 +45,7 @@ def check_limits(notes: Notes, request: Infill) -> None:
         own = notes.of_instruments([instrument])
         sounding = (own.onset <= onset) & (onset < own.offset - EPSILON)
         assert request.polyphony is None or sounding.sum() <= request.polyphony
-        second = (notes.onset > onset - 1 + EPSILON) & (notes.onset <= onset)
+        second = (notes.onset > onset - 1 + GRID) & (notes.onset <= onset)
         assert request.density is None or second.sum() <= request.density
 
 
@@ -168,12 +169,16 @@ def test_an_onset_next_to_a_known_one_falls_on_it():
 
 
 @given(notes(), notes(), st.floats(0, 10), st.floats(0.1, 10))
-def test_undoing_the_grid_moves_little_and_keeps_the_order(written, known, start, length):
-    written = written.between(start, start + length)
-    snapped = infilling.snap(written, known, start, start + length)
-    assert len(snapped) == len(written)
-    assert (abs(np.sort(snapped.onset) - np.sort(written.onset)) <= 0.017).all()
+def test_undoing_the_grid_moves_little_and_makes_no_overlap(written, known, start, length):
+    """One voice stays one voice; only what is shorter than the grid may vanish."""
+    steps = np.unique(written.onset.round(2))
+    line = Notes.of((a, b - a, 60, 0, 64) for a, b in zip(steps[:-1], steps[1:], strict=True))
+    line = line.between(start, start + length)
+    snapped = infilling.snap(line, known, start, start + length)
     assert ((snapped.onset >= start) & (snapped.onset < start + length) & (snapped.duration > 0)).all()
+    assert (snapped.offset[:-1] <= snapped.onset[1:] + EPSILON).all()
+    long = line[line.duration > 0.017]
+    assert all(abs(snapped.onset - onset).min() <= 0.017 for onset in long.onset)
 
 
 @pytest.mark.parametrize("top_p, temperature", [(1e-6, 1.0), (1.0, 1e-6)])
