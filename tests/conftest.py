@@ -42,10 +42,11 @@ def random_model():
 
     @cache
     def make(window: int = 512, seed: int = 0) -> EventModel:
-        model, generator = EventModel(Config(depth=1, window=window)), torch.Generator().manual_seed(seed)
-        with torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(seed)
+            model = EventModel(Config(depth=1, window=window))
             for weights in model.parameters():
-                weights.add_(torch.randn(weights.shape, generator=generator), alpha=0.1)
+                weights.add_(torch.randn(weights.shape), alpha=0.1)
         return model.eval().requires_grad_(False)
 
     return make
