@@ -12,7 +12,7 @@ import torch
 
 from . import stream as s
 from .grammar import REST_CLASS, Limits, Stream, legal_shifts, legal_table, writable
-from .model import DURATIONS, VELOCITIES, EventModel, chart_features, features, velocity_of
+from .model import DURATIONS, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
 
 NOTHING = np.zeros((0, len(s.COLUMNS)), dtype=np.int64)
@@ -152,11 +152,12 @@ class Decoder:
         heads = self.model.heads(self.state[active])
         classes = np.zeros((count, 5), dtype=np.int64)
         chart = np.zeros((count, 6), dtype=np.int64)
+        heard = np.zeros((count, HEARD), dtype=np.float32)
 
         def sample(field: int, legal: list[np.ndarray], temperature: list[float] | None = None) -> None:
-            known, read = (torch.from_numpy(x).to(heads.device) for x in (classes[:, :field], chart_features(chart)))
-            logits = self.model.field(field, heads[:, field], known, read).cpu().numpy()
-            for j, (row, mask, stream) in enumerate(zip(logits, legal, streams, strict=True)):
+            told = (classes[:, :field], chart_features(chart), heard)
+            logits = self.model.field(field, heads[:, field], *(torch.from_numpy(x).to(heads.device) for x in told))
+            for j, (row, mask, stream) in enumerate(zip(logits.cpu().numpy(), legal, streams, strict=True)):
                 if field and rest[j]:
                     continue  # a rest draws nothing more, whatever the neighbours do
                 heat = temperature[j] if temperature else self.sampling.temperature
@@ -167,6 +168,8 @@ class Decoder:
         shift = np.where(rest, s.REST, classes[:, 0])
         clock = np.array([stream.clock for stream in streams]) + shift
         chart[:] = [stream.columns(int(at)) for stream, at in zip(streams, clock, strict=True)]
+        for j, stream in enumerate(streams):
+            heard[j] = s.heard(stream.rows, clock[j : j + 1], np.array([len(stream.rows)]))
         rows = np.zeros((count, len(s.COLUMNS)), dtype=np.int64)
         if not rest.all():
             tables = [writable(stream, limits[j], int(shift[j])) for j, stream in enumerate(streams)]
@@ -184,7 +187,7 @@ class Decoder:
         rows[:, s.CHART] = chart
         chord = ~rest & (rows[:, s.INSTRUMENT] == CHORD)
         rows[chord, s.CHORD_] = rows[chord, s.PITCH]
-        for j in np.flatnonzero(~rest & (shift == 0)):
+        for j in np.flatnonzero(~rest & (shift == 0)).tolist():
             if not legal_table(streams[j], limits[j], 0)[rows[j, s.INSTRUMENT], rows[j, s.PITCH]]:
                 rows[j] = self._draw([active[j]], [limits[j]], later=True)[0]
         return rows

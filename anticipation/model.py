@@ -32,6 +32,7 @@ _FEATURES = {  # what a row is embedded by: the sizes of the tables, summed
     "duration": len(DURATIONS) + 1, "velocity": VELOCITIES + 2, "beat": s.NO_BEAT + 1, "wait": SHIFTS,
     "period": SHIFTS, "chord": CHORDS + 1, "next": CHORDS + 1, "change": SHIFTS,
 }  # fmt: skip
+HEARD = 12 * len(s.EARSHOT)
 _OFFSETS = np.cumsum([0, *_FEATURES.values()])
 _CHART_AT = list(_FEATURES).index("beat")
 
@@ -96,6 +97,15 @@ def targets(rows: np.ndarray) -> np.ndarray:
     return out
 
 
+def target_heard(rows: np.ndarray) -> np.ndarray:
+    """(T, heard) what sounds at the time of what follows each row of one stream, as far as the row knows."""
+    after = np.minimum(np.arange(len(rows)) + 1, len(rows) - 1)
+    out = np.zeros((len(rows), HEARD), dtype=np.float32)
+    which = np.flatnonzero(rows[after, s.KIND] == s.EVENT)
+    out[which] = s.heard(rows, rows[after[which], s.CLOCK], which)
+    return out
+
+
 def target_chart(rows: np.ndarray) -> np.ndarray:
     """(..., T, 6) chart indices at the time of what follows each row: the head reads the chart there. A chord that is
     still to be drawn is not told: the row's own stands in for it."""
@@ -121,7 +131,8 @@ class Config:
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
-        return asdict(self) | {"steps": s.STEPS, "features": dict(_FEATURES), "fields": list(FIELD_SIZES)}
+        sizes = {"features": dict(_FEATURES), "fields": list(FIELD_SIZES), "heard": HEARD}
+        return asdict(self) | {"steps": s.STEPS} | sizes
 
 
 PRESETS = {"tiny": 4, "small": 9, "base": 13, "large": 20}  # about 4, 45, 125 and 440 M parameters
@@ -202,14 +213,15 @@ class EventModel(nn.Module):
         self.state = nn.Linear(width, 5 * width, bias=False)  # the trunk's state, as each field's head wants it
         self.drawn = nn.EmbeddingBag(sum(FIELD_SIZES[:-1]), width, mode="sum")
         self.chart = nn.EmbeddingBag(int(_OFFSETS[-1] - _OFFSETS[_CHART_AT]), width, mode="sum")
-        self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES)
+        self.heard = nn.Linear(HEARD, width, bias=False)
+        self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
         self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
         self.initialise()
 
     @torch.no_grad()
     def initialise(self) -> None:
         for name, p in self.named_parameters():
-            if p.ndim < 2 or name.endswith(("out.weight", "down.weight")) or name.startswith("logits"):
+            if p.ndim < 2 or name.endswith(("out.weight", "down.weight")) or name.startswith(("logits", "heard")):
                 p.zero_()
             elif name.startswith(("embed", "drawn", "chart")):
                 p.normal_(0, 0.3)
@@ -248,17 +260,18 @@ class EventModel(nn.Module):
         """(N, width) states -> (N, 5, width), one for each field."""
         return self.state(x).unflatten(-1, (5, -1))
 
-    def field(self, i: int, state: Tensor, drawn: Tensor, chart: Tensor) -> Tensor:
+    def field(self, i: int, state: Tensor, drawn: Tensor, chart: Tensor, heard: Tensor) -> Tensor:
         """Logits (N, size) of field i. state: (N, width) from `heads`. drawn: (N, i) classes of the fields before it.
-        chart: (N, 6) indices at the event's time (ignored for the shift, which decides that time)."""
+        chart: (N, 6) indices, heard: (N, 48), both at the event's own time; the shift, which decides it, reads neither.
+        """
         if i:
             offsets = torch.tensor(np.cumsum([0, *FIELD_SIZES[: i - 1]]), device=drawn.device)
             known = self.drawn(drawn + offsets) + self.chart(chart - int(_OFFSETS[_CHART_AT]))
-            state = state + self.mix[i](known)
+            state = state + self.mix[i - 1](known + self.heard(heard))
         return self.logits[i](F.relu(state).square()).float()
 
     def losses(
-        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, targets: Tensor
+        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Nats of every drawn field: (rows,) and (rows, 5) -> per-row weights are left to the caller.
 
@@ -267,11 +280,11 @@ class EventModel(nn.Module):
         """
         which = (targets[..., 0].reshape(-1) != -100).nonzero()[:, 0]
         x = self.trunk(features, clock, at).flatten(0, 1)[which]
-        target, chart = targets.flatten(0, 1)[which], chart.flatten(0, 1)[which]
+        target, chart, heard = (x.flatten(0, 1)[which] for x in (targets, chart, heard))
         heads = self.heads(x)
         drawn = target.clamp(min=0)
         nats = [
-            F.cross_entropy(self.field(i, heads[:, i], drawn[:, :i], chart), target[:, i], reduction="none")
+            F.cross_entropy(self.field(i, heads[:, i], drawn[:, :i], chart, heard), target[:, i], reduction="none")
             for i in range(5)
         ]
         return torch.stack(nats, 1), which

@@ -13,7 +13,7 @@ import numpy as np
 from . import stream as s
 from .data import Piece, Shards
 from .harmony import estimate_key
-from .model import features, target_chart, targets
+from .model import HEARD, features, target_chart, target_heard, targets
 from .notes import BEAT, CHORD, Notes
 
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
@@ -165,18 +165,19 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
 
 
 def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
-    """Padded batch of what the model eats: features, clock, at, chart, targets (int32)."""
+    """Padded batch of what the model eats: features, clock, at, chart, targets (int32) and heard (float32)."""
     rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
     drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
+    heard = np.zeros((len(several), length, HEARD), dtype=np.float32)
     for i, one in enumerate(several):
         rows[i, : len(one)] = one
         rows[i, len(one) :, s.CLOCK] = rows[i, len(one) :, s.AT] = one[-1, s.CLOCK]
-        drawn[i, : len(one)] = targets(one)
+        drawn[i, : len(one)], heard[i, : len(one)] = targets(one), target_heard(one)
     batch = {
         "features": features(rows), "clock": rows[..., s.CLOCK], "at": rows[..., s.AT], "chart": target_chart(rows),
         "targets": drawn,
     }  # fmt: skip
-    return {name: column.astype(np.int32) for name, column in batch.items()}
+    return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}
 
 
 class Windows:

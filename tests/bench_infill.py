@@ -57,7 +57,10 @@ def long_continuation(model, known, minutes: float) -> None:
         if stream.clock >= clock + 120 * s.STEPS or stream.clock >= end:
             count, now = len(stream.written) - events, time.perf_counter()
             cost, work = 1e3 * (now - mark) / max(count, 1), (decoder.fed - fed) / max(count, 1)
-            print(f"{(stream.clock - begin) / 6000:8.1f} {count:8d} {cost:9.2f} {work:11.2f} {megabytes():7.0f}", flush=True)
+            print(
+                f"{(stream.clock - begin) / 6000:8.1f} {count:8d} {cost:9.2f} {work:11.2f} {megabytes():7.0f}",
+                flush=True,
+            )
             mark, events, fed, clock = now, len(stream.written), decoder.fed, stream.clock
 
 
@@ -68,7 +71,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     command = [sys.executable, "-m", "anticipation.cli", "--help"]
-    row("anticipate --help", f"{best(5, lambda: subprocess.run(command, cwd=HERE, capture_output=True, check=True)):.3f} s")
+    row(
+        "anticipate --help",
+        f"{best(5, lambda: subprocess.run(command, cwd=HERE, capture_output=True, check=True)):.3f} s",
+    )
     begin = time.perf_counter()
     import torch
 
@@ -85,8 +91,14 @@ def main() -> None:
         seconds = best(3, lambda options=options: anticipation.accompany(score, model, "piano", options=options))
         answers = anticipation.accompany(score, model, "piano", options=options)
         notes = sum(len(take.notes) for take in answers)
-        row(f"accompany, {takes} take(s) of {score.end:.0f} s: seconds of music a second", f"{takes * score.end / seconds:.1f}")
-        row("    notes; ms a note; rows fed a note", f"{notes}; {1e3 * seconds / notes:.2f}; {answers[0].fed / notes:.2f}")
+        row(
+            f"accompany, {takes} take(s) of {score.end:.0f} s: seconds of music a second",
+            f"{takes * score.end / seconds:.1f}",
+        )
+        row(
+            "    notes; ms a note; rows fed a note",
+            f"{notes}; {1e3 * seconds / notes:.2f}; {answers[0].fed / notes:.2f}",
+        )
     long_continuation(model, anticipation.accompany(score, model, "piano")[0].score.notes, args.minutes)
 
 

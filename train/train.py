@@ -75,7 +75,8 @@ def rate(step: int, args: argparse.Namespace) -> float:
 
 def nats(net, batch: dict, device: torch.device) -> torch.Tensor:
     """(rows, 5) nats of what is drawn."""
-    batch = {name: column.to(device, non_blocking=True).long() for name, column in batch.items()}
+    batch = {name: column.to(device, non_blocking=True) for name, column in batch.items()}
+    batch = {name: column if column.is_floating_point() else column.long() for name, column in batch.items()}
     with torch.autocast(device.type, torch.bfloat16):
         return net(**batch)[0]
 
