@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import CheckpointError, MidiError, RequestError
 
 EXAMPLE = "auld-lang-syne.mid"
+MAX_TAKES = 32  # each is a stream with a cache of its own, and eight more while its chords are planned
 
 
 def pitch_range(text: str | None) -> tuple[int, int]:
@@ -23,7 +25,7 @@ def pitch_range(text: str | None) -> tuple[int, int]:
     from .harmony import pitch_class
 
     def one(name: str) -> int:
-        if name.isdigit():
+        if name.isdecimal():
             return int(name)
         match = re.fullmatch(r"([A-Ga-g][#b]*)(-?\d)", name)
         if not match:
@@ -45,7 +47,7 @@ def span(args: argparse.Namespace, score) -> tuple[float | None, float | None]:
     if args.start is not None or args.end is not None:
         raise RequestError("give --bars or --start and --end, not both")
     first, _, last = args.bars.partition("-")
-    if not first.strip().isdigit() or (last and not last.strip().isdigit()):
+    if not first.strip().isdecimal() or (last and not last.strip().isdecimal()):
         raise RequestError(f"unknown bars {args.bars!r}: write 9-16")
     return score.bars(int(first), int(last or first))
 
@@ -75,14 +77,15 @@ def open_model(args: argparse.Namespace):
 
 
 @contextmanager
-def progress_bar(total: float, quiet: bool):
-    """A callback that takes seconds of music; shown on a terminal only."""
+def progress_bar(quiet: bool):
+    """A callback that takes the seconds of music that are written and those that are asked; shown on a terminal only."""
     from tqdm import tqdm
 
-    with tqdm(total=round(total, 1), unit=" s of music", disable=quiet or not sys.stderr.isatty(), leave=False,
+    with tqdm(total=1.0, unit=" s of music", disable=quiet or not sys.stderr.isatty(), leave=False,
               bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f}{unit} [{elapsed}]") as bar:  # fmt: skip
 
-        def update(reached: float) -> None:
+        def update(reached: float, total: float) -> None:
+            bar.total = round(total, 1)
             bar.n = round(min(reached, bar.total), 1)
             bar.refresh() if bar.n == bar.total else bar.update(0)
 
@@ -93,20 +96,25 @@ def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
     """Where the takes of one input go. Raises MidiError before anything is computed if they cannot be written."""
     folder = len(args.input) > 1 or args.output.is_dir()
     path = args.output / source.name if folder else args.output
-    if folder:
-        try:
-            args.output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MidiError(f"cannot make the folder {args.output}: {error.strerror}") from None
+    above = next((p for p in (args.output, *args.output.parents) if p.exists()), args.output)
+    if folder and not above.is_dir():
+        raise MidiError(f"cannot make the folder {args.output}: {above} is a file")
     if path.suffix.lower() not in (".mid", ".midi"):
         raise RequestError(f"the output {path} must end in .mid" + ("" if folder else ", or be a folder that exists"))
     paths = [path] if args.takes == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(args.takes)]
     for target in paths:
-        if not target.parent.is_dir():
+        if not folder and not target.parent.is_dir():
             raise MidiError(f"cannot write {target}: no folder {target.parent}")
         if target.exists() and not args.force:
             raise MidiError(f"{target} exists already; --force overwrites it")
     return paths
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MidiError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def run_task(args: argparse.Namespace, make) -> None:
@@ -116,9 +124,9 @@ def run_task(args: argparse.Namespace, make) -> None:
     from .midi import read, write
     from .tasks import Options
 
-    if args.takes < 1:
-        raise RequestError("--takes must be at least 1")
-    if not 0 < args.top_p <= 1 or args.temperature <= 0:
+    if not 1 <= args.takes <= MAX_TAKES:
+        raise RequestError(f"--takes must be 1 to {MAX_TAKES}")
+    if not 0 < args.top_p <= 1 or not args.temperature > 0:
         raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
     seed = args.seed if args.seed is not None else int.from_bytes(os.urandom(3), "big")
     if seed < 0:
@@ -129,15 +137,19 @@ def run_task(args: argparse.Namespace, make) -> None:
         high=high, polyphony=args.polyphony, density=args.density, chords=args.chords, style=args.style,
     )  # fmt: skip
     jobs = [(source, read(source), outputs(args, source)) for source in args.input]
+    twice = [path for path, count in Counter(path for *_, paths in jobs for path in paths).items() if count > 1]
+    if twice:
+        raise RequestError(f"two inputs would both be written to {twice[0]}; give one output folder to each")
     model = open_model(args)
     written: list[str] = []
     facts = {"takes": args.takes, "events": 0, "seconds": 0.0, "compute_seconds": 0.0}
     for source, score, paths in jobs:
         say(args, *(f"{source}: {line}" for line in score.repairs))
         begin = time.perf_counter()
-        with progress_bar(score.end, args.quiet) as update:
+        with progress_bar(args.quiet) as update:
             takes = make(score, model, replace(options, progress=update))
         facts["compute_seconds"] += time.perf_counter() - begin
+        make_folder(paths[0].parent)
         for take, path in zip(takes, paths, strict=True):
             write(take.score, path, force=args.force)
             written.append(str(path))
@@ -229,10 +241,7 @@ def demo(args: argparse.Namespace) -> None:
     if taken and not args.force:
         raise MidiError(f"{taken} exists already; --force overwrites it, --output names another folder")
     score, model = read(source), open_model(args)
-    try:
-        args.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MidiError(f"cannot make the folder {args.output}: {error.strerror}") from None
+    make_folder(args.output)
     say(args, f"The melody of {source.stem.replace('-', ' ').title()}, {score.end:.0f} s, and three bands for it:")
     for stem, instruments in zip(stems, ("piano", "strings,bass", "nylon guitar,bass"), strict=True):
         take = accompany(score, model, instruments, options=Options(seed=args.seed, style="pop"))[0]

@@ -96,12 +96,12 @@ def generate(
     seed: int = 0,
     sampling: Sampling | None = None,
     charts: list[Notes] | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> tuple[list[Notes], Decoder]:
     """Notes that answer the request, `takes` times over, in one batch that shares its beginning.
 
     charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
-    take has reached. Returns the takes and the decoder (for its count of rows fed).
+    take has reached, and those that are asked. Returns the takes and the decoder (for its count of rows fed).
     """
     streams, first, shift, origin = prepare(request, takes, seed, charts)
     decoder = Decoder(model, streams, sampling)
@@ -112,7 +112,8 @@ def generate(
     while any(stream.clock < end for stream in streams):
         decoder.next_event([limits if stream.clock < end else None for stream in streams])
         if progress:
-            progress(max(0.0, min(min(stream.clock for stream in streams), end) / s.STEPS + origin - request.start))
+            reached = min(min(stream.clock for stream in streams), end) / s.STEPS + origin - request.start
+            progress(max(0.0, reached), request.end - request.start)
     results = []
     for stream in streams:
         rows = np.array(stream.written).reshape(-1, len(s.COLUMNS))

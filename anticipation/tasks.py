@@ -11,7 +11,7 @@ import numpy as np
 from . import __version__
 from .errors import RequestError
 from .harmony import CHORD_TONES, NO_CHORD, chord_name, estimate_chords, parse_chart, parse_scale
-from .midi import Score
+from .midi import MAX_HOURS, Score
 from .notes import DRUMS, GM_NAMES, Notes, instrument_name
 from .tempo import on_grid
 
@@ -38,7 +38,7 @@ class Options:
     density: int | None = None  # onsets in any second
     chords: str = "auto"  # "| C | Am F |", the name of a part to read them from, "none", or "auto": the model's own
     style: str = "unknown"
-    progress: Callable[[float], None] | None = None
+    progress: Callable[[float, float], None] | None = None  # seconds of music written, and asked
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def instrument_number(name: str | int) -> int:
     text = str(name).strip().lower()
     if text == "drums":
         return DRUMS
-    if text.isdigit():
+    if text.isdecimal():
         if int(text) <= DRUMS:
             return int(text)
         raise RequestError(f"no instrument {text}: programs are 0-127, drums 128")
@@ -87,8 +87,8 @@ def accompany(
     chosen = _instruments(instruments)
     end = _inside(score, start, end)
     known = score.notes if melody is None else score.notes[score.part(melody).mask]
-    known = known.replace(instrument=np.where(np.isin(known.instrument, chosen) & (known.onset >= start) & (
-        known.instrument < DRUMS), VOICE, known.instrument)).sorted()  # fmt: skip
+    ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
+    known = known.replace(instrument=np.where(ours, VOICE, known.instrument))  # not to be taken for what is written
     return _write(score, model, known, start, end, chosen, options, "accompany", plan=True)
 
 
@@ -127,14 +127,16 @@ def continue_(
     at it or at what follows, and the rest of the file stays. Raises RequestError."""
     if not len(score.notes):
         raise RequestError("the piece has no notes to continue")
-    if seconds <= 0:
+    if not seconds > 0:
         raise RequestError("nothing to write: --seconds must be more than 0")
     begin = score.end if start is None else start
-    if begin < 0 or begin > score.end:
+    if not 0 <= begin <= score.end:
         raise RequestError(f"{begin:.2f} s is outside the piece, which ends at {score.end:.2f} s")
+    if begin + seconds > MAX_HOURS * 3600:
+        raise RequestError(f"the piece would be longer than {MAX_HOURS} hours")
     hole = (score.notes.onset >= begin) & (score.notes.onset < begin + seconds)
     known = score.notes[score.notes.onset < begin]
-    written = known.instruments if instruments is None else _instruments(instruments)
+    written = known.instruments or score.notes.instruments if instruments is None else _instruments(instruments)
     return _write(score.without(hole), model, known, begin, begin + seconds, written, options or Options(), "continue")
 
 
@@ -176,7 +178,8 @@ def harmonize(
     end = _inside(score, 0.0, None)
     known = score.notes if melody is None else score.notes[score.part(melody).mask]
     number = instrument_number(instrument)
-    known = _with_beats(score, known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument)))
+    voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
+    known = _with_beats(score, voice, end)
     request = _request(known, 0.0, end, [number], options)
     takes = []
     for take, plan in enumerate(_plans(model, request, options)):
@@ -190,14 +193,23 @@ def voicing(chords: Notes, instrument: int, options: Options) -> Notes:
     """Block chords: a root below, the tones above it each time as near as may be to where they were, in the limits."""
     legal = _pitches(options)
     legal = np.ones(128, dtype=bool) if legal is None else legal
-    rows, centre = [], 62.0
+    rows: list[tuple] = []
+    centre = 62.0
+
+    def tones(classes, low: int, high: int) -> list[int]:
+        """The legal pitches of some pitch classes in a register; if it has none, wherever there are any."""
+        found = [p for p in range(128) if legal[p] and p % 12 in classes]
+        return [p for p in found if low <= p < high] or found
+
     for onset, duration, symbol, _, _ in chords:
         if symbol == NO_CHORD:
             continue
-        bass = [p for p in range(40, 52) if p % 12 == symbol % 12 and legal[p]]
-        upper = [p for p in range(54, 72) if CHORD_TONES[symbol, p % 12] and legal[p]]
+        bass = sorted(tones([symbol % 12], 40, 52), key=lambda p: abs(p - 46))[:1]
+        upper = [p for p in tones(np.flatnonzero(CHORD_TONES[symbol]), 54, 72) if p not in bass]
         upper = sorted(sorted(upper, key=lambda p: abs(p - centre))[:4])
-        voices = (bass + upper)[: options.polyphony]
+        lately = sum(row[0] > onset - 1.0 for row in rows)
+        room = (options.polyphony, None if options.density is None else options.density - lately)
+        voices = (bass + upper)[: min((n for n in room if n is not None), default=None)]
         centre = float(np.mean(upper)) * 0.5 + 31.0 if upper else centre
         rows += [(onset, duration * 0.98, p, instrument, 70) for p in voices]
     return Notes.of(rows)
@@ -249,9 +261,10 @@ def _pitches(options: Options) -> np.ndarray | None:
     return mask
 
 
-def _with_beats(score: Score, known: Notes) -> Notes:
-    """With the file's beat grid, if the notes keep to it."""
-    beats = score.beats()
+def _with_beats(score: Score, known: Notes, end: float) -> Notes:
+    """With the file's beat grid, if the notes keep to it; it goes on where the piece is to go on."""
+    further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
+    beats = score.tempo.beats(end + 10.0) if further else score.beats()
     return known.sorted() + (beats if len(beats) and on_grid(known, beats) else Notes.of([]))
 
 
@@ -273,12 +286,13 @@ def _plans(model, request, options: Options) -> list[Notes]:
     return plan_chords(model, request, takes=options.takes, seed=options.seed)
 
 
-def _given_chords(score: Score, options: Options, end: float) -> Notes | None:
-    """Chords that the user gave: a chart, or a part that plays them."""
+def _given_chords(score: Score, options: Options, start: float, end: float) -> Notes | None:
+    """Chords that the user gave: a chart, which begins with the bar that `start` is in, or a part that plays them."""
     if options.chords in ("auto", "none"):
         return None
     if "|" in options.chords:
-        return parse_chart(options.chords, score.tempo.bar_seconds(end))
+        bars = score.tempo.bar_seconds(end)
+        return parse_chart(options.chords, bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :])
     notes = score.notes[score.part(options.chords).mask]
     return estimate_chords(notes, score.beats())
 
@@ -291,8 +305,8 @@ def _write(
     from .decode import Sampling
     from .infilling import generate
 
-    request = _request(_with_beats(score, known), start, end, instruments, options)
-    chords = _given_chords(score, options, end)
+    request = _request(_with_beats(score, known, end), start, end, instruments, options)
+    chords = _given_chords(score, options, start, end)
     charts = None
     if chords is not None:
         request = replace(request, known=request.known + chords)

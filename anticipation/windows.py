@@ -12,6 +12,7 @@ import numpy as np
 
 from . import stream as s
 from .data import Piece, Shards
+from .errors import AnticipationError
 from .harmony import estimate_key
 from .model import HEARD, features, target_chart, target_heard, targets
 from .notes import BEAT, CHORD, Notes
@@ -192,7 +193,8 @@ class Windows:
         self.seed, self.rank, self.steps = seed, rank, steps
         self.pieces = [p for p in shards.split(split) if not mix or p.source in mix]
         if not self.pieces:
-            raise ValueError(f"{shards.folder}: no pieces in split {split!r}" + (" of the mix" if mix else ""))
+            wanted = f"split {split!r}" + (" from the sources of the mix" if mix else "")
+            raise AnticipationError(f"{shards.folder} has no pieces in {wanted}")
         # Long pieces have more to say, but not in proportion: nobody wants the Ring in place of songs.
         weight = np.array([min(p.notes, 8000) ** 0.75 for p in self.pieces])
         if mix:

@@ -42,7 +42,7 @@ def random_model():
 
     @cache
     def make(window: int = 512, seed: int = 0) -> EventModel:
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
             model = EventModel(Config(depth=1, window=window))
             for weights in model.parameters():
@@ -60,3 +60,29 @@ def random_checkpoint(random_model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     checkpoint.save(random_model(), folder, card={"name": "random"})
     return folder
+
+
+@pytest.fixture
+def melody(tmp_path) -> Path:
+    """The file of a flute melody: eight bars of 4/4 at 120 bpm, 16 s."""
+    from anticipation.midi import Score, write
+    from anticipation.notes import Notes
+
+    pitches = (72, 76, 79, 77, 74, 81, 79, 72)
+    write(Score.from_notes(Notes.of((0.5 * i, 0.45, pitches[i % 8], 73, 80) for i in range(32))), tmp_path / "melody.mid")
+    return tmp_path / "melody.mid"
+
+
+@pytest.fixture
+def anticipate(random_checkpoint, capsys):
+    """anticipate(*argv) -> (exit code, stdout, stderr): the command in this process, tasks with random weights."""
+    from anticipation import cli
+
+    def run(*argv, model: Path | None = random_checkpoint) -> tuple[int, str, str]:
+        line = [str(arg) for arg in argv]
+        if model and line[0] in ("accompany", "infill", "continue", "vary", "harmonize", "demo"):
+            line[1:1] = ["--model", str(model), "--threads", "1"]
+        code = cli.main(line)
+        return code, *capsys.readouterr()
+
+    return run

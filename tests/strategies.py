@@ -1,8 +1,10 @@
-"""Hypothesis strategies for music: random Notes and tempo maps, with the coincidences that break programs."""
+"""Hypothesis strategies for music: random Notes, tempo maps and streams, with the coincidences that break programs."""
 
+import numpy as np
 from hypothesis import strategies as st
 
-from anticipation.notes import DRUMS, Notes
+from anticipation import stream as s
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.tempo import TempoMap
 
 # Half the times lie on a coarse grid, so that notes start together, touch, and repeat where another ends.
@@ -27,3 +29,24 @@ def tempo_maps(draw) -> TempoMap:
     tempos = draw(st.lists(st.tuples(tick, st.integers(150_000, 3_000_000)), max_size=5))
     meters = draw(st.lists(st.tuples(tick, st.integers(1, 13), st.sampled_from([1, 2, 4, 8, 16])), max_size=3))
     return TempoMap(ppqn, tuple(tempos), tuple(meters))
+
+
+def chords(max_size: int = 8):
+    """Chord symbols as Notes."""
+    return notes(max_size=max_size, instruments=st.just(CHORD)).map(lambda n: n.replace(pitch=np.minimum(n.pitch, 120)))
+
+
+@st.composite
+def streams(draw, max_size: int = 40) -> tuple:
+    """(events, controls, chart, header, until): what `interleave` takes, with chords among the events, in the chart, or
+    nowhere, resting until after all of it or not."""
+    events, chart = draw(notes(max_size)), draw(notes(20, instruments=st.just(BEAT)))
+    chart = chart.replace(pitch=chart.pitch % 16)
+    if draw(st.booleans()):
+        events += draw(chords())
+    else:
+        chart += draw(chords())
+    told = draw(st.none() | st.sampled_from([(0,), (0, 24, DRUMS)]))
+    header = s.Header(draw(st.integers(-100, 1000)), told, draw(st.integers(0, 6)), draw(st.booleans()))
+    until = draw(st.sampled_from([0, 40 * s.STEPS]))
+    return s.quantise(events), s.quantise(draw(notes(max_size))), s.Chart.of(chart), header, until

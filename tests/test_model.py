@@ -5,28 +5,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import notes
+from strategies import streams
 
 from anticipation import model as m
 from anticipation import stream as s
-from anticipation.grammar import REST_CLASS
+from anticipation.grammar import REST_CLASS, Stream
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 
 GRID = Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(40)] + [(2.0 * i, 2, 9 * i, CHORD, 64) for i in range(9)])
-symbols = notes(max_size=6, instruments=st.just(CHORD)).map(lambda n: n.replace(pitch=np.minimum(n.pitch, 120)))
 
 
-@st.composite
-def streams(draw) -> np.ndarray:
-    """Rows of a stream: notes with and without a lead sheet, or a harmoniser's."""
-    events, chart = draw(notes(max_size=20)), Notes.of([])
-    if draw(st.booleans()):
-        events += draw(symbols)
-    else:
-        chart = GRID
-    header = s.Header(draw(st.integers(-100, 1000)), draw(st.sampled_from([None, (0, DRUMS)])), draw(st.integers(0, 6)))
-    controls = s.quantise(draw(notes(max_size=20)))
-    return s.interleave(s.quantise(events), controls, s.Chart.of(chart), header, until=2200)
+def rows_of(max_size: int = 20):
+    return streams(max_size).map(lambda parts: s.interleave(*parts[:4], until=parts[4]))
 
 
 def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -54,7 +44,7 @@ def test_velocity_levels_are_stable_and_near():
     assert m.velocity_bin(m.velocity_of(np.arange(33))).tolist() == list(range(33))
 
 
-@given(streams())
+@given(rows_of())
 def test_every_feature_stays_in_its_own_table(rows):
     features, edges = m.features(rows), np.cumsum([0, *m._FEATURES.values()])
     assert ((features >= edges[:-1]) & (features < edges[1:])).all()
@@ -91,7 +81,7 @@ def test_presets_are_as_large_as_they_say(preset, millions):
 
 
 @settings(max_examples=20)
-@given(streams(), st.data())
+@given(rows_of(), st.data())
 def test_a_state_knows_nothing_of_later_rows(random_model, rows, data):
     cut = data.draw(st.integers(1, len(rows)))
     other = rows.copy()
@@ -102,7 +92,7 @@ def test_a_state_knows_nothing_of_later_rows(random_model, rows, data):
 
 
 @settings(max_examples=20)
-@given(streams(), st.integers(0, 20_000))
+@given(rows_of(), st.integers(0, 20_000))
 def test_a_state_knows_relative_time_only(random_model, rows, later):
     """So that a stream can slide for ever."""
     features, clock, at = tensors(rows)
@@ -111,24 +101,25 @@ def test_a_state_knows_relative_time_only(random_model, rows, later):
 
 
 @settings(max_examples=20)
-@given(streams())
+@given(rows_of())
 def test_the_loss_is_the_surprise_of_the_decoder(random_model, rows):
     """`losses`, all rows at once, against `field`, one row and one field after another, as `Decoder._draw` does."""
     model, targets = random_model(), m.targets(rows)
-    chart = torch.from_numpy(m.target_chart(rows))
-    nats, which = model.losses(*tensors(rows), chart[None], torch.from_numpy(targets)[None])
+    chart, heard = torch.from_numpy(m.target_chart(rows)), torch.from_numpy(m.target_heard(rows))
+    nats, which = model.losses(*tensors(rows), chart[None], heard[None], torch.from_numpy(targets)[None])
     states = model.trunk(*tensors(rows))[0]
     assert which.tolist() == np.flatnonzero(targets[:, 0] >= 0).tolist()
     for row, several in zip(which.tolist(), nats, strict=True):
         heads, drawn = model.heads(states[row : row + 1]), torch.from_numpy(targets[row : row + 1])
         for i in range(5):
-            logits = model.field(i, heads[:, i], drawn[:, :i].clamp(min=0), chart[row : row + 1])
+            told = drawn[:, :i].clamp(min=0), chart[row : row + 1], heard[row : row + 1]
+            logits = model.field(i, heads[:, i], *told)
             wanted = -logits.log_softmax(-1)[0, drawn[0, i]] if drawn[0, i] >= 0 else torch.tensor(0.0)
             assert abs(float(wanted - several[i])) < 1e-4
 
 
 @settings(max_examples=20)
-@given(st.lists(streams(), min_size=2, max_size=3))
+@given(st.lists(rows_of(), min_size=2, max_size=3))
 def test_rows_fed_in_pieces_have_the_states_of_rows_fed_at_once(random_model, several):
     """A cache over streams of unequal length, the shorter ones padded, fed ten rows at a time."""
     model = random_model()
@@ -143,3 +134,18 @@ def test_rows_fed_in_pieces_have_the_states_of_rows_fed_at_once(random_model, se
             cache.length[i] += len(chunk)
     for rows, pieces in zip(several, states, strict=True):
         torch.testing.assert_close(torch.cat(pieces), model.trunk(*tensors(rows))[0], atol=1e-4, rtol=0)
+
+
+@settings(max_examples=30)
+@given(streams(20))
+def test_training_tells_the_head_what_the_decoder_will_tell_it(parts):
+    """Of the lead sheet and of what sounds at the time of the next event: no less, and nothing of what is to come."""
+    events, controls, chart, header, until = parts
+    rows = s.interleave(events, controls, chart, header, until=until)
+    read, heard = m.target_chart(rows), m.target_heard(rows)
+    for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
+        clock = int(rows[i + 1, s.CLOCK])
+        stream = Stream(chart, controls, header.delta, np.random.default_rng(0))
+        stream.extend(rows[: i + 1])
+        assert np.array_equal(m.chart_features(stream.columns(clock)), read[i])
+        np.testing.assert_allclose(s.heard(stream.rows, np.array([clock]), np.array([i + 1]))[0], heard[i], atol=1e-6)

@@ -4,29 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import notes, times
+from strategies import chords, notes, streams, times
 
 from anticipation import stream as s
 from anticipation.grammar import Stream
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 
 NOTHING = s.Chart.of(Notes.of([]))
-UNTIL = 40 * s.STEPS  # beyond all music of the strategies
-deltas = st.integers(-100, 1000)
-chords = notes(max_size=8, instruments=st.just(CHORD)).map(lambda n: n.replace(pitch=np.minimum(n.pitch, 120)))
-beats = notes(max_size=20, instruments=st.just(BEAT)).map(lambda n: n.replace(pitch=n.pitch % 16))
-
-
-@st.composite
-def requests(draw):
-    """(events, controls, chart, header, until), with chords among the events, in the chart, or nowhere."""
-    events, chart = draw(notes()), draw(beats)
-    if draw(st.booleans()):
-        events += draw(chords)
-    else:
-        chart += draw(chords)
-    header = s.Header(draw(deltas), draw(st.none() | st.sampled_from([(0,), (0, 24, DRUMS)])))
-    return s.quantise(events), s.quantise(draw(notes())), s.Chart.of(chart), header, draw(st.sampled_from([0, UNTIL]))
 
 
 def streamed(events, controls, chart, header, until) -> np.ndarray:
@@ -47,13 +31,13 @@ def kind(rows: np.ndarray, which: int) -> np.ndarray:
     return rows[rows[:, s.KIND] == which]
 
 
-@given(requests())
+@given(streams())
 def test_batch_interleaving_equals_streaming(request):
     events, controls, chart, header, until = request
     np.testing.assert_array_equal(s.interleave(events, controls, chart, header, until=until), streamed(*request))
 
 
-@given(requests())
+@given(streams())
 def test_interleaving_loses_and_invents_nothing(request):
     events, controls, chart, header, until = request
     rows = s.interleave(events, controls, chart, header, until=until)
@@ -65,7 +49,7 @@ def test_interleaving_loses_and_invents_nothing(request):
     assert (rows[:, s.AT] == rows[:, s.CLOCK] + np.where(rows[:, s.KIND] == s.CONTROL, rows[:, s.SHIFT], 0)).all()
 
 
-@given(requests())
+@given(streams())
 def test_a_control_stands_right_after_the_first_row_that_comes_within_delta_of_it(request):
     events, controls, chart, header, until = request
     rows = s.interleave(events, controls, chart, header, until=until)
@@ -77,7 +61,7 @@ def test_a_control_stands_right_after_the_first_row_that_comes_within_delta_of_i
         assert before[-1] == first or rows[before[-1], s.CLOCK] >= due > rows[before[-2], s.CLOCK]
 
 
-@given(requests())
+@given(streams())
 def test_no_gap_between_events_over_a_second(request):
     events, controls, chart, header, until = request
     rows = s.interleave(events, controls, chart, header, until=until)
@@ -90,14 +74,14 @@ def test_no_gap_between_events_over_a_second(request):
     assert (after[:, s.SHIFT] > 0).all(), "a rest that is not needed"
 
 
-@given(requests(), st.integers(1, 60))
+@given(streams(), st.integers(1, 60))
 def test_a_limit_cuts_the_stream_and_changes_nothing_else(request, limit):
     *request, until = request
     whole = s.interleave(*request, until=until)
     np.testing.assert_array_equal(s.interleave(*request, until=until, limit=limit), whole[:limit])
 
 
-@given(notes() | chords, times)
+@given(notes() | chords(), times)
 def test_back_from_the_stream_is_quantisation(music, origin):
     music = music.shift(origin)
     table = s.quantise(music, origin)
@@ -117,7 +101,7 @@ def test_an_unknown_velocity_becomes_a_middling_one():
     assert s.to_notes(rows).velocity.tolist() == [64, 99]
 
 
-@given(notes(), chords, st.integers(0, 40))
+@given(notes(), chords(), st.integers(0, 40))
 def test_a_chord_that_is_still_to_be_written_leaves_no_trace(music, chart, count):
     """Cut the future off: what stands before it stays the same."""
     table = s.quantise(music + chart)
@@ -153,3 +137,13 @@ def test_the_chart_looks_no_further_than_its_horizon():
         [s.NO_BEAT, 0, 0, s.UNKNOWN_CHORD, s.UNKNOWN_CHORD, 0],
         [2, 1000, 100, s.UNKNOWN_CHORD, 5, 1000],
     ]
+
+
+def test_what_is_heard_around_a_moment():
+    """C for a second, then E for two, seen from the end of the C: shares of the windows of EARSHOT."""
+    rows = s.interleave(s.quantise(Notes.of([(0, 1, 60, 0, 64), (1, 2, 64, 0, 64)])), s.quantise(Notes.of([])), NOTHING, s.Header())
+    windows = s.heard(rows, np.array([100, 150, 100]), np.array([2, 2, 1])).reshape(3, len(s.EARSHOT), 12)
+    assert s.EARSHOT == ((-100, 0), (0, 25), (25, 100), (100, 250))
+    np.testing.assert_allclose(windows[:, :, 0], [[1, 0, 0, 0], [0.5, 0, 0, 0], [1, 0, 0, 0]])
+    np.testing.assert_allclose(windows[:, :, 4], [[0, 1, 1, 2 / 3], [0.5, 1, 1, 1 / 3], [0, 0, 0, 0]])  # not told yet
+    assert windows.sum() == windows[:, :, [0, 4]].sum()

@@ -9,18 +9,21 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from evaluate import evaluate, nats, report  # noqa: E402
+
 from anticipation import checkpoint, model  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
-from anticipation.windows import CONTROLS, Recipe, Windows  # noqa: E402
+from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.windows import Recipe, Windows  # noqa: E402
 
 # Share of the windows by source: what a musician will ask for more often than the corpus has it.
 MIX = {
@@ -45,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--cooldown", type=float, default=0.3, help="share of the steps over which the rate falls to 0")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mix", choices=["shipped", "all"], default="shipped", help="shipped: MIX; all: by notes")
+    parser.add_argument("--mix", choices=["all", "shipped"], default="all", help="all: by notes; shipped: MIX")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=0, help="loader processes")
     parser.add_argument("--compile", action="store_true")
@@ -73,40 +76,73 @@ def rate(step: int, args: argparse.Namespace) -> float:
     return max(0.0, min(1.0, (step + 1) / args.warmup, left))
 
 
-def nats(net, batch: dict, device: torch.device) -> torch.Tensor:
-    """(rows, 5) nats of what is drawn."""
-    batch = {name: column.to(device, non_blocking=True) for name, column in batch.items()}
-    batch = {name: column if column.is_floating_point() else column.long() for name, column in batch.items()}
-    with torch.autocast(device.type, torch.bfloat16):
-        return net(**batch)[0]
-
-
-@torch.no_grad()
-def evaluate(net: model.EventModel, data: Windows, steps: int, device: torch.device) -> dict[str, float]:
-    """Nats per event by field: every shift (a rest's too), instrument, pitch, duration, velocity, over the events."""
-    total, events = np.zeros(5), 0
-    for step in range(steps):
-        batch = {name: torch.from_numpy(column) for name, column in data[step].items()}
-        total += nats(net.losses, batch, device).double().sum(0).cpu().numpy()
-        events += int((batch["targets"][..., 2] >= 0).sum())
-    fields = dict(zip(model.FIELD_NAMES, (total / max(events, 1)).round(4).tolist(), strict=True))
-    return fields | {"notes": round(float(total[:4].sum()) / max(events, 1), 4), "events": events}
-
-
-def report(net: model.EventModel, shards: Shards, args: argparse.Namespace, steps: int) -> dict:
-    """Held-out nats per event by split and control type; `notes` leaves the velocity out."""
-    out = {}
-    for split in ("dev", "valid"):
-        for kind in CONTROLS if shards.split(split) else ():
-            data = Windows(shards, split, batch=16, length=args.length, seed=99, recipe=Recipe.plain(kind))
-            out[f"{split} {kind}"] = evaluate(net, data, steps, torch.device(args.device))
-    return out
-
-
 def save_state(path: Path, net, opts, step: int, seconds: float) -> None:
     state = {"step": step, "seconds": seconds, "model": net.state_dict(), "optimizers": [o.state_dict() for o in opts]}
     torch.save(state, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
+
+
+def load_state(path: Path, net, opts) -> tuple[int, float]:
+    """The step and the seconds that a run has behind it; (0, 0) where there is no state."""
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True, map_location=net.device)
+    net.load_state_dict(state["model"])
+    for opt, saved in zip(opts, state["optimizers"], strict=True):
+        opt.load_state_dict(saved)
+    return state["step"], state["seconds"]
+
+
+def update(net, opts, batch: dict, share: float, args: argparse.Namespace) -> torch.Tensor:
+    """One step of all optimizers at a share of their peak rates. Returns (rows, 5) nats, finite or not: then nothing
+    was changed."""
+    for opt, peak in zip(opts, (args.lr, args.lr_rest), strict=True):
+        for group in opt.param_groups:
+            group["lr"] = peak * share
+    loss = nats(net.losses, batch, net.device)
+    mean = loss.sum() / len(loss)
+    if torch.isfinite(mean):
+        mean.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        for opt in opts:
+            opt.step()
+            opt.zero_grad(set_to_none=True)
+    return loss.detach()
+
+
+def train(net: model.EventModel, opts, shards: Shards, args: argparse.Namespace) -> float:
+    """Train from the state in the run folder, if there is one and it is wanted, to the last step. Returns seconds."""
+    state = args.out / "state.pt"
+    first, spent = load_state(state, net, opts) if args.resume else (0, 0.0)
+    mix = MIX if args.mix == "shipped" else None
+    data = Windows(shards, "train", batch=args.batch, length=args.length, seed=args.seed, mix=mix, steps=args.steps)
+    ahead = 4 if args.workers else None
+    loader = DataLoader(
+        data, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers, prefetch_factor=ahead
+    )
+    split = next((name for name in ("dev", "valid", "train") if shards.split(name)), "train")
+    probe = Windows(shards, split, batch=16, length=args.length, seed=99, recipe=Recipe.plain())
+    begin = time.perf_counter() - spent
+    with (args.out / "metrics.csv").open("a", newline="") as log:
+        writer = csv.writer(log)
+        if not log.tell():
+            writer.writerow(["step", "seconds", "nats per row", *model.FIELD_NAMES])
+        for step, batch in zip(range(first, args.steps), loader, strict=True):
+            loss = update(net, opts, batch, rate(step, args), args)
+            total, seconds = loss.sum().item() / len(loss), time.perf_counter() - begin
+            if not math.isfinite(total):
+                sys.exit(f"train: the loss is {total} at step {step}; {state} holds the last good state")
+            if step % 20 == 0:
+                fields = [round(f, 4) for f in (loss.sum(0) / len(loss)).tolist()]
+                writer.writerow([step, round(seconds, 1), round(total, 4), *fields])
+                log.flush()
+                print(f"{step} {seconds:.0f} s {total:.3f} " + " ".join(f"{f:.2f}" for f in fields), flush=True)
+            if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
+                save_state(state, net, opts, step + 1, seconds)
+            if (step + 1) % args.eval_every == 0:
+                print("eval", step + 1, json.dumps(evaluate(net, probe, 6, net.device)), flush=True)
+                checkpoint.save(net, args.out / "checkpoint", card={"step": step + 1})
+    return time.perf_counter() - begin
 
 
 def main() -> None:
@@ -114,62 +150,24 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_float32_matmul_precision("high")
-    device = torch.device(args.device)
     shards = Shards(args.data)
-    net = model.EventModel(model.Config(model.PRESETS[args.preset], args.length)).to(device)
+    net = model.EventModel(model.Config(model.PRESETS[args.preset], args.length)).to(args.device)
     if args.init:
         net.load_state_dict(checkpoint.load(args.init).state_dict())
-    opts = optimizers(net, args)
-    first, spent, state_path = 0, 0.0, args.out / "state.pt"
-    if args.resume and state_path.exists():
-        state = torch.load(state_path, weights_only=True, map_location=device)
-        net.load_state_dict(state["model"])
-        for opt, saved in zip(opts, state["optimizers"], strict=True):
-            opt.load_state_dict(saved)
-        first, spent = state["step"], state["seconds"]
     if args.compile:
         for block in net.blocks:
             block.compile()
-    data = Windows(shards, "train", batch=args.batch, length=args.length, seed=args.seed,
-                   mix={k: v for k, v in MIX.items() if args.mix == "shipped"}, steps=args.steps)  # fmt: skip
-    loader = DataLoader(data, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers,
-                        prefetch_factor=4 if args.workers else None)  # fmt: skip
-    probe = Windows(shards, "dev" if shards.split("dev") else "valid", batch=16, length=args.length, seed=99,
-                    recipe=Recipe.plain())  # fmt: skip
-    log = (args.out / "metrics.csv").open("a", newline="")
-    writer = csv.writer(log)
-    begin = time.perf_counter() - spent
-    for step, batch in zip(range(first, args.steps), loader, strict=False):
-        for opt, peak in zip(opts, (args.lr, args.lr_rest), strict=True):
-            for group in opt.param_groups:
-                group["lr"] = peak * rate(step, args)
-        loss = nats(net.losses, batch, device)
-        mean = loss.sum() / len(loss)
-        if not torch.isfinite(mean):
-            sys.exit(f"train: the loss is {mean.item()} at step {step}; {state_path} holds the last good state")
-        mean.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad(set_to_none=True)
-        seconds = time.perf_counter() - begin
-        if step % 20 == 0:
-            fields = (loss.detach().sum(0) / len(loss)).tolist()
-            writer.writerow([step, round(seconds, 1), round(mean.item(), 4), *(round(f, 4) for f in fields)])
-            log.flush()
-            print(f"{step} {seconds:.0f} s {mean.item():.3f} " + " ".join(f"{f:.2f}" for f in fields), flush=True)
-        if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
-            save_state(state_path, net, opts, step + 1, seconds)
-        if (step + 1) % args.eval_every == 0:
-            print("eval", step + 1, json.dumps(evaluate(net, probe, 6, device)), flush=True)
-            checkpoint.save(net, args.out / "checkpoint", card={"step": step + 1})
-    rows = args.steps * args.batch * args.length
-    card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": args.steps, "rows": rows,
-            "seconds": round(time.perf_counter() - begin), "device": device.type, "command": " ".join(sys.argv),
-            "held_out_nats": report(net, shards, args, 8)}  # fmt: skip
+    seconds = train(net, optimizers(net, args), shards, args)
+    card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": args.steps}
+    card |= {"rows": args.steps * args.batch * args.length, "seconds": round(seconds), "device": args.device}
+    card |= {"command": " ".join(sys.argv), "held_out_bits": report(net, shards, args.length)}
     checkpoint.save(net, args.out / "checkpoint", card=card)
-    print(json.dumps(card["held_out_nats"]))
+    print(json.dumps(card["held_out_bits"]))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AnticipationError as error:
+        print(f"train: {error}", file=sys.stderr)
+        sys.exit(2)

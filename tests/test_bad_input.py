@@ -1,0 +1,271 @@
+"""Bad input: one clear line, exit code 2, nothing written, nothing lost. What is merely odd: one line, and done."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+
+from anticipation import midi
+from anticipation.midi import Score, read, write
+from anticipation.notes import DRUMS, Notes
+from anticipation.tempo import TempoMap
+
+
+@pytest.fixture
+def refused(anticipate, tmp_path):
+    """refused(*argv, words): the command says these words on one line, exits with 2 and leaves the folder as it was."""
+
+    def check(*argv, words: str, **options) -> None:
+        before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+        code, stdout, stderr = anticipate(*argv, **options)
+        assert code == 2 and not stdout
+        assert stderr.startswith("anticipate: ") and stderr.count("\n") == 1 and stderr.endswith("\n")
+        assert words in stderr
+        assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+    return check
+
+
+def header(kind=1, tracks=1, division=480) -> bytes:
+    return b"MThd\0\0\0\6" + b"".join(n.to_bytes(2, "big") for n in (kind, tracks, division))
+
+
+def track(body: bytes) -> bytes:
+    return b"MTrk" + len(body).to_bytes(4, "big") + body
+
+
+NOTE = bytes.fromhex("00903c40 8360803c40 00ff2f00")  # C4 for a quarter, end of track
+LATE = bytes.fromhex("00ff5103ffffff cfffff7f903c40 8360803c40 00ff2f00")  # at the slowest tempo, after 167 million ticks
+GOOD = Score.from_notes(Notes.of([(0.5 * i, 0.4, 60, 0, 64) for i in range(16)])).data
+
+FILES = {
+    "not MIDI": (b"RIFF....WAVEfmt ", "not a MIDI file"),
+    "text": ("Übung macht den Meister\n".encode(), "not a MIDI file"),
+    "empty": (b"", "is empty"),
+    "only a header": (header(), "no tracks"),
+    "half a header": (header()[:11], "cut short"),
+    "zero tracks": (header(tracks=0), "no tracks"),
+    "truncated": (GOOD[:-9], "cut short"),
+    "running status cut off": (header() + track(bytes.fromhex("00903c40 10")), "cut short"),
+    "data without a status": (header() + track(bytes.fromhex("003c40 00ff2f00")), "no event can start"),
+    "SMPTE": (header(division=0xE728) + track(NOTE), "SMPTE"),
+    "no division": (header(division=0) + track(NOTE), "division of zero"),
+    "type 2": (header(kind=2) + track(NOTE), "type 2"),
+    "type 7": (header(kind=7) + track(NOTE), "type 7"),
+    "tempo of zero": (header() + track(bytes.fromhex("00ff5103000000") + NOTE), "tempo of zero"),
+    "no notes": (header() + track(bytes.fromhex("00ff2f00")), "no notes"),
+    "ten hours": (header(division=960) + track(bytes.fromhex("00ff51031e8480") + b"\x88\xbd\xf4\x00" + NOTE[1:]), "longer than 4 hours"),
+    "a month": (header() + track(LATE), "longer than"),
+}
+
+
+@pytest.mark.parametrize("data, words", FILES.values(), ids=FILES)
+@pytest.mark.parametrize("task", ["accompany", "continue", "harmonize", "vary"])
+def test_files_that_are_no_music(refused, tmp_path, data, words, task):
+    (tmp_path / "in.mid").write_bytes(data)
+    refused(task, tmp_path / "in.mid", "-o", tmp_path / "out.mid", words=words)
+
+
+@pytest.mark.parametrize("command", ["info", "tokens", "render"])
+def test_other_commands_say_it_in_one_line_too(refused, tmp_path, command):
+    (tmp_path / "in.mid").write_bytes(GOOD[:-9])
+    refused(command, tmp_path / "in.mid", *(["-o", tmp_path / "out.wav"] if command == "render" else []), words="cut short")
+    refused(command, tmp_path / "no.mid", *(["-o", tmp_path / "out.wav"] if command == "render" else []), words="no.mid")
+
+
+def test_paths_that_hold_no_file(refused, tmp_path, melody):
+    refused("accompany", tmp_path / "none.mid", "-o", tmp_path / "out.mid", words="cannot read")
+    refused("accompany", tmp_path, "-o", tmp_path / "out.mid", words="cannot read")
+    refused("accompany", melody, tmp_path / "none.mid", "-o", tmp_path / "out", words="cannot read")
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--start", "100", "--end", "110"], "not inside the piece"),
+        (["--start", "4", "--end", "100"], "not inside the piece"),
+        (["--start", "6", "--end", "4"], "not inside the piece"),
+        (["--start", "-3"], "not inside the piece"),
+        (["--end", "nan"], "not inside the piece"),
+        (["--end", "inf"], "not inside the piece"),
+        (["--bars", "7-12"], "bars 7-12 are not in the piece"),
+        (["--instruments", "kazoo"], "unknown instrument 'kazoo'"),
+        (["--instruments", "piano,,bass"], "unknown instrument ''"),
+        (["--melody", "tuba"], "no part 'tuba'"),
+        (["--melody", "7"], "no part '7'"),
+        (["--scale", "C mayor"], "unknown scale 'C mayor'"),
+        (["--scale", "H major"], "H"),
+        (["--range", "high"], "unknown range 'high'"),
+        (["--range", "72-48"], "range 72-48 is empty"),
+        (["--range", "100-200"], "range 100-200"),
+        (["--scale", "C pentatonic", "--range", "65-66"], "no pitch from 65 to 66"),
+        (["--chords", "| C | Q |"], "unknown chord 'Q'"),
+        (["--chords", "||"], "no chords between the bar lines"),
+        (["--style", "polka"], "unknown style 'polka'"),
+        (["--polyphony", "0"], "at least 1"),
+        (["--density", "-2"], "at least 1"),
+        (["--takes", "0"], "--takes must be 1 to"),
+        (["--takes", "1000000"], "--takes must be 1 to"),
+        (["--top-p", "0"], "--top-p"),
+        (["--top-p", "nan"], "--top-p"),
+        (["--temperature", "0"], "--temperature"),
+        (["--temperature", "nan"], "--temperature"),
+        (["--seed", "-1"], "--seed is 0 or more"),
+        (["--threads", "-1"], "--threads must be at least 1"),
+        (["--device", "cuda"], "no CUDA device here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_requests_that_cannot_be_met(refused, melody, tmp_path, flags, words):
+    import torch
+
+    if flags[0] == "--device" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    refused("accompany", melody, "-o", tmp_path / "out.mid", *flags, words=words)
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [("--seconds 0", "more than 0"), ("--seconds nan", "more than 0"), ("--seconds inf", "longer than 4 hours"),
+     ("--seconds 1e9", "longer than 4 hours"), ("--start 99", "outside the piece"), ("--start nan", "outside the piece")],
+)  # fmt: skip
+def test_continuations_that_lead_nowhere(refused, melody, tmp_path, flags, words):
+    refused("continue", melody, "-o", tmp_path / "out.mid", *flags.split(), words=words)
+
+
+# ---- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def spoil(folder, **changes) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+CHECKPOINTS = {
+    "missing": (shutil.rmtree, "no checkpoint at"),
+    "empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "is no checkpoint"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "missing or broken"),
+    "config is no JSON": (lambda f: (f / "config.json").write_text("{"), "not JSON"),
+    "config is binary": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\0"), "not JSON"),
+    "config is a list": (lambda f: (f / "config.json").write_text("[]"), "family None"),
+    "of Hugging Face": (lambda f: (f / "config.json").write_text('{"model_type": "gpt2"}'), "family 'gpt2'"),
+    "of the future": (lambda f: spoil(f, family="event-2"), "family 'event-2'"),
+    "without depth": (lambda f: spoil(f, depth=None), "no depth and window"),
+    "of a monstrous size": (lambda f: spoil(f, depth=10**6), "asks for depth 1000000"),
+    "of another depth": (lambda f: spoil(f, depth=2), "missing or broken"),
+    "of another clock": (lambda f: spoil(f, steps=50), "another encoding"),
+    "of other fields": (lambda f: spoil(f, fields=[1, 2, 3, 4, 5]), "another encoding"),
+    "of other features": (lambda f: spoil(f, features={}), "another encoding"),
+    "truncated": (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:5000]), "broken"),
+    "empty weights": (lambda f: (f / "model.safetensors").write_bytes(b""), "broken"),
+    "a pickle": (lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04\x95" * 99), "broken"),
+}
+
+
+@pytest.mark.parametrize("spoiler, words", CHECKPOINTS.values(), ids=CHECKPOINTS)
+def test_checkpoints_that_cannot_be_used(refused, melody, random_checkpoint, tmp_path, spoiler, words):
+    folder = tmp_path / "model"
+    shutil.copytree(random_checkpoint, folder)
+    spoiler(folder)
+    refused("accompany", melody, "-o", tmp_path / "out.mid", "--model", folder, words=words, model=None)
+
+
+def test_info_of_what_is_no_checkpoint(refused, tmp_path, random_checkpoint):
+    (tmp_path / "model").mkdir()
+    refused("info", tmp_path / "model", words="is no checkpoint")
+    shutil.copy(random_checkpoint / "config.json", tmp_path / "model")
+    refused("info", tmp_path / "model", words="model.safetensors is missing")
+
+
+# ---- outputs ---------------------------------------------------------------------------------------------------------
+
+
+def test_outputs_that_cannot_be(refused, melody, tmp_path):
+    refused("accompany", melody, "-o", tmp_path / "no" / "out.mid", words="no folder")
+    refused("accompany", melody, "-o", tmp_path / "out.txt", words="must end in .mid")
+    refused("accompany", melody, "-o", melody / "out.mid", words="no folder")  # in a file
+    refused("accompany", melody, melody, "-o", melody / "out", words="cannot make the folder")
+    refused("accompany", melody, "-o", melody, words="exists already; --force overwrites it")
+
+
+def test_a_folder_that_may_not_be_written(refused, melody, tmp_path):
+    """/proc holds no files of ours, not even for root."""
+    if not os.path.isdir("/proc"):
+        pytest.skip("no /proc here")
+    refused("accompany", melody, "-o", "/proc/out.mid", "--end", "1", words="cannot write")
+    shutil.copy(melody, tmp_path / "other.mid")
+    refused("accompany", melody, tmp_path / "other.mid", "-o", "/proc/new", "--end", "1", words="cannot make the folder")
+
+
+class Full:
+    """A file on a disk that is full after 100 bytes."""
+
+    def __init__(self, path, mode):
+        self.file = open(path, mode)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, data):
+        self.file.write(data[:100])
+        self.file.flush()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk(refused, melody, tmp_path, monkeypatch):
+    monkeypatch.setattr(midi, "open", lambda path, mode: Full(path, mode) if "x" in mode else open(path, mode), raising=False)
+    refused("accompany", melody, "-o", tmp_path / "out.mid", "--end", "1", words="No space left on device")
+    refused("accompany", melody, "-o", melody, "--end", "1", "--force", words="No space left on device")
+
+
+def test_a_disk_that_fails_at_the_last_moment(refused, melody, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(midi.os, "replace", fail)
+    refused("accompany", melody, "-o", melody, "--end", "1", "--force", words="Input/output error")
+
+
+# ---- odd, not bad ----------------------------------------------------------------------------------------------------
+
+ODD = {
+    "a note without an off": (bytes.fromhex("00903c40 00903e40 8360803c40 8360ff2f00"), "notes that never end"),
+    "overlapping notes of one pitch": (bytes.fromhex("00903c40 60903c40 8360803c40 00803c40 00ff2f00"), "overlap"),
+    "no end of track": (NOTE[:-4], "no end-of-track event"),
+    "an off too many": (bytes.fromhex("00803e40") + NOTE, "end nothing"),
+}
+
+
+@pytest.mark.parametrize("body, words", ODD.values(), ids=ODD)
+def test_what_is_odd_is_repaired_and_told_in_one_line(anticipate, tmp_path, body, words):
+    (tmp_path / "in.mid").write_bytes(header() + track(body))
+    code, _, stderr = anticipate("accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--chords", "none", "--seed", "1")
+    told = [line for line in stderr.splitlines() if line.startswith(f"{tmp_path / 'in.mid'}: ")]
+    assert code == 0 and len(told) == 1 and words in told[0] and (tmp_path / "out.mid").exists()
+
+
+@pytest.mark.parametrize("bpm", [4, 4000])
+def test_absurd_but_possible_tempos(anticipate, tmp_path, bpm):
+    notes = Notes.of([(0.5 * i, 0.4, 60, 73, 64) for i in range(16)])
+    write(Score.from_notes(notes, TempoMap.constant(bpm)), tmp_path / "in.mid")
+    assert anticipate("accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--seed", "1")[0] == 0
+    assert anticipate("infill", tmp_path / "in.mid", "-o", tmp_path / "hole.mid", "--bars", "1-1", "--seed", "1")[0] == 0
+
+
+def test_forty_parts(anticipate, tmp_path):
+    notes = Notes.of([(0.5 * i, 0.4, 50, program, 64) for i in range(4) for program in [*range(0, 78, 2), DRUMS]])
+    write(Score.from_notes(notes), tmp_path / "in.mid")
+    assert len(read(tmp_path / "in.mid").parts) == 40
+    for task, flags in (("accompany", ["--instruments", "piano,sitar,drums"]), ("infill", ["--start", "0", "--end", "1"]), ("continue", ["--seconds", "1"])):
+        assert anticipate(task, tmp_path / "in.mid", "-o", tmp_path / f"{task}.mid", *flags)[0] == 0
+
+
+def test_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
+    write(Score.from_notes(Notes.of([(0, 1, pitch, 0, 64) for pitch in range(128)])), tmp_path / "in.mid")
+    for task in ("accompany", "continue", "vary", "harmonize"):
+        assert anticipate(task, tmp_path / "in.mid", "-o", tmp_path / f"{task}.mid", "--seed", "1")[0] == 0

@@ -1,0 +1,200 @@
+"""The command: files in, files out, few words; its flags do what they say."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from anticipation import commands
+from anticipation.cli import main
+from anticipation.errors import RequestError
+from anticipation.midi import read
+
+TASKS = ["accompany", "infill", "continue", "vary", "harmonize"]
+HOLE = {"infill": ["--bars", "3-4"]}  # what a task cannot do without
+SHORT = {"accompany": ["--end", "2"], "vary": ["--start", "2", "--end", "4"], "continue": ["--seconds", "2"], **HOLE}
+
+
+def run(*argv) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "anticipation.cli", *argv], capture_output=True, text=True, timeout=120)
+
+
+def test_help_as_people_call_it():
+    result = run("--help")
+    assert result.returncode == 0 and not result.stderr
+    assert all(f"    {command}" in result.stdout for command in [*TASKS, "demo", "info", "render", "tokens"])
+
+
+def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
+    out = tmp_path / "out.mid"
+    line = ["accompany", str(melody), "-o", str(out), "--model", str(random_checkpoint), "--end", "1", "--json", "--seed", "1"]
+    result = run(*line)
+    assert result.returncode == 0 and json.loads(result.stdout)["output"] == [str(out)] and out.exists()
+    again = run(*line)
+    assert again.returncode == 2 and not again.stdout
+    assert again.stderr == f"anticipate: {out} exists already; --force overwrites it\n"
+
+
+@pytest.mark.parametrize("flags", [[], ["polka"], ["accompany"], ["accompany", "a.mid"], ["accompany", "a.mid", "-o", "b.mid", "--takes", "x"]])
+def test_flags_that_make_no_sense_exit_with_2(flags, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(flags)
+    assert stop.value.code == 2 and "usage: anticipate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_writes_a_file_and_one_line_of_facts(anticipate, melody, tmp_path, task):
+    out = tmp_path / "out.mid"
+    code, stdout, stderr = anticipate(task, melody, "-o", out, "--seed", 3, "--json", *SHORT.get(task, []))
+    facts = json.loads(stdout)
+    assert code == 0 and stdout.count("\n") == 1 and "seed 3\n" in stderr
+    assert set(facts) == {"output", "takes", "events", "seconds", "compute_seconds", "seed", "model"}
+    assert (facts["output"], facts["takes"], facts["seed"]) == ([str(out)], 1, 3) and len(facts["model"]) == 12
+    score = read(out)
+    ours = [part for part in score.parts if part.stamp]
+    assert facts["events"] == sum(part.mask.sum() for part in ours)
+    assert all(f"checkpoint {facts['model']}; seed 3" in part.stamp for part in ours)
+    assert f"{out}: {facts['events']} notes" in stderr
+
+
+def test_the_same_seed_writes_the_same_file(anticipate, melody, tmp_path):
+    for name, seed in (("a.mid", 1), ("b.mid", 1), ("c.mid", 2)):
+        anticipate("accompany", melody, "-o", tmp_path / name, "--seed", seed, "--end", 2)
+    a, b, c = ((tmp_path / name).read_bytes() for name in ("a.mid", "b.mid", "c.mid"))
+    assert a == b != c
+
+
+def test_a_seed_that_is_drawn_is_printed_and_can_be_used_again(anticipate, melody, tmp_path):
+    _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--end", 2)
+    seed = stderr.split("seed ")[1].strip()
+    anticipate("accompany", melody, "-o", tmp_path / "b.mid", "--end", 2, "--seed", seed)
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+def test_takes_are_numbered_and_independent_of_their_count(anticipate, melody, tmp_path):
+    code, stdout, _ = anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--takes", 3, "--seed", 1, "--end", 2, "--json")
+    names = ["a-1.mid", "a-2.mid", "a-3.mid"]
+    assert code == 0 and json.loads(stdout)["output"] == [str(tmp_path / name) for name in names]
+    assert sorted(path.name for path in tmp_path.glob("a*")) == names
+    anticipate("accompany", melody, "-o", tmp_path / "one.mid", "--seed", 1, "--end", 2)
+    first, second, _ = ((tmp_path / name).read_bytes() for name in names)
+    assert first == (tmp_path / "one.mid").read_bytes() != second
+
+
+def test_several_inputs_go_to_a_folder_under_their_names(anticipate, melody, tmp_path):
+    other = tmp_path / "other.mid"
+    other.write_bytes(melody.read_bytes())
+    code, stdout, _ = anticipate("accompany", melody, other, "-o", tmp_path / "new" / "er", "--end", 2, "--json")
+    assert code == 0 and json.loads(stdout)["output"] == [str(tmp_path / "new" / "er" / n) for n in ("melody.mid", "other.mid")]
+    code, _, _ = anticipate("accompany", melody, "-o", tmp_path / "new", "--end", 2)  # a folder that exists
+    assert code == 0 and (tmp_path / "new" / "melody.mid").exists()
+
+
+def test_inputs_of_one_name_are_not_written_over_each_other(anticipate, melody, tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "melody.mid").write_bytes(melody.read_bytes())
+    code, _, stderr = anticipate("accompany", melody, tmp_path / "b" / "melody.mid", "-o", tmp_path / "out", "--force")
+    assert code == 2 and "two inputs would both be written to" in stderr and not (tmp_path / "out").exists()
+
+
+def test_an_input_is_overwritten_only_by_force(anticipate, melody):
+    before = melody.read_bytes()
+    assert anticipate("accompany", melody, "-o", melody, "--end", 2)[0] == 2 and melody.read_bytes() == before
+    assert anticipate("accompany", melody, "-o", melody, "--end", 2, "--force")[0] == 0
+    assert len(read(melody).parts) == 2 and read(melody).parts[0].stamp == ""
+
+
+def test_quiet_is_silent(anticipate, melody, tmp_path):
+    assert anticipate("accompany", melody, "-o", tmp_path / "a.mid", "-q", "--end", 2) == (0, "", "")
+
+
+def test_limits_of_the_command_line_reach_the_file(anticipate, melody, tmp_path):
+    flags = ["--scale", "D minor", "--range", "D3-A4", "--polyphony", "1", "--density", "2", "--instruments", "bass,34,drums"]
+    assert anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--seed", 2, *flags)[0] == 0
+    score = read(tmp_path / "a.mid")
+    (bass, drums) = (score.notes[part.mask] for part in score.parts if part.stamp and part.instrument in (33, 128))
+    assert 50 <= bass.pitch.min() <= bass.pitch.max() <= 69 and len(drums)
+    assert (bass.offset[:-1] <= bass.onset[1:] + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    "flags, start, end",
+    [(["--bars", "2-3"], 2, 6), (["--bars", "8"], 14, 16), (["--start", "1.5", "--end", "2.25"], 1.5, 2.25)],
+)
+def test_a_hole_in_bars_or_seconds(anticipate, melody, tmp_path, flags, start, end):
+    assert anticipate("infill", melody, "-o", tmp_path / "a.mid", "--seed", 1, *flags)[0] == 0
+    before, after = read(melody).notes, read(tmp_path / "a.mid")
+    kept = after.notes[after.parts[0].mask]
+    assert kept == before[(before.onset < start) | (before.onset >= end)]
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [(None, (0, 127)), ("48-72", (48, 72)), ("C3-C5", (48, 72)), ("c3 - g#4", (48, 68)), ("C-1-G9", (0, 127)), ("48-C5", (48, 72)),
+     ("Bb2-Eb3", (46, 51)), ("0-127", (0, 127)), ("60-60", (60, 60))],
+)  # fmt: skip
+def test_ranges(text, wanted):
+    assert commands.pitch_range(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "48", "-", "48-", "-72", "H2-C3", "48-72-90", "C3", "C-C", "low-high", "²-5", "5 6"])
+def test_what_is_no_range(text):
+    with pytest.raises(RequestError, match="^unknown range"):
+        commands.pitch_range(text)
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--bars", "two"], "unknown bars 'two'"),
+        (["--bars", "3-2"], "bars 3-2 are not in the piece, which has 8 bars"),
+        (["--bars", "0-1"], "bars 0-1 are not"),
+        (["--bars", "8-9"], "bars 8-9 are not"),
+        (["--bars", "²"], "unknown bars"),
+        (["--bars", "1-2", "--start", "3"], "not both"),
+        ([], "infill needs a hole"),
+        (["--start", "3"], "infill needs a hole"),
+    ],
+)
+def test_holes_that_are_none(anticipate, melody, tmp_path, flags, words):
+    code, _, stderr = anticipate("infill", melody, "-o", tmp_path / "a.mid", *flags)
+    assert code == 2 and words in stderr and stderr.count("\n") == 1
+
+
+def test_chords_are_named_on_the_way(anticipate, melody, tmp_path):
+    _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--chords", "| C | F G |")
+    assert "notes on | C | F G | C | F G | C | F G | C | F G |\n" in stderr
+
+
+def test_info_of_a_file_and_of_a_checkpoint(anticipate, melody, random_checkpoint):
+    _, stdout, _ = anticipate("info", melody, "--json")
+    facts = json.loads(stdout)
+    assert facts["notes"] == 32 and facts["tempo"] == "120.0 bpm" and facts["parts"] == ["0 flute: 32 notes, pitch 72-81"]
+    assert "notes: 32\n" in anticipate("info", melody)[1]
+    _, stdout, _ = anticipate("info", random_checkpoint, "--json")
+    assert json.loads(stdout)["name"] == "random" and "depth: 1\n" in anticipate("info", random_checkpoint)[1]
+
+
+def test_tokens_are_the_rows_of_the_stream(anticipate, melody):
+    _, stdout, _ = anticipate("tokens", melody, "--melody", "flute", "--ids")
+    rows = [[int(x) for x in line.split()] for line in stdout.splitlines()]
+    assert [row[0] for row in rows] == [0] + [2] * 11 and {len(row) for row in rows} == {13}  # five seconds ahead
+    assert len(anticipate("tokens", melody)[1].splitlines()) == 1 + 1 + 32  # a head, a start row, the notes
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.png"])
+def test_rendering(anticipate, melody, tmp_path, name):
+    assert anticipate("render", melody, "-o", tmp_path / name)[0] == 0 and (tmp_path / name).stat().st_size > 1000
+    assert anticipate("render", melody, "-o", tmp_path / name)[0] == 2
+    assert anticipate("render", melody, "-o", tmp_path / name, "--force")[0] == 0
+    assert anticipate("render", melody, "-o", tmp_path / "a.mp3")[0] == 2
+
+
+def test_interrupted(anticipate, melody, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("anticipation.tasks.accompany", stop)
+    code, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "a.mid")
+    assert code == 130 and stderr.count("\n") == 1 and not (tmp_path / "a.mid").exists()

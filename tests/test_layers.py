@@ -1,0 +1,89 @@
+"""The directions of the house: who may import whom, and what is loaded when."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parents[1]
+LIBRARY = sorted((HOME / "anticipation").glob("*.py"))
+MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in LIBRARY}
+LIGHT = ["errors", "notes", "tempo", "smf", "tracks", "midi", "harmony", "stream", "grammar", "data", "tasks", "render", "sound"]
+TICKS = ["smf", "tracks", "tempo", "midi"]  # who may know them
+
+
+def imports(tree: ast.AST, late: bool = True) -> set[str]:
+    """The modules that a file imports, our own with a dot; `late`: also within functions."""
+    found = set()
+    for node in ast.walk(tree) if late else ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            found |= {f".{node.module}"} if node.module else {f".{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def loaded(code: str) -> set[str]:
+    """What a fresh Python has imported after running some code."""
+    code += "\nimport sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HOME, timeout=60, check=True)
+    return set(result.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_library_imports_neither_trainer_nor_bridge(name):
+    """One late import in the command excepted."""
+    roots = {module.split(".")[0] for module in imports(MODULES[name], late=name != "commands")}
+    assert not roots & {"train", "plugin_bridge", "tests"}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_music_needs_no_torch(name):
+    """Not even by what it imports from its neighbours when it is imported."""
+    seen, todo = set(), [name]
+    while todo:
+        seen.add(module := todo.pop())
+        found = imports(MODULES[module], late=False)
+        assert not any(other.split(".")[0] in ("torch", "safetensors") for other in found), module
+        todo += [other[1:] for other in found if other.startswith(".") and other[1:] in MODULES and other[1:] not in seen]
+
+
+def test_nobody_imports_in_a_circle():
+    above = {name: {m[1:] for m in imports(tree, late=False) if m[1:] in MODULES} for name, tree in MODULES.items()}
+    while leaves := [name for name, others in above.items() if not others]:
+        above = {name: others - set(leaves) for name, others in above.items() if name not in leaves}
+    assert not above
+
+
+def test_help_answers_without_loading_anything_heavy():
+    modules = loaded("import anticipation.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass")
+    assert not modules & {"torch", "numpy", "mido", "pretty_midi", "miditoolkit", "PIL", "tqdm", "safetensors"}
+
+
+def test_reading_a_file_loads_no_torch():
+    assert not loaded("from anticipation import read, write, Score, Notes; import anticipation.tasks") & {"torch", "miditoolkit"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in TICKS])
+def test_only_the_file_formats_know_ticks(name):
+    """Ticks per quarter note, conversion to ticks, and the bytes of MIDI messages. A corpus reader may ask a TempoMap."""
+    names = {node.attr for node in ast.walk(MODULES[name]) if isinstance(node, ast.Attribute)}
+    names |= {node.id for node in ast.walk(MODULES[name]) if isinstance(node, ast.Name)}
+    assert not names & {"ppqn", "ticks", "beat_ticks", "NOTE_ON", "NOTE_OFF"}
+    assert name in ("sound", "__init__") or not imports(MODULES[name]) & {".smf", ".tracks", "mido"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in ("stream", "windows", "infilling", "commands", "decode")])
+def test_only_the_stream_knows_the_anticipation_rule(name):
+    called = {node.func.attr for node in ast.walk(MODULES[name]) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    assert not called & {"interleave", "control_rows"} or name in ("grammar", "amt")
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *sorted((HOME / "train").glob("*.py"))], ids=lambda path: path.stem)
+def test_every_file_says_what_it_is_in_one_page(path):
+    text = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text)) and len(text.splitlines()) <= 370

@@ -1,0 +1,307 @@
+"""Laws of the tasks: what was there stays, tick for tick; what is new keeps to the request, and says where it is from."""
+
+import tarfile
+from collections import Counter
+
+import numpy as np
+import pytest
+from conftest import CORPUS
+
+from anticipation import tasks
+from anticipation.errors import RequestError
+from anticipation.harmony import parse_scale
+from anticipation.midi import Score, read
+from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.tasks import Options
+from anticipation.tempo import TempoMap
+
+TEMPO = TempoMap(480, ((0, 428_571), (1920, 500_000)), ((0, 4, 4),))  # 140 bpm, then 120
+FLUTE, PIANO, BASS = 73, 0, 33
+
+
+def beats(*numbers) -> np.ndarray:
+    return TEMPO.seconds(np.array(numbers) * 480)
+
+
+def line(instrument: int, pitch: int, count: int = 32) -> list[tuple]:
+    times = beats(*range(count + 1))
+    return [(times[i], times[i + 1] - times[i], pitch + (0, 4, 7, 5)[i % 4], instrument, 80) for i in range(count)]
+
+
+BAND = Score.from_notes(Notes.of([*line(FLUTE, 72), *line(PIANO, 60), *line(BASS, 40), *line(DRUMS, 38)]), TEMPO)
+MELODY = Score.from_notes(Notes.of(line(FLUTE, 72)), TEMPO)
+A, B = beats(8, 16)  # bars 3 and 4
+
+
+def in_ticks(score: Score, mask=slice(None)) -> Counter:
+    """(track, instrument, on, off, pitch, velocity): how often."""
+    notes, tracks, ticks = score.notes[mask], np.zeros(len(score.notes), dtype=int), score.tempo.ticks
+    for part in score.parts:
+        tracks[part.mask] = part.track
+    columns = (tracks[mask], notes.instrument, ticks(notes.onset), ticks(notes.offset), notes.pitch, notes.velocity)
+    return Counter(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def old(score: Score) -> np.ndarray:
+    """Mask of the notes that are not ours."""
+    return ~np.any([part.mask for part in score.parts if part.stamp] or [np.zeros(len(score.notes), bool)], axis=0)
+
+
+def begins_in(score: Score, start: float, end: float) -> np.ndarray:
+    return (score.notes.onset >= start) & (score.notes.onset < end)
+
+
+# ---- what was there stays --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("melody", [None, "flute", 0])
+def test_accompanying_adds_and_changes_nothing(random_model, melody):
+    (take,) = tasks.accompany(BAND, random_model(), "piano,drums", melody=melody, options=Options(seed=1))
+    assert in_ticks(take.score, old(take.score)) == in_ticks(BAND)
+    assert take.score.data.startswith(BAND.data[14:], 14)
+    assert [part.name for part in take.score.parts[4:]] == ["piano", "drums"]
+
+
+@pytest.mark.parametrize("parts", [None, ["piano"], ["bass", 3]])
+def test_a_hole_is_emptied_and_filled_and_nothing_else_is_touched(random_model, parts):
+    (take,) = tasks.infill(BAND, random_model(), A, B, parts=parts, options=Options(seed=1))
+    chosen = BAND.parts if parts is None else [BAND.part(name) for name in parts]
+    hole = begins_in(BAND, A, B) & np.any([part.mask for part in chosen], axis=0)
+    assert in_ticks(take.score, old(take.score)) == in_ticks(BAND, ~hole)
+    ours = take.score.notes[~old(take.score)]
+    assert len(ours) and set(ours.instruments) <= {part.instrument for part in chosen}
+    assert begins_in(take.score, A - 1e-9, B)[~old(take.score)].all()
+
+
+def test_a_note_that_sounds_across_the_edge_of_a_hole_stays_whole(random_model):
+    pad = Score.from_notes(Notes.of([(0, B + 1, 48, 89, 50), (A, 1, 50, 89, 50), (B, 1, 52, 89, 50), (A + 1, 9, 72, FLUTE, 80)]))
+    (take,) = tasks.infill(pad, random_model(), A, B, parts=["warm pad"], options=Options(seed=1))
+    kept = take.score.notes[old(take.score)]
+    np.testing.assert_allclose(kept.offset, [B + 1, A + 10, B + 1], atol=1e-3)
+
+
+def test_the_last_bar_can_be_a_hole(random_model):
+    start, end = BAND.bars(8, 8)
+    (take,) = tasks.infill(BAND, random_model(), start, end, options=Options(seed=1))
+    assert in_ticks(take.score, old(take.score)) == in_ticks(BAND, ~begins_in(BAND, start, end))
+
+
+def test_going_on_from_the_end(random_model):
+    (take,) = tasks.continue_(BAND, random_model(), 5.0, options=Options(seed=1))
+    assert in_ticks(take.score, old(take.score)) == in_ticks(BAND)
+    assert ((take.notes.onset >= BAND.end) & (take.notes.onset < BAND.end + 5)).all()
+    assert set(take.notes.instruments) <= {FLUTE, PIANO, BASS, DRUMS} and len(take.notes)
+
+
+def test_going_on_from_the_middle(random_model):
+    (take,) = tasks.continue_(BAND, random_model(), B - A, start=A, options=Options(seed=1))
+    assert in_ticks(take.score, old(take.score)) == in_ticks(BAND, ~begins_in(BAND, A, B))
+    elsewhere = Notes.of([*line(FLUTE, 72, 8), *line(PIANO, 60, 8), *line(BASS, 40, 8), *line(DRUMS, 38, 8)])
+    blind = tasks.continue_(Score.from_notes(elsewhere, TEMPO), random_model(), B - A, options=Options(seed=1))[0]
+    assert take.notes.between(A, B - 0.01) == blind.notes.between(A, B - 0.01), "what follows is not looked at"
+
+
+def test_going_on_from_the_first_moment(random_model):
+    (take,) = tasks.continue_(BAND, random_model(), 2.0, start=0.0, options=Options(seed=1))
+    assert len(take.notes) and in_ticks(take.score, old(take.score)) == in_ticks(BAND, ~begins_in(BAND, 0, 2.0))
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.9])
+def test_a_variation_keeps_its_share(random_model, keep):
+    (take,) = tasks.vary(BAND, random_model(), keep=keep, parts=["piano"], options=Options(seed=1))
+    kept, was = in_ticks(take.score, old(take.score)), in_ticks(BAND)
+    assert kept <= was and {note[1] for note in was - kept} == {PIANO}
+    assert abs((was - kept).total() - (1 - keep) * 32) < 9 and len(take.notes)
+    again = tasks.vary(BAND, random_model(), keep=keep, parts=["piano"], options=Options(seed=2))[0]
+    assert keep == 0 or in_ticks(again.score, old(again.score)) != kept
+
+
+def test_harmonizing_writes_the_chords_it_names(random_model):
+    takes = tasks.harmonize(MELODY, random_model(), instrument="organ", options=Options(takes=2, seed=1))
+    for take in takes:
+        assert in_ticks(take.score, old(take.score)) == in_ticks(MELODY)
+        assert set(take.notes.instruments) == {16} and set(take.chords.instruments) == {CHORD}
+        for onset, _, symbol, _, _ in take.chords:
+            pitches = take.notes.pitch[abs(take.notes.onset - onset) < 0.01]
+            assert symbol == 120 or set(pitches % 12) == set(np.flatnonzero(tasks.CHORD_TONES[symbol]).tolist())
+    assert takes[0].chords != takes[1].chords
+
+
+# ---- what is new -----------------------------------------------------------------------------------------------------
+
+LIMITS = Options(seed=3, scale="Eb minor", low=50, high=70, polyphony=1, density=3)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        lambda score, model: tasks.accompany(score, model, "piano,bass", options=LIMITS),
+        lambda score, model: tasks.infill(score, model, A, B, options=LIMITS),
+        lambda score, model: tasks.continue_(score, model, 6.0, options=LIMITS),
+        lambda score, model: tasks.vary(score, model, options=LIMITS),
+        lambda score, model: tasks.harmonize(score, model, options=LIMITS),
+    ],
+    ids=["accompany", "infill", "continue", "vary", "harmonize"],
+)
+def test_limits_hold_in_the_file(random_model, task):
+    (take,) = task(BAND, random_model())
+    ours = take.score.notes[~old(take.score)]
+    onset, pitch = ours.onset, ours.pitched.pitch
+    assert len(ours) > 2 and ((pitch >= 50) & (pitch <= 70) & parse_scale("Eb minor")[pitch % 12]).all()
+    assert (onset[3:] - onset[:-3] >= 1 - 0.02).all(), "density, to the hundredth of a second that the model counts in"
+    ticks = take.score.tempo.ticks
+    for instrument in ours.instruments:
+        own = ours.of_instruments([instrument])
+        assert (ticks(own.offset[:-1]) <= ticks(own.onset[1:])).all()
+
+
+def test_new_tracks_say_where_they_are_from(random_model):
+    options = Options(takes=2, seed=77, scale="C major", density=5, low=40, chords="| C | G |")
+    for number, take in enumerate(tasks.accompany(MELODY, random_model(), "piano,bass", options=options), start=1):
+        (stamp,) = {part.stamp for part in take.score.parts if part.stamp}
+        for fact in ("anticipation 0.", "checkpoint unsaved", "seed 77", f"take {number}", "accompany piano,finger bass",
+                     "scale C major", "density 5", "range 40-127", "chords | C | G |"):  # fmt: skip
+            assert fact in stamp
+        assert {part.name for part in take.score.parts if part.stamp} == {"piano", "finger bass"}
+
+
+def test_drums_go_to_channel_ten(random_model):
+    (take,) = tasks.accompany(MELODY, random_model(), "drums,bass", options=Options(seed=1))
+    assert {part.channel == 9 for part in take.score.parts if part.instrument == DRUMS} == {True}
+    assert {part.channel == 9 for part in take.score.parts if part.instrument != DRUMS} == {False}
+
+
+def test_a_piece_with_every_channel_in_use(random_model):
+    rows = [row for program in range(0, 80, 4) for row in line(program, 60, 4)] + line(DRUMS, 38, 4)
+    full = Score.from_notes(Notes.of(rows), TEMPO)
+    assert len(full.parts) == 21
+    (take,) = tasks.accompany(full, random_model(), "piano,drums,sitar", options=Options(seed=1))
+    assert in_ticks(take.score, old(take.score)) == in_ticks(full)
+    assert {part.instrument for part in take.score.parts if part.stamp} == {PIANO, DRUMS, 104}
+    (take,) = tasks.infill(full, random_model(), 0.5, 1.5, options=Options(seed=1))
+    assert in_ticks(take.score, old(take.score)) == in_ticks(full, ~begins_in(full, 0.5, 1.5))
+
+
+def test_takes_differ_and_do_not_depend_on_how_many_are_asked(random_model):
+    """With chords planned for each take, as by default; nor on what else is in the batch."""
+
+    def takes(count: int, chords="auto") -> list:
+        options = Options(takes=count, seed=5, chords=chords)
+        return [take.notes for take in tasks.accompany(MELODY, random_model(), end=4.0, options=options)]
+
+    assert takes(1) == takes(2)[:1] and takes(2) == takes(3)[:2]
+    one, two, three = takes(3)
+    assert one != two != three != one
+    assert takes(2, "none") == takes(3, "none")[:2]
+
+
+def test_chords_may_be_a_chart_or_a_part(random_model):
+    chart = tasks.accompany(MELODY, random_model(), options=Options(seed=1, chords="| C | Am |"))[0]
+    lines = MELODY.tempo.bar_seconds(MELODY.end)
+    assert tasks.chart_text(chart.chords, lines[:5]) == "| C | Am | C | Am |"
+    both = MELODY.with_notes(chart.chords.replace(pitch=48 + chart.chords.pitch % 12, instrument=chart.chords.pitch * 0 + 24))
+    played = tasks.accompany(both, random_model(), melody="flute", options=Options(seed=1, chords="nylon guitar"))[0]
+    assert len(played.chords)
+    assert not len(tasks.accompany(MELODY, random_model(), end=2.0, options=Options(seed=1, chords="none"))[0].chords)
+
+
+def test_progress_is_told_in_seconds_of_music(random_model):
+    told = []
+    options = Options(takes=2, seed=1, chords="none", progress=lambda *seconds: told.append(seconds))
+    tasks.accompany(MELODY, random_model(), start=2.0, end=6.0, options=options)
+    reached, asked = zip(*told, strict=True)
+    assert set(asked) == {4.0} and list(reached) == sorted(reached)
+    assert reached[0] >= 0 and reached[-1] == pytest.approx(4.0, abs=0.01)
+
+
+# ---- requests that cannot be met -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_, words",
+    [
+        (lambda m: tasks.accompany(MELODY, m, "kazoo"), "unknown instrument 'kazoo'"),
+        (lambda m: tasks.accompany(MELODY, m, "vilion"), "did you mean .*violin"),
+        (lambda m: tasks.accompany(MELODY, m, "129"), "programs are 0-127"),
+        (lambda m: tasks.accompany(MELODY, m, "²"), "unknown instrument"),
+        (lambda m: tasks.accompany(MELODY, m, ""), "unknown instrument ''"),
+        (lambda m: tasks.accompany(MELODY, m, melody="tuba"), "no part 'tuba'; choose from: 0 flute"),
+        (lambda m: tasks.accompany(MELODY, m, start=5.0, end=5.0), "not inside the piece"),
+        (lambda m: tasks.accompany(MELODY, m, start=5.0, end=3.0), "not inside the piece"),
+        (lambda m: tasks.accompany(MELODY, m, start=-1.0), "not inside the piece"),
+        (lambda m: tasks.accompany(MELODY, m, start=float("nan")), "not inside the piece"),
+        (lambda m: tasks.infill(MELODY, m, 100.0, 110.0), "not inside the piece"),
+        (lambda m: tasks.infill(MELODY, m, 1.0, 300.0), "not inside the piece"),
+        (lambda m: tasks.infill(MELODY, m, 1.0, float("inf")), "not inside the piece"),
+        (lambda m: tasks.continue_(MELODY, m, 0.0), "more than 0"),
+        (lambda m: tasks.continue_(MELODY, m, float("nan")), "more than 0"),
+        (lambda m: tasks.continue_(MELODY, m, float("inf")), "4 hours"),
+        (lambda m: tasks.continue_(MELODY, m, 5 * 3600.0), "4 hours"),
+        (lambda m: tasks.continue_(MELODY, m, start=99.0), "outside the piece"),
+        (lambda m: tasks.vary(MELODY, m, keep=1.0), "--keep"),
+        (lambda m: tasks.vary(MELODY, m, keep=float("nan")), "--keep"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(scale="C mayor")), "unknown scale 'C mayor'"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(scale="C major", low=61, high=61)), "no pitch from 61 to 61"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(low=70, high=60)), "range 70-60 is empty"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(high=128)), "range"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(polyphony=0)), "at least 1"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(density=0)), "at least 1"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(takes=0)), "at least 1"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(style="polka")), "unknown style 'polka'"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(chords="| C | H |")), "unknown chord 'H'"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(chords="tuba")), "no part 'tuba'"),
+    ],
+)  # fmt: skip
+def test_a_request_that_cannot_be_met_says_why(random_model, request_, words):
+    with pytest.raises(RequestError, match=f"^[^\n]*{words}[^\n]*$"):
+        request_(random_model())
+
+
+@pytest.mark.parametrize("notes", [[], [(1.0, 1.0, 60, 0, 64)], [(1.0, 1.0, 38, DRUMS, 64)]], ids=["none", "one", "drum"])
+def test_hardly_any_music(random_model, notes):
+    """One note is accompanied, none is refused; never anything but an error of ours."""
+    score, model, options = Score.from_notes(Notes.of(notes)), random_model(), Options(seed=1)
+    for task in (
+        lambda: tasks.accompany(score, model, "piano,bass", options=options),
+        lambda: tasks.infill(score, model, 0.0, 1.5, options=options),
+        lambda: tasks.continue_(score, model, 2.0, options=options),
+        lambda: tasks.vary(score, model, options=options),
+        lambda: tasks.harmonize(score, model, options=options),
+    ):
+        if notes:
+            assert len(task()) == 1
+        else:
+            with pytest.raises(RequestError, match="no notes"):
+                task()
+
+
+# ---- real files ------------------------------------------------------------------------------------------------------
+
+
+def untouched(path, model) -> None:
+    """Two seconds of a real file get a new part, then become a hole: all other notes stay, tick for tick, and for the
+    new part every byte of the old tracks."""
+    score, options = read(path), Options(seed=1, chords="none")
+    if not len(score.notes):
+        return
+    start = float(score.notes.onset[len(score.notes) // 2])
+    end = min(start + 2.0, score.end)
+    added = tasks.accompany(score, model, start=start, end=end, options=options)[0].score
+    assert added.data.startswith(score.data[14:], 14) and in_ticks(added, old(added)) == in_ticks(score), path
+    holed = tasks.infill(score, model, start, end, options=options)[0].score
+    assert in_ticks(holed, old(holed)) == in_ticks(score, ~begins_in(score, start, end)), path
+
+
+def test_known_notes_of_200_real_files_come_out_untouched(random_model, corpus_files):
+    for path in corpus_files:
+        untouched(path, random_model())
+
+
+@pytest.mark.slow
+def test_known_notes_of_all_real_files_come_out_untouched(random_model, tmp_path):
+    """By night: a quarter of an hour."""
+    with tarfile.open(CORPUS, "r|xz") as archive:
+        for member in archive:
+            if member.name.endswith(".mid"):
+                (tmp_path / "x.mid").write_bytes(archive.extractfile(member).read())
+                untouched(tmp_path / "x.mid", random_model())
