@@ -149,7 +149,7 @@ def snap(notes: Notes, known: Notes, start: float, end: float, reach: float = 0.
     return notes.replace(onset=onset, duration=duration)[duration > 0].sorted()
 
 
-def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 16) -> list[Notes]:
+def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 32) -> list[Notes]:
     """CHORD notes that harmonise what is known over the span, a different plan for each take.
 
     The model writes `drafts` chord tracks for a take, all in one batch; the plan is their consensus (minimum Bayes risk
@@ -157,14 +157,14 @@ def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int
     """
     ask = replace(request, instruments=(CHORD,), pitches=None, polyphony=None, density=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
-    drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.98, 1.0))
+    drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.95, 0.8))
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
     edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
     return [consensus(drafted[a:b], edges) for a, b in pairwise(bounds)]
 
 
-def consensus(drafts: list[Notes], edges: np.ndarray, change: float = 0.15) -> Notes:
+def consensus(drafts: list[Notes], edges: np.ndarray, change: float = 0.04) -> Notes:
     """The chords, one decision between two edges, whose tones are most to be expected in the drafts."""
     middle = (edges[:-1] + edges[1:]) / 2
     tones = np.mean([chord_tones_at(draft, middle) for draft in drafts], axis=0)  # (segments, 12)

@@ -1,5 +1,6 @@
 """Fixtures that several test files share: real MIDI files, and how long hypothesis may look for trouble."""
 
+import sys
 import tarfile
 import zlib
 from functools import cache
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared/data/corpus.tar.xz"
+sys.path.insert(0, str(ROOT / "train"))  # the scripts import each other as neighbours, and so do their tests
 ONE_IN = 89  # of the corpus' 17,809 files: 195
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -69,7 +71,9 @@ def melody(tmp_path) -> Path:
     from anticipation.notes import Notes
 
     pitches = (72, 76, 79, 77, 74, 81, 79, 72)
-    write(Score.from_notes(Notes.of((0.5 * i, 0.45, pitches[i % 8], 73, 80) for i in range(32))), tmp_path / "melody.mid")
+    write(
+        Score.from_notes(Notes.of((0.5 * i, 0.45, pitches[i % 8], 73, 80) for i in range(32))), tmp_path / "melody.mid"
+    )
     return tmp_path / "melody.mid"
 
 
@@ -86,3 +90,30 @@ def anticipate(random_checkpoint, capsys):
         return code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def music_folder(tmp_path_factory) -> Path:
+    """A folder to train on: two sources of four-part pieces with chords one can hear, a duplicate, and bad files."""
+    import numpy as np
+
+    from anticipation.midi import Score, write
+    from anticipation.notes import DRUMS, Notes
+
+    folder, rng = tmp_path_factory.mktemp("music"), np.random.default_rng(0)
+    for source, count in (("band", 3), ("pop909", 12)):
+        (folder / source).mkdir()
+        for piece in range(count):
+            rows = []
+            for beat, root in enumerate(rng.choice([48, 53, 55, 57], 16).repeat(4)):
+                rows.append((0.5 * beat, 0.4, int(root) + 24 + int(rng.choice([0, 4, 7])), 73, 60 + beat % 50))
+                rows += [(0.5 * beat, 0.5, int(root) + step, 0, 50 + beat % 40) for step in (0, 4, 7)]
+                rows += [(0.5 * beat, 0.1, 36 + beat % 2 * 2, DRUMS, 90)] if source == "band" else []
+            write(Score.from_notes(Notes.of(rows)), folder / source / f"{piece:03d}__{piece:03d}.mid")
+    (folder / "pop909" / "zzz.mid").write_bytes((folder / "pop909" / "001__001.mid").read_bytes())
+    (folder / "band" / "short.mid").write_bytes(Score.from_notes(Notes.of([(0, 1, 60, 0, 64)])).data)
+    (folder / "band" / "broken.mid").write_bytes((folder / "band" / "000__000.mid").read_bytes()[:-40])
+    (folder / "band" / "text.MID").write_text("no music")
+    (folder / "band" / "ATTRIBUTION.txt").write_text("CC0: made by a test")
+    (folder / "notes.txt").write_text("not looked at")
+    return folder

@@ -37,7 +37,9 @@ def track(body: bytes) -> bytes:
 
 
 NOTE = bytes.fromhex("00903c40 8360803c40 00ff2f00")  # C4 for a quarter, end of track
-LATE = bytes.fromhex("00ff5103ffffff cfffff7f903c40 8360803c40 00ff2f00")  # at the slowest tempo, after 167 million ticks
+LATE = bytes.fromhex(
+    "00ff5103ffffff cfffff7f903c40 8360803c40 00ff2f00"
+)  # at the slowest tempo, after 167 million ticks
 GOOD = Score.from_notes(Notes.of([(0.5 * i, 0.4, 60, 0, 64) for i in range(16)])).data
 
 FILES = {
@@ -56,7 +58,10 @@ FILES = {
     "type 7": (header(kind=7) + track(NOTE), "type 7"),
     "tempo of zero": (header() + track(bytes.fromhex("00ff5103000000") + NOTE), "tempo of zero"),
     "no notes": (header() + track(bytes.fromhex("00ff2f00")), "no notes"),
-    "ten hours": (header(division=960) + track(bytes.fromhex("00ff51031e8480") + b"\x88\xbd\xf4\x00" + NOTE[1:]), "longer than 4 hours"),
+    "ten hours": (
+        header(division=960) + track(bytes.fromhex("00ff51031e8480") + b"\x88\xbd\xf4\x00" + NOTE[1:]),
+        "longer than 4 hours",
+    ),
     "a month": (header() + track(LATE), "longer than"),
 }
 
@@ -71,8 +76,12 @@ def test_files_that_are_no_music(refused, tmp_path, data, words, task):
 @pytest.mark.parametrize("command", ["info", "tokens", "render"])
 def test_other_commands_say_it_in_one_line_too(refused, tmp_path, command):
     (tmp_path / "in.mid").write_bytes(GOOD[:-9])
-    refused(command, tmp_path / "in.mid", *(["-o", tmp_path / "out.wav"] if command == "render" else []), words="cut short")
-    refused(command, tmp_path / "no.mid", *(["-o", tmp_path / "out.wav"] if command == "render" else []), words="no.mid")
+    refused(
+        command, tmp_path / "in.mid", *(["-o", tmp_path / "out.wav"] if command == "render" else []), words="cut short"
+    )
+    refused(
+        command, tmp_path / "no.mid", *(["-o", tmp_path / "out.wav"] if command == "render" else []), words="no.mid"
+    )
 
 
 def test_paths_that_hold_no_file(refused, tmp_path, melody):
@@ -129,7 +138,7 @@ def test_requests_that_cannot_be_met(refused, melody, tmp_path, flags, words):
 @pytest.mark.parametrize(
     "flags, words",
     [("--seconds 0", "more than 0"), ("--seconds nan", "more than 0"), ("--seconds inf", "longer than 4 hours"),
-     ("--seconds 1e9", "longer than 4 hours"), ("--start 99", "outside the piece"), ("--start nan", "outside the piece")],
+     ("--seconds 1e9", "longer than 4 hours"), ("--start 99", "outside the piece"), ("--start nan", "outside")],
 )  # fmt: skip
 def test_continuations_that_lead_nowhere(refused, melody, tmp_path, flags, words):
     refused("continue", melody, "-o", tmp_path / "out.mid", *flags.split(), words=words)
@@ -158,7 +167,10 @@ CHECKPOINTS = {
     "of another clock": (lambda f: spoil(f, steps=50), "another encoding"),
     "of other fields": (lambda f: spoil(f, fields=[1, 2, 3, 4, 5]), "another encoding"),
     "of other features": (lambda f: spoil(f, features={}), "another encoding"),
-    "truncated": (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:5000]), "broken"),
+    "truncated": (
+        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:5000]),
+        "broken",
+    ),
     "empty weights": (lambda f: (f / "model.safetensors").write_bytes(b""), "broken"),
     "a pickle": (lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04\x95" * 99), "broken"),
 }
@@ -196,7 +208,9 @@ def test_a_folder_that_may_not_be_written(refused, melody, tmp_path):
         pytest.skip("no /proc here")
     refused("accompany", melody, "-o", "/proc/out.mid", "--end", "1", words="cannot write")
     shutil.copy(melody, tmp_path / "other.mid")
-    refused("accompany", melody, tmp_path / "other.mid", "-o", "/proc/new", "--end", "1", words="cannot make the folder")
+    refused(
+        "accompany", melody, tmp_path / "other.mid", "-o", "/proc/new", "--end", "1", words="cannot make the folder"
+    )
 
 
 class Full:
@@ -218,7 +232,9 @@ class Full:
 
 
 def test_a_full_disk(refused, melody, tmp_path, monkeypatch):
-    monkeypatch.setattr(midi, "open", lambda path, mode: Full(path, mode) if "x" in mode else open(path, mode), raising=False)
+    monkeypatch.setattr(
+        midi, "open", lambda path, mode: Full(path, mode) if "x" in mode else open(path, mode), raising=False
+    )
     refused("accompany", melody, "-o", tmp_path / "out.mid", "--end", "1", words="No space left on device")
     refused("accompany", melody, "-o", melody, "--end", "1", "--force", words="No space left on device")
 
@@ -244,7 +260,9 @@ ODD = {
 @pytest.mark.parametrize("body, words", ODD.values(), ids=ODD)
 def test_what_is_odd_is_repaired_and_told_in_one_line(anticipate, tmp_path, body, words):
     (tmp_path / "in.mid").write_bytes(header() + track(body))
-    code, _, stderr = anticipate("accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--chords", "none", "--seed", "1")
+    code, _, stderr = anticipate(
+        "accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--chords", "none", "--seed", "1"
+    )
     told = [line for line in stderr.splitlines() if line.startswith(f"{tmp_path / 'in.mid'}: ")]
     assert code == 0 and len(told) == 1 and words in told[0] and (tmp_path / "out.mid").exists()
 
@@ -254,14 +272,20 @@ def test_absurd_but_possible_tempos(anticipate, tmp_path, bpm):
     notes = Notes.of([(0.5 * i, 0.4, 60, 73, 64) for i in range(16)])
     write(Score.from_notes(notes, TempoMap.constant(bpm)), tmp_path / "in.mid")
     assert anticipate("accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--seed", "1")[0] == 0
-    assert anticipate("infill", tmp_path / "in.mid", "-o", tmp_path / "hole.mid", "--bars", "1-1", "--seed", "1")[0] == 0
+    assert (
+        anticipate("infill", tmp_path / "in.mid", "-o", tmp_path / "hole.mid", "--bars", "1-1", "--seed", "1")[0] == 0
+    )
 
 
 def test_forty_parts(anticipate, tmp_path):
     notes = Notes.of([(0.5 * i, 0.4, 50, program, 64) for i in range(4) for program in [*range(0, 78, 2), DRUMS]])
     write(Score.from_notes(notes), tmp_path / "in.mid")
     assert len(read(tmp_path / "in.mid").parts) == 40
-    for task, flags in (("accompany", ["--instruments", "piano,sitar,drums"]), ("infill", ["--start", "0", "--end", "1"]), ("continue", ["--seconds", "1"])):
+    for task, flags in (
+        ("accompany", ["--instruments", "piano,sitar,drums"]),
+        ("infill", ["--start", "0", "--end", "1"]),
+        ("continue", ["--seconds", "1"]),
+    ):
         assert anticipate(task, tmp_path / "in.mid", "-o", tmp_path / f"{task}.mid", *flags)[0] == 0
 
 

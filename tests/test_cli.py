@@ -17,7 +17,9 @@ SHORT = {"accompany": ["--end", "2"], "vary": ["--start", "2", "--end", "4"], "c
 
 
 def run(*argv) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "anticipation.cli", *argv], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "anticipation.cli", *argv], capture_output=True, text=True, timeout=120
+    )
 
 
 def test_help_as_people_call_it():
@@ -28,7 +30,19 @@ def test_help_as_people_call_it():
 
 def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
     out = tmp_path / "out.mid"
-    line = ["accompany", str(melody), "-o", str(out), "--model", str(random_checkpoint), "--end", "1", "--json", "--seed", "1"]
+    line = [
+        "accompany",
+        str(melody),
+        "-o",
+        str(out),
+        "--model",
+        str(random_checkpoint),
+        "--end",
+        "1",
+        "--json",
+        "--seed",
+        "1",
+    ]
     result = run(*line)
     assert result.returncode == 0 and json.loads(result.stdout)["output"] == [str(out)] and out.exists()
     again = run(*line)
@@ -36,7 +50,10 @@ def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
     assert again.stderr == f"anticipate: {out} exists already; --force overwrites it\n"
 
 
-@pytest.mark.parametrize("flags", [[], ["polka"], ["accompany"], ["accompany", "a.mid"], ["accompany", "a.mid", "-o", "b.mid", "--takes", "x"]])
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["polka"], ["accompany"], ["accompany", "a.mid"], ["accompany", "a.mid", "-o", "b.mid", "--takes", "x"]],
+)
 def test_flags_that_make_no_sense_exit_with_2(flags, capsys):
     with pytest.raises(SystemExit) as stop:
         main(flags)
@@ -73,7 +90,9 @@ def test_a_seed_that_is_drawn_is_printed_and_can_be_used_again(anticipate, melod
 
 
 def test_takes_are_numbered_and_independent_of_their_count(anticipate, melody, tmp_path):
-    code, stdout, _ = anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--takes", 3, "--seed", 1, "--end", 2, "--json")
+    code, stdout, _ = anticipate(
+        "accompany", melody, "-o", tmp_path / "a.mid", "--takes", 3, "--seed", 1, "--end", 2, "--json"
+    )
     names = ["a-1.mid", "a-2.mid", "a-3.mid"]
     assert code == 0 and json.loads(stdout)["output"] == [str(tmp_path / name) for name in names]
     assert sorted(path.name for path in tmp_path.glob("a*")) == names
@@ -86,7 +105,9 @@ def test_several_inputs_go_to_a_folder_under_their_names(anticipate, melody, tmp
     other = tmp_path / "other.mid"
     other.write_bytes(melody.read_bytes())
     code, stdout, _ = anticipate("accompany", melody, other, "-o", tmp_path / "new" / "er", "--end", 2, "--json")
-    assert code == 0 and json.loads(stdout)["output"] == [str(tmp_path / "new" / "er" / n) for n in ("melody.mid", "other.mid")]
+    assert code == 0 and json.loads(stdout)["output"] == [
+        str(tmp_path / "new" / "er" / n) for n in ("melody.mid", "other.mid")
+    ]
     code, _, _ = anticipate("accompany", melody, "-o", tmp_path / "new", "--end", 2)  # a folder that exists
     assert code == 0 and (tmp_path / "new" / "melody.mid").exists()
 
@@ -110,7 +131,18 @@ def test_quiet_is_silent(anticipate, melody, tmp_path):
 
 
 def test_limits_of_the_command_line_reach_the_file(anticipate, melody, tmp_path):
-    flags = ["--scale", "D minor", "--range", "D3-A4", "--polyphony", "1", "--density", "2", "--instruments", "bass,34,drums"]
+    flags = [
+        "--scale",
+        "D minor",
+        "--range",
+        "D3-A4",
+        "--polyphony",
+        "1",
+        "--density",
+        "2",
+        "--instruments",
+        "bass,34,drums",
+    ]
     assert anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--seed", 2, *flags)[0] == 0
     score = read(tmp_path / "a.mid")
     (bass, drums) = (score.notes[part.mask] for part in score.parts if part.stamp and part.instrument in (33, 128))
@@ -131,14 +163,16 @@ def test_a_hole_in_bars_or_seconds(anticipate, melody, tmp_path, flags, start, e
 
 @pytest.mark.parametrize(
     "text, wanted",
-    [(None, (0, 127)), ("48-72", (48, 72)), ("C3-C5", (48, 72)), ("c3 - g#4", (48, 68)), ("C-1-G9", (0, 127)), ("48-C5", (48, 72)),
-     ("Bb2-Eb3", (46, 51)), ("0-127", (0, 127)), ("60-60", (60, 60))],
+    [(None, (0, 127)), ("48-72", (48, 72)), ("C3-C5", (48, 72)), ("c3 - g#4", (48, 68)), ("C-1-G9", (0, 127)),
+     ("48-C5", (48, 72)), ("Bb2-Eb3", (46, 51)), ("0-127", (0, 127)), ("60-60", (60, 60))],
 )  # fmt: skip
 def test_ranges(text, wanted):
     assert commands.pitch_range(text) == wanted
 
 
-@pytest.mark.parametrize("text", ["", "48", "-", "48-", "-72", "H2-C3", "48-72-90", "C3", "C-C", "low-high", "²-5", "5 6"])
+@pytest.mark.parametrize(
+    "text", ["", "48", "-", "48-", "-72", "H2-C3", "48-72-90", "C3", "C-C", "low-high", "²-5", "5 6"]
+)
 def test_what_is_no_range(text):
     with pytest.raises(RequestError, match="^unknown range"):
         commands.pitch_range(text)
@@ -170,7 +204,9 @@ def test_chords_are_named_on_the_way(anticipate, melody, tmp_path):
 def test_info_of_a_file_and_of_a_checkpoint(anticipate, melody, random_checkpoint):
     _, stdout, _ = anticipate("info", melody, "--json")
     facts = json.loads(stdout)
-    assert facts["notes"] == 32 and facts["tempo"] == "120.0 bpm" and facts["parts"] == ["0 flute: 32 notes, pitch 72-81"]
+    assert (
+        facts["notes"] == 32 and facts["tempo"] == "120.0 bpm" and facts["parts"] == ["0 flute: 32 notes, pitch 72-81"]
+    )
     assert "notes: 32\n" in anticipate("info", melody)[1]
     _, stdout, _ = anticipate("info", random_checkpoint, "--json")
     assert json.loads(stdout)["name"] == "random" and "depth: 1\n" in anticipate("info", random_checkpoint)[1]

@@ -209,7 +209,9 @@ def test_streams_slide_one_by_one(random_model):
     decoder.sync(list(first))
     ends = [Limits(0, end, BAND.table) for end in (2500, 4000, 4000, 6000, 8000)]
     while any(stream.clock < limits.end for stream, limits in zip(streams, ends, strict=True)):
-        decoder.next_event([limits if stream.clock < limits.end else None for stream, limits in zip(streams, ends, strict=True)])
+        decoder.next_event(
+            [limits if stream.clock < limits.end else None for stream, limits in zip(streams, ends, strict=True)]
+        )
     check_states(decoder)
 
 

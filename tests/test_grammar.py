@@ -41,7 +41,9 @@ def test_what_may_be_written():
     assert not g.pitch_table([BEAT]).any()
 
 
-@pytest.mark.parametrize("start, end, legal", [(0, 50, range(50)), (30, 50, range(30, 50)), (200, 300, []), (0, 900, range(101))])
+@pytest.mark.parametrize(
+    "start, end, legal", [(0, 50, range(50)), (30, 50, range(30, 50)), (200, 300, []), (0, 900, range(101))]
+)
 def test_only_inside_the_span(start, end, legal):
     assert shifts(stream(), limits(start, end)) == list(legal)
 

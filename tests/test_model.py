@@ -12,7 +12,9 @@ from anticipation import stream as s
 from anticipation.grammar import REST_CLASS, Stream
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 
-GRID = Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(40)] + [(2.0 * i, 2, 9 * i, CHORD, 64) for i in range(9)])
+GRID = Notes.of(
+    [(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(40)] + [(2.0 * i, 2, 9 * i, CHORD, 64) for i in range(9)]
+)
 
 
 def rows_of(max_size: int = 20):
@@ -54,15 +56,18 @@ def test_targets_are_what_follows_and_is_drawn():
     events = np.array([[0, CHORD, 9, 200, 64], [0, 0, 60, 50, 80], [250, DRUMS, 36, 10, 0]])
     rows = s.interleave(events, np.array([[10, 40, 72, 30, 99]]), s.Chart.of(Notes.of([])), s.Header())
     given_ = [-100] * 5
-    assert m.targets(rows).tolist() == [
-        given_,  # the start row is followed by a control, which is given
-        [0, CHORD, 9, int(m.duration_bin(200)), -100],  # a chord has no velocity
-        [0, 0, 60, int(m.duration_bin(50)), 21],
-        [REST_CLASS, *given_[:4]],
-        [REST_CLASS, *given_[:4]],
-        [50, DRUMS, 36, 9, -100],  # of unknown velocity
-        given_,  # nothing follows
-    ]
+    assert (
+        m.targets(rows).tolist()
+        == [
+            given_,  # the start row is followed by a control, which is given
+            [0, CHORD, 9, int(m.duration_bin(200)), -100],  # a chord has no velocity
+            [0, 0, 60, int(m.duration_bin(50)), 21],
+            [REST_CLASS, *given_[:4]],
+            [REST_CLASS, *given_[:4]],
+            [50, DRUMS, 36, 9, -100],  # of unknown velocity
+            given_,  # nothing follows
+        ]
+    )
 
 
 def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it_is_to_draw():

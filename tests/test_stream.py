@@ -93,7 +93,9 @@ def test_back_from_the_stream_is_quantisation(music, origin):
         near = music[(music.pitch == pitch) & (music.instrument == instrument)]
         near = near[abs(near.onset - onset) <= 0.5001 / s.STEPS]
         assert len(near), f"note {i} is nobody's"
-        assert instrument == DRUMS or abs(near.duration - duration).min() <= 0.5001 / s.STEPS + 0.01 * (duration < 0.011)
+        assert instrument == DRUMS or abs(near.duration - duration).min() <= 0.5001 / s.STEPS + 0.01 * (
+            duration < 0.011
+        )
 
 
 def test_an_unknown_velocity_becomes_a_middling_one():
@@ -141,7 +143,9 @@ def test_the_chart_looks_no_further_than_its_horizon():
 
 def test_what_is_heard_around_a_moment():
     """C for a second, then E for two, seen from the end of the C: shares of the windows of EARSHOT."""
-    rows = s.interleave(s.quantise(Notes.of([(0, 1, 60, 0, 64), (1, 2, 64, 0, 64)])), s.quantise(Notes.of([])), NOTHING, s.Header())
+    rows = s.interleave(
+        s.quantise(Notes.of([(0, 1, 60, 0, 64), (1, 2, 64, 0, 64)])), s.quantise(Notes.of([])), NOTHING, s.Header()
+    )
     windows = s.heard(rows, np.array([100, 150, 100]), np.array([2, 2, 1])).reshape(3, len(s.EARSHOT), 12)
     assert s.EARSHOT == ((-100, 0), (0, 25), (25, 100), (100, 250))
     np.testing.assert_allclose(windows[:, :, 0], [[1, 0, 0, 0], [0.5, 0, 0, 0], [1, 0, 0, 0]])

@@ -66,7 +66,7 @@ class Score:
 
 
 def judge(model, shards: Shards, *, beats: bool, chords: str, takes: int, seed: int, sampling: Sampling, most=None,
-          drafts: int = 12, delta: float = 5.0, style: str = "unknown") -> dict:  # fmt: skip
+          drafts: int = 32, delta: float = 5.0, style: str = "unknown") -> dict:  # fmt: skip
     """chords: `given` (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`."""
     score, music, begin = Score(), 0.0, time.perf_counter()
     for _, melody, human, grid, labels in excerpts(shards, most):

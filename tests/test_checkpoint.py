@@ -1,0 +1,58 @@
+"""Laws of checkpoints: what was saved is what is loaded. (What cannot be loaded: test_bad_input.py.)"""
+
+import json
+
+import pytest
+import torch
+
+from anticipation import checkpoint
+from anticipation.errors import CheckpointError
+from anticipation.model import Config, EventModel
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_was_saved_is_loaded(random_model, tmp_path, dtype):
+    checkpoint.save(random_model(), tmp_path / "x", dtype=dtype)
+    loaded = checkpoint.load(tmp_path / "x")
+    assert loaded.config == random_model().config and not loaded.training
+    for (name, saved), (other, back) in zip(
+        random_model().state_dict().items(), loaded.state_dict().items(), strict=True
+    ):
+        assert name == other and back.dtype == torch.float32 and torch.equal(saved.to(dtype).float(), back)
+    assert not any(weights.requires_grad for weights in loaded.parameters())
+
+
+def test_a_checkpoint_is_two_files_that_cannot_execute(random_checkpoint):
+    assert sorted(path.name for path in random_checkpoint.iterdir()) == ["config.json", "model.safetensors"]
+    config = json.loads((random_checkpoint / "config.json").read_text())
+    assert config["card"] == {"name": "random"} and config["family"] == "event" and config["steps"] == 100
+
+
+def test_the_fingerprint_is_of_the_weights(random_model, random_checkpoint, tmp_path):
+    checkpoint.save(random_model(), tmp_path / "same", card={"name": "otherwise"})
+    checkpoint.save(random_model(seed=1), tmp_path / "other")
+    one, same, other = (checkpoint.fingerprint(f) for f in (random_checkpoint, tmp_path / "same", tmp_path / "other"))
+    assert one == same == checkpoint.load(random_checkpoint).fingerprint != other and len(one) == 12
+
+
+def test_saving_over_a_checkpoint_replaces_it_whole(random_model, tmp_path, monkeypatch):
+    checkpoint.save(random_model(), tmp_path / "x")
+    before = checkpoint.fingerprint(tmp_path / "x")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", full)
+        with pytest.raises(CheckpointError, match="^cannot write the checkpoint .*No space"):
+            checkpoint.save(random_model(seed=1), tmp_path / "x")
+    assert checkpoint.load(tmp_path / "x").fingerprint == before and len(list((tmp_path / "x").iterdir())) == 2
+    checkpoint.save(random_model(seed=1), tmp_path / "x")
+    assert checkpoint.fingerprint(tmp_path / "x") != before
+
+
+def test_a_new_model_draws_every_class_alike():
+    """So that the first loss is the entropy of the alphabet, and nothing has to be unlearnt."""
+    model = EventModel(Config(depth=1, window=32))
+    states = model.heads(torch.randn(3, 64))
+    assert not any(head.weight.any() or head.bias.any() for head in model.logits) and states.shape == (3, 5, 64)

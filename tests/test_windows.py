@@ -1,0 +1,136 @@
+"""Laws of training windows: a function of (seed, step), made of the piece's own notes, legal for the grammar."""
+
+import numpy as np
+import prepare
+import pytest
+
+from anticipation import stream as s
+from anticipation.data import Shards, write_shards
+from anticipation.grammar import REST_CLASS, Stream, legal_table
+from anticipation.model import _OFFSETS, FIELD_SIZES
+from anticipation.notes import BEAT, CHORD
+from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, to_c
+
+pytest.importorskip("symusic")
+
+LENGTH = 64
+RECIPES = [Recipe(), *(Recipe.plain(kind, chords) for kind in CONTROLS for chords in ("hidden", "given", "written"))]
+
+
+@pytest.fixture(scope="module")
+def shards(music_folder, tmp_path_factory) -> Shards:
+    out = tmp_path_factory.mktemp("shards")
+    write_shards(music_folder, out, lambda paths: (prepare.load(path, None) for path in paths), prepare.split_of)
+    return Shards(out)
+
+
+def windows(shards, split="train", seed=1, **more) -> Windows:
+    return Windows(shards, split, batch=4, length=more.pop("length", LENGTH), seed=seed, **more)
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_batch_is_a_function_of_seed_and_step(shards):
+    """Whatever was asked before: so a resumed run sees what an uninterrupted one would have seen."""
+    one, other = windows(shards), windows(shards)
+    forwards, backwards = [one[step] for step in range(4)], [other[step] for step in (3, 2, 1, 0)]
+    assert all(same(a, b) for a, b in zip(forwards, reversed(backwards), strict=True))
+    assert not same(forwards[0], forwards[1])
+    assert not same(forwards[0], windows(shards, seed=2)[0]) and not same(forwards[0], windows(shards, rank=1)[0])
+
+
+@pytest.mark.parametrize(
+    "recipe", RECIPES, ids=lambda r: "-".join([*r.controls, *r.chords]) if len(r.controls) == 1 else "all"
+)
+def test_a_window_is_made_of_the_notes_of_its_piece(shards, recipe):
+    """Transposed as one, and slowed down as one; each note once, as an event or as a control."""
+    data = windows(shards, recipe=recipe)
+    for step in range(6):
+        rows, piece = data.rows(step, 0)
+        notes = shards.notes(piece).audible
+        given = np.isin(rows[:, s.KIND], (s.EVENT, s.CONTROL)) & (rows[:, s.INSTRUMENT] < CHORD)
+        own = rows[given][np.lexsort((rows[given, s.PITCH], rows[given, s.INSTRUMENT], rows[given, s.AT]))]
+        assert len(rows) <= LENGTH and (rows[given, s.INSTRUMENT] != BEAT).all()
+        assert len(np.unique(own[:, [s.AT, s.INSTRUMENT, s.PITCH]], axis=0)) == len(own)
+        assert set(own[:, s.INSTRUMENT]) <= set(notes.instrument)
+        assert set(own[:, s.VELOCITY]) <= set(notes.velocity)
+        assert any(
+            found(own, notes.replace(pitch=notes.pitch + shift * (notes.instrument < 128))) for shift in range(-11, 12)
+        )
+
+
+def found(own: np.ndarray, notes) -> bool:
+    """Whether all (instrument, pitch) pairs are the piece's."""
+    pairs = set(zip(notes.instrument.tolist(), notes.pitch.tolist(), strict=True))
+    return {(int(row[s.INSTRUMENT]), int(row[s.PITCH])) for row in own} <= pairs
+
+
+@pytest.mark.parametrize("recipe", RECIPES[:1] + RECIPES[1::5])
+def test_what_is_to_be_learnt_is_legal(shards, recipe):
+    """Every event is in order by the decoder's own grammar, so nothing is taught that is never allowed."""
+    from anticipation.grammar import Limits, pitch_table
+
+    limits = Limits(0, 1 << 30, pitch_table([0, 73, 128, CHORD]))
+    data = windows(shards, recipe=recipe)
+    for step in range(3):
+        rows, _ = data.rows(step, 0)
+        for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
+            stream = Stream(
+                s.Chart.of(shards.notes(shards.pieces[0])[:0]),
+                np.zeros((0, 5)),
+                0,
+                np.random.default_rng(0),
+                rows[: i + 1],
+            )
+            row = rows[i + 1]
+            assert (
+                0 <= row[s.SHIFT] <= s.REST
+                and legal_table(stream, limits, int(row[s.SHIFT]))[row[s.INSTRUMENT], row[s.PITCH]]
+            )
+
+
+def test_batches_fit_the_model(shards):
+    batch = windows(shards)[0]
+    assert all(column.shape[:2] == (4, LENGTH) for column in batch.values())
+    targets = batch["targets"]
+    assert ((targets == -100) | ((targets >= 0) & (targets < FIELD_SIZES))).all()
+    assert ((targets[..., 0] == REST_CLASS) <= (targets[..., 1:] == -100).all(-1)).all()
+    assert batch["features"].min() >= 0 and batch["features"].max() < _OFFSETS[-1]
+    assert (np.diff(batch["clock"]) >= 0).all() and batch["heard"].min() >= 0 and batch["heard"].max() <= 1
+
+
+def test_controls_are_given_early_and_a_player_comes_late(shards):
+    for kind, early in (("parts", True), ("live", False)):
+        data = windows(shards, recipe=Recipe.plain(kind))
+        for step in range(8):
+            rows, _ = data.rows(step, 0)
+            assert (rows[0, s.SHIFT] > 0) == early
+            controls = rows[rows[:, s.KIND] == s.CONTROL]
+            assert (controls[:, s.SHIFT] <= rows[0, s.SHIFT]).all()
+
+
+def test_the_kinds_of_controls(shards):
+    notes, rng = shards.notes(shards.split("train")[0]).audible, np.random.default_rng(0)
+    assert not choose_controls(notes, "none", rng).any()
+    for _ in range(8):
+        live = choose_controls(notes, "live", rng)
+        assert (
+            len(np.unique(notes.instrument[live])) == 1
+            and not np.isin(notes.instrument[~live], notes.instrument[live]).any()
+        )
+        assert not any(choose_controls(notes, kind, rng).all() for kind in CONTROLS)
+
+
+def test_keys_are_brought_to_c():
+    assert [(key + to_c(key)) % 12 for key in range(12)] == [0] * 12 and {to_c(key) for key in range(12)} == set(
+        range(-5, 7)
+    )
+
+
+def test_a_mix_has_its_shares(shards):
+    data = windows(shards, mix={"band": 0.9, "pop909": 0.1})
+    sources = [data.rows(step, 0)[1].source for step in range(60)]
+    assert sources.count("band") > 40
+    assert {data.rows(step, 0)[1].split for step in range(20)} == {"train"}
