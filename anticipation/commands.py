@@ -164,9 +164,14 @@ def run_task(args: argparse.Namespace, make) -> None:
 
 
 def describe(take, score) -> str:
+    """The chords of a take, from the bar in which they begin."""
+    import numpy as np
+
     from .tasks import chart_text
 
-    return chart_text(take.chords, score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1))
+    bars = score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1)
+    first = int(np.searchsorted(bars, float(take.chords.onset[0]) + 0.03, side="right")) - 1
+    return chart_text(take.chords, bars[max(0, first) :])
 
 
 def say(args: argparse.Namespace, *lines: str) -> None:

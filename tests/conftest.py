@@ -35,7 +35,8 @@ def corpus_files(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def random_model():
-    """random_model(window=512, seed=0): one block with random weights. A fuzzer: what holds for it, holds."""
+    """random_model(window=512, seed=0, rests=0.0): one block with random weights, that rests more or less often. A
+    fuzzer: what holds for it, holds."""
     import torch
 
     from anticipation.model import Config, EventModel
@@ -43,12 +44,13 @@ def random_model():
     torch.set_num_threads(1)
 
     @cache
-    def make(window: int = 512, seed: int = 0) -> EventModel:
+    def make(window: int = 512, seed: int = 0, rests: float = 0.0) -> EventModel:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
             model = EventModel(Config(depth=1, window=window))
             for weights in model.parameters():
                 weights.add_(torch.randn(weights.shape), alpha=0.1)
+            model.logits[0].bias[-1] += rests
         return model.eval().requires_grad_(False)
 
     return make

@@ -204,25 +204,58 @@ def test_a_stream_slides_for_ever_at_constant_cost(random_model):
 
 def test_streams_slide_one_by_one(random_model):
     """They outgrow the window at different moments, while a neighbour is full to the last place, or at its end."""
-    streams, first = zip(*(begin(seed=seed) for seed in range(5)), strict=True)
+    known = [s.quantise(Notes.of([(0.3 * i * (k + 1), 1, 72, 73, 80) for i in range(20)])) for k in range(5)]
+    streams, first = zip(*(begin(controls, seed=seed) for seed, controls in enumerate(known)), strict=True)
     decoder = Decoder(random_model(64), list(streams))
     decoder.sync(list(first))
     ends = [Limits(0, end, BAND.table) for end in (2500, 4000, 4000, 6000, 8000)]
     while any(stream.clock < limits.end for stream, limits in zip(streams, ends, strict=True)):
-        decoder.next_event(
-            [limits if stream.clock < limits.end else None for stream, limits in zip(streams, ends, strict=True)]
-        )
-    check_states(decoder)
+        limits = [limits if stream.clock < limits.end else None for stream, limits in zip(streams, ends, strict=True)]
+        decoder.next_event(limits)
+        check_states(decoder)
+
+
+def test_a_stream_fills_its_window_beside_one_that_is_fed_more(random_model):
+    """The padding of its rows has no place left, and takes none."""
+    rows = s.interleave(s.quantise(Notes.of([(i / 4, 1, 60, 0, 64) for i in range(63)])), EMPTY, GRID, s.Header())
+    decoder = Decoder(random_model(64), [begin()[0], begin()[0]])
+    for one, other in ((63, 10), (64, 50), (64, 64)):
+        decoder.sync([rows[:one], rows[:other]])
+        check_states(decoder)
+
+
+def test_a_stream_that_has_slid_still_knows_where_it_is(random_model):
+    """Given all its rows from the start, nothing is fed; given one more, one row; and it no longer claims to begin."""
+    stream, rows = begin()
+    decoder = Decoder(random_model(64), [stream])
+    decoder.sync([rows])
+    for _ in range(200):
+        rows = np.concatenate([rows, decoder.next_event([Limits(0, 1 << 30, BAND.table)])])
+    assert decoder.base[0] > 64 and stream.rows[0, s.VELOCITY] == 0 < rows[0, s.VELOCITY]
+    for wanted, fed in ((rows, 0), (rows[:-3], 1), (rows, 3)):
+        before = decoder.fed
+        decoder.sync([wanted])
+        assert decoder.fed - before == fed
+        check_states(decoder)
+
+
+def test_hours_do_not_matter(random_model):
+    """Times are told from the first row of the window, so that float32 can tell them."""
+    rows = s.interleave(s.quantise(Notes.of([(i / 3, 1, 60, 0, 64) for i in range(20)])), EMPTY, GRID, s.Header())
+    late = rows.copy()
+    late[:, [s.CLOCK, s.AT]] += 24 * 3600 * s.STEPS
+    decoder = Decoder(random_model(64), [begin()[0], begin()[0]])
+    decoder.sync([rows, late])
+    torch.testing.assert_close(decoder.state[0], decoder.state[1], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("takes", [2, 5])
 def test_a_take_does_not_depend_on_its_neighbours(random_model, takes):
     """Though they rest, slide and end at other times."""
-    alone, together = [], [begin(seed=seed)[0] for seed in range(takes)]
-    for seed in range(takes):
-        alone.append(begin(seed=seed)[0])
-        run(random_model(64), [alone[-1]], [begin()[1]], BAND)
-    first = begin()[1]
-    run(random_model(64), together, [first] * takes, BAND)
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one.written, other.written)
+    model, first = random_model(64, rests=3.0), begin()[1]
+    together = [begin(seed=seed)[0] for seed in range(takes)]
+    run(model, together, [first] * takes, BAND)
+    for seed, one in enumerate(together):
+        alone, _ = begin(seed=seed)
+        run(model, [alone], [first], BAND)
+        np.testing.assert_array_equal(alone.written, one.written)

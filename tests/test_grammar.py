@@ -71,6 +71,7 @@ def test_a_control_at_the_tick_does_not_reopen_it():
 def test_polyphony_is_counted_by_instrument():
     now = stream((0, PIANO, 60, 300), (0, PIANO, 62, 30), (10, 33, 60, 50))
     assert pitches(g.legal_table(now, limits(polyphony=2), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(polyphony=2), 19)) == {33: [60, 62]}
     assert pitches(g.legal_table(now, limits(polyphony=2), 20)) == {PIANO: [60, 62], 33: [60, 62]}  # one has ended
     alone = limits(polyphony=1, table=g.pitch_table([PIANO]))
     assert shifts(now, alone) == []  # the long one ends 290 steps from here: wait

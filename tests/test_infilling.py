@@ -168,6 +168,11 @@ def test_an_onset_next_to_a_known_one_falls_on_it():
     np.testing.assert_allclose(onset, [1.0035, 1.05, 2.0 + 0.3339 / 3, 2.12])
 
 
+def test_nothing_is_moved_out_of_the_span():
+    known, written = Notes.of([(3.0, 1, 60, FLUTE, 64)]), Notes.of([(1.0, 1, 60, 0, 64), (2.995, 1, 60, 0, 64)])
+    assert infilling.snap(written, known, 1.004, 3.0).onset.tolist() == [1.004, 2.995]
+
+
 @given(notes(), notes(), st.floats(0, 10), st.floats(0.1, 10))
 def test_undoing_the_grid_moves_little_and_makes_no_overlap(written, known, start, length):
     """One voice stays one voice; only what is shorter than the grid may vanish."""

@@ -1,4 +1,4 @@
-"""Laws of the tasks: what was there stays, tick for tick; what is new keeps to the request and says where it is from."""
+"""Laws of the tasks: what was there stays, tick for tick; what is new keeps to the request, and says its origin."""
 
 import tarfile
 from collections import Counter
@@ -305,7 +305,7 @@ def test_known_notes_of_200_real_files_come_out_untouched(random_model, corpus_f
 
 @pytest.mark.slow
 def test_known_notes_of_all_real_files_come_out_untouched(random_model, tmp_path):
-    """By night: a quarter of an hour."""
+    """By night: half an hour."""
     with tarfile.open(CORPUS, "r|xz") as archive:
         for member in archive:
             if member.name.endswith(".mid"):
