@@ -78,7 +78,7 @@ def open_model(args: argparse.Namespace):
 
 @contextmanager
 def progress_bar(quiet: bool):
-    """A callback that takes the seconds of music that are written and those that are asked; shown on a terminal only."""
+    """A callback that takes the seconds of music that are written, and asked; shown on a terminal only."""
     from tqdm import tqdm
 
     with tqdm(total=1.0, unit=" s of music", disable=quiet or not sys.stderr.isatty(), leave=False,

@@ -37,7 +37,8 @@ def test_every_chord_can_be_named_and_read_again():
      ("Am7/G", "Am7"), ("C:maj/3", "C"), ("G:min7", "Gm7"), ("A:hdim7", "Am7b5"), ("E:7(#9)", "E7"), ("Cmaj9", "Cmaj7"),
      ("C-", "Cm"), ("C-7", "Cm7"), ("Co", "Cdim"), ("C°", "Cdim"), ("C°7", "Cdim"), ("Cø", "Cm7b5"), ("Cø7", "Cm7b5"),
      ("CΔ", "Cmaj7"), ("CΔ7", "Cmaj7"), ("C+", "Caug"), ("C6/9", "C"), ("Cm6", "Cm"), ("C5", "C"), ("Csus", "Csus4"),
-     ("C7sus4", "Csus4"), ("C9", "C7"), ("C13", "C7"), ("Cm(maj7)", "Cm"), ("Cadd9", "C"), ("N", "N"), ("N.C.", "N"), ("-", "N"), ("X", "N"),
+     ("C7sus4", "Csus4"), ("C9", "C7"), ("C13", "C7"), ("Cm(maj7)", "Cm"), ("Cadd9", "C"), ("N", "N"), ("N.C.", "N"),
+     ("-", "N"), ("X", "N"),
      (" Dm ", "Dm")],
 )  # fmt: skip
 def test_chords_as_people_write_them(text, name):
