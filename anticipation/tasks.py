@@ -293,7 +293,10 @@ def _given_chords(score: Score, options: Options, start: float, end: float) -> N
     if "|" in options.chords:
         bars = score.tempo.bar_seconds(end)
         return parse_chart(options.chords, bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :])
-    notes = score.notes[score.part(options.chords).mask]
+    try:
+        notes = score.notes[score.part(options.chords).mask]
+    except RequestError as error:
+        raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
     return estimate_chords(notes, score.beats())
 
 

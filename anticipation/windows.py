@@ -209,11 +209,12 @@ class Windows:
 
     def rows(self, step: int, index: int) -> tuple[np.ndarray, Piece]:
         rng = np.random.default_rng((self.seed, self.rank, step, index))
-        while True:
+        for _ in range(1000):
             piece = self.pieces[rng.choice(len(self.pieces), p=self.chance)]
             rows = window_rows(piece, self.shards.notes(piece), rng, self.length, self.recipe)
             if (rows[:, s.KIND] == s.EVENT).sum() >= 4:
                 return rows, piece
+        raise AnticipationError(f"{self.shards.folder}: no window of {self.length} rows has 4 events to write")
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         return collate([self.rows(step, i)[0] for i in range(self.batch)], self.length)
