@@ -58,7 +58,9 @@ def prepare(
     request: Infill, takes: int, seed: int, charts: list[Notes] | None
 ) -> tuple[list[Stream], list, int, float]:
     """Streams and their first rows, the transposition to C, and the origin in seconds."""
-    origin = max(0.0, request.start - HISTORY)
+    past = request.known.audible.of_instruments(request.instruments).between(request.start - HISTORY, request.start)
+    # It begins where what is to be continued begins, or with the span: no training window opens in a long silence.
+    origin = max(0.0, float(past.onset[0]) - 1.0) if len(past) else request.start
     near = request.known.between(origin, request.end + 10.0)
     shift = to_c(estimate_key(near))
     if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
