@@ -71,8 +71,7 @@ def load(folder: str | Path | None = None, device: str | torch.device = "cpu") -
         raise CheckpointError(f"{folder}: config.json has no depth and window; the checkpoint is broken") from None
     if not 1 <= config.depth <= 64 or not 16 <= config.window <= 1 << 20:
         raise CheckpointError(f"{folder}: config.json asks for depth {config.depth}, window {config.window}")
-    constants = {name: value for name, value in config.to_dict().items()}
-    if any(stored.get(name) != value for name, value in constants.items()):
+    if any(stored.get(name) != value for name, value in config.to_dict().items()):
         raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     with torch.device("meta"):
         model = EventModel(config)

@@ -90,8 +90,8 @@ class Decoder:
         for each in the long run, at constant memory."""
         stream = self.streams[i]
         rows = np.concatenate([stream.rows, new])
-        base = max(len(rows) - self.model.config.window // 2, int((rows[:, s.KIND] == s.START_KIND).sum()))
         start = int((rows[:, s.KIND] == s.START_KIND).sum())
+        base = max(len(rows) - self.model.config.window // 2, start)
         self.base[i] += base - (start if self.base[i] else 0)
         stream.rows = NOTHING
         return window_of(rows, base)
