@@ -144,8 +144,7 @@ class AmtLanes:
         if stream.rows[0, s.VELOCITY]:  # the piece begins here
             head += [amt.SEPARATOR] * 3
         if not kept:
-            times = stream.rows[1:, s.AT]
-            self.start[i] = int(times.min()) if len(times) else stream.clock
+            self.start[i] = int(stream.rows[:, s.AT].min())
         else:
             head = self.tokens[i][: len(head) + 3 * (kept - 1)]
         wanted = head + amt.encode(rows, self.start[i]).reshape(-1).tolist()
@@ -164,6 +163,7 @@ class AmtLanes:
         states = self.model.trunk(tokens, self.cache)
         for i, new in enumerate(several):
             self.tokens[i] = self.tokens[i] + new
+            self.cache.length[i] += len(new)
             if new:
                 self.state[i] = states[i, len(new) - 1]
 
