@@ -73,7 +73,7 @@ def test_only_what_differs_is_fed_and_a_note_costs_three_tokens(random_amt):
         before = decoder.fed
         decoder.next_event([Limits(0, 1 << 30, BAND)])
         spent += decoder.fed - before
-    assert spent == 10  # the note; time and duration were fed while it was drawn
+    assert spent == 30
     check(decoder)
 
 
