@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import __version__, commands
+from . import __version__, check, commands
 from .errors import AnticipationError
 
 
@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     sub = command("info", "what is in a MIDI file or a checkpoint", commands.info)
     sub.add_argument("input", type=Path, nargs="?", help="FILE.mid or a checkpoint folder (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
+
+    command("check", "passages of a file that go like the training set", check.check, check.flags)
 
     sub = command("render", "make a .wav to listen to or a .png piano roll to look at", commands.render)
     sub.add_argument("input", type=Path)
