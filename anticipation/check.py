@@ -51,7 +51,7 @@ def _told(match, bars, chance: float | None) -> dict:
     return {
         "instrument": instrument_name(match.instrument), "bar": int(first), "bars": round(float(last - first), 1),
         "start": round(match.start, 2), "seconds": round(match.end - match.start, 2), "onsets": match.notes,
-        "piece": match.piece, "there": round(match.there_start), "agrees": round(match.share, 2),
+        "piece": match.piece, "there": round(match.there), "agrees": round(match.share, 2),
         "of": match.kept, "chance": chance, "verdict": verdict(chance),
     }  # fmt: skip
 

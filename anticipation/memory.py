@@ -32,6 +32,7 @@ KNOT = 64  # the time of every 64th onset of a part is kept
 REACH, SLACK = 32, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added
 MARK = 24  # bits of a fingerprint that are kept
 DEFAULT = "memory.npz"  # its name beside a checkpoint
+Run = list[list[int]]  # hits: (part, onset here, onset there, number of the fingerprint)
 COLUMNS = ("mark", "step", "piece", "count", "onsets", "knot", "names", "facts")
 
 
@@ -92,7 +93,7 @@ class Match:
     """A passage that goes like one of the training set.
 
     instrument, start, end: of the passage, seconds from its first to its last onset; notes: onsets in it. piece: source
-    and name, and there_start, there_end its seconds (to about a bar). kept, hits: fingerprints of that stretch of
+    and name; there: where it begins in that, seconds (to about a bar). kept, hits: fingerprints of its stretches of
     the piece that the index has, and those of them that the passage has in the same order.
     """
 
@@ -101,8 +102,7 @@ class Match:
     end: float
     notes: int
     piece: str
-    there_start: float
-    there_end: float
+    there: float
     kept: int
     hits: int
 
@@ -228,16 +228,17 @@ class Memory:
         several = np.isin(part, np.flatnonzero(np.bincount(part, minlength=len(self.first)) > 1))
         table = np.stack([part, here, self.place[entry], entry], 1)[several]
         hits = table[np.lexsort(table.T[::-1])].tolist()
-        for _, own in groupby(hits, key=itemgetter(0)):
-            for run in _runs(own):
-                yield self._match(instrument, line, run)
+        runs = [run for _, own in groupby(hits, key=itemgetter(0)) for run in _runs(own)]
+        for passage in _joined(runs, self.columns["piece"]):
+            yield self._match(instrument, line, passage)
 
-    def _match(self, instrument: int, line: Line, run: list[list[int]]) -> Match:
-        (part, here, there, entry), (_, last, there_last, last_entry) = run[0], run[-1]
-        start, end = line.onset[here], line.onset[last + SPAN - 1]
+    def _match(self, instrument: int, line: Line, runs: list[Run]) -> Match:
+        part, here, there, _ = runs[0][0]
+        last = max(run[-1][1] for run in runs) + SPAN - 1
+        kept = sum(run[-1][3] - run[0][3] + 1 for run in runs)
         return Match(
-            instrument, float(start), float(end), last + SPAN - here, self.names[self.columns["piece"][part]],
-            self._seconds(part, there), self._seconds(part, there_last + SPAN - 1), last_entry - entry + 1, len(run),
+            instrument, float(line.onset[here]), float(line.onset[last]), last + 1 - here,
+            self.names[self.columns["piece"][part]], self._seconds(part, there), kept, sum(map(len, runs)),
         )  # fmt: skip
 
     def _seconds(self, part: int, onset: int) -> float:
@@ -276,10 +277,10 @@ def _first_of_few(mark: np.ndarray, piece: np.ndarray) -> np.ndarray:
     return keep
 
 
-def _runs(hits: Iterable[list[int]]) -> list[list[list[int]]]:
+def _runs(hits: Iterable[list[int]]) -> list[Run]:
     """Chains of two or more hits (part, onset here, onset there, entry) that go on together here and there."""
-    chains: list[list[list[int]]] = []
-    live: list[list[list[int]]] = []
+    chains: list[Run] = []
+    live: list[Run] = []
     for hit in hits:
         live = [chain for chain in live if hit[1] - chain[-1][1] <= REACH]
         for chain in live:
@@ -291,6 +292,22 @@ def _runs(hits: Iterable[list[int]]) -> list[list[list[int]]]:
             live.append([hit])
             chains.append(live[-1])
     return [chain for chain in chains if len(chain) > 1]
+
+
+def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
+    """Runs in one piece that follow each other here, wherever they are there: a repeat is kept once in the index, and
+    so a copy that goes through it jumps."""
+    order = sorted((int(piece[run[0][0]]), run[0][1], run[-1][1], i) for i, run in enumerate(runs))
+    for _, own in groupby(order, key=itemgetter(0)):
+        passage: list[Run] = []
+        reached = 0
+        for _, first, last, i in own:
+            if passage and first - reached > REACH:
+                yield passage
+                passage, reached = [], 0
+            passage.append(runs[i])
+            reached = max(reached, last)
+        yield passage
 
 
 def default_index() -> Path:
