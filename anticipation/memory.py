@@ -22,7 +22,7 @@ from .errors import CheckpointError
 from .notes import Notes
 from .sound import replacing
 
-SHAPE = 7  # steps of a fingerprint; a step is an interval and the ratio of the waits before and after its second onset
+SHAPE = 7  # steps of a fingerprint: an interval, and the wait over it against the wait before
 SPAN = SHAPE + 2  # onsets that a fingerprint covers
 WINDOW = 11  # of so many neighbours one fingerprint is kept, the least: two of every twelve, the same ones in a copy
 COMMON = 8  # what more pieces than this have is an idiom, and no evidence
@@ -56,11 +56,11 @@ class Line:
             return np.zeros(0, np.uint64)
         waits = np.log2(np.maximum(np.diff(self.onset), 1e-3))
         ratio = np.digitize(np.diff(waits), WAITS)
-        step = (np.clip(np.diff(self.pitch), -36, 36)[:-1] + 36) * 5 + ratio
-        steps = np.lib.stride_tricks.sliding_window_view(step, SHAPE)
-        code = np.zeros(len(steps), np.uint64)
+        interval = np.clip(np.diff(self.pitch), -36, 36) + 36
+        steps = np.lib.stride_tricks.sliding_window_view(interval[1:] * 5 + ratio, SHAPE)
+        code = _mixed(interval[: len(steps)].astype(np.uint64))
         for column in steps.T:
-            code = _mixed(code + column.astype(np.uint64) + np.uint64(1))
+            code = _mixed(code + column.astype(np.uint64))
         return np.where((steps == steps[:, :1]).all(1), np.uint64(0), np.maximum(code, np.uint64(1)))
 
 
@@ -192,15 +192,15 @@ class Memory:
     def load(cls, path: str | Path) -> Memory:
         """Raises CheckpointError where there is no index, or none of this version."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 memory = cls(_sound({name: stored[name] for name in COLUMNS}))
+            version = memory.facts["format"], memory.facts["shape"]
         except FileNotFoundError:
             raise CheckpointError(f"no index of the training set at {path}; train/memorise.py makes one") from None
         except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError,
                 zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
             raise CheckpointError(f"{path} is no index of a training set, or broken ({error})") from None
-        facts = memory.facts
-        if (facts.get("format"), facts.get("shape")) != (1, SHAPE):
+        if version != (1, SHAPE):
             raise CheckpointError(f"{path} was made by another version; make it anew with train/memorise.py")
         return memory
 
