@@ -226,7 +226,8 @@ def main() -> None:
         if args.memory:
             jury.rubrics |= copies(Memory.load(args.memory))
     except AnticipationError as error:
-        sys.exit(f"judge: {error}")
+        print(f"judge: {error}", file=sys.stderr)
+        sys.exit(2)
     pairs: list[tuple[Row, Row]] = []
     for task in args.tasks:
         questions = jury.cases(task)

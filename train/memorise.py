@@ -118,7 +118,8 @@ def main() -> None:
         memory = memory.with_facts(chance=curve(np.concatenate([*base.values(), np.zeros(0)])) if base else None)
         memory.save(args.output)
     except AnticipationError as error:
-        sys.exit(f"memorise: {error}")
+        print(f"memorise: {error}", file=sys.stderr)
+        sys.exit(2)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB\n\n" + chance_table(found))
     planted_found = {f"of {least} onsets": recall(memory, shards, args.seed, least) for least in (24, 48)}
     print("\n| planted copies | found % | covered % |\n|---|---|---|")
