@@ -25,6 +25,7 @@ def test_harmony_counts_what_is_not_the_melody():
 
 def test_doubling_is_the_same_pitch_class_within_60_ms():
     assert metrics.doubling(piano((0.05, 48), (0.07, 48), (1.0, 55)), MELODY) == (1, 3)
+    assert metrics.doubling(piano((0.0, 48)), piano()) == (0, 0)
 
 
 def test_support_looks_within_the_beat():
