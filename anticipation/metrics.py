@@ -25,8 +25,8 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
 
 
 def doubling(written: Notes, melody: Notes, within: float = 0.06) -> tuple[int, int]:
-    """(doubling, all) onsets of `written` that have a melody onset of their pitch class within 60 ms; (0, 0) where there
-    is no melody."""
+    """(doubling, all) onsets of `written` that have a melody onset of their pitch class within 60 ms; (0, 0) where
+    there is no melody."""
     written = written.pitched
     if not len(written) or not len(melody):
         return 0, 0

@@ -1,6 +1,8 @@
 """Laws of the memory: a copy is found in any key and at any tempo, what is none is not, and the file says so."""
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import memorise
@@ -221,6 +223,12 @@ def test_a_broken_index_is_refused_in_one_line(anticipate, shelf, spoil, words):
     assert code == 2 and not stdout and stderr.count("\n") == 1 and words in stderr
     with pytest.raises(CheckpointError):
         Memory.load(shelf / "memory.npz")
+
+
+def test_checking_a_file_loads_no_torch(shelf):
+    line = f"['check', {str(shelf / 'song.mid')!r}, '--index', {str(shelf / 'memory.npz')!r}]"
+    code = f"import sys, anticipation.cli as c; c.main({line}); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
 def test_a_file_without_notes_is_refused(anticipate, shelf):

@@ -151,6 +151,7 @@ def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str,
         print(f"{task}, {label}: left out, {error}", file=sys.stderr)
         return None
     seconds = time.perf_counter() - begin
+    print(f"{task}, {label}: {len(questions)} cases, {seconds:.0f} s", file=sys.stderr, flush=True)
     row = jury.score(task, label, questions, answers)
     row.speed = takes * sum(case.end - case.start for case in questions) / max(seconds, 1e-9)
     return row
