@@ -110,7 +110,7 @@ class Judge:
     rows: list[Row] = field(default_factory=list)
 
     def cases(self, task: str) -> list[Case]:
-        return list(cases(self.shards, task, 0 if task == "accompany" else self.seed, self.most))
+        return list(cases(self.shards, task, self.seed, self.most))
 
     def score(self, task: str, name: str, questions: list[Case], answers: list[list[Notes]]) -> Row:
         """A row of answers, some takes for each case."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import html
 import json
-import shutil
 import sys
 import tempfile
 import wave
@@ -159,7 +158,7 @@ def page(model, shards: Shards, folder: Path, *, seed: int, count: int = 12) -> 
             text = PAGE.format(intro=intro, body="\n".join(item for item, _ in items))
             (made / "index.html").write_text(text, encoding="utf-8")
             if folder.exists():
-                shutil.rmtree(folder)
+                folder.rename(Path(scratch) / "old")
             made.rename(folder)
     except OSError as error:
         raise MidiError(f"cannot write {folder}: {error.strerror or error}") from None
