@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import __version__, commands, tools
+from . import __version__, check, commands, tools
 from .errors import AnticipationError
 
 
@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     sub = command("info", "what is in a MIDI file or a checkpoint", tools.info)
     sub.add_argument("input", nargs="?", help="FILE.mid or a checkpoint (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
+
+    command("check", "passages of a file that go like the training set", check.check, check.flags)
 
     sub = command("render", "make a .wav to listen to or a .png piano roll to look at", tools.render)
     sub.add_argument("input", type=Path)
