@@ -5,7 +5,7 @@ import prepare
 import pytest
 
 from anticipation import stream as s
-from anticipation.data import Shards, write_shards
+from anticipation.data import Shards
 from anticipation.grammar import REST_CLASS, Stream, legal_table
 from anticipation.model import _OFFSETS, FIELD_SIZES
 from anticipation.notes import BEAT, CHORD
@@ -20,7 +20,7 @@ RECIPES = [Recipe(), *(Recipe.plain(kind, chords) for kind in CONTROLS for chord
 @pytest.fixture(scope="module")
 def shards(music_folder, tmp_path_factory) -> Shards:
     out = tmp_path_factory.mktemp("shards")
-    write_shards(music_folder, out, lambda paths: (prepare.load(path, None) for path in paths), prepare.split_of)
+    prepare.prepare([music_folder], out)
     return Shards(out)
 
 
