@@ -230,11 +230,12 @@ def _decide(
     leader: dict[int, int] = {}
     for i in kept:
         leader.setdefault(groups[i], number[i])
-    size = Counter(alike[k] for k, i in enumerate(first.tolist()) if i in number)
-    take = {i: size[alike[k]] for k, i in enumerate(first.tolist())}
+    human = [(i, alike[k]) for k, i in enumerate(first.tolist()) if pieces[i].source not in synthetic]
+    size = Counter(take for i, take in human if i in number)
+    weight = {i: size[take] for i, take in human}
     outcome.update(Counter(dropped.values()))
     return kept, [
-        replace(piece, split=splits[groups[i]], group=leader.get(groups[i], -1), alike=take.get(i, 1))
+        replace(piece, split=splits[groups[i]], group=leader.get(groups[i], -1), alike=weight.get(i, 1))
         for i, piece in enumerate(pieces)
     ]
 

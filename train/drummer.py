@@ -15,10 +15,8 @@ from sheets import Sheet
 from anticipation.data import Shards
 from anticipation.notes import DRUMS, Notes
 
-KICK, SNARES, HATS, CRASH, RIDES = 36, (38, 40, 37), (42, 46, 44), 49, (51, 59, 53)
+KICK, SNARES, HATS, CRASH, RIDES = 36, (38, 37), (42, 46, 44), 49, (51, 59, 53)
 EARLY = 0.13  # beats: a stroke so much before a bar line belongs to the bar after it
-# Roland's kit, on which Groove was played, where its keys are other instruments in General MIDI.
-ROLAND = {22: 42, 26: 46, 40: 38, 58: 43, 55: 49, 52: 57}
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,10 @@ def take_of(name: str, notes: Notes) -> Take | None:
     if not match:
         return None
     drums = notes[notes.instrument == DRUMS]
-    pitch = np.array([ROLAND.get(p, p) for p in drums.pitch.tolist()], dtype=np.int64)
     style, bpm = match[1], float(match[2])
-    return Take(name, style, bpm, match[3] == "fill", drums.onset * bpm / 60, pitch, np.maximum(drums.velocity, 1))
+    return Take(
+        name, style, bpm, match[3] == "fill", drums.onset * bpm / 60, drums.pitch, np.maximum(drums.velocity, 1)
+    )
 
 
 @dataclass(frozen=True)

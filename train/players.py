@@ -152,7 +152,8 @@ def bass_pitch(song: Song, step: str, symbol: int, until: float, last: float) ->
         if following == NO_CHORD or following % 12 == root:
             return near(root + 7, home, low, high)
         goal = near(following % 12, home, low, high - 5)
-        return goal + int(song.rng.choice([-1, -2, 1, 2], p=[0.4, 0.2, 0.15, 0.25]))
+        step_in = int(song.rng.choice([-1, -2, 1, 2], p=[0.4, 0.2, 0.15, 0.25]))
+        return goal + (step_in if goal + step_in >= low else -step_in)
     above = {"R": 0, "8": 12, "5": tones[2], "3": tones[1], "7": tones[3] if len(tones) > 3 else 12,
              "6": 9 if tones[1] == 4 else 10}[step]  # fmt: skip
     return home + above if home + above <= high + 7 else home + above - 12
