@@ -166,7 +166,7 @@ def join(
     *,
     decide: bool = True,
 ) -> Counter:
-    """Join folders of shards to one, in the order of (source, name), whatever theirs is. Returns counts by outcome.
+    """Join folders of shards to one, in the order of (source, name), synthetic ones last. Returns counts by outcome.
 
     Exact duplicates and copies (`alike.is_copy`) are dropped. Takes of one piece, and pieces of one family, share a
     split. split: (source, name, tune hash) to a split, for pieces of none. family: (source, name) to what they share.
@@ -178,7 +178,9 @@ def join(
     licences = {source: words for part in reversed(parts) for source, words in part.licences.items()}
     every = [(piece, part) for part in parts for piece in part.pieces]
     prints = np.concatenate([np.zeros((0, SKETCH), np.uint32), *(part.prints() for part in parts)])
-    order = sorted(range(len(every)), key=lambda i: (every[i][0].source, every[i][0].name, i))
+    synthetic = set().union(*(part.synthetic for part in parts))
+    place = {i: (piece.source in synthetic, piece.source, piece.name, i) for i, (piece, _) in enumerate(every)}
+    order = sorted(place, key=place.__getitem__)  # the human one of two copies comes first, and stays
     every, prints = [every[i] for i in order], prints[order]
     pieces = [piece for piece, _ in every]
 
@@ -187,10 +189,7 @@ def join(
 
     kept = list(range(len(every)))
     if decide:
-        synthetic = set().union(*(part.synthetic for part in parts))
-        kept, pieces = _decide(
-            pieces, prints, lambda i: every[i][1].notes(every[i][0]), split, family, synthetic, outcome
-        )
+        kept, pieces = _decide(pieces, prints, notes, split, family, synthetic, outcome)
     columns, written, done = _Columns(out), [], False
     try:
         for i in kept:
@@ -211,16 +210,21 @@ def _decide(
     same = Groups(len(pieces))
     same.join_equal([piece.tune for piece in pieces])
     dropped = dict.fromkeys((i for i in range(len(pieces)) if same[i] != i), "exact duplicate")
-    first = np.array([i for i in range(len(pieces)) if i not in dropped], dtype=np.int64)
-    alike, pairs = takes(prints[first])
-    copies = copies_of([(int(first[i]), int(first[j])) for i, j in pairs], notes)
-    dropped |= dict.fromkeys(copies, "near duplicate")
+    alike, left = Groups(len(pieces)), [i for i in range(len(pieces)) if i not in dropped]
+    while True:  # of many copies of one piece, each pass sees those that stand beside each other
+        near, pairs = takes(prints[left])
+        for k, i in enumerate(left):
+            alike.join(i, left[near[k]])
+        copies = copies_of([(left[i], left[j]) for i, j in pairs], notes)
+        if not copies:
+            break
+        dropped |= dict.fromkeys(copies, "near duplicate")
+        left = [i for i in left if i not in copies]
     groups = Groups(len(pieces))
     groups.join_equal([family(piece.source, piece.name) for piece in pieces])
     for i in range(len(pieces)):
         groups.join(i, same[i])
-    for k, i in enumerate(first.tolist()):
-        groups.join(i, int(first[alike[k]]))
+        groups.join(i, alike[i])
     splits = _splits(pieces, groups, split, synthetic)
     for i, piece in enumerate(pieces):
         if piece.source in synthetic and splits[groups[i]] != "train":
@@ -230,9 +234,9 @@ def _decide(
     leader: dict[int, int] = {}
     for i in kept:
         leader.setdefault(groups[i], number[i])
-    human = [(i, alike[k]) for k, i in enumerate(first.tolist()) if pieces[i].source not in synthetic]
-    size = Counter(take for i, take in human if i in number)
-    weight = {i: size[take] for i, take in human}
+    human = [i for i in kept if pieces[i].source not in synthetic]
+    size = Counter(alike[i] for i in human)
+    weight = {i: size[alike[i]] for i in human}
     outcome.update(Counter(dropped.values()))
     return kept, [
         replace(piece, split=splits[groups[i]], group=leader.get(groups[i], -1), alike=weight.get(i, 1))

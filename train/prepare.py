@@ -63,6 +63,8 @@ def split_of(source: str, name: str, tune: str) -> str:
 
 def rekeyed(notes: Notes, keys: dict[int, int]) -> Notes:
     """Notes with the drums moved to other keys."""
+    if not keys:
+        return notes
     table = np.arange(128)
     table[list(keys)] = list(keys.values())
     return notes.replace(pitch=np.where(notes.instrument == DRUMS, table[notes.pitch], notes.pitch)).sorted()
