@@ -134,3 +134,16 @@ def test_a_mix_has_its_shares(shards):
     sources = [data.rows(step, 0)[1].source for step in range(60)]
     assert sources.count("band") > 40
     assert {data.rows(step, 0)[1].split for step in range(20)} == {"train"}
+
+
+def test_takes_of_one_piece_share_what_one_piece_would_have(shards):
+    from dataclasses import replace
+
+    alone = windows(shards)
+    again = Shards(shards.folder)
+    again.pieces = [replace(p, alike=2) if i < 2 else p for i, p in enumerate(again.pieces)]
+    half = windows(again)
+    assert half.chance.sum() == pytest.approx(1)
+    ratio = half.chance / alone.chance
+    takes = np.array([p.alike == 2 for p in half.pieces])
+    assert takes.any() and ratio[takes] == pytest.approx(ratio[~takes][0] / 2)

@@ -52,8 +52,10 @@ class Take:
 
     @property
     def upright(self) -> bool:
-        """Whether its bar lines are where it says: no other beat has more kicks, and the second and fourth beats have
-        more snare than the first."""
+        """Whether its bar lines are where it says (no other beat has more kicks, and the second and fourth have more
+        snare than the first and third), and hats or rides keep its time, not the floor tom."""
+        if np.isin(self.pitch, (*HATS, *RIDES)).mean() < 0.2:
+            return False
         kick = self.position[self.pitch == KICK]
         snare = self.position[np.isin(self.pitch, SNARES) & (self.velocity > 50)]
         kicks, snares = (np.bincount((np.rint(x[abs(x - np.rint(x)) < 0.17]) % 4).astype(int), minlength=4)

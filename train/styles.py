@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STRINGS = (48, 49, 50, 44, 52)
-LEADS = (53, 53, 73, 65, 56, 40, 22, 80, 81, 71, 11, 0)  # what may sing a melody
+LEADS = (53, 53, 73, 65, 66, 56, 40, 22, 80, 71, 68, 84)  # what may sing a melody, and plays no chords here
 DISTORTED = (29, 30)
 
 
