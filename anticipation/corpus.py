@@ -177,7 +177,8 @@ def read_fast(file: Path | bytes) -> tuple[Notes, TempoMap]:
         score: Any = symusic.Score.from_midi(file) if isinstance(file, bytes) else symusic.Score(str(file))
     except Exception:  # symusic raises whatever its C++ parser throws
         start = file[:4] if isinstance(file, bytes) else _head(file)
-        raise MidiError("broken MIDI" if start == b"MThd" else "no MIDI") from None
+        name = "" if isinstance(file, bytes) else f"{file.name}: "
+        raise MidiError(name + ("broken MIDI" if start == b"MThd" else "no MIDI")) from None
     if score.ticks_per_quarter <= 0:
         raise MidiError("no ticks per beat")
     tempo = TempoMap(
