@@ -1,0 +1,38 @@
+"""Sampling: one class drawn from the legal ones. Knows logits; does not know what the classes mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_FEW = 512  # candidates that hold the nucleus nearly always; sorting the others would be for nothing
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """temperature and top_p (nucleus) of every field; chord symbols, the boldest choice, have their own."""
+
+    temperature: float = 1.0
+    top_p: float = 0.95
+    chord_temperature: float = 0.7
+
+
+def nucleus(logits: np.ndarray, legal: np.ndarray, temperature: float, top_p: float, rng: np.random.Generator) -> int:
+    """A class drawn from the legal ones: the fewest that hold top_p of their probability (Holtzman et al. 2020). Each
+    stream has a generator of its own, so a take does not depend on its neighbours."""
+    classes = np.flatnonzero(legal)
+    heat = (logits[classes].astype(np.float64)) / max(temperature, 1e-4)
+    mass = np.exp(heat - heat.max())
+    goal = top_p * mass.sum()
+    candidates = np.arange(len(mass))
+    if len(mass) > 2 * _FEW:
+        few = np.argpartition(-mass, _FEW)[:_FEW]
+        candidates = few if mass[few].sum() >= goal else candidates
+    candidates = candidates[np.argsort(-mass[candidates], kind="stable")]
+    kept = candidates[: int(np.searchsorted(np.cumsum(mass[candidates]), goal)) + 1]
+    # Drawn in the order of the classes, not of their masses: so rounding, which depends on how many streams share a
+    # batch, does not shuffle near-equals.
+    kept = np.sort(kept)
+    p = np.cumsum(mass[kept])
+    return int(classes[kept[min(int(np.searchsorted(p, rng.random() * p[-1], side="right")), len(kept) - 1)]])
