@@ -189,7 +189,12 @@ def join(
 
     kept = list(range(len(every)))
     if decide:
-        kept, pieces = _decide(pieces, prints, notes, split, family, synthetic, outcome)
+        before = {id(part): number for number, part in enumerate(parts)}
+        bonds = [
+            [family(piece.source, piece.name) for piece in pieces],
+            [f"{before[id(part)]} {piece.group}" if piece.group >= 0 else None for piece, part in every],
+        ]
+        kept, pieces = _decide(pieces, prints, notes, split, bonds, synthetic, outcome)
     columns, written, done = _Columns(out), [], False
     try:
         for i in kept:
@@ -204,9 +209,10 @@ def join(
 
 def _decide(
     pieces: list[Piece], prints: np.ndarray, notes: Callable[[int], Notes], split: Callable[[str, str, str], str],
-    family: Callable[[str, str], str | None], synthetic: set[str], outcome: Counter,
+    bonds: list[list[str | None]], synthetic: set[str], outcome: Counter,
 ) -> tuple[list[int], list[Piece]]:  # fmt: skip
-    """The numbers of the pieces to keep, and all pieces with their splits and groups."""
+    """The numbers of the pieces to keep, and all pieces with splits and groups. bonds: lists of a name or None for
+    each piece; those of one name belong together."""
     same = Groups(len(pieces))
     same.join_equal([piece.tune for piece in pieces])
     dropped = dict.fromkeys((i for i in range(len(pieces)) if same[i] != i), "exact duplicate")
@@ -221,7 +227,8 @@ def _decide(
         dropped |= dict.fromkeys(copies, "near duplicate")
         left = [i for i in left if i not in copies]
     groups = Groups(len(pieces))
-    groups.join_equal([family(piece.source, piece.name) for piece in pieces])
+    for names in bonds:
+        groups.join_equal(names)
     for i in range(len(pieces)):
         groups.join(i, same[i])
         groups.join(i, alike[i])
@@ -235,8 +242,9 @@ def _decide(
     for i in kept:
         leader.setdefault(groups[i], number[i])
     human = [i for i in kept if pieces[i].source not in synthetic]
-    size = Counter(alike[i] for i in human)
-    weight = {i: size[alike[i]] for i in human}
+    near, _ = takes(prints[human])
+    size = Counter(near[k] for k in range(len(human)))
+    weight = {i: size[near[k]] for k, i in enumerate(human)}
     outcome.update(Counter(dropped.values()))
     return kept, [
         replace(piece, split=splits[groups[i]], group=leader.get(groups[i], -1), alike=weight.get(i, 1))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anticipation import alike, midi
 from anticipation.alike import Groups, is_copy, lines, overlap, sketch, tune_hash
-from anticipation.data import Shards
+from anticipation.data import Shards, join
 from anticipation.notes import Notes
 
 pytest.importorskip("symusic")
@@ -110,6 +110,15 @@ def test_copies_are_dropped_and_takes_stay_together(tmp_path):
     assert all(
         {name for _, name in own} == {name} and len(own) == 2 for own in groups.values() for _, name in [min(own)]
     )
+
+
+def test_joining_again_changes_nothing(tmp_path):
+    """Also where the piece through which two others belonged together has been dropped."""
+    chain = {"a_1": song(1), "b_1": song(1, changed=0.004), "c_1": song(1, changed=0.02), "pop909_005__005": song(5)}
+    prepare.prepare([folder_of(tmp_path, **chain)], tmp_path / "one")
+    join([tmp_path / "one"], tmp_path / "two", prepare.split_of, prepare.family_of)
+    one, two = Shards(tmp_path / "one"), Shards(tmp_path / "two")
+    assert one.pieces == two.pieces and one.outcome == two.outcome and one.outcome["near duplicate"] >= 1
 
 
 def test_what_is_like_a_development_song_is_never_trained_on(tmp_path):

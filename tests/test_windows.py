@@ -82,7 +82,7 @@ def test_what_is_to_be_learnt_is_legal(shards, recipe):
                 np.zeros((0, 5)),
                 0,
                 np.random.default_rng(0),
-                rows[: i + 1],
+                rows=rows[: i + 1],
             )
             row = rows[i + 1]
             assert (
