@@ -9,7 +9,7 @@ import torch
 
 import train
 from anticipation import checkpoint
-from anticipation.data import Shards, write_shards
+from anticipation.data import Shards
 from anticipation.errors import AnticipationError
 from anticipation.model import Config, EventModel
 
@@ -19,7 +19,7 @@ pytest.importorskip("symusic")
 @pytest.fixture(scope="module")
 def shards(music_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("shards")
-    write_shards(music_folder, out, lambda paths: (prepare.load(path, None) for path in paths), prepare.split_of)
+    prepare.prepare([music_folder], out)
     return out
 
 
