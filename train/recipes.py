@@ -262,7 +262,7 @@ class Amt:
 
 def _amt(layers: int, width: int, heads: int, dropout: float, **settings) -> Preset:
     common = {"warmup": 1000, "steps": 100_000, "batch": 512, "micro": 4, "length": amt.CONTEXT}
-    common |= {"optimizer": "adamw", "schedule": "cosine"}
+    common |= {"optimizer": "adamw", "schedule": "cosine", "lr_rest": settings["lr"]}
     return Preset(Amt(), amt.Config(layers, width, heads, dropout), Settings(**(common | settings)))
 
 
