@@ -2,7 +2,7 @@
 but the state of a run.
 
 The loss is a mean over the whole batch whatever the number of processes and of micro-batches, and all randomness is a
-function of (seed, step, rank): runs of any layout follow one curve, and a resumed run goes on exactly.
+function of (seed, step, place in the batch): runs of any layout follow one curve, and a resumed run goes on exactly.
 """
 
 from __future__ import annotations
@@ -153,12 +153,13 @@ class Engine:
         and whether the update was made.
         """
         place, fields = self.place, len(self.recipe.fields)
-        torch.manual_seed(hash((self.seed, step, place.rank)) % 2**63)  # dropout
         batch = {name: column.to(place.device, non_blocking=True) for name, column in batch.items()}
         count = place.sum(self.recipe.count(batch).double().clone())
         total = torch.zeros(fields, device=place.device)
         parts = self._parts(batch)
+        size = len(next(iter(parts[0].values())))
         for i, part in enumerate(parts):
+            torch.manual_seed(hash((self.seed, step, (place.rank * len(parts) + i) * size)) % 2**63)  # for dropout
             with self._gathering(i + 1 == len(parts)):
                 with torch.autocast(place.device.type, torch.bfloat16, enabled=self.layout.half):
                     nats = self.objective(part)

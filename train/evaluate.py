@@ -39,7 +39,9 @@ def open_data(path: Path, splits: list[str] | None) -> tuple[Any, list[str]]:
     return data, names
 
 
-def evaluate(net: Any, data: Any, splits: list[str], pieces: int, kinds=yardstick.KINDS, deltas=yardstick.DELTAS) -> dict:
+def evaluate(
+    net: Any, data: Any, splits: list[str], pieces: int, kinds=yardstick.KINDS, deltas=yardstick.DELTAS
+) -> dict:
     """`yardstick.report` of every split; and of all of them together, with nothing given, `nats_per_event`, its parts
     `by_field` and the `notes` counted."""
     table = {name: yardstick.report(net, data, name, pieces, kinds, deltas) for name in splits}

@@ -139,7 +139,9 @@ class Training:
             facts = self.engine.load(self.run.state)
             self.step, self.seconds = facts["step"], facts["seconds"]
         elif self.run.state.exists():
-            raise AnticipationError(f"{args.out} holds a run already: --resume goes on with it, or choose another --out")
+            raise AnticipationError(
+                f"{args.out} holds a run already: --resume goes on with it, or choose another --out"
+            )
         place.wait()  # all have read what the first now overwrites
         if place.rank == 0:
             self.run.begin(config, self.step)
@@ -229,7 +231,11 @@ class Training:
         if self.engine.place.rank == 0:
             args, set_ = self.args, self.settings
             card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": self.step}
-            card |= {"rows": self.step * set_.batch * set_.length, "seconds": round(self.seconds), "device": args.device}
+            card |= {
+                "rows": self.step * set_.batch * set_.length,
+                "seconds": round(self.seconds),
+                "device": args.device,
+            }
             card |= {"command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
             if self.held_out:
                 card["held_out"] = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
