@@ -1,4 +1,4 @@
-"""Both families from scratch on the same pieces, for the same minutes or the same FLOPs: python train/compare.py SHARDS.
+"""Both families from scratch on the same pieces, for the same minutes or FLOPs: python train/compare.py SHARDS.
 
 Prints one JSON line a run, then a table with the spread over the seeds: nats per event on the same held-out notes.
 
