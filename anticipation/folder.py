@@ -52,7 +52,9 @@ class Folder:
         folder = Path(folder)
         if not folder.is_dir():
             raise AnticipationError(f"no folder {folder}")
-        pieces, columns, skipped = [], [], []
+        pieces: list[Piece] = []
+        columns: list[Notes] = []
+        skipped: list[str] = []
         for path in midi_files(folder):
             try:
                 notes = load(path)

@@ -25,7 +25,6 @@ from engine import Place  # noqa: E402
 from recipes import PRESETS, Amt, Preset, Settings  # noqa: E402
 from runs import Wish  # noqa: E402
 
-from anticipation import model  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from train import Training, build, chosen, flags  # noqa: E402
 
@@ -86,12 +85,7 @@ def run(args: argparse.Namespace, name: str, batch: int, seed: int) -> dict[str,
         wish.forget()
     card = json.loads((out / "checkpoint" / "config.json").read_text(encoding="utf-8"))["card"]
     spent = {"flops": training.step * step_flops(preset, settings), "threads": args.threads, "amt_head": args.amt_head}
-    return (
-        {"preset": name, "seed": seed, "batch": batch}
-        | spent
-        | card
-        | {"parameters": model.count_parameters(training.engine.net)}
-    )
+    return {"preset": name, "seed": seed, "batch": batch} | spent | card
 
 
 def summary(runs: list[dict[str, Any]]) -> str:

@@ -217,7 +217,7 @@ class Engine:
         self.place.wait()
 
     def load(self, path: Path) -> dict[str, Any]:
-        """The facts that were saved with a state, which is taken over. Raises AnticipationError where it does not fit."""
+        """Take over a state; the facts that were saved with it. Raises AnticipationError where it does not fit."""
         try:
             state = torch.load(path, weights_only=True, map_location="cpu")
             own = dict(self.net.named_parameters())

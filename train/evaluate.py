@@ -31,7 +31,7 @@ FIELDS = ("time", "note", "duration", "duration refinement", "key", "all", "velo
 
 
 def open_data(path: Path, splits: list[str] | None) -> tuple[Any, list[str]]:
-    """Shards or a folder of MIDI files, and the splits of it to look at. Raises AnticipationError where there are none."""
+    """Shards or a folder of MIDI files, and the splits to look at. Raises AnticipationError where there are none."""
     data: Any = Shards(path) if (path / "manifest.json").exists() else Folder.read(path)
     names = [name for name in splits or HELD_OUT if data.split(name)]
     if not names:

@@ -147,11 +147,12 @@ def table_1(net: Any, pieces: Iterable[np.ndarray], *, batch: int = 2, most: int
         total, seen = total + _by_slot(net, held, device), seen + len(held)
     by_slot = (total / max(seen * amt.TRIPLETS, 1)).tolist()
     tokens = split.windows * (amt.CONTEXT - 1)
-    out = table(sum(by_slot) / 3, by_slot, tokens, split.seconds) if seen else {}
-    return {name: round(value, 4) for name, value in out.items()} | {
-        "tokens": tokens, "seconds": round(split.seconds, 2), "tokens_per_second": round(tokens / max(split.seconds, 1e-9), 2),
-        "pieces": split.pieces, "windows": split.windows, "windows_seen": seen, "dropped": dict(split.dropped),
-    }  # fmt: skip
+    columns = table(sum(by_slot) / 3, by_slot, tokens, split.seconds) if seen else {}
+    out: dict[str, Any] = {name: round(value, 4) for name, value in columns.items()}
+    rate = round(tokens / max(split.seconds, 1e-9), 2)
+    out |= {"tokens": tokens, "seconds": round(split.seconds, 2), "tokens_per_second": rate}
+    out |= {"pieces": split.pieces, "windows": split.windows, "windows_seen": seen}
+    return out | {"dropped": dict(split.dropped)}
 
 
 def _by_slot(net: Any, windows: list[np.ndarray], device: torch.device) -> torch.Tensor:

@@ -214,7 +214,7 @@ def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Amt:
-    """AMT by its paper's recipe: AdamW with decay of matrices, cosine to zero, no transposition, loss on every token."""
+    """AMT by its paper's recipe: AdamW with decay of matrices, cosine to zero, music as it is, loss on every token."""
 
     family: str = "amt"
     fields: tuple[str, ...] = amt.SLOT_NAMES
