@@ -1,0 +1,161 @@
+"""Teach a checkpoint the style of a few MIDI files, and prove on held-out ones that it learned. Knows the event
+transformer and folders of MIDI; no shards on disk, no clusters.
+
+Whatever is held out is never trained on, and the weights that cost the fewest bits there are the ones that are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from . import checkpoint
+from .data import tune_hash
+from .errors import RequestError
+from .folder import Folder, read_plain
+from .model import EventModel
+from .windows import Recipe, Windows
+
+HELD_OUT = 0.2  # of the files; of each file's time where there are too few to hold one out
+FEWEST_FILES = 5
+ROWS, BATCH = 256, 8  # of a window, windows a step
+LOOKS = 12  # evaluations in the time that is given
+PATIENCE = 4  # of them without a new best
+WARMUP = 10  # steps
+RANK = 8
+LR = {"full": 3e-4, "lora": 2e-3}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What fine-tuning came to. bits: per held-out event, before and at the best; step: where the best was; steps: all
+    that were made; held_out: in words."""
+
+    before: float
+    after: float
+    step: int
+    steps: int
+    held_out: str
+
+    @property
+    def better(self) -> bool:
+        return self.after < self.before
+
+
+def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
+    """The pieces as splits `train` and `valid`, copies left out, and in words what is held out. Raises RequestError
+    where there is too little music."""
+    rng = np.random.default_rng(seed)
+    first = {tune_hash(pieces.notes(piece)): piece for piece in reversed(pieces.pieces)}
+    own = sorted(first.values(), key=lambda piece: piece.name)
+    if len(own) >= FEWEST_FILES:
+        count = max(1, round(HELD_OUT * len(own)))
+        chosen = {own[i].name for i in rng.permutation(len(own))[:count]}
+        files = replace(pieces, pieces=tuple(own))
+        which = {p.name: "valid" if p.name in chosen else "train" for p in own}
+        return files.divided(which), f"{count} of {len(own)} files"
+    parts, columns = [], []
+    for piece in own:
+        notes = pieces.notes(piece)
+        cut = (1 - HELD_OUT) * notes.audible.end
+        for split, part in (("train", notes.between(0.0, cut)), ("valid", notes.between(cut, math.inf).shift(-cut))):
+            if len(part.audible) >= 2 * BATCH:
+                parts.append(replace(piece, split=split, start=len(columns), count=len(part), notes=len(part.audible)))
+                columns.append(part)
+    if {p.split for p in parts} != {"train", "valid"}:
+        raise RequestError(f"{pieces.folder}: too little music to learn from and to hold something out")
+    held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES}"
+    return replace(pieces, pieces=tuple(parts), columns_of=tuple(columns)), held
+
+
+class LowRank(nn.Module):
+    """A matrix plus a learned one of rank RANK that starts at zero (Hu et al. 2022)."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(RANK, weight.shape[1], device=weight.device) / weight.shape[1] ** 0.5)
+        self.b = nn.Parameter(torch.zeros(weight.shape[0], RANK, device=weight.device))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + self.b @ self.a
+
+
+def adapt(net: EventModel) -> None:
+    for module in [m for m in net.modules() if isinstance(m, nn.Linear) and min(m.weight.shape) > RANK]:
+        parametrize.register_parametrization(module, "weight", LowRank(module.weight), unsafe=True)
+    for name, p in net.named_parameters():
+        p.requires_grad_(name.endswith((".a", ".b")))
+
+
+def merge(net: EventModel) -> None:
+    for module in [m for m in net.modules() if parametrize.is_parametrized(m)]:
+        parametrize.remove_parametrizations(module, "weight")
+
+
+def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
+    columns = {name: torch.from_numpy(column).to(device) for name, column in batch.items()}
+    return {name: c if c.is_floating_point() else c.long() for name, c in columns.items()}
+
+
+@torch.no_grad()
+def bits(net: EventModel, held: list[dict[str, torch.Tensor]]) -> float:
+    """Bits per event, all fields together."""
+    total = sum(float(net.losses(**batch)[0].double().sum()) for batch in held)
+    events = sum(int((batch["targets"][..., 2] >= 0).sum()) for batch in held)
+    return total / max(events, 1) / math.log(2)
+
+
+def finetune(
+    base: EventModel, pieces: Folder, *, minutes: float = 5.0, method: str = "full", lr: float | None = None, seed: int = 0,
+    steps: int | None = None, say: Callable[[str], None] = lambda _: None,
+) -> tuple[EventModel, Outcome]:
+    """The best weights on what is held out, and what they came to; `base` itself is not touched. steps: an end by
+    count instead of time. say: told of every look. Raises RequestError, AnticipationError where there is too little."""
+    divided, held_out = divide(pieces, seed)
+    data: Any = divided
+    net = copy.deepcopy(base).requires_grad_(True).train()
+    train = Windows(data, "train", batch=BATCH, length=ROWS, seed=seed)
+    probes = [Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=Recipe.plain(k)) for k in ("none", "parts")]
+    held = [tensors(probe[i], net.device) for probe in probes for i in range(3)]
+    torch.manual_seed(seed)
+    if method == "lora":
+        adapt(net)
+    learned = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learned, lr=lr or LR[method], betas=(0.9, 0.98), weight_decay=0.01)
+    before = best = bits(net, held)
+    say(f"before: {before:.3f} bits per held-out event ({held_out})")
+    kept, where, looked, step, begin = {n: p.clone() for n, p in net.state_dict().items()}, 0, 0, 0, time.perf_counter()
+    while True:
+        share = step / steps if steps else (time.perf_counter() - begin) / (60 * minutes)
+        if share * LOOKS >= looked + 1:
+            looked += 1
+            now = bits(net, held)
+            say(f"step {step}: {now:.3f}")
+            if now < best:
+                best, where, kept = now, step, {n: p.clone() for n, p in net.state_dict().items()}
+                last = looked
+            if looked - (last if where else 0) >= PATIENCE or share >= 1:
+                break
+        for group in optimizer.param_groups:
+            group["lr"] = (lr or LR[method]) * min(1.0, (step + 1) / WARMUP) * max(0.05, 1.0 - share)
+        loss = net.losses(**tensors(train[step], net.device))[0]
+        (loss.sum() / len(loss)).backward()
+        torch.nn.utils.clip_grad_norm_(learned, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+    net.load_state_dict(kept)
+    if method == "lora":
+        merge(net)
+    return net.eval().requires_grad_(False), Outcome(before, best, where, step, held_out)
