@@ -1,16 +1,11 @@
-"""The public Anticipatory Music Transformer (Thickstun, Hall, Donahue, Liang 2024): its tokens and its GPT-2 trunk.
+"""The tokens of the public Anticipatory Music Transformer (AMT; Thickstun, Hall, Donahue, Liang 2024).
 
-Knows its vocabulary and its weights' shapes. Does not know the anticipation rule (stream.py), nor how to sample.
+Knows its vocabulary, and rows as triplets of it. Does not know the anticipation rule (stream.py), files, or weights.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from . import stream as s
 from .notes import DRUMS, Notes
@@ -93,124 +88,17 @@ def decode(triplets: np.ndarray, start: int = 0) -> np.ndarray:
     return out
 
 
+def published(merged: np.ndarray) -> np.ndarray:
+    """(N, 3) triplets of a whole file as the public code encodes it: events alone, no rests, no window, so times may
+    be of more than 100 s. merged: (N, 4) from `tracks.merged`. What nothing ends lasts 250 ms."""
+    onset, duration, pitch, instrument = merged.T
+    steps = np.where(np.isnan(duration), s.STEPS // 4, np.minimum(np.rint(s.STEPS * duration), MAX_DURATION - 1))
+    note = NOTE.start + instrument * PITCHES + pitch
+    return np.stack([TIME.start + np.rint(s.STEPS * onset), DURATION.start + steps, note], 1).astype(np.int64)
+
+
 def sequence(triplets: np.ndarray, *, anticipated: bool) -> np.ndarray:
     """(CONTEXT,) tokens: the flag, then at most 341 (N, 3) triplets, filled up with separators."""
     short = max(0, TRIPLETS - len(triplets))
     body = np.concatenate([triplets[:TRIPLETS], np.repeat(SEPARATION, short, 0)])
     return np.concatenate([[ANTICIPATE if anticipated else AUTOREGRESS], body.reshape(-1)])
-
-
-@dataclass(frozen=True)
-class Config:
-    """The public small model's shape (medium: 24 layers, 1024 wide, 16 heads; large: 36, 1280, 20). dropout: of
-    embeddings and residuals while training, which AMT's run files set to 0.1 for small and medium."""
-
-    layers: int = 12
-    width: int = 768
-    heads: int = 12
-    dropout: float = 0.0
-    scale_by_layer: bool = True  # Hugging Face's scale_attn_by_inverse_layer_idx
-    family: str = "amt"
-
-    def to_dict(self) -> dict:
-        return asdict(self) | {"vocabulary": len(VOCABULARY), "context": CONTEXT}
-
-
-class Attention(nn.Module):
-    def __init__(self, config: Config, layer: int) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.scale = (config.width // config.heads) ** -0.5 / (layer + 1 if config.scale_by_layer else 1)
-        self.c_attn = nn.Linear(config.width, 3 * config.width)
-        self.c_proj = nn.Linear(config.width, config.width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        q, k, v = self.c_attn(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=self.scale)
-        return self.c_proj(y.transpose(1, 2).reshape(batch, length, width))
-
-
-class MLP(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.c_fc = nn.Linear(width, 4 * width)
-        self.c_proj = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
-
-
-class Block(nn.Module):
-    def __init__(self, config: Config, layer: int) -> None:
-        super().__init__()
-        self.ln_1, self.ln_2 = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
-        self.attn, self.mlp = Attention(config, layer), MLP(config.width)
-        self.drop = nn.Dropout(config.dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop(self.attn(self.ln_1(x)))
-        return x + self.drop(self.mlp(self.ln_2(x)))
-
-
-class GPT2(nn.Module):
-    """GPT-2 (Radford et al. 2019) over AMT's vocabulary; the head is the embedding. Modules bear Hugging Face's names,
-    whose c_attn, c_proj and c_fc weights are the transposes of these."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"a width of {config.width} does not divide into {config.heads} heads")
-        self.config = config
-        self.wte = nn.Embedding(len(VOCABULARY), config.width)
-        self.wpe = nn.Embedding(CONTEXT, config.width)
-        self.drop = nn.Dropout(config.dropout)
-        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.ln_f = nn.LayerNorm(config.width)
-        self.initialise()
-
-    @torch.no_grad()
-    def initialise(self) -> None:
-        """GPT-2's: normal by 0.02, less for what is added to the residual; LayerNorms are the identity."""
-        for name, p in self.named_parameters():
-            if p.ndim == 2:
-                p.normal_(0, 0.02 / (2 * self.config.layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02)
-            elif name.endswith("bias"):
-                p.zero_()
-
-    def trunk(self, tokens: Tensor) -> Tensor:
-        """(B, T) tokens, T <= 1024 -> (B, T, width) states."""
-        x = self.drop(self.wte(tokens) + self.wpe.weight[: tokens.shape[1]])
-        for block in self.h:
-            x = block(x)
-        return self.ln_f(x)
-
-    def head(self, states: Tensor, within: range = VOCABULARY) -> Tensor:
-        """(..., width) states -> (..., len(within)) float32 logits of the tokens `within`. A softmax over them is the
-        softmax over everything with the rest masked, for the price of those rows alone."""
-        return F.linear(states, self.wte.weight[within.start : within.stop]).float()
-
-    def losses(self, tokens: Tensor) -> Tensor:
-        """(B, T) tokens -> (B, T - 1) nats of every token but the first, controls and separators too: what AMT is
-        trained on."""
-        logits = self.head(self.trunk(tokens[:, :-1]))
-        return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(len(tokens), -1)
-
-    def slot_losses(self, tokens: Tensor, clock: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Nats of what is drawn, events and rests, when each slot offers its own tokens only.
-
-        tokens: (B, 1 + 3 N). clock: (B, N) where the stream's clock stands before each triplet, in steps from the
-        window's start; earlier times are then not offered either, as in AMT's sampler. Returns nats (M, 3) by slot
-        and `which` (B, N), true for the M triplets that are events or rests.
-        """
-        triplets = tokens[:, 1:].unflatten(1, (-1, 3))
-        which = triplets[..., 2] < CONTROL_OFFSET
-        states, target = self.trunk(tokens[:, :-1]).unflatten(1, (-1, 3))[which], triplets[which]
-        nats = []
-        for i, slot in enumerate(SLOTS):
-            logits = self.head(states[:, i], slot)
-            if i == 0 and clock is not None:
-                past = torch.arange(len(slot), device=logits.device) < clock[which][:, None]
-                logits = logits.masked_fill(past, -torch.inf)
-            nats.append(F.cross_entropy(logits, target[:, i] - slot.start, reduction="none"))
-        return torch.stack(nats, 1), which

@@ -1,4 +1,7 @@
-"""Checkpoints: a folder of config.json and model.safetensors. Nothing in it can execute. Knows no training."""
+"""Checkpoints: folders of config.json and weights, of both families, and Hugging Face's. Nothing in one can execute.
+
+Knows no training.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,22 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from . import gpt2, huggingface
 from .errors import CheckpointError
 from .model import Config, EventModel
+
+Model = EventModel | gpt2.GPT2
+WEIGHTS = "model.safetensors"
+_LIMITS = {  # what a config may ask for, by family; the names are those of the family's Config
+    "event": {"depth": (1, 64), "window": (16, 1 << 20)},
+    "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
+}
 
 
 def default_checkpoint() -> Path:
@@ -22,27 +34,48 @@ def default_checkpoint() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "checkpoints" / "default"
 
 
+def find(name: str | Path | None) -> Path:
+    """The folder of a checkpoint: a path, the default for None, or a name on the Hugging Face hub ("owner/name"), which
+    is fetched. Raises CheckpointError."""
+    if name is None:
+        return default_checkpoint()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    owner, _, rest = str(name).partition("/")
+    if not owner or owner in (".", "..", "~") or not rest or "/" in rest or folder.is_absolute() or "\\" in str(name):
+        raise CheckpointError(f"no checkpoint at {name}")
+    return huggingface.download(str(name))
+
+
 def save(
-    model: EventModel, folder: str | Path, *, dtype: torch.dtype = torch.bfloat16, card: dict | None = None
-) -> None:
+    model: Model, folder: str | Path, *, dtype: torch.dtype = torch.bfloat16, card: dict | None = None,
+    hugging_face: bool = False,
+) -> None:  # fmt: skip
     """Write config.json (with `card`, free facts of the model card) and model.safetensors to `folder`, each to a
-    temporary file that is renamed, so that what was there stays whole until the new one is. Raises CheckpointError."""
+    temporary file that is renamed, so that what was there stays whole until the new one is. hugging_face: an AMT model
+    the way that `transformers` reads it. Raises CheckpointError."""
     folder = Path(folder)
-    tensors = {name: p.detach().to("cpu", dtype).contiguous() for name, p in model.state_dict().items()}
+    if hugging_face and model.family != "amt":
+        raise CheckpointError("only AMT models have a Hugging Face form; this one is an event transformer")
+    config = model.config.to_dict() | {"card": card or {}}
+    tensors = model.state_dict()
+    if hugging_face:
+        config, tensors = huggingface.config_for(model), huggingface.tensors_of(model)  # type: ignore[arg-type]
+    tensors = {name: p.detach().to("cpu", dtype).contiguous() for name, p in tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            save_file(tensors, Path(scratch) / "model.safetensors")
-            config = json.dumps(model.config.to_dict() | {"card": card or {}}, indent=1)
-            (Path(scratch) / "config.json").write_text(config + "\n", encoding="utf-8")
-            for name in ("model.safetensors", "config.json"):
+            save_file(tensors, Path(scratch) / WEIGHTS, metadata={"format": "pt"})
+            (Path(scratch) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            for name in (WEIGHTS, "config.json"):
                 os.replace(Path(scratch) / name, folder / name)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write the checkpoint {folder}: {error}") from None
 
 
 def read_config(folder: str | Path) -> dict:
-    """config.json of a checkpoint. Raises CheckpointError."""
+    """config.json of a checkpoint of any family; Hugging Face's have a `model_type`. Raises CheckpointError."""
     path = Path(folder) / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -50,43 +83,63 @@ def read_config(folder: str | Path) -> dict:
         raise CheckpointError(f"{folder} is no checkpoint: there is no readable config.json in it") from None
     except ValueError:
         raise CheckpointError(f"{path} is not JSON; the checkpoint is broken") from None
-    if not isinstance(config, dict) or config.get("family") != "event":
-        family = config.get("family", config.get("model_type")) if isinstance(config, dict) else None
-        raise CheckpointError(f"{folder}: a checkpoint of family {family!r}, which this version does not know")
+    stated = config.get("family", config.get("model_type")) if isinstance(config, dict) else None
+    if stated not in (*_LIMITS, "gpt2"):
+        raise CheckpointError(f"{folder}: a checkpoint of family {stated!r}, which this version does not know")
     return config
 
 
-def load(folder: str | Path | None = None, device: str | torch.device = "cpu") -> EventModel:
-    """The model of a checkpoint folder (default: the shipped one), in float32, ready to generate.
+def load(name: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
+    """The model of a checkpoint (default: the shipped one), in float32, ready to generate. See `find`.
 
     Raises CheckpointError where it is missing, broken, or made for another encoding of the stream.
     """
-    folder = Path(folder) if folder is not None else default_checkpoint()
-    if not folder.is_dir():
-        raise CheckpointError(f"no checkpoint at {folder}")
+    folder = find(name)
     stored = read_config(folder)
-    try:
-        config = Config(depth=int(stored["depth"]), window=int(stored["window"]))
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{folder}: config.json has no depth and window; the checkpoint is broken") from None
-    if not 1 <= config.depth <= 64 or not 16 <= config.window <= 1 << 20:
-        raise CheckpointError(f"{folder}: config.json asks for depth {config.depth}, window {config.window}")
-    if any(stored.get(name) != value for name, value in config.to_dict().items()):
-        raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
-    with torch.device("meta"):
-        model = EventModel(config)
-    try:
-        tensors = {name: t.float() for name, t in load_file(folder / "model.safetensors").items()}
-        model.load_state_dict(tensors, assign=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder}: model.safetensors is missing or broken ({reason})") from None
+    model = huggingface.load(folder, stored) if "family" not in stored else _load(folder, stored)
     model.fingerprint = fingerprint(folder)
     return model.to(device).eval().requires_grad_(False)
 
 
+def _load(folder: Path, stored: dict) -> Model:
+    """The model of one of our own folders."""
+    kind: Any
+    kind, build = (Config, EventModel) if stored["family"] == "event" else (gpt2.Config, gpt2.GPT2)
+    limits = _LIMITS[stored["family"]]
+    try:
+        wanted = {name: int(stored[name]) for name in limits}
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{folder}: config.json lacks one of {', '.join(limits)}; the checkpoint is broken"
+        ) from None
+    odd = [f"{name} {wanted[name]}" for name, (low, high) in limits.items() if not low <= wanted[name] <= high]
+    if odd:
+        raise CheckpointError(f"{folder}: config.json asks for {', '.join(odd)}")
+    free = {name: stored[name] for name in ("dropout", "scale_by_layer", "anticipation") if name in stored}
+    config = kind(**wanted, **free)
+    if any(stored.get(name) != value for name, value in config.to_dict().items()):
+        raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
+    try:
+        with torch.device("meta"):
+            model = build(config)
+        tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
+        model.load_state_dict(tensors, assign=True)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason})") from None
+    return model
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a checkpoint's weights. Raises CheckpointError."""
+    return huggingface.weight_files(folder)
+
+
 def fingerprint(folder: str | Path | None = None) -> str:
-    """The first 12 hex digits of the SHA-256 of model.safetensors."""
-    folder = Path(folder) if folder is not None else default_checkpoint()
-    with (folder / "model.safetensors").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    """The first 12 hex digits of the SHA-256 of the weights' file, or files one after the other."""
+    digest = hashlib.sha256()
+    for path in weight_files(find(folder)):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:12]

@@ -12,6 +12,7 @@ from .harmony import CHORDS
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 
 DRUM_KIT = range(35, 82)  # General MIDI percussion
+_NOTES = (s.EVENT, s.CONTROL)
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
 
@@ -51,12 +52,13 @@ class Stream:
     controls: np.ndarray  # quantised; the first `given` of them stand in the stream
     delta: int
     rng: np.random.Generator
+    ordered: bool = True  # notes of one tick ascend by instrument and pitch; else they only must not come twice
     rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(s.COLUMNS)), dtype=np.int64))
     given: int = 0
     written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
     chord: int | None = None  # the last chord that was written as an event
-    ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of drawn notes that still sound
-    onsets: list[int] = field(default_factory=list)  # of the notes drawn in the last second
+    ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
+    onsets: list[int] = field(default_factory=list)  # of the events of the last second
 
     @property
     def clock(self) -> int:
@@ -75,27 +77,49 @@ class Stream:
         if len(chords):
             self.chord = int(chords[-1, s.PITCH])
 
+    def restart(self, rows: np.ndarray, given: int) -> None:
+        """Become a stream of these rows, of which nothing is drawn yet; the limits remember their events."""
+        self.rows, self.given, self.written, self.chord, self.ends, self.onsets = rows[:0], given, [], None, [], []
+        events = rows[rows[:, s.KIND] == s.EVENT]
+        chords = events[events[:, s.INSTRUMENT] == CHORD]
+        if len(chords):  # it may slide out of the window and still hold
+            self.chord = int(chords[-1, s.PITCH])
+        if len(rows):
+            recent = events[events[:, s.CLOCK] > rows[-1, s.CLOCK] - s.MAX_DURATION]
+            for row in recent[recent[:, s.INSTRUMENT] != CHORD]:
+                self._count(row)
+            self._forget(int(rows[-1, s.CLOCK]))
+
     def last_at_clock(self) -> tuple[int, int]:
         """(rank, pitch) of the last event at the clock's tick, (-2, -1) if there is none."""
-        clock = self.clock
-        for row in self.rows[::-1]:
-            if row[s.CLOCK] != clock or row[s.KIND] in (s.START_KIND, s.REST_KIND):
-                break
-            if row[s.KIND] == s.EVENT:
-                instrument = int(row[s.INSTRUMENT])
-                return (-1 if instrument == CHORD else instrument), int(row[s.PITCH])
-        return -2, -1
+        events = self.at_clock()
+        if not len(events):
+            return -2, -1
+        instrument = int(events[-1, s.INSTRUMENT])
+        return (-1 if instrument == CHORD else instrument), int(events[-1, s.PITCH])
+
+    def at_clock(self) -> np.ndarray:
+        """The events at the clock's tick."""
+        first = len(self.rows)
+        while first and self.rows[first - 1, s.CLOCK] == self.clock and self.rows[first - 1, s.KIND] in _NOTES:
+            first -= 1
+        return self.rows[first:][self.rows[first:, s.KIND] == s.EVENT]
 
     def remember(self, row: np.ndarray) -> None:
         """Note a drawn row for the limits."""
-        clock = int(row[s.CLOCK])
-        self.ends = [(instrument, end) for instrument, end in self.ends if end > clock]
-        self.onsets = [t for t in self.onsets if t > clock - s.STEPS]
+        self._forget(int(row[s.CLOCK]))
         if row[s.KIND] == s.EVENT:
             self.written.append(row)
             if row[s.INSTRUMENT] != CHORD:
-                self.ends.append((int(row[s.INSTRUMENT]), clock + int(row[s.DURATION])))
-                self.onsets.append(clock)
+                self._count(row)
+
+    def _count(self, row: np.ndarray) -> None:
+        self.ends.append((int(row[s.INSTRUMENT]), int(row[s.CLOCK] + row[s.DURATION])))
+        self.onsets.append(int(row[s.CLOCK]))
+
+    def _forget(self, clock: int) -> None:
+        self.ends = [(instrument, end) for instrument, end in self.ends if end > clock]
+        self.onsets = [t for t in self.onsets if t > clock - s.STEPS]
 
     def due(self, clock: int) -> np.ndarray:
         """Rows of the controls that stand right after a row at `clock`, which are thereby given."""
@@ -127,9 +151,12 @@ def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
 
 def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     """What is writable and in order: at one tick chords come first, then instruments and their pitches ascend. So no
-    note comes twice, and no chord is endless."""
+    note comes twice, and no chord is endless. Where a stream keeps no order, what is there already is left out."""
     table = writable(stream, limits, shift)
-    if shift == 0:
+    if shift == 0 and not stream.ordered:
+        there = stream.at_clock()
+        table[there[:, s.INSTRUMENT], there[:, s.PITCH]] = False
+    elif shift == 0:
         rank, pitch = stream.last_at_clock()
         if rank >= -1:
             table[CHORD] = False

@@ -9,14 +9,15 @@ from itertools import pairwise
 import numpy as np
 
 from . import stream as s
-from .decode import Decoder, Sampling
+from .decode import Decoder
 from .errors import RequestError
 from .grammar import Limits, Stream, pitch_table
-from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_key
-from .model import EventModel
+from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords, estimate_key
 from .notes import BEAT, CHORD, DRUMS, Notes
+from .sampling import Sampling
 from .windows import to_c
 
+PIANO = 0
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 
 
@@ -55,29 +56,37 @@ class Infill:
 
 
 def prepare(
-    request: Infill, takes: int, seed: int, charts: list[Notes] | None
+    model, request: Infill, takes: int, seed: int, charts: list[Notes] | None
 ) -> tuple[list[Stream], list, int, float]:
-    """Streams and their first rows, the transposition to C, and the origin in seconds."""
-    past = request.known.audible.of_instruments(request.instruments).between(request.start - HISTORY, request.start)
+    """Streams and their first rows, the transposition to C, and the origin in seconds. A model that reads no chart is
+    told nothing but notes, in their own key."""
+    before = request.known.audible.of_instruments(request.instruments).between(request.start - HISTORY, request.start)
     # It begins where what is to be continued begins, or with the span: no training window opens in a long silence.
-    origin = max(0.0, float(past.onset[0]) - 1.0) if len(past) else request.start
+    origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else request.start
     near = request.known.between(origin, request.end + 10.0)
-    shift = to_c(estimate_key(near))
+    reads = model.reads_chart
+    shift = to_c(estimate_key(near)) if reads else 0
     if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
         shift += -12 if shift > 0 else 12
     audible = near.audible
-    history = audible.of_instruments(request.instruments).between(origin, request.start)
-    rest = audible[~(np.isin(audible.instrument, request.instruments) & (audible.onset < request.start))]
-    beats = near[near.instrument == BEAT]
-    sounding = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin)]
+    past = (np.isin(audible.instrument, request.instruments) | (not model.anticipates)) & (
+        audible.onset < request.start
+    )
+    history, rest = audible[past], audible[~past]
+    beats = near[(near.instrument == BEAT) & reads]
+    sounding = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin) & reads]
     told = tuple(sorted(set(request.instruments)))  # two violins are one instrument
     header = s.Header(
         delta=round(request.delta * s.STEPS),
-        instruments=told if len(told) <= 24 else None,
+        instruments=told if reads and len(told) <= 24 else None,
         style=s.STYLES.index(request.style),
         cold=origin == 0.0,
     )
-    events, controls = (s.quantise(notes.transpose(shift), origin) for notes in (history, rest))
+    events, controls = (s.quantise(notes.transpose(shift), origin, strokes=reads) for notes in (history, rest))
+    if len(controls) and not model.anticipates:
+        raise RequestError(
+            "these weights were trained without anticipation: they can continue, but not write around notes"
+        )
     until = int((request.start - origin) * s.STEPS) - s.REST
     first, streams = [], []
     for take in range(takes):
@@ -86,12 +95,12 @@ def prepare(
             chart = s.Chart.of((beats + chords).transpose(shift), origin)
             rows = s.interleave(events, controls, chart, header, until=until)
         first.append(rows)
-        streams.append(Stream(chart, controls, header.delta, np.random.default_rng((seed, take))))
+        streams.append(Stream(chart, controls, header.delta, np.random.default_rng((seed, take)), ordered=reads))
     return streams, first, shift, origin
 
 
 def generate(
-    model: EventModel,
+    model,
     request: Infill,
     *,
     takes: int = 1,
@@ -105,7 +114,7 @@ def generate(
     charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
     take has reached, and those that are asked. Returns the takes and the decoder (for its count of rows fed).
     """
-    streams, first, shift, origin = prepare(request, takes, seed, charts)
+    streams, first, shift, origin = prepare(model, request, takes, seed, charts)
     decoder = Decoder(model, streams, sampling)
     decoder.sync(first)
     pitches = None if request.pitches is None else moved(request.pitches, shift)
@@ -120,8 +129,18 @@ def generate(
     for stream in streams:
         rows = np.array(stream.written).reshape(-1, len(s.COLUMNS))
         notes = s.to_notes(rows, origin).transpose(-shift)
+        if not rows[:, s.VELOCITY].any():  # a model that knows no dynamics
+            notes = with_dynamics(notes, request.known.audible)
         results.append(snap(notes, request.known, request.start, request.end))
     return results, decoder
+
+
+def with_dynamics(notes: Notes, known: Notes) -> Notes:
+    """Notes as loud as the known one that begins last before each, or first after it."""
+    if not len(known):
+        return notes
+    last = np.searchsorted(known.onset, notes.onset + 1.0 / s.STEPS, side="right") - 1
+    return notes.replace(velocity=known.velocity[np.maximum(last, 0)])
 
 
 def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
@@ -151,16 +170,22 @@ def snap(notes: Notes, known: Notes, start: float, end: float, reach: float = 0.
     return notes.replace(onset=onset, duration=duration)[duration > 0].sorted()
 
 
-def plan_chords(model: EventModel, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int = 32) -> list[Notes]:
+def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
     """CHORD notes that harmonise what is known over the span, a different plan for each take.
 
-    The model writes `drafts` chord tracks for a take, all in one batch; the plan is their consensus (minimum Bayes risk
-    beat by beat, smoothed): the test-time compute of harmony.
+    The model writes `drafts` (32) chord tracks for a take, all in one batch; the plan is their consensus (minimum Bayes
+    risk beat by beat, smoothed): the test-time compute of harmony. One that knows no chord symbols writes piano parts
+    (4), and their chords are estimated.
     """
-    ask = replace(request, instruments=(CHORD,), pitches=None, polyphony=None, density=None)
+    written = CHORD if model.reads_chart else PIANO
+    drafts = drafts or (32 if model.reads_chart else 4)
+    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
     drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.95, 0.8))
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
+    if written != CHORD:
+        heard = request.known.between(request.start, request.end).pitched
+        drafted = [estimate_chords(draft + heard, beats) for draft in drafted]
     edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
     edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
     return [consensus(drafted[a:b], edges) for a, b in pairwise(bounds)]

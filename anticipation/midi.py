@@ -20,7 +20,7 @@ from . import smf
 from .errors import MidiError, RequestError
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
-from .tracks import DRUM_CHANNEL, Track, note_table, scan, tempo_map
+from .tracks import DRUM_CHANNEL, Track, merged, note_table, scan, tempo_map
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
@@ -181,6 +181,10 @@ class Score:
     def beats(self) -> Notes:
         """The beat grid of the whole piece as BEAT notes, see TempoMap.beats."""
         return self.tempo.beats(self._last)
+
+    def merged(self) -> np.ndarray:
+        """The notes as AMT reads the file, see `tracks.merged`."""
+        return merged(self._file)
 
     def without(self, mask) -> Score:
         """The score without some notes (boolean mask over `notes`): exactly their on and off events are gone."""

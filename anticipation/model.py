@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import stream as s
+from .cache import Cache
 from .grammar import REST_CLASS
 from .harmony import CHORDS
 from .notes import CHORD, INSTRUMENTS
@@ -161,19 +162,6 @@ def norm(x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],))
 
 
-class Cache:
-    """Keys and values of up to `size` rows for `batch` streams, and how many rows of each stream count."""
-
-    def __init__(self, config: Config, batch: int, size: int, device=None, dtype=torch.float32) -> None:
-        shape = (config.depth, 2, batch, config.depth, size, HEAD)
-        self.kv = torch.zeros(shape, device=device, dtype=dtype)
-        self.length = torch.zeros(batch, dtype=torch.int64, device=device)
-
-    @property
-    def size(self) -> int:
-        return self.kv.shape[4]
-
-
 class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -183,18 +171,14 @@ class Block(nn.Module):
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
 
-    def forward(self, x: Tensor, turns, kv: Tensor | None, at: Tensor | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, turns, cache: Cache | None, layer: int) -> Tensor:
         batch, length, width = x.shape
         q, k, v = self.qkv(norm(x)).view(batch, length, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
         q, k = rotate(norm(q), turns[0]), rotate(norm(k), turns[1])
-        if kv is None:
+        if cache is None:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
-            place = at[:, None, :, None].expand(-1, self.heads, -1, HEAD)  # type: ignore[index]
-            kv[0].scatter_(2, place, k.to(kv.dtype))
-            kv[1].scatter_(2, place, v.to(kv.dtype))
-            seen = mask.shape[-1]  # type: ignore[union-attr]
-            y = F.scaled_dot_product_attention(q, kv[0, :, :, :seen], kv[1, :, :, :seen], attn_mask=mask)
+            y = cache.attend(layer, q, k, v)
         x = x + self.out(y.transpose(1, 2).reshape(batch, length, width))
         return x + self.down(F.relu(self.up(norm(x))).square())
 
@@ -202,6 +186,10 @@ class Block(nn.Module):
 class EventModel(nn.Module):
     """The native model. `trunk` turns rows into states, `field` a state into the logits of one field."""
 
+    family = "event"
+    reads_chart = True  # beats, chords, and which instruments may be written; music is brought to C for it
+    anticipates = True  # it was trained on controls
+    takes_late = True  # and on those that come after their time, as a live player's do
     fingerprint = ""  # of the weights' file, where they came from one
 
     def __init__(self, config: Config) -> None:
@@ -233,8 +221,9 @@ class EventModel(nn.Module):
         return self.embed.weight.device
 
     def cache(self, batch: int = 1, size: int | None = None) -> Cache:
-        size = size or self.config.window + 1  # and one scratch place for padding
-        return Cache(self.config, batch, size, self.device, self.embed.weight.dtype)
+        """An empty cache for `batch` streams; the last place is for padding."""
+        depth, size = self.config.depth, size or self.config.window + 1
+        return Cache(depth, batch, depth, size, HEAD, self.device, self.embed.weight.dtype)
 
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.
@@ -245,15 +234,10 @@ class EventModel(nn.Module):
         """
         batch, length, _ = features.shape
         x = norm(self.embed(features.view(batch * length, -1)).view(batch, length, -1))
-        place = torch.arange(length, device=x.device)[None]
-        mask = None
-        if cache is not None:
-            place = (place + cache.length[:, None]).clamp(max=cache.size - 1)  # padding goes to a scratch place
-            seen = int(place.max()) + 1
-            mask = (torch.arange(seen, device=x.device) <= place[:, :, None])[:, None]
-        turns = rotation(place.expand(batch, -1), clock), rotation(place.expand(batch, -1), at)
+        place = torch.arange(length, device=x.device).expand(batch, -1) if cache is None else cache.begin(length)
+        turns = rotation(place, clock), rotation(place, at)
         for i, block in enumerate(self.blocks):
-            x = block(x, turns, None if cache is None else cache.kv[i], place, mask)
+            x = block(x, turns, cache, i)
         return norm(x)
 
     def heads(self, x: Tensor) -> Tensor:

@@ -34,12 +34,13 @@ FIELDS = slice(SHIFT, VELOCITY + 1)
 CHART = slice(BEAT_, CHANGE + 1)
 
 
-def quantise(notes: Notes, origin: float = 0.0) -> np.ndarray:
+def quantise(notes: Notes, origin: float = 0.0, strokes: bool = True) -> np.ndarray:
     """(N, 5) int64 of onset step, instrument, pitch, duration steps, velocity; sorted the way a stream has them (chords
-    before notes, then by instrument and pitch), one note per (onset, instrument, pitch)."""
+    before notes, then by instrument and pitch), one note per (onset, instrument, pitch). strokes: drums have no length
+    of their own."""
     onset = np.rint((notes.onset - origin) * STEPS).astype(np.int64)
     duration = np.clip(np.rint(notes.duration * STEPS), 1, MAX_DURATION).astype(np.int64)
-    duration = np.where(notes.instrument == DRUMS, 10, duration)  # a drum stroke has no length of its own
+    duration = np.where((notes.instrument == DRUMS) & strokes, 10, duration)
     rank = np.where(notes.instrument == CHORD, -1, notes.instrument)
     order = np.lexsort((-duration, notes.pitch, rank, onset))
     table = np.stack([onset, notes.instrument, notes.pitch, duration, notes.velocity], axis=1)[order]

@@ -16,9 +16,13 @@ from .notes import DRUMS, GM_NAMES, Notes, instrument_name
 from .tempo import on_grid
 
 if TYPE_CHECKING:
+    from .gpt2 import GPT2
     from .model import EventModel
 
+    Model = EventModel | GPT2
+
 VOICE = 53  # how the model is shown a melody of an instrument that it is to write itself
+GUIDES = (49, *range(DRUMS))  # slow strings, or whoever is free
 FAMILIES = {"bass": 33, "guitar": 25, "electric guitar": 27, "organ": 16, "strings": 48, "sax": 66, "keys": 4,
             "pad": 89, "lead": 81, "brass": 61, "epiano": 4}  # fmt: skip
 
@@ -73,7 +77,7 @@ def instrument_number(name: str | int) -> int:
 
 def accompany(
     score: Score,
-    model: EventModel,
+    model: Model,
     instruments: str | Iterable[str | int] = "piano",
     *,
     melody: str | int | None = None,
@@ -94,7 +98,7 @@ def accompany(
 
 def infill(
     score: Score,
-    model: EventModel,
+    model: Model,
     start: float,
     end: float,
     *,
@@ -116,7 +120,7 @@ def infill(
 
 def continue_(
     score: Score,
-    model: EventModel,
+    model: Model,
     seconds: float = 20.0,
     *,
     start: float | None = None,
@@ -142,7 +146,7 @@ def continue_(
 
 def vary(
     score: Score,
-    model: EventModel,
+    model: Model,
     *,
     keep: float = 0.5,
     parts: Iterable[str | int] | None = None,
@@ -166,7 +170,7 @@ def vary(
 
 def harmonize(
     score: Score,
-    model: EventModel,
+    model: Model,
     *,
     melody: str | int | None = None,
     instrument: str | int = "piano",
@@ -312,8 +316,15 @@ def _write(
     chords = _given_chords(score, options, start, end)
     charts = None
     if chords is not None:
-        request = replace(request, known=request.known + chords)
-    elif plan and options.chords == "auto" and any(i < DRUMS for i in instruments) and len(known.pitched):
+        told = chords if model.reads_chart else _guide(chords, instruments)
+        request = replace(request, known=request.known + told)
+    elif (
+        plan
+        and model.reads_chart
+        and options.chords == "auto"
+        and any(i < DRUMS for i in instruments)
+        and len(known.pitched)
+    ):
         charts = _plans(model, request, options)
     sampling = Sampling(options.temperature, options.top_p)
     written, decoder = generate(
@@ -331,6 +342,11 @@ def _write(
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
         takes.append(Take(score.with_notes(notes, stamp=stamp), notes, used, decoder.fed))
     return takes
+
+
+def _guide(chords: Notes, instruments: list[int]) -> Notes:
+    """Chords for a model that reads no symbols: a part that plays them, which it hears and nobody else does."""
+    return voicing(chords, next(i for i in GUIDES if i not in instruments), Options())
 
 
 def _stamp(model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int]) -> str:

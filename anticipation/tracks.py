@@ -13,7 +13,7 @@ import numpy as np
 from . import smf
 from .errors import MidiError
 from .notes import DRUMS
-from .tempo import TempoMap
+from .tempo import DEFAULT_TEMPO, TempoMap
 
 HANGING_SECONDS = 0.25  # the least length of a note that nothing ends
 DRUM_CHANNEL = 9
@@ -133,6 +133,44 @@ def note_table(tracks: list[Track], tempo: TempoMap, repairs: list[str]) -> dict
         "last": np.where(hanging, -1, index[offs]),
     }
     return table | {"instrument": _instruments(tracks, table)}
+
+
+def merged(file: smf.File) -> np.ndarray:
+    """(N, 4) onset and duration in seconds, pitch, instrument of every note, as a player of all tracks at once reads
+    them: one program to a channel whatever the track, the first off ends the first on of its instrument, pitch and
+    channel, nan where nothing does. In the order of the file.
+
+    It is AMT's reading, down to the rounding: seconds are added up message by message, as mido does, because a
+    sixteenth at 120 bpm lies right between two steps of 10 ms. For our own reading see `note_table`.
+    """
+    messages = [
+        (tick, status, data)
+        for body in file.tracks
+        for tick, status, data, _ in smf.events(body)
+        if status != smf.META or data[0] != smf.END_OF_TRACK
+    ]
+    messages.sort(key=lambda message: message[0])
+    scale, last, time = DEFAULT_TEMPO * 1e-6 / file.ppqn, 0, 0.0
+    programs: dict[int, int] = {}
+    sounding: dict[tuple[int, int, int], list[int]] = {}
+    rows: list[list[float]] = []
+    for tick, status, data in messages:
+        time += (tick - last) * scale
+        last, kind, channel = tick, status & 0xF0, status & 15
+        if kind == smf.PROGRAM:
+            programs[channel] = data[0]
+        elif kind in (smf.NOTE_ON, smf.NOTE_OFF):
+            instrument = DRUMS if channel == DRUM_CHANNEL else programs.get(channel, 0)
+            voices = sounding.setdefault((instrument, data[0], channel), [])
+            if kind == smf.NOTE_ON and data[1]:
+                voices.append(len(rows))
+                rows.append([time, np.nan, data[0], instrument])
+            elif voices:
+                row = rows[voices.pop(0)]
+                row[1] = time - row[0]
+        elif status == smf.META and data[0] == smf.TEMPO and len(smf.meta_data(data)) >= 3:
+            scale = int.from_bytes(smf.meta_data(data)[:3], "big") * 1e-6 / file.ppqn
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
 def _pair(key: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

@@ -44,7 +44,7 @@ def long_continuation(model, known, minutes: float) -> None:
     from anticipation.infilling import Infill, prepare
 
     request = Infill(known, known.end, known.end + minutes * 60, tuple(known.instruments), density=12)
-    (stream,), (rows,), _, origin = prepare(request, 1, 0, None)
+    (stream,), (rows,), _, origin = prepare(model, request, 1, 0, None)
     decoder = Decoder(model, [stream])
     decoder.sync([rows])
     begin, end = (round((t - origin) * s.STEPS) for t in (request.start, request.end))

@@ -39,7 +39,7 @@ def test_saving_over_a_checkpoint_replaces_it_whole(random_model, tmp_path, monk
     checkpoint.save(random_model(), tmp_path / "x")
     before = checkpoint.fingerprint(tmp_path / "x")
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -10,10 +10,11 @@ from strategies import notes
 
 from anticipation import model as m
 from anticipation import stream as s
-from anticipation.decode import Decoder, Sampling, nucleus, window_of
+from anticipation.decode import Decoder, window_of
 from anticipation.grammar import DRUM_KIT, Limits, Stream, pitch_table
 from anticipation.model import Config, EventModel
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.sampling import Sampling, nucleus
 
 EMPTY = s.quantise(Notes.of([]))
 GRID = s.Chart.of(Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(80)]))
@@ -41,7 +42,7 @@ def full_state(model: EventModel, rows: np.ndarray) -> torch.Tensor:
 
 
 def check_states(decoder: Decoder) -> None:
-    for stream, state in zip(decoder.streams, decoder.state, strict=True):
+    for stream, state in zip(decoder.streams, decoder.lanes.state, strict=True):
         torch.testing.assert_close(state, full_state(decoder.model, stream.rows), atol=1e-4, rtol=0)
 
 
@@ -193,7 +194,7 @@ def test_a_stream_slides_for_ever_at_constant_cost(random_model):
     while stream.clock < 50_000:
         decoder.next_event([Limits(0, 50_000, BAND.table)])
         assert len(stream.rows) <= 64 and stream.rows[0, s.KIND] == s.START_KIND
-        assert decoder.cache.kv.numel() == (size := size or decoder.cache.kv.numel())
+        assert decoder.lanes.cache.kv.numel() == (size := size or decoder.lanes.cache.kv.numel())
         if len(stream.written) % 100 == 0 and len(stream.written) > written:
             written = len(stream.written)
             fed.append(decoder.fed / (written + stream.given))
@@ -246,7 +247,7 @@ def test_hours_do_not_matter(random_model):
     late[:, [s.CLOCK, s.AT]] += 24 * 3600 * s.STEPS
     decoder = Decoder(random_model(64), [begin()[0], begin()[0]])
     decoder.sync([rows, late])
-    torch.testing.assert_close(decoder.state[0], decoder.state[1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(decoder.lanes.state[0], decoder.lanes.state[1], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("takes", [2, 5])

@@ -1,0 +1,64 @@
+"""Cache: keys and values of several streams, and the attention that reads them. Knows neither rows nor tokens."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Cache:
+    """Keys and values of up to `size` places for each of `batch` streams. length: how many of them count, by stream.
+
+    A forward pass calls `begin` once and `attend` once a layer. What it adds counts when the caller moves `length` on:
+    so a stream can be padded, and cut back, at no cost. The last place is scratch for padding.
+    """
+
+    def __init__(
+        self, layers: int, batch: int, heads: int, size: int, width: int, device=None, dtype=torch.float32
+    ) -> None:
+        self.kv = torch.zeros((layers, 2, batch, heads, size, width), device=device, dtype=dtype)
+        self.length = [0] * batch
+        self._mask: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        return self.kv.shape[4]
+
+    def begin(self, count: int) -> Tensor:
+        """(batch, count) places of what is about to be added. Where all streams are equally long they are a slice."""
+        first, device = self.length[0], self.kv.device
+        self._level = all(n == first for n in self.length) and first + count <= self.size
+        if self._level:
+            self._place = torch.arange(first, first + count, device=device)[None]
+            self._seen = first + count
+        else:
+            start = torch.tensor(self.length, device=device)
+            self._place = (torch.arange(count, device=device) + start[:, None]).clamp(max=self.size - 1)
+            self._seen = min(max(self.length) + count, self.size)
+        self._mask = None
+        if not self._level or (count > 1 and first):
+            self._mask = (torch.arange(self._seen, device=device) <= self._place[:, :, None])[:, None]
+        self._causal = self._level and count > 1 and not first
+        return self._place.expand(len(self.length), -1)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
+        """(batch, heads, count, width) queries, keys, values -> what the queries find among all that is there."""
+        keys, values = self.kv[layer]
+        if self._level:
+            keys[:, :, self._seen - k.shape[2] : self._seen] = k
+            values[:, :, self._seen - k.shape[2] : self._seen] = v
+        else:
+            place = self._place[:, None, :, None].expand_as(k)
+            keys.scatter_(2, place, k.to(keys.dtype))
+            values.scatter_(2, place, v.to(values.dtype))
+        keys, values = keys[:, :, : self._seen], values[:, :, : self._seen]
+        return F.scaled_dot_product_attention(
+            q, keys.to(q.dtype), values.to(q.dtype), attn_mask=self._mask, is_causal=self._causal, scale=scale
+        )
+
+    def share(self, one: Cache) -> None:
+        """Take over the only stream of another cache, for every stream of this one."""
+        seen = one.length[0]
+        self.kv[..., :seen, :] = one.kv[..., :seen, :]
+        self.length = [seen] * len(self.length)

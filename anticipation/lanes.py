@@ -1,0 +1,240 @@
+"""Lanes: several streams run through a model side by side, one kind for each family of models.
+
+`feed` makes caches agree with the streams' rows, `draw` answers one legal row for each. Knows each family's encoding
+of rows; does not know windows, seconds, or tasks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import amt
+from . import stream as s
+from .gpt2 import GPT2
+from .grammar import REST_CLASS, Limits, Stream, legal_shifts, legal_table, writable
+from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
+from .notes import CHORD, DRUMS
+from .sampling import Sampling, nucleus
+
+
+class EventLanes:
+    """Streams of the event transformer: a row is one step of the trunk."""
+
+    def __init__(self, model: EventModel, batch: int) -> None:
+        self.model, self.window = model, model.config.window
+        self.cache = model.cache(batch, self.window + 1)
+        self.state = torch.zeros(batch, model.config.width, device=model.device)
+
+    def excess(self, rows: np.ndarray) -> int:
+        """How many rows have to go from the front: none while they fit, else the older half."""
+        return 0 if len(rows) <= self.window else len(rows) - self.window // 2
+
+    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> int:
+        """Run the trunk over the rows that each stream has just got. Returns how many those were."""
+        longest = max(len(new) for new in several)
+        rows = np.zeros((len(several), longest, len(s.COLUMNS)), dtype=np.int64)
+        origin = np.zeros((len(several), 1), dtype=np.int64)
+        for i, (stream, new) in enumerate(zip(streams, several, strict=True)):
+            rows[i, : len(new)] = new
+            self.cache.length[i] = len(stream.rows) - len(new)
+            origin[i] = stream.rows[0, s.CLOCK] if len(new) else 0  # times stay small however long the stream has run
+        clock, at, features_ = (
+            torch.from_numpy(x).to(self.model.device)
+            for x in (rows[..., s.CLOCK] - origin, rows[..., s.AT] - origin, features(rows))
+        )
+        states = self.model.trunk(features_, clock, at, self.cache)
+        for i, new in enumerate(several):
+            self.cache.length[i] += len(new)
+            if len(new):
+                self.state[i] = states[i, len(new) - 1]
+        return sum(map(len, several))
+
+    def share(self, one: EventLanes) -> None:
+        """Take over the only stream of other lanes, for every stream."""
+        self.cache.share(one.cache)
+        self.state = one.state.expand(len(self.state), -1).clone()
+
+    def draw(
+        self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling, later: bool = False
+    ) -> np.ndarray:
+        """One row for each active stream: shift, instrument, pitch, duration, velocity, each from its legal classes.
+
+        A note at the clock's own tick that is out of order is not forced into it (that would pile up pitches no model
+        asked for): it is rejected, and the row is drawn again with a shift of more than 0.
+        """
+        mine = [streams[i] for i in active]
+        count = len(active)
+        heads = self.model.heads(self.state[active])
+        classes = np.zeros((count, len(FIELD_NAMES)), dtype=np.int64)
+        chart = np.zeros((count, 6), dtype=np.int64)
+        heard = np.zeros((count, HEARD), dtype=np.float32)
+
+        def sample(field: int, legal: list[np.ndarray], temperature: list[float] | None = None) -> None:
+            told = (classes[:, :field], chart_features(chart), heard)
+            logits = self.model.field(field, heads[:, field], *(torch.from_numpy(x).to(heads.device) for x in told))
+            for j, (row, mask, stream) in enumerate(zip(logits.cpu().numpy(), legal, mine, strict=True)):
+                if field and rest[j]:
+                    continue  # a rest draws nothing more, whatever the neighbours do
+                heat = temperature[j] if temperature else sampling.temperature
+                classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng)
+
+        sample(0, [legal_shifts(stream, limit, later) for stream, limit in zip(mine, limits, strict=True)])
+        rest = classes[:, 0] == REST_CLASS
+        shift = np.where(rest, s.REST, classes[:, 0])
+        rows = drawn_rows(mine, rest, shift)
+        chart[:] = rows[:, s.CHART]
+        for j, stream in enumerate(mine):
+            heard[j] = s.heard(stream.rows, rows[j : j + 1, s.CLOCK], np.array([len(stream.rows)]))
+        if not rest.all():
+            tables = [writable(stream, limits[j], int(shift[j])) for j, stream in enumerate(mine)]
+            sample(1, [np.any(table, axis=1) for table in tables])
+            heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in classes[:, 1]]
+            sample(2, [table[i] for table, i in zip(tables, classes[:, 1], strict=True)], heat)
+            sample(3, [np.ones(len(DURATIONS), dtype=bool)] * count)
+            sample(4, [np.arange(VELOCITIES) > 0] * count)
+            rows[:, s.INSTRUMENT], rows[:, s.PITCH] = classes[:, 1], classes[:, 2]
+            rows[:, s.DURATION] = np.where(classes[:, 1] == DRUMS, 10, DURATIONS[classes[:, 3]])
+            rows[:, s.VELOCITY] = np.where(classes[:, 1] == CHORD, 64, velocity_of(classes[:, 4]))
+            rows[rest, s.INSTRUMENT : s.VELOCITY + 1] = 0
+        chord = ~rest & (rows[:, s.INSTRUMENT] == CHORD)
+        rows[chord, s.CHORD_] = rows[chord, s.PITCH]
+        for j in np.flatnonzero(~rest & (shift == 0)).tolist():
+            if not legal_table(mine[j], limits[j], 0)[rows[j, s.INSTRUMENT], rows[j, s.PITCH]]:
+                rows[j] = self.draw(streams, [active[j]], [limits[j]], sampling, later=True)[0]
+        return rows
+
+
+class AmtLanes:
+    """Streams of the public AMT: a row is three tokens, drawn one after another (time, duration, note), behind a flag
+    that says whether controls are anticipated, and a separator where the piece begins."""
+
+    ROOM = amt.MAX_TIME - s.REST - 1  # steps that a window's rows may span: one more second has to be tellable
+
+    def __init__(self, model: GPT2, batch: int) -> None:
+        self.model, self.window = model, amt.TRIPLETS - 1  # what is drawn next has to fit behind it
+        self.cache = model.cache(batch)
+        self.state = torch.zeros(batch, model.config.width, device=model.device)
+        self.tokens: list[list[int]] = [[] for _ in range(batch)]  # those in the cache
+        self.start = [0] * batch  # the step that times count from
+
+    def excess(self, rows: np.ndarray) -> int:
+        """How many rows have to go from the front: none while they fit and span less than 100 s, else the older half
+        of what fits."""
+        times = rows[rows[:, s.KIND] != s.START_KIND, s.AT]
+        if len(rows) <= self.window and (not len(times) or np.ptp(times) < self.ROOM):
+            return 0
+        recent = int(np.searchsorted(rows[:, s.CLOCK], rows[-1, s.CLOCK] - self.ROOM // 2))
+        return max(len(rows) - self.window // 2, recent)
+
+    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> int:
+        """Make the caches hold the streams' tokens, running the trunk over those that are not there. Returns how many
+        tokens those were."""
+        new: list[list[int]] = []
+        for i, (stream, rows) in enumerate(zip(streams, several, strict=True)):
+            new.append(self._missing(i, stream, rows) if len(rows) else [])
+        self._run(new)
+        return sum(map(len, new))
+
+    def _missing(self, i: int, stream: Stream, rows: np.ndarray) -> list[int]:
+        """Cut lane i back to what agrees with the stream, whose last rows are `rows`; answer the tokens to be fed."""
+        kept = len(stream.rows) - len(rows)
+        head = [amt.ANTICIPATE if len(stream.controls) else amt.AUTOREGRESS]
+        if stream.rows[0, s.VELOCITY]:  # the piece begins here
+            head += [amt.SEPARATOR] * 3
+        if not kept:
+            times = stream.rows[1:, s.AT]
+            self.start[i] = int(times.min()) if len(times) else stream.clock
+        else:
+            head = self.tokens[i][: len(head) + 3 * (kept - 1)]
+        wanted = head + amt.encode(rows, self.start[i]).reshape(-1).tolist()
+        same = len(head) if kept else 0
+        while same < min(len(wanted), len(self.tokens[i])) and wanted[same] == self.tokens[i][same]:
+            same += 1
+        same = min(same, len(wanted) - 1)  # the last token's state is wanted
+        self.tokens[i] = wanted[:same]
+        return wanted[same:]
+
+    def _run(self, several: list[list[int]]) -> None:
+        """Run the trunk over tokens (any number for each lane, also none)."""
+        longest = max(map(len, several))
+        tokens = torch.tensor([new + [0] * (longest - len(new)) for new in several], device=self.model.device)
+        self.cache.length = [len(there) for there in self.tokens]
+        states = self.model.trunk(tokens, self.cache)
+        for i, new in enumerate(several):
+            self.tokens[i] = self.tokens[i] + new
+            if new:
+                self.state[i] = states[i, len(new) - 1]
+
+    def share(self, one: AmtLanes) -> None:
+        """Take over the only stream of other lanes, for every stream."""
+        self.cache.share(one.cache)
+        self.state = one.state.expand(len(self.state), -1).clone()
+        self.tokens = [list(one.tokens[0]) for _ in self.tokens]
+        self.start = one.start * len(self.start)
+
+    @staticmethod
+    def _choose(logits: Tensor, legal: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
+        return nucleus(logits.cpu().numpy(), legal, sampling.temperature, sampling.top_p, rng)
+
+    def _feed_one(self, active: list[int], tokens: np.ndarray) -> None:
+        several: list[list[int]] = [[] for _ in self.tokens]
+        for i, token in zip(active, tokens.tolist(), strict=True):
+            several[i] = [token]
+        self._run(several)
+
+    def draw(self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling) -> np.ndarray:
+        """One row for each active stream. A slot's logits are computed for its legal tokens alone, which is the masked
+        softmax; a rest is a second of time and no duration, and then nothing but a rest."""
+        mine = [streams[i] for i in active]
+        shifts = [legal_shifts(stream, limit) for stream, limit in zip(mine, limits, strict=True)]
+        now = np.array([stream.clock - self.start[i] for stream, i in zip(mine, active, strict=True)])
+        shift, duration, note = (np.zeros(len(active), dtype=np.int64) for _ in range(3))
+        for j, i in enumerate(active):
+            legal = np.append(shifts[j][: s.REST], True)  # after a second there may be an event or a rest
+            logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
+            shift[j] = self._choose(logits, legal, sampling, mine[j].rng)
+        self._feed_one(active, amt.TIME.start + now + shift)
+        for j, i in enumerate(active):
+            legal = np.arange(len(amt.DURATION)) > 0
+            if shift[j] == s.REST:
+                legal &= shifts[j][s.REST]
+                legal[0] = True
+            duration[j] = self._choose(self.model.head(self.state[i], amt.DURATION), legal, sampling, mine[j].rng)
+        self._feed_one(active, amt.DURATION.start + duration)
+        rest = duration == 0
+        for j in np.flatnonzero(~rest).tolist():
+            table = legal_table(mine[j], limits[j], int(shift[j]))
+            note[j] = self._note(active[j], table, sampling, mine[j].rng)
+        rows = drawn_rows(mine, rest, shift)
+        rows[:, s.INSTRUMENT], rows[:, s.PITCH] = np.divmod(note, amt.PITCHES)
+        rows[:, s.DURATION] = duration
+        return rows
+
+    def _note(self, i: int, table: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
+        """An instrument and a pitch, as one number, of those in the table."""
+        instruments = np.flatnonzero(table[: DRUMS + 1].any(1))
+        runs = np.split(instruments, np.flatnonzero(np.diff(instruments) > 1) + 1)  # neighbours in the vocabulary
+        slots = [range(amt.PITCHES * int(run[0]), amt.PITCHES * (int(run[-1]) + 1)) for run in runs]
+        notes = np.concatenate(slots)
+        logits = torch.cat([self.model.head(self.state[i], after(amt.NOTE, slot)) for slot in slots])
+        return int(notes[self._choose(logits, table.reshape(-1)[notes], sampling, rng)])
+
+
+def after(slot: range, within: range) -> range:
+    """The tokens of a slot that stand at some places of it."""
+    return range(slot.start + within.start, slot.start + within.stop)
+
+
+def drawn_rows(streams: list[Stream], rest: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Rows that are rests or events so many steps from the streams' clocks, with their charts and without notes."""
+    clock = np.array([stream.clock for stream in streams]) + shift
+    rows = np.zeros((len(streams), len(s.COLUMNS)), dtype=np.int64)
+    rows[:, s.KIND], rows[:, s.SHIFT] = np.where(rest, s.REST_KIND, s.EVENT), shift
+    rows[:, s.CLOCK] = rows[:, s.AT] = clock
+    rows[:, s.CHART] = [stream.columns(int(at)) for stream, at in zip(streams, clock, strict=True)]
+    return rows
+
+
+LANES = {"event": EventLanes, "amt": AmtLanes}
