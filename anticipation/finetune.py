@@ -6,13 +6,11 @@ Whatever is held out is never trained on, and the weights that cost the fewest b
 
 from __future__ import annotations
 
-import argparse
 import copy
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +18,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from . import checkpoint
 from .data import tune_hash
 from .errors import RequestError
-from .folder import Folder, read_plain
+from .folder import Folder
 from .model import EventModel
 from .windows import Recipe, Windows
 
@@ -117,8 +114,15 @@ def bits(net: EventModel, held: list[dict[str, torch.Tensor]]) -> float:
 
 
 def finetune(
-    base: EventModel, pieces: Folder, *, minutes: float = 5.0, method: str = "full", lr: float | None = None, seed: int = 0,
-    steps: int | None = None, say: Callable[[str], None] = lambda _: None,
+    base: EventModel,
+    pieces: Folder,
+    *,
+    minutes: float = 5.0,
+    method: str = "full",
+    lr: float | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[EventModel, Outcome]:
     """The best weights on what is held out, and what they came to; `base` itself is not touched. steps: an end by
     count instead of time. say: told of every look. Raises RequestError, AnticipationError where there is too little."""
@@ -126,7 +130,9 @@ def finetune(
     data: Any = divided
     net = copy.deepcopy(base).requires_grad_(True).train()
     train = Windows(data, "train", batch=BATCH, length=ROWS, seed=seed)
-    probes = [Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=Recipe.plain(k)) for k in ("none", "parts")]
+    probes = [
+        Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=Recipe.plain(k)) for k in ("none", "parts")
+    ]
     held = [tensors(probe[i], net.device) for probe in probes for i in range(3)]
     torch.manual_seed(seed)
     if method == "lora":

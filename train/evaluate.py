@@ -97,7 +97,7 @@ def main() -> None:
     net = checkpoint.load(args.checkpoint, args.device)
     data, splits = open_data(args.data, args.split)
     table = evaluate(net, data, splits, args.pieces, args.kinds, args.deltas)
-    if net.config.family == "amt" and args.windows:
+    if net.family == "amt" and args.windows:
         table["table_1"] = published.table_1(net, published_pieces(data, splits, args.data), most=args.windows)
     print(json.dumps(table)) if args.json else show(table)
 

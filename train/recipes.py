@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import amt, model  # noqa: E402
+from anticipation import amt, gpt2, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.windows import Recipe as Plan  # noqa: E402
@@ -222,8 +222,8 @@ class Amt:
     terms: int = 3
     sliced: bool = False  # no loss on controls, each slot among its own tokens only: not the paper's, but cheaper
 
-    def network(self, config: amt.Config, length: int) -> amt.GPT2:
-        return amt.GPT2(config)
+    def network(self, config: gpt2.Config, length: int) -> gpt2.GPT2:
+        return gpt2.GPT2(config)
 
     def blocks(self, net: nn.Module) -> list[nn.Module]:
         return list(net.h)  # type: ignore[arg-type]
@@ -253,27 +253,28 @@ class Amt:
         notes = batch["tokens"][:, 3::3]
         return (notes < amt.CONTROL_OFFSET).sum() if self.sliced else torch.tensor(notes.numel(), device=notes.device)
 
-    def flops(self, config: amt.Config, length: int) -> tuple[float, float]:
+    def flops(self, config: gpt2.Config, length: int) -> tuple[float, float]:
         """As `Event.flops`, of one triplet: three tokens."""
         offered = sum(map(len, amt.SLOTS)) if self.sliced else 3 * len(amt.VOCABULARY)
         matrices = 2.0 * (36 * config.width**2 * config.layers + config.width * offered)
         return matrices, 6.0 * config.width * (amt.CONTEXT - 1) * config.layers
 
 
-def _amt(layers: int, width: int, heads: int, dropout: float, **settings) -> Preset:
-    common = {"warmup": 1000, "steps": 100_000, "batch": 512, "micro": 4, "length": amt.CONTEXT}
-    common |= {"optimizer": "adamw", "schedule": "cosine", "lr_rest": settings["lr"]}
-    return Preset(Amt(), amt.Config(layers, width, heads, dropout), Settings(**(common | settings)))
+def _amt(name: str, **settings: Any) -> Preset:
+    config, lr = gpt2.PRESETS[name]
+    common = {"lr": lr, "lr_rest": lr, "warmup": 1000, "steps": 100_000, "batch": 512, "micro": 4}
+    common |= {"length": amt.CONTEXT, "optimizer": "adamw", "schedule": "cosine"}
+    return Preset(Amt(), config, Settings(**(common | settings)))
 
 
 OURS = Settings(lr=0.004, lr_rest=0.003)
 PRESETS = {
     **{name: Preset(Event(), model.Config(depth), OURS) for name, depth in model.PRESETS.items()},
-    # Thickstun et al. 2024, section 4 and appendix; `amt-tiny` is ours, for a laptop.
-    "amt-tiny": _amt(4, 256, 4, 0.1, lr=6e-4, batch=18, micro=1, steps=3000, warmup=100),
-    "amt-small": _amt(12, 768, 12, 0.1, lr=6e-4),
-    "amt-medium": _amt(24, 1024, 16, 0.1, lr=3e-4),
-    "amt-large": _amt(36, 1280, 20, 0.0, lr=2e-4, recompute=True),
+    # By the paper, but for `amt-tiny`, which is for a laptop.
+    "amt-tiny": _amt("amt-tiny", batch=18, micro=1, steps=3000, warmup=100),
+    "amt-small": _amt("amt-small"),
+    "amt-medium": _amt("amt-medium"),
+    "amt-large": _amt("amt-large", recompute=True),
 }
 PRESETS["large"] = replace(PRESETS["large"], settings=replace(OURS, recompute=True))
 

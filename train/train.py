@@ -100,9 +100,9 @@ def build(args: argparse.Namespace, preset: Preset, settings: Settings, place: P
 
 def initialise(net: Any, folder: Path, preset: str) -> None:
     """Take over the weights of a checkpoint. Raises CheckpointError, and AnticipationError where they do not fit."""
-    own, other = net.config.to_dict(), checkpoint.load(folder)
-    if own["family"] != other.config.family:
-        raise AnticipationError(f"--init {folder} is of family {other.config.family!r}, --preset {preset} is not")
+    other = checkpoint.load(folder)
+    if net.family != other.family:
+        raise AnticipationError(f"--init {folder} is of family {other.family!r}, --preset {preset} is not")
     try:
         net.load_state_dict(other.state_dict())
     except RuntimeError:
@@ -219,7 +219,7 @@ class Training:
             from samples import sample
 
             sample(net, self.shards, self.held_out[0], self.run.folder / "samples", self.step)
-        except (ImportError, AttributeError, AnticipationError) as error:
+        except Exception as error:  # whatever it is
             print(f"train: no sample at step {self.step}: {error}", file=sys.stderr, flush=True)
 
     def fresh(self) -> Any:

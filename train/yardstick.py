@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from recipes import amt_controls  # noqa: E402
@@ -161,7 +160,7 @@ def score(net: Any, excerpts: list[Excerpt], hint: str = "", together: int = 8) 
     net.eval()
     total: dict[str, float] = {}
     for i in range(0, len(excerpts), together):
-        for name, value in SUMS[net.config.family](net, excerpts[i : i + together], hint).items():
+        for name, value in SUMS[net.family](net, excerpts[i : i + together], hint).items():
             total[name] = total.get(name, 0.0) + value
     net.train(training)
     return mean(total)
@@ -176,11 +175,11 @@ def mean(total: dict[str, float]) -> dict[str, float]:
     return {name: round(value / max(1, events), 4) for name, value in out.items()} | {"events": events}
 
 
-def report(net: nn.Module, shards: Any, split: str, most: int, kinds: Iterable[str] = KINDS,
+def report(net: Any, shards: Any, split: str, most: int, kinds: Iterable[str] = KINDS,
            deltas: Iterable[float] = DELTAS) -> dict[str, Any]:  # fmt: skip
     """`score` of a split: `controls` by kind, `delta` by seconds (a melody is given), `known` by hint (nothing is
     given but that). A kind that no passage has is left out."""
-    family = net.config.family  # type: ignore[union-attr]
+    family = net.family
 
     def scored(kind: str, delta: float | None = None, hint: str = "") -> dict[str, float]:
         return score(net, held_out(shards, split, kind, most, delta), hint)
