@@ -6,11 +6,13 @@ Whatever is held out is never trained on, and the weights that cost the fewest b
 
 from __future__ import annotations
 
+import argparse
 import copy
+import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from . import checkpoint
 from .data import tune_hash
-from .errors import RequestError
-from .folder import Folder
+from .errors import CheckpointError, RequestError
+from .folder import Folder, read_plain
 from .model import EventModel
 from .windows import Recipe, Windows
 
@@ -165,3 +168,37 @@ def finetune(
     if method == "lora":
         merge(net)
     return net.eval().requires_grad_(False), Outcome(before, best, where, step, held_out)
+
+
+def command(args: argparse.Namespace) -> None:
+    """`anticipate finetune`: writes a checkpoint whose card says where it comes from, or says why not. Raises
+    AnticipationError."""
+    from .commands import open_model
+
+    if (args.output / "config.json").exists() and not args.force:
+        raise CheckpointError(f"{args.output} holds a checkpoint already; --force overwrites it")
+    if not 0 < args.minutes < math.inf:
+        raise RequestError("--minutes must be more than 0")
+    base = open_model(args)
+    if not isinstance(base, EventModel):
+        raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
+    pieces = Folder.read(args.folder, read_plain)
+
+    def say(line: str) -> None:
+        print(line, flush=True) if not args.quiet else None
+
+    for line in pieces.skipped:
+        say(f"left out: {line}")
+    net, outcome = finetune(base, pieces, minutes=args.minutes, seed=args.seed, say=say)
+    facts = asdict(outcome) | {"better": outcome.better}
+    if not outcome.better and not args.anyway:
+        raise RequestError(
+            f"nothing was written: after {outcome.steps} steps the held-out music ({outcome.held_out}) costs no less than "
+            f"{outcome.before:.3f} bits an event; more files may help, --anyway writes the weights all the same"
+        )
+    card = {"finetuned_from": base.fingerprint, "files": len(pieces.pieces), "seed": args.seed} | facts
+    checkpoint.save(net, args.output, card=card)
+    say(f"{args.output}: {outcome.before:.3f} -> {outcome.after:.3f} bits per held-out event at step {outcome.step} of "
+        f"{outcome.steps}" + (", the best" if outcome.better else ", no better, but written"))  # fmt: skip
+    if args.json:
+        print(json.dumps(facts | {"checkpoint": str(args.output)}))

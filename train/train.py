@@ -241,7 +241,6 @@ class Training:
                 card["held_out"] = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
             checkpoint.save(net, self.run.checkpoint, card=card)
             print(json.dumps(card), flush=True)
-            self.run.close()
         self.engine.place.wait()
 
 
@@ -258,9 +257,8 @@ def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, plac
         show(shown) if place.rank == 0 else None
 
 
-def main(argv: list[str] | None = None) -> int:
+def train(args: argparse.Namespace) -> int:
     """Returns the exit code: 0, or 128 and the signal that stopped the run. Raises AnticipationError."""
-    args = flags().parse_args(argv)
     preset, settings = chosen(args)
     place = Place.join(args.device)
     if args.bench_loader or args.bench_model:
@@ -279,17 +277,22 @@ def main(argv: list[str] | None = None) -> int:
             return 0
     finally:
         wish.forget()
+        training.run.close()
     print(f"train: stopped at step {training.step}, which is saved; --resume goes on", file=sys.stderr)
     return wish.code or 143
 
 
-if __name__ == "__main__":
+def main(argv: list[str] | None = None) -> int:
+    """As a command: 2 after one line about what the user can mend."""
     try:
-        code = main()
+        return train(flags().parse_args(argv))
     except AnticipationError as error:
         print(f"train: {error}", file=sys.stderr, flush=True)
-        code = 2
+        return 2
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-    sys.exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
