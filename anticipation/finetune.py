@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.utils import parametrize
 
 from . import checkpoint
-from .data import tune_hash
+from .data import Piece, tune_hash
 from .errors import CheckpointError, RequestError
 from .folder import Folder, read_plain
 from .model import EventModel
+from .notes import Notes
 from .windows import Recipe, Windows
 
 HELD_OUT = 0.2  # of the files; of each file's time where there are too few to hold one out
@@ -33,8 +32,8 @@ ROWS, BATCH = 256, 8  # of a window, windows a step
 LOOKS = 12  # evaluations in the time that is given
 PATIENCE = 4  # of them without a new best
 WARMUP = 10  # steps
-RANK = 8
-LR = {"full": 3e-4, "lora": 2e-3}
+# All weights by AdamW: adapters of low rank (8) reached less at every rate that was tried; see train/LOG.md.
+LR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,8 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
         files = replace(pieces, pieces=tuple(own))
         which = {p.name: "valid" if p.name in chosen else "train" for p in own}
         return files.divided(which), f"{count} of {len(own)} files"
-    parts, columns = [], []
+    parts: list[Piece] = []
+    columns: list[Notes] = []
     for piece in own:
         notes = pieces.notes(piece)
         cut = (1 - HELD_OUT) * notes.audible.end
@@ -77,30 +77,6 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
         raise RequestError(f"{pieces.folder}: too little music to learn from and to hold something out")
     held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES}"
     return replace(pieces, pieces=tuple(parts), columns_of=tuple(columns)), held
-
-
-class LowRank(nn.Module):
-    """A matrix plus a learned one of rank RANK that starts at zero (Hu et al. 2022)."""
-
-    def __init__(self, weight: torch.Tensor) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.randn(RANK, weight.shape[1], device=weight.device) / weight.shape[1] ** 0.5)
-        self.b = nn.Parameter(torch.zeros(weight.shape[0], RANK, device=weight.device))
-
-    def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        return weight + self.b @ self.a
-
-
-def adapt(net: EventModel) -> None:
-    for module in [m for m in net.modules() if isinstance(m, nn.Linear) and min(m.weight.shape) > RANK]:
-        parametrize.register_parametrization(module, "weight", LowRank(module.weight), unsafe=True)
-    for name, p in net.named_parameters():
-        p.requires_grad_(name.endswith((".a", ".b")))
-
-
-def merge(net: EventModel) -> None:
-    for module in [m for m in net.modules() if parametrize.is_parametrized(m)]:
-        parametrize.remove_parametrizations(module, "weight")
 
 
 def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
@@ -117,57 +93,43 @@ def bits(net: EventModel, held: list[dict[str, torch.Tensor]]) -> float:
 
 
 def finetune(
-    base: EventModel,
-    pieces: Folder,
-    *,
-    minutes: float = 5.0,
-    method: str = "full",
-    lr: float | None = None,
-    seed: int = 0,
-    steps: int | None = None,
+    base: EventModel, pieces: Folder, *, minutes: float = 5.0, steps: int | None = None, seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[EventModel, Outcome]:
-    """The best weights on what is held out, and what they came to; `base` itself is not touched. steps: an end by
-    count instead of time. say: told of every look. Raises RequestError, AnticipationError where there is too little."""
+) -> tuple[EventModel, Outcome]:  # fmt: skip
+    """The best weights on what is held out, or the last where none beat `base`, which itself is not touched; and what
+    came of it. steps: an end by count instead of time. say: told of every look at what is held out. Raises
+    RequestError, AnticipationError where there is too little music."""
     divided, held_out = divide(pieces, seed)
     data: Any = divided
-    net = copy.deepcopy(base).requires_grad_(True).train()
+    net = copy.deepcopy(base).requires_grad_(True)
     train = Windows(data, "train", batch=BATCH, length=ROWS, seed=seed)
-    probes = [
-        Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=Recipe.plain(k)) for k in ("none", "parts")
-    ]
+    plain = [Recipe.plain(kind) for kind in ("none", "parts")]
+    probes = [Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=recipe) for recipe in plain]
     held = [tensors(probe[i], net.device) for probe in probes for i in range(3)]
-    torch.manual_seed(seed)
-    if method == "lora":
-        adapt(net)
-    learned = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=lr or LR[method], betas=(0.9, 0.98), weight_decay=0.01)
-    before = best = bits(net, held)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
+    before = now = bits(net, held)
     say(f"before: {before:.3f} bits per held-out event ({held_out})")
-    kept, where, looked, step, begin = {n: p.clone() for n, p in net.state_dict().items()}, 0, 0, 0, time.perf_counter()
+    best, where, kept, looks, since, step, begin = before, 0, net.state_dict(), 0, 0, 0, time.perf_counter()
     while True:
         share = step / steps if steps else (time.perf_counter() - begin) / (60 * minutes)
-        if share * LOOKS >= looked + 1:
-            looked += 1
-            now = bits(net, held)
-            say(f"step {step}: {now:.3f}")
+        if share * LOOKS >= looks + 1:
+            looks, since, now = looks + 1, since + 1, bits(net, held)
+            say(f"step {step}: {now:.3f}" + (", the best so far" if now < best else ""))
             if now < best:
-                best, where, kept = now, step, {n: p.clone() for n, p in net.state_dict().items()}
-                last = looked
-            if looked - (last if where else 0) >= PATIENCE or share >= 1:
+                best, where, since = now, step, 0
+                kept = {name: p.clone() for name, p in net.state_dict().items()}
+            if since == PATIENCE or share >= 1:
                 break
-        for group in optimizer.param_groups:
-            group["lr"] = (lr or LR[method]) * min(1.0, (step + 1) / WARMUP) * max(0.05, 1.0 - share)
+        optimizer.param_groups[0]["lr"] = LR * min(1.0, (step + 1) / WARMUP) * max(0.05, 1.0 - share)
         loss = net.losses(**tensors(train[step], net.device))[0]
         (loss.sum() / len(loss)).backward()
-        torch.nn.utils.clip_grad_norm_(learned, 1.0)
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-    net.load_state_dict(kept)
-    if method == "lora":
-        merge(net)
-    return net.eval().requires_grad_(False), Outcome(before, best, where, step, held_out)
+    if where:
+        net.load_state_dict(kept)
+    return net.eval().requires_grad_(False), Outcome(before, best if where else now, where or step, step, held_out)
 
 
 def command(args: argparse.Namespace) -> None:
@@ -193,8 +155,8 @@ def command(args: argparse.Namespace) -> None:
     facts = asdict(outcome) | {"better": outcome.better}
     if not outcome.better and not args.anyway:
         raise RequestError(
-            f"nothing was written: after {outcome.steps} steps the held-out music ({outcome.held_out}) costs no less than "
-            f"{outcome.before:.3f} bits an event; more files may help, --anyway writes the weights all the same"
+            f"nothing was written: {outcome.steps} steps made {outcome.held_out} no cheaper than {outcome.before:.3f} "
+            "bits an event; more files may help, --anyway writes the last weights all the same"
         )
     card = {"finetuned_from": base.fingerprint, "files": len(pieces.pieces), "seed": args.seed} | facts
     checkpoint.save(net, args.output, card=card)
