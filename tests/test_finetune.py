@@ -80,16 +80,7 @@ def test_the_command_writes_a_checkpoint_that_says_where_it_comes_from(
     anticipate, random_checkpoint, pieces, tmp_path, monkeypatch, ticking
 ):
     monkeypatch.setattr(finetune, "LOOKS", 2)
-    line = [
-        "finetune",
-        "--model",
-        random_checkpoint,
-        "--threads",
-        "1",
-        music_folder / "pop909",
-        "-o",
-        tmp_path / "mine",
-    ]
+    line = ["finetune", "--model", random_checkpoint, "--threads", "1", pieces.folder, "-o", tmp_path / "mine"]
     code, out, _ = anticipate(*line, "--minutes", "0.2", "--json")
     facts = json.loads(out.splitlines()[-1])
     assert code == 0 and facts["better"] and facts["after"] < facts["before"]
@@ -105,16 +96,7 @@ def test_what_got_worse_is_not_written_unless_asked(
 ):
     monkeypatch.setattr(finetune, "LR", 0.0)
     monkeypatch.setattr(finetune, "PATIENCE", 1)
-    line = [
-        "finetune",
-        "--model",
-        random_checkpoint,
-        "--threads",
-        "1",
-        music_folder / "pop909",
-        "-o",
-        tmp_path / "mine",
-    ]
+    line = ["finetune", "--model", random_checkpoint, "--threads", "1", pieces.folder, "-o", tmp_path / "mine"]
     code, _, error = anticipate(*line, "--minutes", "0.2")
     assert code == 2 and not (tmp_path / "mine").exists()
     assert error.startswith("anticipate: nothing was written: ") and error.count("\n") == 1

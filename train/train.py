@@ -139,9 +139,7 @@ class Training:
             facts = self.engine.load(self.run.state)
             self.step, self.seconds = facts["step"], facts["seconds"]
         elif self.run.state.exists():
-            raise AnticipationError(
-                f"{args.out} holds a run already: --resume goes on with it, or choose another --out"
-            )
+            raise AnticipationError(f"{args.out} holds a run: --resume goes on with it, or choose another --out")
         place.wait()  # all have read what the first now overwrites
         if place.rank == 0:
             self.run.begin(config, self.step)
