@@ -241,7 +241,7 @@ def test_the_script_ends_with_one_json_line(
     evaluate.main()
     out = capsys.readouterr().out
     assert "| dev none |" in out or "| valid none |" in out
-    assert ("ppl(e)" in out) == (family == "amt")
+    assert ("As in Table 1" in out) == (family == "amt")
 
 
 def test_what_cannot_be_judged_is_one_line(random_checkpoint, tmp_path):

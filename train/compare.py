@@ -23,7 +23,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engine import Place  # noqa: E402
 from recipes import PRESETS, Amt, Preset, Settings  # noqa: E402
-from runs import Wish  # noqa: E402
 
 from anticipation.errors import AnticipationError  # noqa: E402
 from train import Training, build, chosen, flags  # noqa: E402
@@ -75,14 +74,8 @@ def run(args: argparse.Namespace, name: str, batch: int, seed: int) -> dict[str,
         settings = replace(settings, steps=max(1, round(1e15 * args.petaflops / step_flops(preset, settings))))
     out.mkdir(parents=True, exist_ok=True)
     training = Training(asked, preset, settings, build(asked, preset, settings, Place.join(args.device)))
-    training.start()
-    wish = Wish()
-    try:
-        if not training.go(wish):
-            raise AnticipationError(f"stopped; {out} holds what there is")
-        training.finish()
-    finally:
-        wish.forget()
+    if training.complete():
+        raise AnticipationError(f"stopped; {out} holds what there is")
     card = json.loads((out / "checkpoint" / "config.json").read_text(encoding="utf-8"))["card"]
     spent = {"flops": training.step * step_flops(preset, settings), "threads": args.threads, "amt_head": args.amt_head}
     return {"preset": name, "seed": seed, "batch": batch} | spent | card

@@ -75,7 +75,7 @@ def chosen(args: argparse.Namespace) -> tuple[Preset, Settings]:
     preset = PRESETS[args.preset]
     said = {f.name: getattr(args, f.name, None) for f in fields(Settings)}
     settings = replace(preset.settings, **{name: value for name, value in said.items() if value is not None})
-    if preset.recipe.family == "amt" and args.length not in (None, settings.length, preset.settings.length):
+    if preset.recipe.family == "amt" and args.length not in (None, preset.settings.length):
         raise AnticipationError(f"--length: AMT's context is {preset.settings.length} tokens")
     for name in ("steps", "batch", "length"):
         if getattr(settings, name) < 1:
@@ -143,6 +143,20 @@ class Training:
         place.wait()  # all have read what the first now overwrites
         if place.rank == 0:
             self.run.begin(config, self.step)
+
+    def complete(self) -> int:
+        """All of it. Returns 0, or 128 and the signal that stopped it. Raises AnticipationError."""
+        self.start()
+        wish = Wish()
+        try:
+            if self.go(wish):
+                self.finish()
+                return 0
+        finally:
+            wish.forget()
+            self.run.close()
+        print(f"train: stopped at step {self.step}, which is saved; --resume goes on", file=sys.stderr)
+        return wish.code or 143
 
     def share(self) -> float:
         """How much of the training is over, 0-1."""
@@ -256,7 +270,7 @@ def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, plac
 
 
 def train(args: argparse.Namespace) -> int:
-    """Returns the exit code: 0, or 128 and the signal that stopped the run. Raises AnticipationError."""
+    """Returns the exit code, see `Training.complete`. Raises AnticipationError."""
     preset, settings = chosen(args)
     place = Place.join(args.device)
     if args.bench_loader or args.bench_model:
@@ -266,18 +280,7 @@ def train(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AnticipationError(f"cannot make the run folder {args.out}: {error.strerror}") from None
-    training = Training(args, preset, settings, build(args, preset, settings, place))
-    training.start()
-    wish = Wish()
-    try:
-        if training.go(wish):
-            training.finish()
-            return 0
-    finally:
-        wish.forget()
-        training.run.close()
-    print(f"train: stopped at step {training.step}, which is saved; --resume goes on", file=sys.stderr)
-    return wish.code or 143
+    return Training(args, preset, settings, build(args, preset, settings, place)).complete()
 
 
 def main(argv: list[str] | None = None) -> int:
