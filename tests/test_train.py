@@ -214,12 +214,16 @@ def test_the_checkpoint_of_a_run_loads_and_says_how_it_was_made(run):
         assert torch.equal(net.state_dict()[name], torch.tensor(weights).bfloat16().float())
     card = checkpoint.read_config(folder / "checkpoint")["card"]
     assert card["steps"] == 4 and card["rows"] == 4 * 2 * 64 and card["command"]
-    assert card["held_out"]["nats_per_event"] > 0 and set(card["held_out"]["splits"]) == {"dev"}
+    assert card["held_out"]["nats_per_event"] > 0 and set(card["held_out"]["by_request"]) >= {"dev none"}
     config = json.loads((folder / "config.json").read_text())
     assert config["preset"] == "tiny" and config["lr"] == 0.004 and config["optimizer"] == "muon"
     evals = [json.loads(line) for line in (folder / "evals.jsonl").read_text().splitlines()]
-    assert [one["step"] for one in evals] == [2, 4]
+    assert [(one["step"], one["kind"]) for one in evals] == [(2, "eval"), (4, "eval"), (4, "report")]
     assert {p.suffix for p in (folder / "samples").iterdir()} == {".mid", ".png"}
+
+
+def test_processes_that_load_change_nothing(run):
+    assert state(run("a")) == state(run("b", "--workers", "2"))
 
 
 @pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])

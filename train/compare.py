@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engine import Place  # noqa: E402
 from recipes import PRESETS, Amt, Preset, Settings  # noqa: E402
 
+from anticipation import checkpoint  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from train import Training, build, chosen, flags  # noqa: E402
 
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace, name: str, batch: int, seed: int) -> dict[str,
     training = Training(asked, preset, settings, build(asked, preset, settings, Place.join(args.device)))
     if training.complete():
         raise AnticipationError(f"stopped; {out} holds what there is")
-    card = json.loads((out / "checkpoint" / "config.json").read_text(encoding="utf-8"))["card"]
+    card = checkpoint.read_config(training.run.checkpoint)["card"]
     spent = {"flops": training.step * step_flops(preset, settings), "threads": args.threads, "amt_head": args.amt_head}
     return {"preset": name, "seed": seed, "batch": batch} | spent | card
 
@@ -86,10 +87,8 @@ def summary(runs: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(one["preset"] for one in runs))
     cells: dict[tuple[str, str], list[float]] = {}
     for one in runs:
-        for split, parts in one["held_out"]["splits"].items():
-            for part, rows in (("", parts["controls"]), (" known", parts["known"])):
-                for kind, row in rows.items():
-                    cells.setdefault((f"{split} {kind}{part}", one["preset"]), []).append(row["all"])
+        for label, nats in one["held_out"]["by_request"].items():
+            cells.setdefault((label, one["preset"]), []).append(nats)
     lines = ["| nats per event | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for label in dict.fromkeys(label for label, _ in cells):
         row = [cells.get((label, name), []) for name in names]

@@ -55,6 +55,17 @@ def evaluate(
     return {"nats_per_event": fields.pop("all"), "notes": fields.pop("events"), "by_field": fields, "splits": table}
 
 
+def brief(table: dict[str, Any]) -> dict[str, Any]:
+    """What a model card says of a report: nats per event, all fields together, by split and control type."""
+    rows = {
+        f"{split} {name}" + (" known" if part == "known" else " s" if part == "delta" else ""): row["all"]
+        for split, parts in table["splits"].items()
+        for part, several in parts.items()
+        for name, row in several.items()
+    }
+    return {name: table[name] for name in ("nats_per_event", "notes", "by_field")} | {"by_request": rows}
+
+
 def published_pieces(data: Any, splits: list[str], path: Path) -> Iterator[np.ndarray]:
     """The notes that Table 1 is about: of MIDI files in the order of their bytes, of shards sorted within a tick."""
     if isinstance(data, Shards):

@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import bench_loader, bench_model, show  # noqa: E402
 from engine import Engine, Layout, Place  # noqa: E402
-from evaluate import HELD_OUT, evaluate  # noqa: E402
+from evaluate import HELD_OUT, brief, evaluate  # noqa: E402
+from logbook import Run, Wish, fingerprint  # noqa: E402
 from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings  # noqa: E402
-from runs import Run, Wish, fingerprint  # noqa: E402
 
 from anticipation import checkpoint, model  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
@@ -250,7 +250,9 @@ class Training:
             }
             card |= {"command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
             if self.held_out:
-                card["held_out"] = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
+                table = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
+                self.run.note(self.step, "report", table)
+                card["held_out"] = brief(table)
             checkpoint.save(net, self.run.checkpoint, card=card)
             print(json.dumps(card), flush=True)
         self.engine.place.wait()

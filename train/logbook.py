@@ -84,10 +84,11 @@ class Run:
         self.draw("train", step, values)
 
     def note(self, step: int, kind: str, values: dict[str, Any]) -> None:
-        """A line of evals.jsonl, once a step."""
+        """A line of evals.jsonl, once a step and kind."""
         path = self.folder / "evals.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        lines = [line for line in lines if json.loads(line)["step"] < step]
+        earlier = [(line, json.loads(line)) for line in lines]
+        lines = [line for line, one in earlier if one["step"] < step or (one["step"], one["kind"]) < (step, kind)]
         lines.append(json.dumps({"step": step, "kind": kind} | values))
         replace_text(path, "\n".join(lines) + "\n")
         print(kind, lines[-1], flush=True)
