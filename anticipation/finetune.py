@@ -30,9 +30,9 @@ HELD_OUT = 0.2  # of the files; of each file's time where there are too few to h
 FEWEST_FILES = 5
 ROWS, BATCH = 256, 8  # of a window, windows a step
 LOOKS = 12  # evaluations in the time that is given
-PATIENCE = 4  # of them without a new best
+PATIENCE = 2  # of them without a new best: then back to the best weights, at a third of the rate
+RETURNS = 3  # until it is enough
 WARMUP = 10  # steps
-# All weights by AdamW: adapters of low rank (8) reached less at every rate that was tried; see train/LOG.md.
 LR = 1e-3
 
 
@@ -92,6 +92,15 @@ def bits(net: EventModel, held: list[dict[str, torch.Tensor]]) -> float:
     return total / max(events, 1) / math.log(2)
 
 
+def copy_of(net: EventModel) -> dict[str, torch.Tensor]:
+    return {name: p.clone() for name, p in net.state_dict().items()}
+
+
+def fresh(net: EventModel) -> torch.optim.Optimizer:
+    """All weights by AdamW. Adapters of rank 8 were tried and gave no more; see train/LOG.md."""
+    return torch.optim.AdamW(net.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
+
+
 def finetune(
     base: EventModel, pieces: Folder, *, minutes: float = 5.0, steps: int | None = None, seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
@@ -106,24 +115,27 @@ def finetune(
     plain = [Recipe.plain(kind) for kind in ("none", "parts")]
     probes = [Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=recipe) for recipe in plain]
     held = [tensors(probe[i], net.device) for probe in probes for i in range(3)]
-    optimizer = torch.optim.AdamW(net.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
-    before = now = bits(net, held)
+    weights, peak, warm, optimizer = list(net.parameters()), LR, 0, fresh(net)
+    before = best = now = bits(net, held)
     say(f"before: {before:.3f} bits per held-out event ({held_out})")
-    best, where, kept, looks, since, step, begin = before, 0, net.state_dict(), 0, 0, 0, time.perf_counter()
-    while True:
+    kept, where, looks, since, returns, step, begin = copy_of(net), 0, 0, 0, 0, 0, time.perf_counter()
+    while returns < RETURNS:
         share = step / steps if steps else (time.perf_counter() - begin) / (60 * minutes)
         if share * LOOKS >= looks + 1:
             looks, since, now = looks + 1, since + 1, bits(net, held)
             say(f"step {step}: {now:.3f}" + (", the best so far" if now < best else ""))
             if now < best:
-                best, where, since = now, step, 0
-                kept = {name: p.clone() for name, p in net.state_dict().items()}
-            if since == PATIENCE or share >= 1:
+                best, where, since, kept = now, step, 0, copy_of(net)
+            if share >= 1:
                 break
-        optimizer.param_groups[0]["lr"] = LR * min(1.0, (step + 1) / WARMUP) * max(0.05, 1.0 - share)
+            if since == PATIENCE:
+                returns, since, peak, warm = returns + 1, 0, peak / 3, step
+                net.load_state_dict(kept)
+                optimizer = fresh(net)
+        optimizer.param_groups[0]["lr"] = peak * min(1.0, (step - warm + 1) / WARMUP) * max(0.05, 1.0 - share)
         loss = net.losses(**tensors(train[step], net.device))[0]
         (loss.sum() / len(loss)).backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1

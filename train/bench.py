@@ -15,19 +15,25 @@ from engine import Engine
 from anticipation.model import count_parameters
 
 
+def rows_of(batch: dict[str, torch.Tensor], recipe: Any) -> int:
+    """All rows (triplets) of a batch: the trunk passes also those whose successor is given, and not counted."""
+    return next(iter(batch.values())).shape[:2].numel() // (3 if recipe.family == "amt" else 1)
+
+
 def bench_loader(loader: Any, recipe: Any, seconds: float, workers: int) -> dict[str, Any]:
-    """Counted rows (`per`) and events a second that the loader feeds. The first batches, which start its processes, are
-    left out."""
+    """Rows a second that the loader feeds, and those that are counted. The first batches, which start its processes,
+    are left out."""
     batches = iter(loader)
     for _ in range(1 + 2 * workers):
         next(batches)
-    rows, steps, begin = 0, 0, time.perf_counter()
+    rows, counted, steps, begin = 0, 0, 0, time.perf_counter()
     while time.perf_counter() - begin < seconds:
-        rows += int(recipe.count(next(batches)))
-        steps += 1
+        batch = next(batches)
+        rows, counted, steps = rows + rows_of(batch, recipe), counted + int(recipe.count(batch)), steps + 1
     spent = time.perf_counter() - begin
     return {"bench": "loader", "workers": workers, "batches": steps, "seconds": round(spent, 2),
-            f"{recipe.per}s_per_second": round(rows / spent, 1)}  # fmt: skip
+            f"{recipe.per}s_per_second": round(rows / spent, 1),
+            "counted_per_second": round(counted / spent, 1)}  # fmt: skip
 
 
 def bench_model(engine: Engine, batch: dict[str, torch.Tensor], config: Any, length: int, seconds: float,
@@ -49,8 +55,7 @@ def bench_model(engine: Engine, batch: dict[str, torch.Tensor], config: Any, len
         steps += 1
     wait()
     spent = time.perf_counter() - begin
-    # Every row passes the trunk, also those whose successor is given.
-    rows = engine.place.world * next(iter(batch.values())).shape[:2].numel() / (3 if recipe.family == "amt" else 1)
+    rows = engine.place.world * rows_of(batch, recipe)
     matrices, attention = (3 * x for x in recipe.flops(config, length))
     rate = steps * rows * (matrices + attention) / spent
     out = {"bench": "model", "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
