@@ -62,7 +62,7 @@ def test_it_gets_better_on_what_it_never_saw(random_model, pieces):
 
 
 def test_the_best_is_kept_and_not_the_last(random_model, pieces, monkeypatch):
-    """What is held out gets dearer after the third look: three times it goes back to those weights, then it stops early."""
+    """What is held out gets dearer after the third look: it goes back to those weights three times, and stops early."""
     costs, seen = iter([9.0, 8.0, 7.0, 6.0, *[7.0] * 9]), []
 
     def bits(net, held):

@@ -62,7 +62,13 @@ def flags() -> argparse.ArgumentParser:
     add("--save-every", type=int, default=100, metavar="STEPS")
     add("--eval-every", type=int, default=500, metavar="STEPS")
     add("--eval-pieces", type=int, default=24, help="held-out excerpts on the way; four times as many at the end")
-    add("--sample-every", type=int, default=0, metavar="STEPS", help="write a held-out melody's accompaniment")
+    add(
+        "--sample-every",
+        type=int,
+        default=1000,
+        metavar="STEPS",
+        help="write accompaniments of held-out melodies; 0: never",
+    )
     add("--log-every", type=int, default=20, metavar="STEPS")
     add("--bench-loader", type=float, metavar="SECONDS", help="only measure what the loader feeds")
     add("--bench-model", type=float, metavar="SECONDS", help="only measure what the network eats")
