@@ -53,9 +53,10 @@ class Cache:
             keys.scatter_(2, place, k.to(keys.dtype))
             values.scatter_(2, place, v.to(values.dtype))
         keys, values = keys[:, :, : self._seen], values[:, :, : self._seen]
-        return F.scaled_dot_product_attention(
-            q, keys.to(q.dtype), values.to(q.dtype), attn_mask=self._mask, is_causal=self._causal, scale=scale
+        y = F.scaled_dot_product_attention(
+            q.to(keys.dtype), keys, values, attn_mask=self._mask, is_causal=self._causal, scale=scale
         )
+        return y.to(q.dtype)
 
     def share(self, one: Cache) -> None:
         """Take over the only stream of another cache, for every stream of this one."""

@@ -1,4 +1,4 @@
-"""The `anticipate` command: its flags. What they set off is in commands.py; nothing heavy is imported for --help."""
+"""The `anticipate` command: its flags. What they set off: commands.py, tools.py. --help imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import __version__, commands
+from . import __version__, check, commands, tools
 from .errors import AnticipationError
 
 
@@ -70,21 +70,33 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="one machine-readable line at the end")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite a checkpoint that is there")
 
-    sub = command("info", "what is in a MIDI file or a checkpoint", commands.info)
-    sub.add_argument("input", type=Path, nargs="?", help="FILE.mid or a checkpoint folder (default: the shipped one)")
+    sub = command("info", "what is in a MIDI file or a checkpoint", tools.info)
+    sub.add_argument("input", nargs="?", help="FILE.mid or a checkpoint (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
 
-    sub = command("render", "make a .wav to listen to or a .png piano roll to look at", commands.render)
+    command("check", "passages of a file that go like the training set", check.check, check.flags)
+
+    sub = command("render", "make a .wav to listen to or a .png piano roll to look at", tools.render)
     sub.add_argument("input", type=Path)
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.wav|OUT.png")
     sub.add_argument("--soundfont", type=Path, metavar="FILE.sf2", help="render with FluidSynth")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite the output")
 
-    sub = command("tokens", "the stream as the model sees it, one row per line", commands.tokens)
+    sub = command("tokens", "the stream as the model sees it, one row per line", tools.tokens)
     sub.add_argument("input", type=Path)
     sub.add_argument("--melody", metavar="NAME|INDEX", help="show this part as controls, the others as events")
     sub.add_argument("--delta", type=float, default=5.0, help="seconds of anticipation (default: 5)")
+    sub.add_argument(
+        "--model", metavar="amt|event|PATH", help="whose encoding: ours, or the public AMT's whole-file one"
+    )
     sub.add_argument("--ids", action="store_true", help="numbers only")
+
+    sub = command("convert", "a checkpoint in another form: ours, or Hugging Face's (AMT models)", tools.convert)
+    sub.add_argument("input", metavar="MODEL", help="a folder, or a name on the Hugging Face hub")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--to", choices=["ours", "huggingface"], default="ours", help="which form (default: ours)")
+    sub.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of what is stored")
+    sub.add_argument("-f", "--force", action="store_true", help="overwrite what the folder holds")
     return top
 
 
@@ -95,7 +107,9 @@ def finetune(args: argparse.Namespace) -> None:
 
 
 def model_flags(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--model", type=Path, metavar="PATH", help="checkpoint folder (default: the shipped one)")
+    models = "a checkpoint folder, ours or Hugging Face's, or a name on its hub (default: the shipped one)"
+    sub.add_argument("--model", metavar="PATH|NAME", help=models)
+    sub.add_argument("--weights", choices=["float32", "int8"], default="float32", help="int8: faster for large models")
     sub.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     sub.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     sub.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")

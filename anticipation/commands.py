@@ -1,5 +1,5 @@
-"""What each `anticipate` command does: files in, one request, files and messages out. Knows no music; imports what a
-command needs when it needs it, so that `anticipate --help` answers at once."""
+"""What the commands that write music do: files in, one request, files and messages out. Knows no music; imports what a
+command needs when it needs it, so that `anticipate --help` answers at once. The others are in tools.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import CheckpointError, MidiError, RequestError
+from .errors import MidiError, RequestError
 
 EXAMPLE = "auld-lang-syne.mid"
 MAX_TAKES = 32  # each is a stream with a cache of its own, and eight more while its chords are planned
@@ -73,7 +73,7 @@ def open_model(args: argparse.Namespace):
         raise RequestError("--device cuda: no CUDA device here; use --device cpu")
     elif device == "mps" and not torch.backends.mps.is_available():
         raise RequestError("--device mps: no Apple GPU here; use --device cpu")
-    return load(args.model, device)
+    return load(args.model, device, weights=args.weights)
 
 
 @contextmanager
@@ -261,89 +261,3 @@ def demo(args: argparse.Namespace) -> None:
         "  anticipate accompany YOUR.mid -o OUT.mid --instruments piano,bass --takes 3",
         f'  anticipate accompany {source} -o OUT.mid --chords "| F | C | F | Bb |"',
         "  anticipate infill YOUR.mid -o OUT.mid --bars 9-16")  # fmt: skip
-
-
-def info(args: argparse.Namespace) -> None:
-    facts = checkpoint_facts(args.input) if args.input is None or args.input.is_dir() else score_facts(args.input)
-    print(json.dumps(facts) if args.json else "\n".join(table(facts)))
-
-
-def table(facts: dict, indent: str = "") -> list[str]:
-    lines = []
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{name}:", *table(value, indent + "  ")]
-        elif isinstance(value, list):
-            lines += [f"{indent}{name}:", *(f"{indent}  {item}" for item in value)]
-        else:
-            lines.append(f"{indent}{name}: {value}")
-    return lines
-
-
-def score_facts(path: Path) -> dict:
-    from .harmony import chord_name, estimate_key
-    from .midi import read
-
-    score = read(path)
-    tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]
-    bars = len(score.tempo.bar_seconds(score.end)) - 1
-    parts = [
-        f"{p.index} {p.name}: {len(own)} notes, pitch {own.pitch.min()}-{own.pitch.max()}{', ours' if p.stamp else ''}"
-        for p, own in ((part, score.notes[part.mask]) for part in score.parts)
-    ]
-    tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
-    facts = {"file": str(path), "seconds": round(score.end, 2), "bars": bars, "tempo": tempo,
-             "metre": ", ".join(f"{n}/{d}" for _, n, d in score.tempo.meters[:8]), "notes": len(score.notes),
-             "key signature of": chord_name(estimate_key(score.notes)), "parts": parts}  # fmt: skip
-    return facts | ({"repaired": score.repairs} if score.repairs else {})
-
-
-def checkpoint_facts(path: Path | None) -> dict:
-    from . import checkpoint
-
-    path = path or checkpoint.default_checkpoint()
-    config = checkpoint.read_config(path)
-    weights = path / "model.safetensors"
-    if not weights.is_file():
-        raise CheckpointError(f"{path}: model.safetensors is missing")
-    facts: dict = {"checkpoint": str(path), "fingerprint": checkpoint.fingerprint(path)}
-    facts |= {"megabytes": round(weights.stat().st_size / 1e6, 1)}
-    return facts | {name: config[name] for name in ("family", "depth", "window")} | config["card"]
-
-
-def render(args: argparse.Namespace) -> None:
-    import numpy as np
-
-    from .midi import read
-    from .render import piano_roll, synthesize
-
-    kind = args.output.suffix.lower()
-    if kind not in (".wav", ".png"):
-        raise RequestError(f"cannot render {args.output}: it must end in .wav or .png")
-    if args.output.exists() and not args.force:
-        raise MidiError(f"{args.output} exists already; --force overwrites it")
-    score = read(args.input)
-    if not len(score.notes):
-        raise RequestError(f"{args.input} has no notes to render")
-    if kind == ".wav":
-        synthesize(score, args.output, soundfont=args.soundfont)
-    else:
-        ours = sum((part.mask for part in score.parts if part.stamp), start=np.zeros(len(score.notes), dtype=bool))
-        piano_roll(score.notes[~ours], score.notes[ours], args.output, title=args.input.stem, beats=score.beats())
-
-
-def tokens(args: argparse.Namespace) -> None:
-    from . import stream as s
-    from .midi import read
-    from .notes import Notes
-
-    score = read(args.input)
-    controls = score.notes[score.part(args.melody).mask] if args.melody else Notes.of([])
-    events = score.notes[~score.part(args.melody).mask] if args.melody else score.notes
-    header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments[:24]) or None)
-    rows = s.interleave(s.quantise(events), s.quantise(controls), s.Chart.of(score.beats()), header)
-    kinds = ("start", "event", "control", "rest")
-    if not args.ids:
-        print("kind     shift instr pitch   dur   vel  beat  wait period chord  next change  clock")
-    for row in rows[:, : s.AT].tolist():
-        print(*row) if args.ids else print(f"{kinds[row[0]]:8s}" + " ".join(f"{x:5d}" for x in row[1:]))

@@ -29,13 +29,17 @@ def window_of(rows: np.ndarray, base: int) -> np.ndarray:
 
 
 class Decoder:
-    """Several streams that share a model. `fed` counts what its trunk ran over: rows, or for AMT tokens."""
+    """Several streams that share a model."""
 
     def __init__(self, model, streams: list[Stream], sampling: Sampling | None = None) -> None:
         self.model, self.streams, self.sampling = model, streams, sampling or Sampling()
         self.lanes = LANES[model.family](model, len(streams))
         self.base = [0] * len(streams)  # rows given to `sync` that have slid out of the window
-        self.fed = 0
+
+    @property
+    def fed(self) -> int:
+        """What the trunk ran over so far, of all streams: rows, or for AMT tokens."""
+        return self.lanes.fed
 
     @torch.inference_mode()
     def sync(self, several: list[np.ndarray]) -> None:
@@ -70,7 +74,6 @@ class Decoder:
         one = Decoder(self.model, self.streams[:1], self.sampling)
         one._feed([one._differing(0, rows)])
         self.lanes.share(one.lanes)
-        self.fed += one.fed
         there = one.streams[0].rows
         for i, stream in enumerate(self.streams):
             stream.restart(rows, one.streams[0].given)
@@ -94,7 +97,7 @@ class Decoder:
                     several[i] = new = self._slide(i, rows)
                 stream.extend(new)
         if any(map(len, several)):
-            self.fed += self.lanes.feed(self.streams, several)
+            self.lanes.feed(self.streams, several)
 
     @torch.inference_mode()
     def next_event(self, limits: list[Limits | None]) -> list[np.ndarray | None]:

@@ -38,7 +38,7 @@ def download(name: str) -> Path:
     except Exception as error:  # whatever its network layer raises
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"cannot fetch {name} from the Hugging Face hub; is this machine online? ({reason})"
+            f"no folder {name}, and the Hugging Face hub does not give it; is this machine online? ({reason})"
         ) from None
 
 
@@ -62,7 +62,7 @@ def config_of(stored: dict, folder: Path) -> Config:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights. Raises CheckpointError."""
+    """The files that hold a checkpoint's weights, ours or Hugging Face's. Raises CheckpointError."""
     for name in _WEIGHTS:
         index = folder / f"{name}.index.json"
         if index.is_file():
@@ -77,7 +77,7 @@ def weight_files(folder: Path) -> list[Path]:
             return files
         if (folder / name).is_file():
             return [folder / name]
-    raise CheckpointError(f"{folder} has no weights: neither {' nor '.join(_WEIGHTS)}")
+    raise CheckpointError(f"{folder}: {_WEIGHTS[0]} is missing, and so is {_WEIGHTS[1]}")
 
 
 def read_tensors(files: list[Path]) -> dict[str, Tensor]:

@@ -26,13 +26,14 @@ class EventLanes:
         self.model, self.window = model, model.config.window
         self.cache = model.cache(batch, self.window + 1)
         self.state = torch.zeros(batch, model.config.width, device=model.device)
+        self.fed = 0  # rows that the trunk ran over
 
     def excess(self, rows: np.ndarray) -> int:
         """How many rows have to go from the front: none while they fit, else the older half."""
         return 0 if len(rows) <= self.window else len(rows) - self.window // 2
 
-    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> int:
-        """Run the trunk over the rows that each stream has just got. Returns how many those were."""
+    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
+        """Run the trunk over the rows that each stream has just got."""
         longest = max(len(new) for new in several)
         rows = np.zeros((len(several), longest, len(s.COLUMNS)), dtype=np.int64)
         origin = np.zeros((len(several), 1), dtype=np.int64)
@@ -49,11 +50,12 @@ class EventLanes:
             self.cache.length[i] += len(new)
             if len(new):
                 self.state[i] = states[i, len(new) - 1]
-        return sum(map(len, several))
+        self.fed += sum(map(len, several))
 
     def share(self, one: EventLanes) -> None:
         """Take over the only stream of other lanes, for every stream."""
         self.cache.share(one.cache)
+        self.fed += one.fed
         self.state = one.state.expand(len(self.state), -1).clone()
 
     def draw(
@@ -118,6 +120,7 @@ class AmtLanes:
         self.state = torch.zeros(batch, model.config.width, device=model.device)
         self.tokens: list[list[int]] = [[] for _ in range(batch)]  # those in the cache
         self.start = [0] * batch  # the step that times count from
+        self.fed = 0  # tokens that the trunk ran over
 
     def excess(self, rows: np.ndarray) -> int:
         """How many rows have to go from the front: none while they fit and span less than 100 s, else the older half
@@ -128,14 +131,12 @@ class AmtLanes:
         recent = int(np.searchsorted(rows[:, s.CLOCK], rows[-1, s.CLOCK] - self.ROOM // 2))
         return max(len(rows) - self.window // 2, recent)
 
-    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> int:
-        """Make the caches hold the streams' tokens, running the trunk over those that are not there. Returns how many
-        tokens those were."""
+    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
+        """Make the caches hold the streams' tokens, running the trunk over those that are not there."""
         new: list[list[int]] = []
         for i, (stream, rows) in enumerate(zip(streams, several, strict=True)):
             new.append(self._missing(i, stream, rows) if len(rows) else [])
         self._run(new)
-        return sum(map(len, new))
 
     def _missing(self, i: int, stream: Stream, rows: np.ndarray) -> list[int]:
         """Cut lane i back to what agrees with the stream, whose last rows are `rows`; answer the tokens to be fed."""
@@ -144,8 +145,7 @@ class AmtLanes:
         if stream.rows[0, s.VELOCITY]:  # the piece begins here
             head += [amt.SEPARATOR] * 3
         if not kept:
-            times = stream.rows[1:, s.AT]
-            self.start[i] = int(times.min()) if len(times) else stream.clock
+            self.start[i] = int(stream.rows[:, s.AT].min())
         else:
             head = self.tokens[i][: len(head) + 3 * (kept - 1)]
         wanted = head + amt.encode(rows, self.start[i]).reshape(-1).tolist()
@@ -164,12 +164,15 @@ class AmtLanes:
         states = self.model.trunk(tokens, self.cache)
         for i, new in enumerate(several):
             self.tokens[i] = self.tokens[i] + new
+            self.cache.length[i] += len(new)
             if new:
                 self.state[i] = states[i, len(new) - 1]
+        self.fed += sum(map(len, several))
 
     def share(self, one: AmtLanes) -> None:
         """Take over the only stream of other lanes, for every stream."""
         self.cache.share(one.cache)
+        self.fed += one.fed
         self.state = one.state.expand(len(self.state), -1).clone()
         self.tokens = [list(one.tokens[0]) for _ in self.tokens]
         self.start = one.start * len(self.start)

@@ -1,4 +1,5 @@
-"""Rubrics: what can be said of an accompaniment by counting. Knows notes and chords; no models, no files."""
+"""Rubrics: what can be said of music by counting, each a pair: what was counted, out of how much. Knows notes and
+chords; no models, no files."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
     """(in the chord, counted) onsets of `written`. Counted are those whose pitch class is not that of the last melody
     onset (doubling the melody proves nothing) and that fall where a chord is labelled."""
     written = written.pitched
-    if not len(written) or not len(melody):
+    if not len(written):
         return 0, 0
-    last = np.searchsorted(melody.onset, written.onset + 1e-3, side="right") - 1
-    doubled = (last >= 0) & (melody.pitch[np.maximum(last, 0)] % 12 == written.pitch % 12)
+    last = np.searchsorted(melody.onset, written.onset + 1e-3, side="right")  # 0: none yet
+    doubled = np.append(-1, melody.pitch % 12)[last] == written.pitch % 12
     symbol = chord_at(chords, written.onset + 0.02)  # an onset a hair before the change belongs to what follows
     counted = ~doubled & (symbol >= 0) & (symbol < NO_CHORD)
     inside = CHORD_TONES[np.where(counted, symbol, 0), written.pitch % 12]
@@ -24,9 +25,10 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
 
 
 def doubling(written: Notes, melody: Notes, within: float = 0.06) -> tuple[int, int]:
-    """(doubling, all) onsets of `written` that have a melody onset of their pitch class within 60 ms."""
+    """(doubling, all) onsets of `written` that have a melody onset of their pitch class within 60 ms; (0, 0) where
+    there is no melody."""
     written = written.pitched
-    if not len(written):
+    if not len(written) or not len(melody):
         return 0, 0
     near = abs(written.onset[:, None] - melody.onset[None]) <= within
     same = written.pitch[:, None] % 12 == melody.pitch[None] % 12
@@ -47,8 +49,84 @@ def melody_support(written: Notes, melody: Notes, beats: Notes, within: float = 
     return int((sounds & same).any(1).sum()), len(melody)
 
 
-def in_key(written: Notes, reference: Notes) -> float:
-    """Share of onsets whose pitch class is among the reference's seven commonest (by time)."""
+def in_key(written: Notes, reference: Notes) -> tuple[int, int]:
+    """(in key, all) onsets: whether their pitch class is among the reference's seven commonest (by time)."""
     written, reference = written.pitched, reference.pitched
     weight = np.bincount(reference.pitch % 12, weights=reference.duration, minlength=12)
-    return float(np.isin(written.pitch % 12, np.argsort(-weight)[:7]).mean()) if len(written) else 0.0
+    return int(np.isin(written.pitch % 12, np.argsort(-weight)[:7]).sum()), len(written)
+
+
+def moments(notes: Notes, together: float = 0.03) -> np.ndarray:
+    """When something begins, seconds: a chord, struck within 30 ms, begins once."""
+    onset = np.sort(notes.audible.onset)
+    return onset[np.append(True, np.diff(onset) > together)[: len(onset)]]
+
+
+def onset_f1(written: Notes, human: Notes, within: float = 0.05) -> tuple[int, int]:
+    """(2 x matched, written + human) moments: each is matched once, with one at most 50 ms away. Their ratio is F1."""
+    ours, theirs = moments(written).tolist(), moments(human).tolist()
+    i = j = matched = 0
+    while i < len(ours) and j < len(theirs):  # of points on a line the earliest pairs make the most pairs
+        if abs(ours[i] - theirs[j]) <= within + 1e-9:
+            i, j, matched = i + 1, j + 1, matched + 1
+        elif ours[i] < theirs[j]:
+            i += 1
+        else:
+            j += 1
+    return 2 * matched, len(ours) + len(theirs)
+
+
+def sixteenths(notes: Notes, beats: Notes) -> np.ndarray:
+    """The sixteenth that each note begins nearest to, counted from the first beat; what is on no beat is left out."""
+    onset = notes.audible.onset
+    if not len(beats):
+        return np.zeros(0, np.int64)
+    i = np.searchsorted(beats.onset, onset + 1e-6, side="right") - 1
+    onset, i = onset[i >= 0], i[i >= 0]
+    inside = onset < beats.offset[i] + 1e-6
+    onset, i = onset[inside], i[inside]
+    return 4 * i + np.rint(4 * (onset - beats.onset[i]) / beats.duration[i]).astype(np.int64)
+
+
+def sixteenth_f1(written: Notes, human: Notes, beats: Notes) -> tuple[int, int]:
+    """(2 x shared, written + human) sixteenths on which something begins."""
+    ours, theirs = (np.unique(sixteenths(notes, beats)) for notes in (written, human))
+    return 2 * len(np.intersect1d(ours, theirs)), len(ours) + len(theirs)
+
+
+def groove(written: Notes, human: Notes, beats: Notes) -> tuple[float, int]:
+    """(sum of similarities, bars in which the human plays): the cosine between the onsets of the two on the sixteenths
+    of each bar."""
+    bar = np.cumsum(beats.pitch == 0) if len(beats) else np.zeros(1, np.int64)
+    bar = np.append(bar, bar[-1] + 1)  # an onset nearest to the end of the last beat
+    first = np.searchsorted(bar, np.arange(bar[-1] + 1))  # beat that each bar begins with
+    tables = []
+    for notes in (written, human):
+        sixteenth = sixteenths(notes, beats)
+        number = bar[sixteenth // 4]
+        place = np.minimum(sixteenth - 4 * first[number], 63)
+        tables.append(np.bincount(number * 64 + place, minlength=64 * len(first)).reshape(-1, 64))
+    ours, theirs = tables
+    size = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return float(((ours * theirs).sum(1)[size > 0] / size[size > 0]).sum()), int(theirs.any(1).sum())
+
+
+def pitch_classes(written: Notes, human: Notes) -> tuple[float, int]:
+    """(overlap 0-1 of the shares of time that each pitch class has, 1); (0, 0) where the human plays no pitches."""
+    shares = []
+    for notes in (written.pitched, human.pitched):
+        time = np.bincount(notes.pitch % 12, weights=notes.duration, minlength=12)
+        shares.append(time / max(time.sum(), 1e-9))
+    return float(np.minimum(*shares).sum()), int(len(human.pitched) > 0)
+
+
+def dissonance(written: Notes, known: Notes, edges: tuple[float, ...], within: float = 0.5) -> tuple[int, int]:
+    """(dissonant, all) pairs of a written and a known note that both sound within half a second of the same edge of
+    what was written: seconds, sevenths and tritones are dissonant."""
+    written, known = written.pitched, known.pitched
+    bad = total = 0
+    for edge in edges:
+        ours, theirs = (n.pitch[(n.onset < edge + within) & (n.offset > edge - within)] for n in (written, known))
+        steps = abs(ours[:, None] - theirs[None]) % 12
+        bad, total = bad + int(np.isin(steps, (1, 2, 6, 10, 11)).sum()), total + steps.size
+    return bad, total

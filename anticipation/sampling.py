@@ -25,12 +25,14 @@ def nucleus(logits: np.ndarray, legal: np.ndarray, temperature: float, top_p: fl
     heat = (logits[classes].astype(np.float64)) / max(temperature, 1e-4)
     mass = np.exp(heat - heat.max())
     goal = top_p * mass.sum()
-    if len(heat) > 2 * _FEW:
-        few = np.argpartition(-heat, _FEW)[:_FEW]
-        if mass[few].sum() >= goal:
-            classes, heat, mass = classes[few], heat[few], mass[few]
-    order = np.lexsort((classes, -heat))
-    p = np.cumsum(mass[order])
-    kept = int(np.searchsorted(p, goal)) + 1
-    point = rng.random() * p[min(kept, len(p)) - 1]
-    return int(classes[order[min(int(np.searchsorted(p, point, side="right")), kept - 1)]])
+    candidates = np.arange(len(mass))
+    if len(mass) > 2 * _FEW:
+        few = np.argpartition(-mass, _FEW)[:_FEW]
+        candidates = few if mass[few].sum() >= goal else candidates
+    candidates = candidates[np.argsort(-mass[candidates], kind="stable")]
+    kept = candidates[: int(np.searchsorted(np.cumsum(mass[candidates]), goal)) + 1]
+    # Drawn in the order of the classes, not of their masses: so rounding, which depends on how many streams share a
+    # batch, does not shuffle near-equals.
+    kept = np.sort(kept)
+    p = np.cumsum(mass[kept])
+    return int(classes[kept[min(int(np.searchsorted(p, rng.random() * p[-1], side="right")), len(kept) - 1)]])

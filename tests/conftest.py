@@ -57,6 +57,28 @@ def random_model():
 
 
 @pytest.fixture(scope="session")
+def random_amt():
+    """random_amt(seed=0, rests=0.0, **config): two layers of AMT with weights large enough that every term shows."""
+    import torch
+
+    from anticipation import amt, gpt2
+
+    torch.set_num_threads(1)
+
+    @cache
+    def make(seed: int = 0, rests: float = 0.0, **config) -> gpt2.GPT2:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            model = gpt2.GPT2(gpt2.Config(**({"layers": 2, "width": 32, "heads": 4} | config)))
+            for weights in model.parameters():
+                weights.add_(torch.randn(weights.shape), alpha=0.2)
+            model.wte.weight[amt.DURATION.start] += rests * model.ln_f.bias  # to which its last bias is added
+        return model.eval().requires_grad_(False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def random_checkpoint(random_model, tmp_path_factory) -> Path:
     """The folder of a checkpoint of random weights."""
     from anticipation import checkpoint

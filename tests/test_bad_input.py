@@ -155,11 +155,15 @@ def spoil(folder, **changes) -> None:
 CHECKPOINTS = {
     "missing": (shutil.rmtree, "no checkpoint at"),
     "empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "is no checkpoint"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "missing or broken"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
     "config is no JSON": (lambda f: (f / "config.json").write_text("{"), "not JSON"),
     "config is binary": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\0"), "not JSON"),
     "config is a list": (lambda f: (f / "config.json").write_text("[]"), "family None"),
-    "of Hugging Face": (lambda f: (f / "config.json").write_text('{"model_type": "gpt2"}'), "family 'gpt2'"),
+    "of Hugging Face": (lambda f: (f / "config.json").write_text('{"model_type": "bert"}'), "family 'bert'"),
+    "of a GPT-2 that writes words": (
+        lambda f: (f / "config.json").write_text('{"model_type": "gpt2"}'),
+        "AMT's is 55028",
+    ),
     "of the future": (lambda f: spoil(f, family="event-2"), "family 'event-2'"),
     "without depth": (lambda f: spoil(f, depth=None), "no depth and window"),
     "of a monstrous size": (lambda f: spoil(f, depth=10**6), "asks for depth 1000000"),

@@ -1,10 +1,14 @@
 """The rubrics, on cases small enough to count by hand."""
 
+import numpy as np
+import pytest
+
 from anticipation import metrics
 from anticipation.harmony import chord_notes, parse_chord
-from anticipation.notes import Notes
+from anticipation.notes import BEAT, DRUMS, Notes
 
 MELODY = Notes.of([(0.0, 1.0, 72, 53, 64), (1.0, 1.0, 74, 53, 64)])  # C, D
+BEATS = Notes.of((0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(8))  # two bars of 4/4 at 120 bpm
 CHORDS = chord_notes([(0.0, 1.0, parse_chord("C")), (1.0, 2.0, parse_chord("G"))])
 
 
@@ -16,10 +20,12 @@ def test_harmony_counts_what_is_not_the_melody():
     assert metrics.harmony_rate(piano((0.0, 48), (0.0, 52), (0.5, 53), (1.0, 55), (1.5, 62)), MELODY, CHORDS) == (2, 3)
     assert metrics.harmony_rate(piano(), MELODY, CHORDS) == (0, 0)
     assert metrics.harmony_rate(piano((5.0, 55)), MELODY, CHORDS) == (0, 0)  # no chord is labelled there
+    assert metrics.harmony_rate(piano((0.0, 48), (0.5, 53)), piano(), CHORDS) == (1, 2)  # no melody, nothing doubled
 
 
 def test_doubling_is_the_same_pitch_class_within_60_ms():
     assert metrics.doubling(piano((0.05, 48), (0.07, 48), (1.0, 55)), MELODY) == (1, 3)
+    assert metrics.doubling(piano((0.0, 48)), piano()) == (0, 0)
 
 
 def test_support_looks_within_the_beat():
@@ -28,4 +34,74 @@ def test_support_looks_within_the_beat():
 
 def test_in_key():
     scale = Notes.of((i, 1.0, pitch, 0, 64) for i, pitch in enumerate((60, 62, 64, 65, 67, 69, 71)))
-    assert metrics.in_key(piano((0, 60), (0, 61)), scale) == 0.5
+    assert metrics.in_key(piano((0, 60), (0, 61)), scale) == (1, 2)
+    assert metrics.in_key(piano(), scale) == (0, 0)
+
+
+def test_a_chord_begins_once():
+    assert metrics.moments(piano((1.0, 60), (1.02, 64), (1.2, 67), (0.0, 40))).tolist() == [0.0, 1.0, 1.2]
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, pair",
+    [
+        ((0.0, 1.0, 2.0), (0.04, 1.06, 2.0), (4, 6)),  # 1.0 and 1.06 are too far apart
+        ((0.0, 0.0, 0.01), (0.0,), (2, 2)),  # a chord is one moment
+        ((1.0,), (0.96, 1.04), (2, 3)),  # each is matched once
+        ((0.00, 0.08), (0.04, 0.12), (4, 4)),  # in order: 0.00-0.04 and 0.08-0.12, not 0.08-0.04 alone
+        ((), (0.0,), (0, 1)),
+        ((), (), (0, 0)),
+    ],
+)
+def test_onset_f1(ours, theirs, pair):
+    sides = (piano(*((t, 60) for t in times)) for times in (ours, theirs))
+    assert metrics.onset_f1(*sides) == pair
+
+
+def test_onset_f1_pairs_as_many_as_can_be():
+    """Against all pairings, tried out."""
+    rng = np.random.default_rng(0)
+
+    def most(ours, theirs) -> int:
+        if not ours:
+            return 0
+        partners = [t for t in theirs if abs(t - ours[0]) <= 0.05 + 1e-9]
+        return max([most(ours[1:], theirs), *(1 + most(ours[1:], [u for u in theirs if u != t]) for t in partners)])
+
+    for _ in range(100):
+        ours, theirs = (piano(*((t, 60) for t in rng.integers(0, 30, 5) / 50)) for _ in range(2))
+        times = (metrics.moments(notes).tolist() for notes in (ours, theirs))
+        assert metrics.onset_f1(ours, theirs)[0] == 2 * most(*times)
+
+
+def test_sixteenths_are_counted_from_the_first_beat():
+    notes = piano((0.0, 60), (0.12, 60), (0.49, 60), (3.99, 60), (4.5, 60))  # the last is on no beat
+    assert metrics.sixteenths(notes, BEATS).tolist() == [0, 1, 4, 32]
+    assert metrics.sixteenth_f1(notes, piano((0.13, 60), (0.5, 60)), BEATS) == (4, 6)
+    assert metrics.sixteenth_f1(notes, notes, piano()) == (0, 0)  # no grid, no rubric
+
+
+def test_groove_compares_bar_by_bar():
+    human = piano((0.0, 60), (1.0, 60), (2.0, 60))  # on one and three; on one
+    assert metrics.groove(human, human, BEATS) == (pytest.approx(2.0), 2)
+    assert metrics.groove(piano((0.0, 40), (3.0, 40)), human, BEATS) == (pytest.approx(0.5**0.5), 2)
+    assert metrics.groove(piano(), human, BEATS) == (0.0, 2)
+    assert metrics.groove(human, piano((2.5, 60)), BEATS)[1] == 1, "a bar in which the human rests is not counted"
+    assert metrics.groove(piano((3.99, 60)), human, BEATS)[0] == 0, (
+        "the downbeat after the last bar is a bar of its own"
+    )
+
+
+def test_pitch_class_overlap_is_of_time():
+    assert metrics.pitch_classes(piano((0, 60), (1, 67)), piano((0, 48), (1, 50))) == (pytest.approx(0.5), 1)
+    assert metrics.pitch_classes(piano(), piano((0, 48))) == (0.0, 1)
+    assert metrics.pitch_classes(piano((0, 48)), Notes.of([(0, 1, 36, DRUMS, 64)])) == (0.0, 0)
+
+
+def test_dissonance_is_counted_at_the_edges():
+    known = piano((0.6, 60), (4.2, 62), (2.0, 61))  # until 1.1, from 4.2; the third is in the midst
+    written = piano((1.0, 61), (3.9, 74), (2.0, 60))
+    assert metrics.dissonance(written, known, (1.0, 4.0)) == (1, 2)  # C against C#; D against D
+    assert metrics.dissonance(written, known, ()) == (0, 0)
+    for step, bad in enumerate((0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1)):
+        assert metrics.dissonance(piano((1.0, 60 + step)), piano((0.9, 60)), (1.0,)) == (bad, 1)

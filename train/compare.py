@@ -65,7 +65,8 @@ def run(args: argparse.Namespace, name: str, batch: int, seed: int) -> dict[str,
     out = args.out / f"{name}-{seed}"
     line = ["--data", str(args.shards), "--out", str(out), "--preset", name, "--seed", str(seed), "--batch", str(batch),
             "--warmup", str(args.warmup), "--mix", args.mix, "--device", args.device, "--eval-every", str(10**9),
-            "--sample-every", "0",            "--save-every", str(10**9), "--eval-pieces", str(max(1, args.excerpts // 4))]  # fmt: skip
+            "--sample-every", "0", "--save-every", str(10**9),
+            "--eval-pieces", str(max(1, args.excerpts // 4))]  # fmt: skip
     asked = flags().parse_args(line)
     asked.minutes = args.minutes
     preset, settings = chosen(asked)

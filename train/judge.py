@@ -1,7 +1,8 @@
-"""Rubrics of melody-to-accompaniment on POP909's development songs: python train/judge.py CHECKPOINT SHARDS.
+"""The four tasks and their rubrics, one table: python train/judge.py CHECKPOINT SHARDS [CHECKPOINT2] [--model FOLDER].
 
-Only the melody goes in: 24 seconds from its first onset, no history, the grid or not, chords or not. The human piano
-part and its anchors are scored by the same functions.
+Held-out pieces only. The anchors (silence, another song's part, the nearest neighbour in the training set, the bar
+before, the human) are scored by the same functions. In brackets 95 % of bootstrap samples over pieces. A second model
+is compared with the first piece by piece. The same seed makes the same table (but for the speeds).
 """
 
 from __future__ import annotations
@@ -10,110 +11,243 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from anchors import anchors
+from cases import TASKS, Case, cases
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, metrics  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
+from anticipation.errors import AnticipationError, RequestError  # noqa: E402
 from anticipation.infilling import Infill, generate, plan_chords  # noqa: E402
-from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
+from anticipation.memory import Memory  # noqa: E402
+from anticipation.notes import CHORD, DRUMS, Notes  # noqa: E402
 
-MELODY, PIANO = 53, 0
-SECONDS = 24.0
+SAMPLES = 1000  # of the bootstrap
+COPIES = (4, 8)  # bars of a match that are called a copy
+Pair = tuple[float, float]
+
+RUBRICS: dict[str, Callable[[Notes, Case], Pair]] = {  # name -> (counted, out of) for what was written
+    "harmony %": lambda w, c: metrics.harmony_rate(w, c.melody, c.chords),
+    "doubling %": lambda w, c: metrics.doubling(w, c.melody),
+    "support %": lambda w, c: metrics.melody_support(w, c.melody, c.beats),
+    "in key %": lambda w, c: metrics.in_key(w, c.known + c.human),
+    "density": lambda w, c: (len(w), max(len(c.human), 1)),
+    "onset F1 50 ms %": lambda w, c: metrics.onset_f1(w, c.human),
+    "onset F1 1/16 %": lambda w, c: metrics.sixteenth_f1(w, c.human, c.beats),
+    "groove %": lambda w, c: metrics.groove(w, c.human, c.grid),
+    "pitch classes %": lambda w, c: metrics.pitch_classes(w, c.human),
+    "clash at edges %": lambda w, c: metrics.dissonance(w, c.known, _edges(c)),
+    "empty %": lambda w, c: (len(w) / (c.end - c.start) < 0.5, 1),
+}
 
 
-def excerpts(shards: Shards, most: int | None = None):
-    """(name, melody, human piano, beats, chords) of every development song: 24 s from the first melody onset."""
-    songs = [p for p in shards.split("dev") if p.source == "pop909"]
-    for piece in songs[:most]:
-        notes = shards.notes(piece)
-        start = float(notes[notes.instrument == MELODY].onset[0]) - 0.05
-        chords = notes[notes.instrument == CHORD]
-        chords = chords[(chords.offset > start) & (chords.onset < start + SECONDS)].shift(-start)
-        late = np.maximum(-chords.onset, 0.0)
-        chords = chords.replace(onset=chords.onset + late, duration=chords.duration - late)
-        window = notes.between(start, start + SECONDS).shift(-start)
-        parts = (window[window.instrument == i] for i in (MELODY, PIANO, BEAT))
-        yield piece.name, *parts, chords
+def _edges(case: Case) -> tuple[float, ...]:
+    return (case.start, case.end) if case.task == "hole" else ()
 
 
-class Score:
-    """Sums of the rubrics over songs."""
+def copies(memory: Memory) -> dict[str, Callable[[Notes, Case], Pair]]:
+    """Rubrics of what goes like the training set: takes with a match of so many bars, bars in the longest match."""
 
-    def __init__(self) -> None:
-        self.sums: dict[str, np.ndarray] = {}
-        self.density: list[float] = []
-        self.empty = 0
+    def longest(written: Notes, case: Case) -> float:
+        lines, count = case.bars, np.arange(len(case.bars))
+        matches = ((m.start, m.end) for m in memory.matches(written))
+        return max((float(np.diff(np.interp(ends, lines, count))[0]) for ends in matches), default=0.0)
 
-    def add(self, written: Notes, melody: Notes, human: Notes, beats: Notes, chords: Notes) -> None:
+    def span(case: Case) -> float:
+        return max(float(((case.bars >= case.start) & (case.bars < case.end)).sum()), 1.0)
+
+    def copied(bars: int) -> Callable[[Notes, Case], Pair]:
+        return lambda w, c: (longest(w, c) >= bars, 1)
+
+    rubrics = {f"copies of {bars} bars %": copied(bars) for bars in COPIES}
+    return rubrics | {"longest match, % of bars": lambda w, c: (longest(w, c), span(c))}
+
+
+@dataclass
+class Row:
+    """What one writer earned in one task: rubric -> (cases, 2) sums of pairs over its takes."""
+
+    task: str
+    name: str
+    pairs: dict[str, np.ndarray]
+    speed: float | None = None  # seconds of music a second
+
+    def value(self, rubric: str, index: np.ndarray) -> np.ndarray:
+        """The rubric over the cases of each row of index, NaN where nothing counts: percent of the pooled pairs; for
+        the density the median ratio."""
+        counted, out_of = self.pairs[rubric][index].transpose(2, 0, 1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if rubric == "density":
+                return np.median(counted / out_of, axis=1)
+            return 100 * counted.sum(1) / out_of.sum(1)
+
+    def interval(self, rubric: str, seed: int, minus: Row | None = None) -> tuple[float, float, float]:
+        """(value, low, high): 95 % of the bootstrap samples; of the difference to another row on the same cases."""
+        count = len(self.pairs[rubric])
+        index = np.random.default_rng(seed).integers(0, count, (SAMPLES, count)) if count else np.zeros((1, 0), int)
+        index = np.concatenate([np.arange(count)[None], index])
+        values = self.value(rubric, index) - (minus.value(rubric, index) if minus else 0.0)
+        known = values[1:][np.isfinite(values[1:])]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        return float(values[0]), float(low), float(high)
+
+
+@dataclass
+class Judge:
+    """Cases and rubrics, and the rows that were earned so far."""
+
+    shards: Shards
+    seed: int = 0
+    most: int | None = None
+    rubrics: dict[str, Callable[[Notes, Case], Pair]] = field(default_factory=lambda: dict(RUBRICS))
+    rows: list[Row] = field(default_factory=list)
+
+    def cases(self, task: str) -> list[Case]:
+        return list(cases(self.shards, task, self.seed, self.most))
+
+    def score(self, task: str, name: str, questions: list[Case], answers: list[list[Notes]]) -> Row:
+        """A row of answers, some takes for each case."""
         pairs = {
-            "harmony": metrics.harmony_rate(written, melody, chords),
-            "doubling": metrics.doubling(written, melody),
-            "support": metrics.melody_support(written, melody, beats),
-        }
-        for name, pair in pairs.items():
-            self.sums[name] = self.sums.get(name, np.zeros(2)) + pair
-        self.density.append(len(written) / max(len(human), 1))
-        self.empty += len(written) / SECONDS < 0.5
-
-    def row(self) -> dict[str, float]:
-        out = {name: round(float(100 * a / max(b, 1)), 1) for name, (a, b) in self.sums.items()}
-        return out | {"density": round(float(np.median(self.density)), 2), "empty": self.empty}
+            rubric: np.array([np.sum([rule(w, case) for w in takes], axis=0) for case, takes in
+                              zip(questions, answers, strict=True)], float).reshape(-1, 2)
+            for rubric, rule in self.rubrics.items()
+        }  # fmt: skip
+        self.rows.append(Row(task, name, pairs))
+        return self.rows[-1]
 
 
-def judge(model, shards: Shards, *, beats: bool, chords: str, takes: int, seed: int, sampling: Sampling, most=None,
-          drafts: int = 32, delta: float = 5.0, style: str = "unknown") -> dict:  # fmt: skip
-    """chords: `given` (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`."""
-    score, music, begin = Score(), 0.0, time.perf_counter()
-    for _, melody, human, grid, labels in excerpts(shards, most):
-        known = melody + (grid if beats else Notes.of([])) + (labels if chords == "given" else Notes.of([]))
-        instruments = (PIANO, CHORD) if chords == "written" else (PIANO,)
-        request = Infill(known, 0.0, SECONDS, instruments, delta=delta, style=style)
-        charts = plan_chords(model, request, takes=takes, seed=seed, drafts=drafts) if chords == "planned" else None
-        for written in generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts)[0]:
-            score.add(written.audible, melody, human, grid, labels)
-            music += SECONDS
-    return score.row() | {"x real time": round(music / (time.perf_counter() - begin), 1)}
+def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, sampling: Sampling,
+        style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
+    """What a model writes for a case. chords: `given` (the labels), `planned` (the model harmonises first), `written`
+    (with the notes), or `none`. Raises RequestError where the model cannot."""
+    nothing = Notes.of([])
+    known = case.known + (case.beats if beats else nothing) + (case.chords if chords == "given" else nothing)
+    instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
+    request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown")
+    plan = chords == "planned" and any(i < DRUMS for i in instruments)
+    charts = plan_chords(model, request, takes=takes, seed=seed, drafts=drafts) if plan else None
+    written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts)[0]
+    return [notes.audible for notes in written]
 
 
-def anchors(shards: Shards) -> dict[str, dict]:
-    rows = {name: Score() for name in ("human", "another song", "melody's pitches")}
-    songs = list(excerpts(shards))
-    rng = np.random.default_rng(0)
-    for i, (_, melody, human, grid, labels) in enumerate(songs):
-        other = songs[(i + 1) % len(songs)][2]
-        own = human.replace(pitch=rng.choice(melody.pitch, len(human))) if len(human) else human
-        for name, notes in zip(rows, (human, other, own), strict=True):
-            rows[name].add(notes, melody, human, grid, labels)
-    return {name: score.row() for name, score in rows.items()}
+def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str, takes: int,
+          sampling: Sampling) -> Row | None:  # fmt: skip
+    """One more row, of a model's answers; None (and a line) where it cannot be asked so."""
+    questions, begin = jury.cases(task), time.perf_counter()
+    label = f"{name}: chords {chords}, beats {'yes' if beats else 'no'}"
+    try:
+        answers = [
+            ask(model, case, beats=beats, chords=chords, takes=takes, seed=jury.seed, sampling=sampling)
+            for case in questions
+        ]
+    except RequestError as error:
+        print(f"{task}, {label}: left out, {error}", file=sys.stderr)
+        return None
+    seconds = time.perf_counter() - begin
+    print(f"{task}, {label}: {len(questions)} cases, {seconds:.0f} s", file=sys.stderr, flush=True)
+    row = jury.score(task, label, questions, answers)
+    row.speed = takes * sum(case.end - case.start for case in questions) / max(seconds, 1e-9)
+    return row
 
 
-def main() -> None:
+def table(jury: Judge) -> str:
+    """All rows in Markdown."""
+    head = ["task", "writer", *jury.rubrics, "x real time"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in jury.rows:
+        cells = [_cell(row.interval(rubric, jury.seed), rubric) for rubric in jury.rubrics]
+        speed = "" if row.speed is None else f"{row.speed:.1f}"
+        lines.append(f"| {row.task} | {row.name} | " + " | ".join(cells) + f" | {speed} |")
+    return "\n".join(lines)
+
+
+def differences(jury: Judge, pairs: list[tuple[Row, Row]]) -> str:
+    """The second row of each pair less the first, case by case; * where the interval does not hold 0."""
+    head = ["task", "difference", *jury.rubrics]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for one, two in pairs:
+        found = {rubric: two.interval(rubric, jury.seed, one) for rubric in jury.rubrics}
+        cells = [_cell(d, rubric, "+") + ("*" if d[1] > 0 or d[2] < 0 else "") for rubric, d in found.items()]
+        lines.append(f"| {one.task} | {two.name} less {one.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(interval: tuple[float, float, float], rubric: str, sign: str = "") -> str:
+    if not np.isfinite(interval[0]):
+        return "-"
+    digits = 2 if rubric == "density" else 1
+    value, low, high = (f"{x:{sign}.{digits}f}" for x in interval)
+    return f"{value} ({low} to {high})"
+
+
+def as_json(jury: Judge) -> str:
+    rows = []
+    for row in jury.rows:
+        found = {rubric: row.interval(rubric, jury.seed) for rubric in jury.rubrics}
+        known = {name: [round(x, 3) for x in v] for name, v in found.items() if np.isfinite(v[0])}
+        rows.append({"task": row.task, "writer": row.name, "cases": len(row.pairs["empty %"]), **known})
+    return json.dumps({"seed": jury.seed, "rows": rows})
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("shards", type=Path)
+    parser.add_argument("second", type=Path, nargs="?", help="another checkpoint, compared with the first")
+    parser.add_argument("--model", type=Path, action="append", default=[], metavar="FOLDER", help="one more, say AMT's")
+    parser.add_argument("--tasks", nargs="*", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--songs", type=int, metavar="N", help="only N pieces of each task: a quick look")
     parser.add_argument("--takes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--songs", type=int, help="only the first N songs")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--top-p", type=float, default=Sampling.top_p)
     parser.add_argument("--temperature", type=float, default=Sampling.temperature)
-    parser.add_argument("--chords", nargs="*", default=["none", "written", "planned", "given"])
+    accompany = "for the melody's accompaniment: none, written, planned or given"
+    parser.add_argument("--chords", nargs="*", default=["none", "written", "planned", "given"], help=accompany)
     parser.add_argument("--beats", choices=["no", "yes"], nargs="*", default=["no", "yes"])
-    args = parser.parse_args()
+    parser.add_argument("--memory", type=Path, metavar="memory.npz", help="count copies too (train/memorise.py)")
+    parser.add_argument("--json", action="store_true", help="one machine-readable line at the end")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
     torch.set_num_threads(args.threads)
-    shards, model = Shards(args.shards), checkpoint.load(args.checkpoint)
-    for name, row in anchors(shards).items():
-        print(f"{name:28s}", json.dumps(row), flush=True)
-    for chords in args.chords:
-        for beats in args.beats:
-            row = judge(model, shards, beats=beats == "yes", chords=chords, takes=args.takes, seed=args.seed,
-                        sampling=Sampling(args.temperature, args.top_p), most=args.songs)  # fmt: skip
-            print(f"chords {chords:8s} beats {beats:3s}     ", json.dumps(row), flush=True)
+    try:
+        jury = Judge(Shards(args.shards), args.seed, args.songs)
+        folders = [args.checkpoint, *([args.second] if args.second else []), *args.model]
+        models = {str(folder): checkpoint.load(folder, args.device) for folder in folders}
+        if args.memory:
+            jury.rubrics |= copies(Memory.load(args.memory))
+    except AnticipationError as error:
+        print(f"judge: {error}", file=sys.stderr)
+        sys.exit(2)
+    pairs: list[tuple[Row, Row]] = []
+    for task in args.tasks:
+        questions = jury.cases(task)
+        for name, anchor in anchors(jury.shards, task, args.seed).items():
+            jury.score(task, name, questions, [[notes] for notes in anchor(questions)])
+        for chords in args.chords if task == "accompany" else ["none"]:
+            for beats in args.beats:
+                rows = [
+                    judge(model, jury, name, task, beats=beats == "yes", chords=chords, takes=args.takes,
+                          sampling=Sampling(args.temperature, args.top_p))
+                    for name, model in models.items()
+                ]  # fmt: skip
+                pairs += [(rows[0], row) for row in rows[1:] if rows[0] and row]
+    print(table(jury))
+    if pairs:
+        print("\n" + differences(jury, pairs))
+    if args.json:
+        print(as_json(jury))
 
 
 if __name__ == "__main__":

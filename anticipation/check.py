@@ -1,0 +1,83 @@
+"""`anticipate check`: which passages of a file go like the training set, and how sure that is. Imports what it needs
+when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .errors import RequestError
+
+SURE, LIKELY = 0.002, 0.02  # the share of human passages outside the training set that match so long by chance
+
+
+def flags(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("input", type=Path, metavar="FILE.mid")
+    sub.add_argument("--index", type=Path, metavar="PATH", help="of a training set (default: the shipped checkpoint's)")
+    sub.add_argument("--all", action="store_true", help="every track (default: those written by us, if there are any)")
+    sub.add_argument("--json", action="store_true", help="one machine-readable line")
+
+
+def check(args: argparse.Namespace) -> None:
+    """The longest and the closest match of a file's notes with the training set. Raises AnticipationError."""
+    import numpy as np
+
+    from .memory import Memory, default_index
+    from .midi import read
+
+    score = read(args.input)
+    ours = sum((part.mask for part in score.parts if part.stamp), start=np.zeros(len(score.notes), dtype=bool))
+    notes = score.notes[ours] if ours.any() and not args.all else score.notes
+    if not len(notes):
+        raise RequestError(f"{args.input} has no notes to check")
+    memory = Memory.load(args.index or default_index())
+    bars = score.tempo.bar_seconds(score.end)
+    matches = [_told(match, bars, memory.chance(match.notes)) for match in memory.matches(notes)]
+    longest = max(matches, key=lambda m: m["bars"], default=None)
+    closest = max(matches, key=lambda m: (m["agrees"], m["onsets"]), default=None)
+    facts = {"file": str(args.input), "notes": len(notes), "ours": bool(ours.any() and not args.all),
+             "pieces": memory.facts["pieces"], "longest": longest, "closest": closest, "matches": matches}  # fmt: skip
+    print(json.dumps(facts) if args.json else "\n".join(_lines(facts)))
+
+
+def _told(match, bars, chance: float | None) -> dict:
+    """A match as plain values; its place in bars of the file. bars: seconds of the bar lines."""
+    import numpy as np
+
+    from .notes import instrument_name
+
+    first, last = np.interp([match.start, match.end], bars, np.arange(1.0, len(bars) + 1))
+    return {
+        "instrument": instrument_name(match.instrument), "bar": int(first), "bars": round(float(last - first), 1),
+        "start": round(match.start, 2), "seconds": round(match.end - match.start, 2), "onsets": match.notes,
+        "piece": match.piece, "there": round(match.there), "agrees": round(match.share, 2),
+        "of": match.kept, "chance": chance, "verdict": verdict(chance),
+    }  # fmt: skip
+
+
+def verdict(chance: float | None) -> str:
+    """What a match is that so many human passages outside the training set have by chance."""
+    if chance is None:
+        return "not calibrated"
+    return "a copy" if chance <= SURE else "may be a copy" if chance <= LIKELY else "a common phrase"
+
+
+def _lines(facts: dict) -> list[str]:
+    whose = "of ours" if facts["ours"] else "in all"
+    head = f"{facts['file']}: {facts['notes']} notes {whose} against {facts['pieces']} pieces of the training set"
+    if facts["longest"] is None:
+        return [head, "no passage goes like any of them"]
+    told = {name: facts[name] for name in ("longest", "closest")}
+    if told["longest"] == told["closest"]:
+        told = {"longest and closest": told["longest"]}
+    return [head, *(f"{name}: {_line(match)}" for name, match in told.items())]
+
+
+def _line(m: dict) -> str:
+    rare = "" if m["chance"] is None else f"; {100 * m['chance']:.2g} % of other people's passages match so long"
+    return (
+        f"{m['bars']} bars ({m['seconds']:.1f} s, {m['onsets']} onsets) of {m['instrument']} from bar {m['bar']} "
+        f"({m['start']:.1f} s) go like {m['piece']} at {m['there'] // 60}:{m['there'] % 60:02d}, "
+        f"{100 * m['agrees']:.0f} % of {m['of']} fingerprints: {m['verdict']}{rare}"
+    )

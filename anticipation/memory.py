@@ -1,0 +1,316 @@
+"""Memory: fingerprints of the music that a model was trained on, and which passages of other music agree with them.
+
+A fingerprint is the shape of nine onsets of a part's upper line: its intervals, and how each wait compares with the one
+before it. So a copy is found in any key and at any tempo. Knows notes and the index; no models, no MIDI files.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import CheckpointError
+from .notes import Notes
+from .sound import replacing
+
+SHAPE = 7  # steps of a fingerprint: an interval, and the wait over it against the wait before
+SPAN = SHAPE + 2  # onsets that a fingerprint covers
+WINDOW = 11  # of so many neighbours one fingerprint is kept, the least: two of every twelve, the same ones in a copy
+COMMON = 8  # what more pieces than this have is an idiom, and no evidence
+TOGETHER = 0.03  # seconds: onsets so near each other are one
+WAITS = np.log2([1 / 2.45, 1 / 1.25, 1.25, 2.45])  # a wait against the last: far shorter, shorter, the same, longer ...
+KNOT = 64  # the time of every 64th onset of a part is kept
+REACH, SLACK = 32, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added
+MARK = 24  # bits of a fingerprint that are kept
+DEFAULT = "memory.npz"  # its name beside a checkpoint
+Run = list[list[int]]  # hits: (part, onset here, onset there, number of the fingerprint)
+COLUMNS = ("mark", "step", "piece", "count", "onsets", "knot", "names", "facts")
+
+
+@dataclass(frozen=True)
+class Line:
+    """The upper line of one instrument: onset (seconds) and pitch, chords taken once by their top."""
+
+    onset: np.ndarray
+    pitch: np.ndarray
+
+    @classmethod
+    def of(cls, notes: Notes) -> Line:
+        new = np.append(True, np.diff(notes.onset) > TOGETHER)[: len(notes)]
+        top = np.maximum.reduceat(notes.pitch, np.flatnonzero(new)) if len(notes) else notes.pitch
+        return cls(notes.onset[new], top)
+
+    def marks(self) -> np.ndarray:
+        """(onsets - SPAN + 1,) uint64: the fingerprint that begins at each onset; 0 for a pattern of one step, which
+        is everywhere."""
+        if len(self.onset) < SPAN:
+            return np.zeros(0, np.uint64)
+        waits = np.log2(np.maximum(np.diff(self.onset), 1e-3))
+        ratio = np.digitize(np.diff(waits), WAITS)
+        interval = np.clip(np.diff(self.pitch), -36, 36) + 36
+        steps = np.lib.stride_tricks.sliding_window_view(interval[1:] * 5 + ratio, SHAPE)
+        code = _mixed(interval[: len(steps)].astype(np.uint64))
+        for column in steps.T:
+            code = _mixed(code + column.astype(np.uint64))
+        return np.where((steps == steps[:, :1]).all(1), np.uint64(0), np.maximum(code, np.uint64(1)))
+
+
+def _mixed(code: np.ndarray) -> np.ndarray:
+    """Each 64-bit number scattered over all of them (the finaliser of SplitMix64)."""
+    code = (code ^ code >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    code = (code ^ code >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return code ^ code >> np.uint64(31)
+
+
+def winnowed(marks: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """Places of the least mark of every `window` neighbours: a choice that a copy makes too, wherever it begins."""
+    if not len(marks):
+        return np.zeros(0, np.int64)
+    order = np.where(marks == 0, np.iinfo(np.uint64).max, marks)
+    windows = np.lib.stride_tricks.sliding_window_view(order, min(window, len(order)))
+    places = np.unique(windows.argmin(1) + np.arange(len(windows)))
+    return places[marks[places] > 0]
+
+
+def lines(notes: Notes) -> Iterator[tuple[int, Line]]:
+    """The upper line of every pitched instrument."""
+    pitched = notes.pitched
+    for instrument in pitched.instruments:
+        yield instrument, Line.of(pitched[pitched.instrument == instrument])
+
+
+@dataclass(frozen=True)
+class Match:
+    """A passage that goes like one of the training set.
+
+    instrument, start, end: of the passage, seconds from its first to its last onset; notes: onsets in it. piece: source
+    and name; there: where it begins in that, seconds (to about a bar). kept, hits: fingerprints of its stretches of
+    the piece that the index has, and those of them that the passage has in the same order.
+    """
+
+    instrument: int
+    start: float
+    end: float
+    notes: int
+    piece: str
+    there: float
+    kept: int
+    hits: int
+
+    @property
+    def share(self) -> float:
+        """How much of the stretch agrees: 1 for a copy to the note, less for one with changes."""
+        return self.hits / self.kept
+
+
+class Memory:
+    """The index. columns: see `build`. Made by `build` or `load`, written by `save`."""
+
+    def __init__(self, columns: dict[str, np.ndarray]) -> None:
+        self.columns = columns
+        self.facts: dict = json.loads(columns["facts"].tobytes())
+        self.names = columns["names"].tobytes().decode().split("\n")
+        count = columns["count"].astype(np.int64)
+        self.first = np.cumsum(count) - count  # of each part's fingerprints
+        self.part = np.repeat(np.arange(len(count)), count)
+        total = np.cumsum(columns["step"].astype(np.int64))
+        self.place = total - np.repeat((total - columns["step"])[self.first], count)  # onset of the part it begins at
+        mark = columns["mark"].astype(np.int64) @ (1, 1 << 8, 1 << 16)
+        self.order = np.argsort(mark, kind="stable")
+        self.mark = mark[self.order]
+        knots = -(-columns["onsets"].astype(np.int64) // KNOT)
+        self.first_knot = np.cumsum(knots) - knots
+        self.knot = np.cumsum(columns["knot"].astype(np.int64))
+        self.knot -= np.repeat((self.knot - columns["knot"])[self.first_knot], knots)
+
+    def __len__(self) -> int:
+        return len(self.mark)
+
+    @classmethod
+    def build(cls, pieces: Iterable[tuple[str, Notes]], window: int = WINDOW) -> Memory:
+        """The index of pieces (name, notes); the same from the same pieces. window: see `winnowed`.
+
+        Columns, per fingerprint: `mark` its lowest 24 bits, `step` onsets since the part's one before. Per part:
+        `piece`, `count` of its fingerprints, `onsets`; `knot` the seconds of every 64th onset, as differences.
+        """
+        names: list[str] = []
+        rows: list[np.ndarray] = []
+        parts: list[tuple[int, int]] = []
+        knots: list[np.ndarray] = []
+        for number, (name, notes) in enumerate(pieces):
+            names.append(name)
+            for _, line in lines(notes):
+                marks = line.marks()
+                places = winnowed(marks, window)
+                _, once = np.unique(marks[places], return_index=True)
+                places = places[np.sort(once)]
+                rows.append(np.stack([marks[places], places.astype(np.uint64), np.full(len(places), len(parts), "u8")]))
+                parts.append((number, len(line.onset)))
+                knots.append(np.diff(np.rint(line.onset[::KNOT]).astype(np.int64), prepend=0))
+        mark, place, part = np.concatenate([np.zeros((3, 0), "u8"), *rows], axis=1)
+        table = np.array(parts, np.int64).reshape(-1, 2)
+        keep = _first_of_few(mark, table[part.astype(np.int64), 0])
+        mark, place, part = mark[keep], place[keep].astype(np.int64), part[keep].astype(np.int64)
+        count = np.bincount(part, minlength=len(table))
+        used = count > 0
+        step = np.diff(place, prepend=0)
+        step[(np.cumsum(count) - count)[used]] = place[(np.cumsum(count) - count)[used]]
+        facts = {"format": 1, "shape": SHAPE, "window": window, "pieces": len(names)}
+        columns = {
+            "mark": (mark[:, None] >> np.array([0, 8, 16], "u8")).astype("u1"),
+            "step": step.astype("<u4" if len(step) and step.max() >= 1 << 16 else "<u2"),
+            "piece": table[used, 0].astype("<u4"),
+            "count": count[used].astype("<u4"),
+            "onsets": table[used, 1].astype("<u4"),
+            "knot": np.concatenate([np.zeros(0), *(k for k, u in zip(knots, used, strict=True) if u)]).astype("<u2"),
+            "names": np.frombuffer("\n".join(names).encode(), "u1"),
+            "facts": np.frombuffer(json.dumps(facts).encode(), "u1"),
+        }
+        return cls(columns)
+
+    def with_facts(self, **facts) -> Memory:
+        """The same index, some facts added."""
+        return Memory(self.columns | {"facts": np.frombuffer(json.dumps(self.facts | facts).encode(), "u1")})
+
+    def save(self, path: str | Path) -> None:
+        """Write the index as a compressed .npz without pickles; the same index makes the same bytes. Raises MidiError
+        where it cannot."""
+        columns: dict[str, Any] = self.columns
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **columns)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Memory:
+        """Raises CheckpointError where there is no index, or none of this version."""
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                memory = cls(_sound({name: stored[name] for name in COLUMNS}))
+            version = memory.facts["format"], memory.facts["shape"]
+        except FileNotFoundError:
+            raise CheckpointError(f"no index of the training set at {path}; train/memorise.py makes one") from None
+        except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError,
+                zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+            raise CheckpointError(f"{path} is no index of a training set, or broken ({error})") from None
+        if version != (1, SHAPE):
+            raise CheckpointError(f"{path} was made by another version; make it anew with train/memorise.py")
+        return memory
+
+    def matches(self, notes: Notes) -> list[Match]:
+        """Every passage of two fingerprints or more that goes like a stretch of a training piece, the longest first."""
+        found = [match for instrument, line in lines(notes) for match in self._of_line(instrument, line)]
+        return sorted(found, key=lambda m: (-m.notes, -m.share, m.start, m.piece))
+
+    def chance(self, notes: int) -> float | None:
+        """The share of passages by people outside the training set that have a match of so many onsets; None if that
+        was not measured."""
+        curve = self.facts.get("chance") or []
+        return min((share for length, share in curve if length <= notes), default=1.0) if curve else None
+
+    def _of_line(self, instrument: int, line: Line) -> Iterator[Match]:
+        marks = line.marks()
+        low = (marks & np.uint64((1 << MARK) - 1)).astype(np.int64)
+        begin, end = np.searchsorted(self.mark, low, "left"), np.searchsorted(self.mark, low, "right")
+        count = np.where(marks > 0, end - begin, 0)
+        here = np.repeat(np.arange(len(marks)), count)
+        entry = self.order[
+            np.repeat(begin, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        ]
+        part = self.part[entry]
+        several = np.isin(part, np.flatnonzero(np.bincount(part, minlength=len(self.first)) > 1))
+        table = np.stack([part, here, self.place[entry], entry], 1)[several]
+        hits = table[np.lexsort(table.T[::-1])].tolist()
+        runs = [run for _, own in groupby(hits, key=itemgetter(0)) for run in _runs(own)]
+        for passage in _joined(runs, self.columns["piece"]):
+            yield self._match(instrument, line, passage)
+
+    def _match(self, instrument: int, line: Line, runs: list[Run]) -> Match:
+        part, here, there, _ = runs[0][0]
+        last = max(run[-1][1] for run in runs) + SPAN - 1
+        kept = sum(run[-1][3] - run[0][3] + 1 for run in runs)
+        return Match(
+            instrument, float(line.onset[here]), float(line.onset[last]), last + 1 - here,
+            self.names[self.columns["piece"][part]], self._seconds(part, there), kept, sum(map(len, runs)),
+        )  # fmt: skip
+
+    def _seconds(self, part: int, onset: int) -> float:
+        """About when the onset of that number of a part falls."""
+        known = self.knot[self.first_knot[part] :][: -(-int(self.columns["onsets"][part]) // KNOT)]
+        rate = float(np.diff(known).mean()) / KNOT if len(known) > 1 else 0.0  # beyond the last knot
+        at, into = min(onset // KNOT, len(known) - 1), onset - min(onset // KNOT, len(known) - 1) * KNOT
+        slope = (known[at + 1] - known[at]) / KNOT if at + 1 < len(known) else rate
+        return float(known[at] + into * slope)
+
+
+def _sound(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns, if they fit each other. Raises ValueError."""
+    piece, count, onsets = (columns[name].astype(np.int64) for name in ("piece", "count", "onsets"))
+    names = columns["names"].tobytes().count(b"\n") + 1
+    if not (
+        columns["mark"].shape == (count.sum(), 3)
+        and columns["step"].shape == (count.sum(),)
+        and len(piece) == len(count) == len(onsets)
+        and columns["knot"].shape == ((-(-onsets // KNOT)).sum(),)
+        and (count > 0).all()
+        and (piece < names).all()
+    ):
+        raise ValueError("its columns do not fit each other")
+    return columns
+
+
+def _first_of_few(mark: np.ndarray, piece: np.ndarray) -> np.ndarray:
+    """Mask: the first place of every mark that at most COMMON pieces have."""
+    order = np.lexsort((np.arange(len(mark)), mark))
+    new = np.append(True, np.diff(mark[order]) != 0)[: len(mark)]
+    other = new | np.append(True, np.diff(piece[order]) != 0)[: len(mark)]  # pieces come in order
+    pieces = np.add.reduceat(other.astype(np.int64), np.flatnonzero(new)) if len(mark) else np.zeros(0)
+    keep = np.zeros(len(mark), dtype=bool)
+    keep[order[new]] = pieces <= COMMON
+    return keep
+
+
+def _runs(hits: Iterable[list[int]]) -> list[Run]:
+    """Chains of two or more hits (part, onset here, onset there, entry) that go on together here and there."""
+    chains: list[Run] = []
+    live: list[Run] = []
+    for hit in hits:
+        live = [chain for chain in live if hit[1] - chain[-1][1] <= REACH]
+        for chain in live:
+            here, there = hit[1] - chain[-1][1], hit[2] - chain[-1][2]
+            if here > 0 < there and abs(there - here) <= SLACK:
+                chain.append(hit)
+                break
+        else:
+            live.append([hit])
+            chains.append(live[-1])
+    return [chain for chain in chains if len(chain) > 1]
+
+
+def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
+    """Runs in one piece that follow each other here, wherever they are there: a repeat is kept once in the index, and
+    so a copy that goes through it jumps."""
+    order = sorted((int(piece[run[0][0]]), run[0][1], run[-1][1], i) for i, run in enumerate(runs))
+    for _, own in groupby(order, key=itemgetter(0)):
+        passage: list[Run] = []
+        reached = 0
+        for _, first, last, i in own:
+            if passage and first - reached > REACH:
+                yield passage
+                passage, reached = [], 0
+            passage.append(runs[i])
+            reached = max(reached, last)
+        yield passage
+
+
+def default_index() -> Path:
+    """The one that ships: beside the shipped checkpoint, inside the installed package or in a source tree."""
+    inside = Path(__file__).parent / "checkpoints" / "default" / DEFAULT
+    return inside if inside.parent.is_dir() else Path(__file__).parent.parent / "checkpoints" / "default" / DEFAULT

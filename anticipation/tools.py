@@ -1,0 +1,151 @@
+"""What the commands that show and turn things over do: info, render, tokens, convert. Imports late, as commands.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .errors import MidiError, RequestError
+
+
+def info(args: argparse.Namespace) -> None:
+    path = Path(args.input or ".")
+    is_file = path.is_file() or path.suffix.lower() in (".mid", ".midi")
+    facts = score_facts(path) if is_file else checkpoint_facts(args.input)
+    print(json.dumps(facts) if args.json else "\n".join(table(facts)))
+
+
+def table(facts: dict, indent: str = "") -> list[str]:
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *table(value, indent + "  ")]
+        elif isinstance(value, list):
+            lines += [f"{indent}{name}:", *(f"{indent}  {item}" for item in value)]
+        else:
+            lines.append(f"{indent}{name}: {value}")
+    return lines
+
+
+def score_facts(path: Path) -> dict:
+    from .harmony import chord_name, estimate_key
+    from .midi import read
+
+    score = read(path)
+    tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]
+    bars = len(score.tempo.bar_seconds(score.end)) - 1
+    parts = [
+        f"{p.index} {p.name}: {len(own)} notes, pitch {own.pitch.min()}-{own.pitch.max()}{', ours' if p.stamp else ''}"
+        for p, own in ((part, score.notes[part.mask]) for part in score.parts)
+    ]
+    tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
+    facts = {"file": str(path), "seconds": round(score.end, 2), "bars": bars, "tempo": tempo,
+             "metre": ", ".join(f"{n}/{d}" for _, n, d in score.tempo.meters[:8]), "notes": len(score.notes),
+             "key signature of": chord_name(estimate_key(score.notes)), "parts": parts}  # fmt: skip
+    return facts | ({"repaired": score.repairs} if score.repairs else {})
+
+
+def checkpoint_facts(name: str | None) -> dict:
+    from . import checkpoint, huggingface
+
+    folder = checkpoint.find(name)
+    config, files = checkpoint.read_config(folder), huggingface.weight_files(folder)
+    facts: dict = {"checkpoint": str(folder), "fingerprint": checkpoint.fingerprint(folder)}
+    facts |= {"megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1)}
+    if "family" not in config:
+        config = huggingface.config_of(config, folder).to_dict() | {"format": "Hugging Face", "card": {}}
+    if config["family"] == "amt":
+        width, layers = config["width"], config["layers"]
+        count = (config["vocabulary"] + config["context"] + 2) * width + layers * (12 * width**2 + 13 * width)
+        facts |= {"parameters": count}
+    shown = ("family", "format", "depth", "window", "layers", "width", "heads", "vocabulary", "context", "anticipation")
+    return facts | {key: config[key] for key in shown if key in config} | config.get("card", {})
+
+
+def render(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from .midi import read
+    from .render import piano_roll, synthesize
+
+    kind = args.output.suffix.lower()
+    if kind not in (".wav", ".png"):
+        raise RequestError(f"cannot render {args.output}: it must end in .wav or .png")
+    if args.output.exists() and not args.force:
+        raise MidiError(f"{args.output} exists already; --force overwrites it")
+    score = read(args.input)
+    if not len(score.notes):
+        raise RequestError(f"{args.input} has no notes to render")
+    if kind == ".wav":
+        synthesize(score, args.output, soundfont=args.soundfont)
+    else:
+        ours = sum((part.mask for part in score.parts if part.stamp), start=np.zeros(len(score.notes), dtype=bool))
+        piano_roll(score.notes[~ours], score.notes[ours], args.output, title=args.input.stem, beats=score.beats())
+
+
+def tokens(args: argparse.Namespace) -> None:
+    from .midi import read
+
+    score = read(args.input)
+    family = "event"
+    if args.model is not None:
+        from . import checkpoint
+
+        config = (
+            {"family": args.model}
+            if args.model in ("event", "amt")
+            else checkpoint.read_config(checkpoint.find(args.model))
+        )
+        family = config.get("family", "amt")
+    (amt_tokens if family == "amt" else event_tokens)(args, score)
+
+
+def event_tokens(args: argparse.Namespace, score) -> None:
+    from . import stream as s
+    from .notes import Notes
+
+    controls = score.notes[score.part(args.melody).mask] if args.melody else Notes.of([])
+    events = score.notes[~score.part(args.melody).mask] if args.melody else score.notes
+    header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments[:24]) or None)
+    rows = s.interleave(s.quantise(events), s.quantise(controls), s.Chart.of(score.beats()), header)
+    kinds = ("start", "event", "control", "rest")
+    if not args.ids:
+        print("kind     shift instr pitch   dur   vel  beat  wait period chord  next change  clock")
+    for row in rows[:, : s.AT].tolist():
+        print(*row) if args.ids else print(f"{kinds[row[0]]:8s}" + " ".join(f"{x:5d}" for x in row[1:]))
+
+
+def amt_tokens(args: argparse.Namespace, score) -> None:
+    """The published encoding of a whole file: a triplet a line."""
+    from . import amt
+    from .notes import instrument_name
+
+    if args.melody:
+        raise RequestError("AMT's encoding of a whole file has events only; leave --melody out")
+    triplets = amt.published(score.merged())
+    if not args.ids:
+        print("   time    dur  pitch  instrument")
+    for line in triplets.tolist():
+        if args.ids:
+            print(*line)
+            continue
+        instrument, pitch = divmod(line[2] - amt.NOTE.start, amt.PITCHES)
+        print(f"{line[0]:7d}{line[1] - amt.DURATION.start:7d}{pitch:7d}  {instrument_name(instrument)}")
+
+
+def convert(args: argparse.Namespace) -> None:
+    """A checkpoint in another form: ours, or an AMT model as the folder that `transformers` reads."""
+    import torch
+
+    from . import checkpoint
+
+    if (args.output / "config.json").exists() and not args.force:
+        raise RequestError(f"{args.output} holds a checkpoint already; --force overwrites it")
+    source = checkpoint.find(args.input)
+    if args.output.resolve() == source.resolve():
+        raise RequestError(f"{args.output} is the input; name another folder")
+    card = checkpoint.read_config(source).get("card", {})
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[args.dtype]
+    hugging_face = args.to == "huggingface"
+    checkpoint.save(checkpoint.load(source), args.output, dtype=dtype, card=card, hugging_face=hugging_face)
