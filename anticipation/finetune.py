@@ -153,6 +153,8 @@ def command(args: argparse.Namespace) -> None:
         raise CheckpointError(f"{args.output} holds a checkpoint already; --force overwrites it")
     if not 0 < args.minutes < math.inf:
         raise RequestError("--minutes must be more than 0")
+    if args.weights != "float32":
+        raise RequestError("finetune trains float32 weights; leave --weights out")
     base = open_model(args)
     if not isinstance(base, EventModel):
         raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")

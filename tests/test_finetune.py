@@ -114,6 +114,7 @@ def test_what_cannot_be_learned_from_is_one_line(anticipate, random_checkpoint, 
     refused("the first file: ", tmp_path / "empty", "--model", random_checkpoint)
     refused("no folder", tmp_path / "nothing", "--model", random_checkpoint)
     refused("--minutes must be more than 0", pieces.folder, "--minutes", "0", "--model", random_checkpoint)
+    refused("trains float32 weights", pieces.folder, "--weights", "int8", "--model", random_checkpoint)
     checkpoint.save(gpt2.GPT2(gpt2.Config(1, 32, 2)), tmp_path / "amt")
     refused("finetune is for event transformers", pieces.folder, "--model", tmp_path / "amt")
     short = few(pieces, tmp_path / "empty", 1)
