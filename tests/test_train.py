@@ -65,7 +65,8 @@ def shards(music_folder, tmp_path_factory):
 def run(shards, tmp_path, monkeypatch):
     """run(name, *flags, code=0): the trainer in this process, on one block; the run folder."""
     shrink(lambda table, name, value: monkeypatch.setitem(table, name, value))
-    precision = torch.get_float32_matmul_precision()
+    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_num_threads(1)  # as in `launch`: another number adds up in another order
     full = train.evaluate
     monkeypatch.setattr(train, "evaluate", lambda *args: full(*args[:4], ("none",), ()))
 
@@ -76,6 +77,7 @@ def run(shards, tmp_path, monkeypatch):
 
     yield call
     torch.set_float32_matmul_precision(precision)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
