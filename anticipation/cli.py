@@ -59,6 +59,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--melody", metavar="NAME|INDEX", help="the part to harmonize (default: all that is there)")
     sub.add_argument("--instruments", default="piano", help="who plays the chords (default: piano)")
 
+    sub = command(
+        "finetune", "teach a checkpoint the style of your own MIDI files, 5 to 50 of them", finetune, model_flags
+    )
+    sub.add_argument("folder", type=Path, help="where the MIDI files are")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="CHECKPOINT", help="a folder for the result")
+    sub.add_argument("--minutes", type=float, default=5.0, help="of training, at most (default: 5)")
+    sub.add_argument("--seed", type=int, default=0, help="what is held out, and what is drawn (default: 0)")
+    sub.add_argument("--anyway", action="store_true", help="write it even if it got no better on what is held out")
+    sub.add_argument("--json", action="store_true", help="one machine-readable line at the end")
+    sub.add_argument("-f", "--force", action="store_true", help="overwrite a checkpoint that is there")
+
     sub = command("info", "what is in a MIDI file or a checkpoint", tools.info)
     sub.add_argument("input", nargs="?", help="FILE.mid or a checkpoint (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
@@ -87,6 +98,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of what is stored")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite what the folder holds")
     return top
+
+
+def finetune(args: argparse.Namespace) -> None:
+    from .finetune import command
+
+    command(args)
 
 
 def model_flags(sub: argparse.ArgumentParser) -> None:

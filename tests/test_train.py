@@ -1,19 +1,57 @@
-"""Laws of training: it learns, it goes on where it stopped, and its checkpoint loads."""
+"""Laws of training: it learns, it goes on where it stopped, any layout follows one curve, and nothing bad is lost."""
 
+import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
+import bench
+import engine
 import evaluate
+import numpy as np
 import prepare
 import pytest
+import recipes
 import torch
+from conftest import ROOT
 
 import train
-from anticipation import checkpoint
+from anticipation import checkpoint, gpt2
 from anticipation.data import Shards
 from anticipation.errors import AnticipationError
-from anticipation.model import Config, EventModel
+from anticipation.model import Config
 
 pytest.importorskip("symusic")
+
+TINY = {"tiny": Config(1), "small": Config(2), "amt-tiny": gpt2.Config(1, 32, 2, dropout=0.1)}
+SHORT = ["--steps", "4", "--batch", "2", "--warmup", "2", "--save-every", "1", "--device", "cpu", "--log-every", "1"]
+SHORT += ["--eval-pieces", "1", "--micro", "1"]
+LAUNCH = """
+import os, signal, sys
+sys.path[:0] = [{root!r}, {train!r}, {tests!r}]
+import test_train
+test_train.shrink()
+import engine, train
+step, last = engine.Engine.step, int(os.environ.get("KILL_AT", -1))
+def mortal(self, number, *rest):
+    if number == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, number, *rest)
+engine.Engine.step = mortal
+sys.exit(train.main())
+"""
+
+
+def shrink(setitem=dict.__setitem__) -> None:
+    """Presets for a test: a block or two, and for AMT the loss that is a sixth of the work."""
+    for name, config in TINY.items():
+        preset = recipes.PRESETS[name]
+        recipe = replace(preset.recipe, sliced=True) if isinstance(preset.recipe, recipes.Amt) else preset.recipe
+        setitem(recipes.PRESETS, name, replace(preset, config=config, recipe=recipe))
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +63,38 @@ def shards(music_folder, tmp_path_factory):
 
 @pytest.fixture
 def run(shards, tmp_path, monkeypatch):
-    """run(name, *flags): the trainer in this process, on one block instead of four; the run folder."""
-    monkeypatch.setitem(train.model.PRESETS, "tiny", 1)
-    monkeypatch.setattr(train, "report", lambda *_: {"dev none": {"notes": 9.9}})
-    precision = torch.get_float32_matmul_precision()
+    """run(name, *flags, code=0): the trainer in this process, on one block; the run folder."""
+    shrink(lambda table, name, value: monkeypatch.setitem(table, name, value))
+    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_num_threads(1)  # as in `launch`: another number adds up in another order
+    full = train.evaluate
+    monkeypatch.setattr(train, "evaluate", lambda *args: full(*args[:4], ("none",), ()))
 
-    def call(name: str, *flags: str):
-        line = ["train.py", "--data", str(shards), "--out", str(tmp_path / name), "--steps", "4", "--batch", "2"]
-        line += ["--length", "64", "--warmup", "2", "--save-every", "1", "--device", "cpu", "--mix", "all"]
-        monkeypatch.setattr(sys, "argv", [*line, *flags])
-        train.main()
+    def call(name: str, *flags: str, code: int = 0, data: Path = shards) -> Path:
+        length = [] if any(flag.startswith("amt") for flag in flags) else ["--length", "64"]
+        assert train.main(["--data", str(data), "--out", str(tmp_path / name), *SHORT, *length, *flags]) == code
         return tmp_path / name
 
     yield call
     torch.set_float32_matmul_precision(precision)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def launch(shards, tmp_path):
+    """launch(name, *flags, processes=0, kill_at=None): the trainer in processes of its own; the finished one."""
+    script = tmp_path / "launch.py"
+    paths = {"root": str(ROOT), "train": str(ROOT / "train"), "tests": str(ROOT / "tests")}
+    script.write_text(LAUNCH.format(**paths))
+
+    def call(name: str, *flags: str, processes: int = 0, kill_at: int = -1) -> subprocess.CompletedProcess:
+        spread = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        line = [sys.executable, *(spread if processes else []), str(script), "--data", str(shards)]
+        line += ["--out", str(tmp_path / name), *SHORT, *flags]
+        env = os.environ | {"KILL_AT": str(kill_at), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        return subprocess.run(line, env=env, capture_output=True, text=True, timeout=300)
+
+    return call
 
 
 def state(folder) -> dict:
@@ -54,102 +110,343 @@ def state(folder) -> dict:
     return plain(torch.load(folder / "state.pt", weights_only=True))
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(run, tmp_path, monkeypatch):
-    """Killed right after the state of step 2 was written; weights, momenta and the checkpoint are the same."""
-    whole = run("whole")
-    save = train.save_state
+def curve(folder) -> list[list[float]]:
+    """metrics.csv without the seconds."""
+    rows = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
+    assert rows[0][:3] == ["step", "seconds", "loss"]
+    return [[float(cell) for cell in row[:1] + row[2:]] for row in rows[1:]]
 
-    def kill(path, net, opts, step, seconds):
-        save(path, net, opts, step, seconds)
-        if step == 2:
-            raise KeyboardInterrupt
+
+def args_of(*flags: str):
+    return train.flags().parse_args(["--data", "x", "--out", "x", *flags])
+
+
+def make(preset="tiny", **layout) -> engine.Engine:
+    """An engine on the CPU, in float32."""
+    chosen, settings = recipes.PRESETS[preset], recipes.PRESETS[preset].settings
+    torch.manual_seed(0)
+    where, how = engine.Place(torch.device("cpu")), engine.Layout(half=False, **layout)
+    schedule = recipes.Schedule(settings.schedule, 1)
+    return engine.Engine(chosen.network(64), chosen.recipe, where, how, (settings.lr, settings.lr_rest),
+                         settings.optimizer, schedule, 0)  # fmt: skip
+
+
+def batch_of(shards, preset="tiny", batch=2) -> dict[str, torch.Tensor]:
+    data = recipes.PRESETS[preset].recipe.data(Shards(shards), "train", batch, 64, 0, None)
+    return {name: torch.from_numpy(column) for name, column in data[0].items()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
+def test_a_run_killed_and_resumed_equals_an_uninterrupted_one_bit_for_bit(run, launch, tmp_path, preset):
+    """Killed in step 3, two steps after the last state was saved: weights, momenta, checkpoint and metrics agree, and
+    no step is logged twice. amt-tiny has dropout."""
+    flags = ["--preset", preset, "--save-every", "2", *(["--length", "64"] if preset == "tiny" else [])]
+    whole = run("whole", *flags)
+    killed = launch("killed", *flags, kill_at=3)
+    assert killed.returncode == -signal.SIGKILL and len(curve(tmp_path / "killed")) == 3, killed.stderr
+    assert state(tmp_path / "killed")["step"] == 2
+    killed = run("killed", *flags, "--resume")
+    assert state(killed) == state(whole) and curve(killed) == curve(whole)
+    assert checkpoint.fingerprint(killed / "checkpoint") == checkpoint.fingerprint(whole / "checkpoint")
+
+
+def test_sigterm_saves_the_very_step_and_the_run_goes_on(run, monkeypatch, capsys):
+    whole, step = run("whole"), engine.Engine.step
+
+    def asked(self, number, *rest):
+        if number == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, number, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "save_state", kill)
-        with pytest.raises(KeyboardInterrupt):
-            run("halved")
-    assert state(tmp_path / "halved")["step"] == 2 and not (tmp_path / "halved" / "checkpoint").exists()
-    halved = run("halved", "--resume")
-    assert state(halved) == state(whole)
-    assert checkpoint.fingerprint(halved / "checkpoint") == checkpoint.fingerprint(whole / "checkpoint")
+        patch.setattr(engine.Engine, "step", asked)
+        stopped = run("stopped", "--save-every", "100", code=128 + signal.SIGTERM)
+    assert "stopped at step 2, which is saved" in capsys.readouterr().err and state(stopped)["step"] == 2
+    assert state(run("stopped", "--resume")) == state(whole)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torchrun with gloo")
+@pytest.mark.parametrize("layout", [[], ["--fsdp"]], ids=["ddp", "fsdp"])
+def test_two_processes_follow_the_curve_of_one(run, launch, tmp_path, layout):
+    """And what two have saved, one goes on with. Muon, AdamW, and accumulated gradients, all in float32."""
+    flags = ["--batch", "4", "--precision", "fp32", "--length", "64"]
+    one = run("one", *flags)
+    two = launch("two", *flags, *layout, "--steps", "3", processes=2)
+    assert two.returncode == 0, two.stderr[-2000:]
+    assert np.allclose(curve(one)[:2], curve(tmp_path / "two")[:2], rtol=2e-3)
+    again = run("two", *flags, "--resume")
+    assert len(curve(again)) == 4 and np.allclose(curve(one)[3][1:7], curve(again)[3][1:7], rtol=0.02)
+    a, b = (checkpoint.load(folder / "checkpoint").state_dict() for folder in (one, again))
+    assert max(float((a[name] - b[name]).abs().max()) for name in a) < 0.05
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused(shards):
+    recipe = recipes.PRESETS["tiny"].recipe
+    with pytest.raises(AnticipationError, match="batch of 4 cannot be shared by 3 processes; change --batch"):
+        recipe.data(Shards(shards), "train", 4, 64, 0, None, rank=0, world=3)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
+def test_the_ranks_share_one_batch_in_order(shards, preset):
+    recipe = recipes.PRESETS[preset].recipe
+    whole = recipe.data(Shards(shards), "train", 4, 64, 0, None)[3]
+    halves = [recipe.data(Shards(shards), "train", 4, 64, 0, None, rank, 2)[3] for rank in range(2)]
+    assert all((np.concatenate([half[name] for half in halves]) == whole[name]).all() for name in whole)
+
+
+@pytest.mark.parametrize("layout", [{"micro": 1}, {"recompute": True}])
+@pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
+def test_micro_batches_and_recomputation_change_nothing(run, shards, monkeypatch, preset, layout):
+    if preset == "amt-tiny":  # dropout is drawn for each micro-batch
+        monkeypatch.setitem(recipes.PRESETS, preset, replace(recipes.PRESETS[preset], config=gpt2.Config(1, 32, 2)))
+    plain, other, batch = make(preset), make(preset, **layout), batch_of(shards, preset)
+    for step in range(2):
+        a, b = plain.step(step, batch, 0.0), other.step(step, batch, 0.0)
+        assert a[1] and b[1] and a[0] == pytest.approx(b[0], rel=1e-3)
+    weights = zip(plain.net.parameters(), other.net.parameters(), strict=True)
+    assert all(torch.allclose(p, q, atol=2e-3) for p, q in weights)
 
 
 def test_the_checkpoint_of_a_run_loads_and_says_how_it_was_made(run):
-    folder = run("a", "--eval-every", "2")
+    folder = run("a", "--eval-every", "2", "--sample-every", "4")
     net = checkpoint.load(folder / "checkpoint")
     for name, weights in state(folder)["model"].items():
         assert torch.equal(net.state_dict()[name], torch.tensor(weights).bfloat16().float())
     card = checkpoint.read_config(folder / "checkpoint")["card"]
-    assert (
-        card["steps"] == 4 and card["rows"] == 4 * 2 * 64 and "--length 64" in card["command"] and card["held_out_bits"]
-    )
-    assert (folder / "metrics.csv").read_text().startswith("step,seconds,nats per row,shift,")
+    assert card["steps"] == 4 and card["rows"] == 4 * 2 * 64 and card["command"]
+    assert card["held_out"]["nats_per_event"] > 0 and set(card["held_out"]["by_request"]) >= {"dev none"}
+    config = json.loads((folder / "config.json").read_text())
+    assert config["preset"] == "tiny" and config["lr"] == 0.004 and config["optimizer"] == "muon"
+    evals = [json.loads(line) for line in (folder / "evals.jsonl").read_text().splitlines()]
+    assert [(one["step"], one["kind"]) for one in evals] == [(2, "eval"), (4, "eval"), (4, "report")]
+    assert {p.suffix for p in (folder / "samples").iterdir()} == {".mid", ".png"}
 
 
-def test_weights_of_another_run_can_be_the_start(run):
-    first = run("a")
-    again = run("b", "--init", str(first / "checkpoint"), "--lr", "0", "--lr-rest", "0")
+def test_processes_that_load_change_nothing(run):
+    assert state(run("a")) == state(run("b", "--workers", "2"))
+
+
+@pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
+def test_weights_of_another_run_can_be_the_start(run, preset):
+    first = run("a", "--preset", preset)
+    flags = ["--init", str(first / "checkpoint"), "--lr", "0", "--lr-rest", "0"]
+    again = run("b", "--preset", preset, *flags)
     assert checkpoint.fingerprint(first / "checkpoint") == checkpoint.fingerprint(again / "checkpoint")
 
 
-def test_it_learns(shards):
-    """Forty steps on one batch: from the entropy of the alphabet to less than half of it."""
-    torch.manual_seed(0)
-    net = EventModel(Config(depth=1, window=64))
-    sys_argv = ["train.py", "--data", "x", "--out", "x", "--steps", "40"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", sys_argv)
-        args = train.arguments()
-    opts = train.optimizers(net, args)
-    batch = {
-        k: torch.from_numpy(v) for k, v in train.Windows(Shards(shards), "train", batch=4, length=64, seed=0)[0].items()
-    }
-    losses = [float(train.update(net, opts, batch, 1.0, args).sum(1).mean()) for _ in range(40)]
-    assert losses[-1] < losses[0] / 2 and evaluate.nats(net.losses, batch, net.device).sum(1).mean() < losses[0] / 2
+@pytest.mark.parametrize("preset, steps, least", [("tiny", 40, 0.5), ("amt-tiny", 15, 0.99)])
+def test_it_learns(run, shards, preset, steps, least):
+    """On one batch: from the entropy of the alphabet to a good deal less."""
+    trained, batch = make(preset), batch_of(shards, preset)
+    losses = [trained.step(step, batch, 0.0)[0]["loss"] for step in range(steps)]
+    assert losses[-1] < least * losses[0]
 
 
-def test_every_weight_is_trained_by_one_optimizer(run):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["train.py", "--data", "x", "--out", "x"])
-        args = train.arguments()
-    net = EventModel(Config(depth=1, window=64))
-    held = [id(p) for opt in train.optimizers(net, args) for group in opt.param_groups for p in group["params"]]
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
+def test_every_weight_is_trained_by_one_optimizer(run, preset, optimizer):
+    recipe, net = recipes.PRESETS[preset].recipe, recipes.PRESETS[preset].network(64)
+    held = [id(p) for opt in recipe.optimizers(net, optimizer) for group in opt.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in net.parameters())
 
 
+def test_amt_presets_are_the_papers():
+    """Layers, width, heads, dropout, peak rate, batch: Thickstun et al. 2024; the sizes are theirs to a per cent."""
+    wanted = {"small": (12, 768, 12, 0.1, 6e-4, 128), "medium": (24, 1024, 16, 0.1, 3e-4, 360),
+              "large": (36, 1280, 20, 0.0, 2e-4, 780)}  # fmt: skip
+    for name, (layers, width, heads, dropout, lr, millions) in wanted.items():
+        preset = recipes.PRESETS[f"amt-{name}"]
+        config, settings = preset.config, preset.settings
+        assert (config.layers, config.width, config.heads, config.dropout) == (layers, width, heads, dropout)
+        assert (settings.lr, settings.batch, settings.warmup, settings.schedule) == (lr, 512, 1000, "cosine")
+        with torch.device("meta"):
+            assert sum(p.numel() for p in preset.network().parameters()) / 1e6 == pytest.approx(millions, rel=0.02)
+    opt = recipes.Amt().optimizers(recipes.PRESETS["amt-tiny"].network(), "adamw")[0]
+    assert [(group["weight_decay"], group["betas"]) for group in opt.param_groups] == [
+        (0.1, (0.9, 0.999)),
+        (0.0, (0.9, 0.999)),
+    ]
+
+
 def test_the_rate_rises_rests_and_falls_to_nothing():
-    args = type("Args", (), {"steps": 100, "warmup": 10, "cooldown": 0.3})
-    rates = [train.rate(step, args) for step in range(101)]
-    assert (
-        rates[0] == 0.1
-        and rates[9:70] == [1.0] * 61
-        and rates[100] == 0
-        and rates[71:] == sorted(rates[71:], reverse=True)
-    )
+    ours, theirs = recipes.Schedule("trapezoid", 10, 0.3), recipes.Schedule("cosine", 10)
+    rates = [ours.rate(step, step / 100) for step in range(101)]
+    assert rates[0] == 0.1 and rates[9:71] == [1.0] * 62 and rates[100] == 0
+    assert rates[70:] == sorted(rates[70:], reverse=True)
+    rates = [theirs.rate(step, step / 100) for step in range(101)]
+    assert rates[0] == 0.1 and rates[50] == pytest.approx(0.5) and rates[100] == 0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
-def test_shards_that_are_none_are_refused(run, tmp_path):
-    with pytest.raises(AnticipationError, match="no folder of shards"):
-        run("a", "--data", str(tmp_path))
+def test_a_run_by_the_clock_ends_with_it_and_goes_on(run, monkeypatch):
+    """A clock that ticks one second whenever it is asked: 12 seconds are a few steps, and the rate has fallen."""
+    now = iter(range(10**6))
+    monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(now)))
+    folder = run("a", "--minutes", "0.2", "--steps", "100")
+    steps = len(curve(folder))
+    assert 5 < steps < 20 and curve(folder)[-1][-1] < 0.5
+    longer = run("a", "--minutes", "0.4", "--steps", "100", "--resume")
+    assert steps + 5 < len(curve(longer)) and [row[0] for row in curve(longer)] == list(range(len(curve(longer))))
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(run, tmp_path, monkeypatch):
-    nats, calls = train.nats, []
+def test_a_state_of_the_first_version_is_taken_over(run):
+    """It had no guard, its run folder no config.json, and metrics.csv other columns."""
+    folder, whole = run("a", "--steps", "3"), run("whole")
+    old = torch.load(folder / "state.pt", weights_only=True)
+    del old["guard"]
+    torch.save(old, folder / "state.pt")
+    (folder / "config.json").unlink()
+    (folder / "metrics.csv").write_text("step,seconds,nats per row\n0,1,2\n")
+    again = run("a", "--resume", "--steps", "4")
+    assert state(again)["step"] == 4 and [row[0] for row in curve(again)] == [3]
+    assert (again / "metrics.old.csv").exists() and state(whole)["step"] == 4
 
-    def broken(*args):
+
+def test_bad_updates_are_left_out_and_too_many_end_the_run(run, monkeypatch, capsys):
+    losses = recipes.Event.losses
+
+    def broken(self, net, batch, first=2, last=3):
         calls.append(1)
-        return nats(*args) * (float("nan") if len(calls) == 3 else 1.0)
+        return losses(self, net, batch) * (float("nan") if first < (len(calls) + 1) // 2 <= last else 1.0)
 
-    monkeypatch.setattr(train, "nats", broken)
-    with pytest.raises(SystemExit, match="nan at step 2"):
-        run("a")
-    assert state(tmp_path / "a")["step"] == 2
+    calls: list[int] = []
+    monkeypatch.setattr(recipes.Event, "losses", broken)
+    folder = run("a")
+    assert "step 2 was left out: loss nan" in capsys.readouterr().err and state(folder)["guard"]["refused"] == 1
+    monkeypatch.setattr(recipes.Event, "losses", lambda *args: broken(*args, 2, 99))
+    calls.clear()
+    run("b", "--steps", "50", code=2)
+    assert "the loss is lost: 10 bad updates in a row" in capsys.readouterr().err
 
 
-def test_held_out_bits_of_an_untrained_model_are_those_of_the_alphabet(shards):
-    """102 shifts, 131 instruments, 128 pitches ...: log2 of each, summed over what is drawn."""
-    net = EventModel(Config(depth=1, window=64))
-    table = evaluate.report(net, Shards(shards), 64, steps=1)
-    assert set(table) == {f"dev {kind}" for kind in evaluate.CONTROLS}
-    for row in table.values():
-        assert row["instrument"] == pytest.approx(7.033, abs=0.05) and row["pitch"] == pytest.approx(7.0, abs=0.05)
+def test_a_spike_is_refused_and_a_rise_is_not():
+    guard = engine.Guard()
+    assert all(guard.accepts(10 + 0.1 * (i % 3), 1.0) for i in range(100))
+    assert guard.accepts(10.6, 1.0) and not guard.accepts(30.0, 1.0) and not guard.accepts(10.0, float("inf"))
+    assert guard.refused == guard.row == 2 and guard.accepts(10.1, 1.0) and guard.row == 0
+
+
+def test_a_disk_that_is_full_keeps_the_state_before(run, capsys):
+    resource = pytest.importorskip("resource")
+    folder = run("a")
+    before = (folder / "state.pt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        run("a", "--resume", "--steps", "6", code=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    error = capsys.readouterr().err
+    assert f"cannot write {folder / 'state.pt'}" in error and "still holds the state before" in error
+    assert (folder / "state.pt").read_bytes() == before and not list(folder.glob("*.new"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("harm", ["cut", "gone"])
+def test_a_shard_that_vanishes_saves_the_run_and_says_so(run, shards, tmp_path, monkeypatch, capsys, harm, workers):
+    data, step = tmp_path / "shards", engine.Engine.step
+    shutil.copytree(shards, data)
+
+    def vandal(self, number, *rest):
+        if number == 1:
+            (data / "pitch.bin").unlink() if harm == "gone" else os.truncate(data / "pitch.bin", 10)
+        return step(self, number, *rest)
+
+    monkeypatch.setattr(engine.Engine, "step", vandal)
+    folder = run("a", "--steps", "40", "--save-every", "100", "--workers", str(workers), code=2, data=data)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("train: ") and "pitch.bin vanished or was cut" in error and "is saved in" in error
+    assert 2 <= state(folder)["step"] < 40
+
+
+def foreign(folder: Path) -> None:
+    torch.save({"model": {}, "step": 1}, folder / "state.pt")
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--preset", "small"], "was begun with --preset tiny, not small"),
+        (["--batch", "4"], "was begun with --batch 2, not 4; start a new run with --init"),
+        (["--optimizer", "adamw"], "was begun with --optimizer muon, not adamw"),
+        (["--seed", "5"], "was begun with --seed 0, not 5"),
+    ],
+)
+def test_a_run_resumed_as_another_is_refused(run, capsys, flags, words):
+    before = state(run("a"))
+    folder = run("a", "--resume", *flags, code=2)
+    assert words in capsys.readouterr().err and state(folder) == before
+
+
+def test_what_does_not_fit_is_one_line(run, shards, tmp_path, capsys, monkeypatch):
+    """Other shards, another state, another family, another size, a second run in one folder, FSDP by itself."""
+
+    def refused(words: str, *flags: str, **more) -> None:
+        run("a", *flags, code=2, **more)
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1, error
+
+    first = run("a")
+    capsys.readouterr()
+    refused("holds a run: --resume goes on with it")
+    other = tmp_path / "other"
+    shutil.copytree(shards, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"outcome": {}}))
+    refused("was begun with other shards", "--resume", data=other)
+    manifest["pieces"].pop()
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    refused("the columns do not have", "--resume", data=other)
+    foreign(first)
+    refused("is no state of this run", "--resume")
+    (first / "state.pt").write_bytes(b"PK\3\4 not much")
+    refused("is no state of this run", "--resume")
+    (first / "state.pt").unlink()
+    refused(
+        "is of family 'event', --preset amt-tiny is not", "--init", str(first / "checkpoint"), "--preset", "amt-tiny"
+    )
+    refused("is of another size than --preset small", "--init", str(first / "checkpoint"), "--preset", "small")
+    refused("no checkpoint", "--init", str(tmp_path / "nothing"))
+    refused("start it as torchrun", "--fsdp")
+    refused("AMT's context is 1024 tokens", "--preset", "amt-tiny", "--length", "64")
+    refused("--batch must be at least 1", "--batch", "0")
+    refused("no folder of shards", data=tmp_path)
+    monkeypatch.setattr(Shards, "split", lambda self, name: [])
+    refused("has no pieces in split 'train'")
+    (tmp_path / "file").write_text("")
+    refused("cannot make the run folder", "--out", str(tmp_path / "file" / "run"))
+
+
+def test_the_two_measurements_print_one_line_each(run, capsys):
+    run("a", "--bench-loader", "0.05", "--bench-model", "0.05", "--peak", "1e12")
+    loader, model = map(json.loads, capsys.readouterr().out.splitlines())
+    assert loader["bench"] == "loader" and loader["rows_per_second"] > 0
+    assert model["bench"] == "model" and 0 < model["utilisation"] < 1 and model["rows_per_second"] > 0
+
+
+@pytest.mark.parametrize("preset", ["tiny", "base", "amt-tiny", "amt-small"])
+def test_operations_are_twice_the_weights_that_a_row_meets(preset):
+    """The 6ND of the bar: all matrices but tables that are looked up. AMT has its table as head, and three tokens."""
+    chosen = train.PRESETS[preset]
+    with torch.device("meta"):
+        named = dict(chosen.network(512).named_parameters())
+    looked_up = ("embed", "drawn", "chart", "wpe")
+    matrices = sum(p.numel() for n, p in named.items() if p.ndim == 2 and not n.startswith(looked_up))
+    matrices += 3 * named["heard.weight"].numel() if "heard.weight" in named else 0  # met by four of the five fields
+    tokens = 3 if preset.startswith("amt") else 1
+    assert chosen.recipe.flops(chosen.config, 512)[0] == pytest.approx(2 * matrices * tokens, rel=1e-6)
+
+
+def test_the_trainer_imports_no_midi_library():
+    code = f"import sys; sys.path[:0] = [{str(ROOT / 'train')!r}]; import train; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    heavy = {"mido", "pretty_midi", "miditoolkit", "symusic", "PIL", "tensorboard"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_held_out_numbers_do_not_change_the_network(run, shards):
+    net = recipes.PRESETS["tiny"].network(64).train()
+    evaluate.evaluate(net, Shards(shards), ["dev"], 2, ("none",), ())
+    assert net.training and bench.count_parameters(net) > 0

@@ -1,74 +1,121 @@
-"""Held-out bits of what a checkpoint has to write: python train/evaluate.py CHECKPOINT SHARDS [--json].
+"""Held-out nats of what a checkpoint has to write: python train/evaluate.py CHECKPOINT SHARDS_OR_MIDI_FOLDER [--json].
 
-By field and by control type, on POP909's development songs (dev) and on the held-out pieces of all other sources
-(valid): bits per event, rests counted in with the shift of the event they lead to, velocity apart.
+By field, by control type and by delta, on the same notes for both families; for an AMT checkpoint also the numbers of
+its paper's Table 1. Of shards the held-out splits are taken (POP909's development songs, `dev`, and the held-out
+pieces of all other sources, `valid`); of a folder of MIDI files every piece.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import checkpoint, model  # noqa: E402
+import published  # noqa: E402
+import yardstick  # noqa: E402
+
+from anticipation import checkpoint  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
-from anticipation.windows import CONTROLS, Recipe, Windows  # noqa: E402
+from anticipation.errors import AnticipationError, MidiError  # noqa: E402
+from anticipation.folder import Folder, midi_files  # noqa: E402
+
+HELD_OUT = ("dev", "valid")
+FIELDS = ("time", "note", "duration", "duration refinement", "key", "all", "velocity", "events")
 
 
-def nats(net, batch: dict, device: torch.device) -> torch.Tensor:
-    """(rows, 5) nats of what is drawn, for a loss function of a model's."""
-    batch = {name: column.to(device, non_blocking=True) for name, column in batch.items()}
-    batch = {name: column if column.is_floating_point() else column.long() for name, column in batch.items()}
-    with torch.autocast(device.type, torch.bfloat16):
-        return net(**batch)[0]
+def open_data(path: Path, splits: list[str] | None) -> tuple[Any, list[str]]:
+    """Shards or a folder of MIDI files, and the splits to look at. Raises AnticipationError where there are none."""
+    data: Any = Shards(path) if (path / "manifest.json").exists() else Folder.read(path)
+    names = [name for name in splits or HELD_OUT if data.split(name)]
+    if not names:
+        raise AnticipationError(f"{path} has no pieces in the splits {', '.join(splits or HELD_OUT)}")
+    return data, names
 
 
-@torch.no_grad()
-def evaluate(net: model.EventModel, data: Windows, steps: int, device: torch.device) -> dict[str, float]:
-    """Bits per event by field over `steps` batches; `notes` is the sum without the velocity, `events` their number."""
-    total, events = np.zeros(5), 0
-    for step in range(steps):
-        batch = {name: torch.from_numpy(column) for name, column in data[step].items()}
-        total += nats(net.losses, batch, device).double().sum(0).cpu().numpy()
-        events += int((batch["targets"][..., 2] >= 0).sum())
-    bits = total / max(events, 1) / math.log(2)
-    fields = dict(zip(model.FIELD_NAMES, bits.round(3).tolist(), strict=True))
-    return fields | {"notes": round(float(bits[:4].sum()), 3), "events": events}
+def evaluate(
+    net: Any, data: Any, splits: list[str], pieces: int, kinds=yardstick.KINDS, deltas=yardstick.DELTAS
+) -> dict:
+    """`yardstick.report` of every split; and of all of them together, with nothing given, `nats_per_event`, its parts
+    `by_field` and the `notes` counted."""
+    table = {name: yardstick.report(net, data, name, pieces, kinds, deltas) for name in splits}
+    totals: dict[str, float] = {"events": 0}
+    for row in (split["controls"].get("none", {}) for split in table.values()):
+        totals["events"] += row.get("events", 0)
+        for name, value in row.items():
+            if name not in ("all", "events"):
+                totals[name] = totals.get(name, 0.0) + value * row["events"]
+    fields = yardstick.mean(totals)
+    return {"nats_per_event": fields.pop("all"), "notes": fields.pop("events"), "by_field": fields, "splits": table}
 
 
-def report(net: model.EventModel, shards: Shards, length: int, steps: int = 8) -> dict[str, dict]:
-    """`evaluate` for every split and control type, beats known, chords not."""
-    out = {}
-    for split in ("dev", "valid"):
-        for kind in CONTROLS if shards.split(split) else ():
-            data = Windows(shards, split, batch=16, length=length, seed=99, recipe=Recipe.plain(kind))
-            out[f"{split} {kind}"] = evaluate(net, data, steps, net.device)
-    return out
+def brief(table: dict[str, Any]) -> dict[str, Any]:
+    """What a model card says of a report: nats per event, all fields together, by split and control type."""
+    rows = {
+        f"{split} {name}" + (" known" if part == "known" else " s" if part == "delta" else ""): row["all"]
+        for split, parts in table["splits"].items()
+        for part, several in parts.items()
+        for name, row in several.items()
+    }
+    return {name: table[name] for name in ("nats_per_event", "notes", "by_field")} | {"by_request": rows}
+
+
+def published_pieces(data: Any, splits: list[str], path: Path) -> Iterator[np.ndarray]:
+    """The notes that Table 1 is about: of MIDI files in the order of their bytes, of shards sorted within a tick."""
+    if isinstance(data, Shards):
+        yield from (published.steps(data.notes(piece).audible) for name in splits for piece in data.split(name))
+        return
+    for file in midi_files(path):
+        try:
+            yield published.read(file)
+        except MidiError as error:
+            print(f"evaluate: left out {error}", file=sys.stderr)
+
+
+def show(table: dict[str, Any]) -> None:
+    """The report as a reader wants it."""
+    print("| held out | " + " | ".join(FIELDS) + " |\n" + "|---" * (len(FIELDS) + 1) + "|")
+    for split, parts in table["splits"].items():
+        for part, rows in parts.items():
+            for name, row in rows.items():
+                label = {"controls": name, "delta": f"melody {name} s ahead", "known": f"none, {name} known"}[part]
+                cells = ("" if row.get(f) is None else f"{row[f]:,}" for f in FIELDS)
+                print(f"| {split} {label} | " + " | ".join(cells) + " |")
+    if "table_1" in table:
+        print("\nAs in Table 1 of Thickstun et al. 2024 (whole vocabulary, no controls):")
+        print(", ".join(f"{name} {value}" for name, value in table["table_1"].items()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("shards", type=Path)
-    parser.add_argument("--batches", type=int, default=8, help="of 16 windows, for each split and control type")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("data", type=Path, metavar="SHARDS_OR_MIDI_FOLDER")
+    parser.add_argument("--split", nargs="+", help="of shards: dev, valid or train (default: dev and valid)")
+    parser.add_argument("--pieces", type=int, default=100, help="excerpts, at most, of each split and control type")
+    parser.add_argument("--kinds", nargs="+", choices=yardstick.KINDS, default=list(yardstick.KINDS),
+                        help="; ".join(map(": ".join, yardstick.KINDS.items())))  # fmt: skip
+    parser.add_argument("--deltas", nargs="*", type=float, default=list(yardstick.DELTAS), help="seconds")
+    parser.add_argument("--windows", type=int, default=10**9, help="AMT: of Table 1, at most (0: leave it out)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", action="store_true", help="end with one JSON line, and print no table")
     args = parser.parse_args()
-    net = checkpoint.load(args.checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
-    table = report(net, Shards(args.shards), net.config.window, args.batches)
-    if args.json:
-        print(json.dumps(table))
-        return
-    print("| held out | " + " | ".join(next(iter(table.values()))) + " |")
-    print("|---" * 8 + "|")
-    for name, row in table.items():
-        print(f"| {name} | " + " | ".join(str(value) for value in row.values()) + " |")
+    net = checkpoint.load(args.checkpoint, args.device)
+    data, splits = open_data(args.data, args.split)
+    table = evaluate(net, data, splits, args.pieces, args.kinds, args.deltas)
+    if net.family == "amt" and args.windows:
+        table["table_1"] = published.table_1(net, published_pieces(data, splits, args.data), most=args.windows)
+    print(json.dumps(table)) if args.json else show(table)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AnticipationError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,173 +1,307 @@
-"""Train an event transformer: python train/train.py --preset tiny --data SHARDS --out DIR [--resume].
+"""Train a model of either family: python train/train.py --preset tiny --data SHARDS --out RUN [--resume].
 
-Imports no MIDI library. The batch of a step is a function of (seed, step), so a resumed run goes on exactly where it
-stopped. `--steps` may change on resume: the learning rate falls to zero over the last part of whatever is asked.
+On one device as it stands; on several by torchrun, with --fsdp where a network is too large for one. Imports no MIDI
+library. The batch of a step is a function of (seed, step), so a resumed run goes on exactly where it stopped, and any
+number of processes sees the same. `--steps` and `--minutes` may change on resume: the learning rate falls to zero over
+the last part of whatever is asked.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import math
 import sys
 import time
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from evaluate import evaluate, nats, report  # noqa: E402
+from bench import bench_loader, bench_model, show  # noqa: E402
+from engine import Engine, Layout, Place  # noqa: E402
+from evaluate import HELD_OUT, brief, evaluate  # noqa: E402
+from logbook import Run, Wish, fingerprint  # noqa: E402
+from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings  # noqa: E402
 
 from anticipation import checkpoint, model  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.windows import Recipe, Windows  # noqa: E402
-
-# Share of the windows by source: what a musician will ask for more often than the corpus has it.
-MIX = {
-    "pop909": 0.36, "pop909-versions": 0.10, "openscore-lieder": 0.09, "polish-scores": 0.12,
-    "openscore-quartets": 0.04, "chopin-first-ed": 0.02, "openscore-orchestra": 0.02, "mutopia-pd-ccby": 0.05,
-    "mutopia-ccbysa": 0.02, "freedoom": 0.06, "blasphemer": 0.01, "easyrpg-rtp": 0.01, "groove": 0.02,
-    "cre-corpus": 0.01, "openewld-us-pd": 0.05, "openhymnal": 0.01, "kittel": 0.005, "zinck": 0.005,
-    "goudimel": 0.0025, "tavern": 0.005, "dmidiplayer": 0.0025,
-}  # fmt: skip
 
 
-def arguments() -> argparse.Namespace:
+def flags() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="shards, from train/prepare.py")
-    parser.add_argument("--out", type=Path, required=True, help="run folder: state, metrics.csv, and the checkpoint")
-    parser.add_argument("--preset", choices=model.PRESETS, default="tiny")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=18, help="windows a step")
-    parser.add_argument("--length", type=int, default=512, help="rows of a window")
-    parser.add_argument("--lr", type=float, default=0.004, help="peak rate of Muon (matrices)")
-    parser.add_argument("--lr-rest", type=float, default=0.003, help="peak rate of AdamW (embeddings, logits)")
-    parser.add_argument("--warmup", type=int, default=100)
-    parser.add_argument("--cooldown", type=float, default=0.3, help="share of the steps over which the rate falls to 0")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mix", choices=["all", "shipped"], default="all", help="all: by notes; shipped: MIX")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--workers", type=int, default=0, help="loader processes")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--resume", action="store_true", help="go on from the state in --out, if there is one")
-    parser.add_argument("--init", type=Path, help="start from the weights of this checkpoint")
-    parser.add_argument("--save-every", type=int, default=100)
-    parser.add_argument("--eval-every", type=int, default=500)
-    return parser.parse_args()
-
-
-def optimizers(net: model.EventModel, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices that map states to states, AdamW for embeddings and logits."""
-    named = dict(net.named_parameters())
-    inner = [n for n, p in named.items() if p.ndim == 2 and n.startswith(("blocks", "state", "mix"))]
-    rest = [p for n, p in named.items() if n not in inner]
-    return [
-        torch.optim.Muon([named[n] for n in inner], lr=args.lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=args.lr_rest, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-
-
-def rate(step: int, args: argparse.Namespace) -> float:
-    """Share of the peak rate: up, flat, down to zero."""
-    left = (args.steps - step) / max(1.0, args.cooldown * args.steps)
-    return max(0.0, min(1.0, (step + 1) / args.warmup, left))
-
-
-def save_state(path: Path, net, opts, step: int, seconds: float) -> None:
-    state = {"step": step, "seconds": seconds, "model": net.state_dict(), "optimizers": [o.state_dict() for o in opts]}
-    torch.save(state, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
-
-
-def load_state(path: Path, net, opts) -> tuple[int, float]:
-    """The step and the seconds that a run has behind it; (0, 0) where there is no state."""
-    if not path.exists():
-        return 0, 0.0
-    state = torch.load(path, weights_only=True, map_location=net.device)
-    net.load_state_dict(state["model"])
-    for opt, saved in zip(opts, state["optimizers"], strict=True):
-        opt.load_state_dict(saved)
-    return state["step"], state["seconds"]
-
-
-def update(net, opts, batch: dict, share: float, args: argparse.Namespace) -> torch.Tensor:
-    """One step of all optimizers at a share of their peak rates. Returns (rows, 5) nats, finite or not: then nothing
-    was changed."""
-    for opt, peak in zip(opts, (args.lr, args.lr_rest), strict=True):
-        for group in opt.param_groups:
-            group["lr"] = peak * share
-    loss = nats(net.losses, batch, net.device)
-    mean = loss.sum() / len(loss)
-    if torch.isfinite(mean):
-        mean.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad(set_to_none=True)
-    return loss.detach()
-
-
-def train(net: model.EventModel, opts, shards: Shards, args: argparse.Namespace) -> float:
-    """Train from the state in the run folder, if there is one and it is wanted, to the last step. Returns seconds."""
-    state = args.out / "state.pt"
-    first, spent = load_state(state, net, opts) if args.resume else (0, 0.0)
-    mix = MIX if args.mix == "shipped" else None
-    data = Windows(shards, "train", batch=args.batch, length=args.length, seed=args.seed, mix=mix, steps=args.steps)
-    ahead = 4 if args.workers else None
-    loader = DataLoader(
-        data, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers, prefetch_factor=ahead
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="shards, from train/prepare.py")
+    add("--out", type=Path, required=True, help="run folder: state, metrics.csv, samples, and the checkpoint")
+    add("--preset", choices=PRESETS, default="tiny", help="the amt- ones by their paper's recipe")
+    add("--steps", type=int, help="updates")
+    add("--minutes", type=float, help="end by the clock, resumed time included, and let the rate follow it")
+    add("--batch", type=int, help="windows a step, of all processes")
+    add("--micro", type=int, help="windows at once on one device; the gradients of the rest are added up")
+    add("--length", type=int, help="rows of a window (event presets)")
+    add("--optimizer", choices=["muon", "adamw"])
+    add("--lr", type=float, help="peak rate of Muon (matrices), or of AdamW")
+    add("--lr-rest", type=float, help="peak rate of AdamW beside Muon (embeddings, logits)")
+    add("--schedule", choices=["trapezoid", "cosine"])
+    add("--warmup", type=int, help="steps")
+    add("--cooldown", type=float, default=0.3, help="share of the training over which a trapezoid falls to 0")
+    add("--seed", type=int, default=0)
+    add("--mix", choices=MIXES, default="all", help="all: by notes; shipped: as checkpoints/default was trained")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--workers", type=int, default=0, help="loader processes, for each process that trains")
+    add("--precision", choices=["bf16", "fp32"], default="bf16")
+    add("--compile", action="store_true")
+    add("--recompute", action=argparse.BooleanOptionalAction, help="activations in the backward pass (default: large)")
+    add("--fsdp", action="store_true", help="shard weights and momenta over the processes of torchrun")
+    add("--resume", action="store_true", help="go on from the state in --out, if there is one")
+    add("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
+    add("--save-every", type=int, default=100, metavar="STEPS")
+    add("--eval-every", type=int, default=500, metavar="STEPS")
+    add("--eval-pieces", type=int, default=24, help="held-out excerpts on the way; four times as many at the end")
+    add(
+        "--sample-every",
+        type=int,
+        default=1000,
+        metavar="STEPS",
+        help="write accompaniments of held-out melodies; 0: never",
     )
-    split = next((name for name in ("dev", "valid", "train") if shards.split(name)), "train")
-    probe = Windows(shards, split, batch=16, length=args.length, seed=99, recipe=Recipe.plain())
-    begin = time.perf_counter() - spent
-    with (args.out / "metrics.csv").open("a", newline="") as log:
-        writer = csv.writer(log)
-        if not log.tell():
-            writer.writerow(["step", "seconds", "nats per row", *model.FIELD_NAMES])
-        for step, batch in zip(range(first, args.steps), loader, strict=True):
-            loss = update(net, opts, batch, rate(step, args), args)
-            total, seconds = loss.sum().item() / len(loss), time.perf_counter() - begin
-            if not math.isfinite(total):
-                sys.exit(f"train: the loss is {total} at step {step}; {state} holds the last good state")
-            if step % 20 == 0:
-                fields = [round(f, 4) for f in (loss.sum(0) / len(loss)).tolist()]
-                writer.writerow([step, round(seconds, 1), round(total, 4), *fields])
-                log.flush()
-                print(f"{step} {seconds:.0f} s {total:.3f} " + " ".join(f"{f:.2f}" for f in fields), flush=True)
-            if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
-                save_state(state, net, opts, step + 1, seconds)
-            if (step + 1) % args.eval_every == 0:
-                print("eval", step + 1, json.dumps(evaluate(net, probe, 6, net.device)), flush=True)
-                checkpoint.save(net, args.out / "checkpoint", card={"step": step + 1})
-    return time.perf_counter() - begin
+    add("--log-every", type=int, default=20, metavar="STEPS")
+    add("--bench-loader", type=float, metavar="SECONDS", help="only measure what the loader feeds")
+    add("--bench-model", type=float, metavar="SECONDS", help="only measure what the network eats")
+    add("--peak", type=float, help="FLOP/s of the device, for --bench-model (an H200: 989e12 in bf16)")
+    return parser
 
 
-def main() -> None:
-    args = arguments()
-    args.out.mkdir(parents=True, exist_ok=True)
+def chosen(args: argparse.Namespace) -> tuple[Preset, Settings]:
+    """The preset, and its settings with what the flags say instead. Raises AnticipationError."""
+    preset = PRESETS[args.preset]
+    said = {f.name: getattr(args, f.name, None) for f in fields(Settings)}
+    settings = replace(preset.settings, **{name: value for name, value in said.items() if value is not None})
+    if preset.recipe.family == "amt" and args.length not in (None, preset.settings.length):
+        raise AnticipationError(f"--length: AMT's context is {preset.settings.length} tokens")
+    for name in ("steps", "batch", "length"):
+        if getattr(settings, name) < 1:
+            raise AnticipationError(f"--{name} must be at least 1")
+    return preset, settings
+
+
+def build(args: argparse.Namespace, preset: Preset, settings: Settings, place: Place) -> Engine:
+    """Network, optimizers and layout. Raises AnticipationError where --init does not fit or --fsdp has no torchrun."""
+    if args.fsdp and not dist.is_initialized():
+        raise AnticipationError("--fsdp shards over the processes of torchrun; start it as torchrun train/train.py ...")
     torch.manual_seed(args.seed)
     torch.set_float32_matmul_precision("high")
-    shards = Shards(args.data)
-    net = model.EventModel(model.Config(model.PRESETS[args.preset], args.length)).to(args.device)
-    if args.init:
-        net.load_state_dict(checkpoint.load(args.init).state_dict())
-    if args.compile:
-        for block in net.blocks:
-            block.compile()
-    seconds = train(net, optimizers(net, args), shards, args)
-    card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": args.steps}
-    card |= {"rows": args.steps * args.batch * args.length, "seconds": round(seconds), "device": args.device}
-    card |= {"command": " ".join(sys.argv), "held_out_bits": report(net, shards, args.length)}
-    checkpoint.save(net, args.out / "checkpoint", card=card)
-    print(json.dumps(card["held_out_bits"]))
+    net = preset.network(settings.length)
+    if args.init and not (args.resume and (args.out / "state.pt").exists()):
+        initialise(net, args.init, args.preset)
+    layout = Layout(args.fsdp, args.compile, settings.recompute, args.precision == "bf16", settings.micro)
+    schedule = Schedule(settings.schedule, settings.warmup, args.cooldown)
+    peaks = (settings.lr, settings.lr_rest)
+    return Engine(net, preset.recipe, place, layout, peaks, settings.optimizer, schedule, args.seed)
+
+
+def initialise(net: Any, folder: Path, preset: str) -> None:
+    """Take over the weights of a checkpoint. Raises CheckpointError, and AnticipationError where they do not fit."""
+    other = checkpoint.load(folder)
+    if net.family != other.family:
+        raise AnticipationError(f"--init {folder} is of family {other.family!r}, --preset {preset} is not")
+    try:
+        net.load_state_dict(other.state_dict())
+    except RuntimeError:
+        raise AnticipationError(f"--init {folder} is of another size than --preset {preset}") from None
+
+
+def loading(data: Any, first: int, steps: int, workers: int, device: torch.device) -> DataLoader:
+    return DataLoader(
+        data, batch_size=None, sampler=range(first, steps), num_workers=workers,
+        prefetch_factor=4 if workers else None, pin_memory=device.type == "cuda",
+    )  # fmt: skip
+
+
+class Training:
+    """One run from its first step, or the one it was stopped before, to its last."""
+
+    def __init__(self, args: argparse.Namespace, preset: Preset, settings: Settings, engine: Engine) -> None:
+        self.args, self.preset, self.settings, self.engine = args, preset, settings, engine
+        self.shards, place = Shards(args.data), engine.place
+        self.data = preset.recipe.data(self.shards, "train", settings.batch, settings.length, args.seed,
+                                       MIXES[args.mix], place.rank, place.world)  # fmt: skip
+        self.run = Run(args.out, ["loss", *preset.recipe.fields, "norm", "rate"])
+        self.held_out = [name for name in HELD_OUT if self.shards.split(name)]
+        self.step, self.seconds = 0, 0.0
+
+    def start(self) -> None:
+        """Take over the state that is there, if that is wanted. Raises AnticipationError."""
+        args, place = self.args, self.engine.place
+        config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()} | vars(self.settings)
+        config |= {"family": self.preset.recipe.family, "world": place.world, "torch": torch.__version__,
+                   "data_sha256": fingerprint(args.data), "command": " ".join(sys.argv)}  # fmt: skip
+        if args.resume and self.run.state.exists():
+            self.run.check(config)
+            facts = self.engine.load(self.run.state)
+            self.step, self.seconds = facts["step"], facts["seconds"]
+        elif self.run.state.exists():
+            raise AnticipationError(f"{args.out} holds a run: --resume goes on with it, or choose another --out")
+        place.wait()  # all have read what the first now overwrites
+        if place.rank == 0:
+            self.run.begin(config, self.step)
+
+    def complete(self) -> int:
+        """All of it. Returns 0, or 128 and the signal that stopped it. Raises AnticipationError."""
+        self.start()
+        wish = Wish()
+        try:
+            if self.go(wish):
+                self.finish()
+                return 0
+        finally:
+            wish.forget()
+            self.run.close()
+        print(f"train: stopped at step {self.step}, which is saved; --resume goes on", file=sys.stderr)
+        return wish.code or 143
+
+    def share(self) -> float:
+        """How much of the training is over, 0-1."""
+        if self.args.minutes:
+            return min(1.0, self.seconds / (60 * self.args.minutes))
+        return self.step / self.settings.steps
+
+    @property
+    def over(self) -> bool:
+        by_clock, limit = bool(self.args.minutes), self.args.steps
+        return self.share() >= 1.0 or (by_clock and limit is not None and self.step >= limit)
+
+    def save(self) -> None:
+        self.engine.save(self.run.state, {"step": self.step, "seconds": self.seconds})
+
+    def go(self, wish: Wish) -> bool:
+        """Update until the end; False where it was asked to stop before. Raises AnticipationError where the data
+        vanish or the loss is lost; the state of the last good step is then saved."""
+        steps = 10**9 if self.args.minutes else self.settings.steps
+        device, place = self.engine.place.device, self.engine.place
+        batches = iter(loading(self.data, self.step, steps, self.args.workers, device))
+        before, stop = time.perf_counter() - self.seconds, False
+        while not self.over and not stop:
+            try:
+                batch = next(batches)
+            except AnticipationError as error:
+                self.save()
+                reason = str(error).strip().splitlines()[-1].removeprefix("anticipation.errors.AnticipationError: ")
+                raise AnticipationError(f"{reason}; step {self.step} is saved in {self.run.state}") from None
+            values, good = self.engine.step(self.step, batch, self.share())
+            if not good:
+                self.refused(values)
+            rate = self.engine.schedule.rate(self.step, self.share())
+            stop, self.seconds = place.agree(bool(wish), time.perf_counter() - before)
+            if place.rank == 0 and (self.step % self.args.log_every == 0 or not good):
+                self.run.log(self.step, self.seconds, values | {"rate": rate})
+            self.step += 1
+            if self.step % self.args.save_every == 0 or self.over or stop:
+                self.save()
+            if not stop:
+                self.look()
+        return self.over
+
+    def refused(self, values: dict[str, float]) -> None:
+        """An update that was not made. Raises AnticipationError after ten in a row."""
+        print(f"train: step {self.step} was left out: loss {values['loss']:.4g}, gradient {values['norm']:.4g}",
+              file=sys.stderr, flush=True)  # fmt: skip
+        if self.engine.guard.lost:
+            kept = f"{self.run.state} holds the last saved state" if self.run.state.exists() else "nothing was saved"
+            raise AnticipationError(f"the loss is lost: {self.engine.guard.row} bad updates in a row; {kept}")
+
+    def look(self) -> None:
+        """Evaluate and sample, where it is time to."""
+        wanted = self.step % self.args.eval_every == 0 and self.held_out
+        heard = self.args.sample_every and self.step % self.args.sample_every == 0 and self.held_out
+        if not wanted and not heard:
+            return
+        net = self.engine.whole(self.fresh)
+        if self.engine.place.rank == 0 and wanted:
+            table = evaluate(net, self.shards, self.held_out, self.args.eval_pieces, ("none", "parts"), ())
+            self.run.note(self.step, "eval", table)
+            for split, parts in table["splits"].items():
+                self.run.draw(split, self.step, {kind: row["all"] for kind, row in parts["controls"].items()})
+            checkpoint.save(net, self.run.checkpoint, card={"step": self.step})
+        if self.engine.place.rank == 0 and heard:
+            self.listen(net)
+        self.engine.place.wait()
+
+    def listen(self, net: Any) -> None:
+        """A sample must never cost a run."""
+        try:
+            from samples import sample
+
+            sample(net, self.shards, self.held_out[0], self.run.folder / "samples", self.step)
+        except Exception as error:  # whatever it is
+            print(f"train: no sample at step {self.step}: {error}", file=sys.stderr, flush=True)
+
+    def fresh(self) -> Any:
+        return self.preset.network(self.settings.length)
+
+    def finish(self) -> None:
+        """The checkpoint with its card: how it was made, and what it costs on held-out pieces."""
+        net = self.engine.whole(self.fresh)
+        if self.engine.place.rank == 0:
+            args, set_ = self.args, self.settings
+            card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": self.step}
+            card |= {
+                "rows": self.step * set_.batch * set_.length,
+                "seconds": round(self.seconds),
+                "device": args.device,
+            }
+            card |= {"command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
+            if self.held_out:
+                table = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
+                self.run.note(self.step, "report", table)
+                card["held_out"] = brief(table)
+            checkpoint.save(net, self.run.checkpoint, card=card)
+            print(json.dumps(card), flush=True)
+        self.engine.place.wait()
+
+
+def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, place: Place) -> None:
+    recipe: Event | Amt = preset.recipe
+    data = recipe.data(Shards(args.data), "train", settings.batch, settings.length, args.seed, MIXES[args.mix],
+                       place.rank, place.world)  # fmt: skip
+    loader = loading(data, 0, 10**9, args.workers, place.device)
+    if args.bench_loader:
+        show(bench_loader(loader, recipe, args.bench_loader, args.workers))
+    if args.bench_model:
+        engine = build(args, preset, settings, place)
+        shown = bench_model(engine, next(iter(loader)), engine.net.config, settings.length, args.bench_model, args.peak)
+        show(shown) if place.rank == 0 else None
+
+
+def train(args: argparse.Namespace) -> int:
+    """Returns the exit code, see `Training.complete`. Raises AnticipationError."""
+    preset, settings = chosen(args)
+    place = Place.join(args.device)
+    if args.bench_loader or args.bench_model:
+        benchmark(args, preset, settings, place)
+        return 0
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AnticipationError(f"cannot make the run folder {args.out}: {error.strerror}") from None
+    return Training(args, preset, settings, build(args, preset, settings, place)).complete()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """As a command: 2 after one line about what the user can mend."""
+    try:
+        return train(flags().parse_args(argv))
+    except AnticipationError as error:
+        print(f"train: {error}", file=sys.stderr, flush=True)
+        return 2
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except AnticipationError as error:
-        print(f"train: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Teach a checkpoint the style of a few MIDI files, and prove on held-out ones that it learned. Knows the event
+transformer and folders of MIDI; no shards on disk, no clusters.
+
+Whatever is held out is never trained on, and the weights that cost the fewest bits there are the ones that are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import checkpoint
+from .data import Piece, tune_hash
+from .errors import CheckpointError, RequestError
+from .folder import Folder, read_plain
+from .model import EventModel
+from .notes import Notes
+from .windows import Recipe, Windows
+
+HELD_OUT = 0.2  # of the files; of each file's time where there are too few to hold one out
+FEWEST_FILES = 5
+ROWS, BATCH = 256, 8  # of a window, windows a step
+LOOKS = 12  # evaluations in the time that is given
+PATIENCE = 2  # of them without a new best: then back to the best weights, at a third of the rate
+RETURNS = 3  # until it is enough
+WARMUP = 10  # steps
+LR = 1e-3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What fine-tuning came to. bits: per held-out event, before and at the best; step: where the best was; steps: all
+    that were made; held_out: in words."""
+
+    before: float
+    after: float
+    step: int
+    steps: int
+    held_out: str
+
+    @property
+    def better(self) -> bool:
+        return self.after < self.before
+
+
+def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
+    """The pieces as splits `train` and `valid`, copies left out, and in words what is held out. Raises RequestError
+    where there is too little music."""
+    rng = np.random.default_rng(seed)
+    first = {tune_hash(pieces.notes(piece)): piece for piece in reversed(pieces.pieces)}
+    own = sorted(first.values(), key=lambda piece: piece.name)
+    if len(own) >= FEWEST_FILES:
+        count = max(1, round(HELD_OUT * len(own)))
+        chosen = {own[i].name for i in rng.permutation(len(own))[:count]}
+        files = replace(pieces, pieces=tuple(own))
+        which = {p.name: "valid" if p.name in chosen else "train" for p in own}
+        return files.divided(which), f"{count} of {len(own)} files"
+    parts: list[Piece] = []
+    columns: list[Notes] = []
+    for piece in own:
+        notes = pieces.notes(piece)
+        cut = (1 - HELD_OUT) * notes.audible.end
+        for split, part in (("train", notes.between(0.0, cut)), ("valid", notes.between(cut, math.inf).shift(-cut))):
+            if len(part.audible) >= 2 * BATCH:
+                parts.append(replace(piece, split=split, start=len(columns), count=len(part), notes=len(part.audible)))
+                columns.append(part)
+    if {p.split for p in parts} != {"train", "valid"}:
+        raise RequestError(f"{pieces.folder}: too little music to learn from and to hold something out")
+    held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES}"
+    return replace(pieces, pieces=tuple(parts), columns_of=tuple(columns)), held
+
+
+def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
+    columns = {name: torch.from_numpy(column).to(device) for name, column in batch.items()}
+    return {name: c if c.is_floating_point() else c.long() for name, c in columns.items()}
+
+
+@torch.no_grad()
+def bits(net: EventModel, held: list[dict[str, torch.Tensor]]) -> float:
+    """Bits per event, all fields together."""
+    total = sum(float(net.losses(**batch)[0].double().sum()) for batch in held)
+    events = sum(int((batch["targets"][..., 2] >= 0).sum()) for batch in held)
+    return total / max(events, 1) / math.log(2)
+
+
+def copy_of(net: EventModel) -> dict[str, torch.Tensor]:
+    return {name: p.clone() for name, p in net.state_dict().items()}
+
+
+def fresh(net: EventModel) -> torch.optim.Optimizer:
+    """All weights by AdamW. Adapters of rank 8 were tried and gave no more; see train/LOG.md."""
+    return torch.optim.AdamW(net.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
+
+
+def finetune(
+    base: EventModel, pieces: Folder, *, minutes: float = 5.0, steps: int | None = None, seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[EventModel, Outcome]:  # fmt: skip
+    """The best weights on what is held out, or the last where none beat `base`, which itself is not touched; and what
+    came of it. steps: an end by count instead of time. say: told of every look at what is held out. Raises
+    RequestError, AnticipationError where there is too little music."""
+    divided, held_out = divide(pieces, seed)
+    data: Any = divided
+    net = copy.deepcopy(base).requires_grad_(True)
+    train = Windows(data, "train", batch=BATCH, length=ROWS, seed=seed)
+    plain = [Recipe.plain(kind) for kind in ("none", "parts")]
+    probes = [Windows(data, "valid", batch=BATCH, length=ROWS, seed=99, recipe=recipe) for recipe in plain]
+    held = [tensors(probe[i], net.device) for probe in probes for i in range(3)]
+    weights, peak, warm, optimizer = list(net.parameters()), LR, 0, fresh(net)
+    before = best = now = bits(net, held)
+    say(f"before: {before:.3f} bits per held-out event ({held_out})")
+    kept, where, looks, since, returns, step, begin = copy_of(net), 0, 0, 0, 0, 0, time.perf_counter()
+    while returns < RETURNS:
+        share = step / steps if steps else (time.perf_counter() - begin) / (60 * minutes)
+        if share * LOOKS >= looks + 1:
+            looks, since, now = looks + 1, since + 1, bits(net, held)
+            say(f"step {step}: {now:.3f}" + (", the best so far" if now < best else ""))
+            if now < best:
+                best, where, since, kept = now, step, 0, copy_of(net)
+            if share >= 1:
+                break
+            if since == PATIENCE:
+                returns, since, peak, warm = returns + 1, 0, peak / 3, step
+                net.load_state_dict(kept)
+                optimizer = fresh(net)
+        optimizer.param_groups[0]["lr"] = peak * min(1.0, (step - warm + 1) / WARMUP) * max(0.05, 1.0 - share)
+        loss = net.losses(**tensors(train[step], net.device))[0]
+        (loss.sum() / len(loss)).backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+    if where:
+        net.load_state_dict(kept)
+    return net.eval().requires_grad_(False), Outcome(before, best if where else now, where or step, step, held_out)
+
+
+def command(args: argparse.Namespace) -> None:
+    """`anticipate finetune`: writes a checkpoint whose card says where it comes from, or says why not. Raises
+    AnticipationError."""
+    from .commands import open_model
+
+    if (args.output / "config.json").exists() and not args.force:
+        raise CheckpointError(f"{args.output} holds a checkpoint already; --force overwrites it")
+    if not 0 < args.minutes < math.inf:
+        raise RequestError("--minutes must be more than 0")
+    if args.weights != "float32":
+        raise RequestError("finetune trains float32 weights; leave --weights out")
+    base = open_model(args)
+    if not isinstance(base, EventModel):
+        raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
+    pieces = Folder.read(args.folder, read_plain)
+
+    def say(line: str) -> None:
+        print(line, flush=True) if not args.quiet else None
+
+    for line in pieces.skipped:
+        say(f"left out: {line}")
+    net, outcome = finetune(base, pieces, minutes=args.minutes, seed=args.seed, say=say)
+    facts = asdict(outcome) | {"better": outcome.better}
+    if not outcome.better and not args.anyway:
+        raise RequestError(
+            f"nothing was written: {outcome.steps} steps made {outcome.held_out} no cheaper than {outcome.before:.3f} "
+            "bits an event; more files may help, --anyway writes the last weights all the same"
+        )
+    card = {"finetuned_from": base.fingerprint, "files": len(pieces.pieces), "seed": args.seed} | facts
+    checkpoint.save(net, args.output, card=card)
+    say(f"{args.output}: {outcome.before:.3f} -> {outcome.after:.3f} bits per held-out event at step {outcome.step} of "
+        f"{outcome.steps}" + (", the best" if outcome.better else ", no better, but written"))  # fmt: skip
+    if args.json:
+        print(json.dumps(facts | {"checkpoint": str(args.output)}))

@@ -1,0 +1,82 @@
+"""A folder of MIDI files as pieces in memory, with what `Shards` offers. Knows no shards on disk and no models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .corpus import MIN_NOTES, annotate, load_piece
+from .data import Piece
+from .errors import AnticipationError, MidiError
+from .midi import read as read_midi
+from .notes import Notes
+
+
+def midi_files(folder: str | Path) -> list[Path]:
+    """The .mid and .midi files at and below a folder, sorted."""
+    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
+
+
+def read_plain(path: Path) -> Notes:
+    """A file as it stands in a shard, by our own reader: what an installation without symusic can do. Raises
+    MidiError."""
+    score = read_midi(path)
+    if len(score.notes) < MIN_NOTES:
+        raise MidiError(f"{path}: fewer than {MIN_NOTES} notes")
+    notes = score.notes
+    if len(set(notes.velocity.tolist())) <= 2:  # no dynamics: an unknown velocity must not teach flat playing
+        notes = notes.replace(velocity=notes.velocity * 0)
+    return annotate(notes, score.tempo, None)
+
+
+def read_fast(path: Path) -> Notes:
+    """The same by symusic, where it is installed."""
+    try:
+        return load_piece(path, None)
+    except ImportError:
+        return read_plain(path)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Pieces and their notes. skipped: a line for every file that could not be used."""
+
+    folder: Path
+    pieces: tuple[Piece, ...]
+    columns_of: tuple[Notes, ...]
+    skipped: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: str | Path, load: Callable[[Path], Notes] = read_fast) -> Folder:
+        """Every usable file, as split `valid`. Raises AnticipationError where there is none."""
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise AnticipationError(f"no folder {folder}")
+        pieces: list[Piece] = []
+        columns: list[Notes] = []
+        skipped: list[str] = []
+        for path in midi_files(folder):
+            try:
+                notes = load(path)
+            except MidiError as error:
+                skipped.append(str(error))
+                continue
+            audible, start = notes.audible, len(columns)
+            name = str(path.relative_to(folder))
+            pieces.append(Piece("", name, "valid", start, len(notes), len(audible), round(audible.end, 2), ""))
+            columns.append(notes)
+        if not pieces:
+            found = f"; the first file: {skipped[0]}" if skipped else ""
+            raise AnticipationError(f"{folder} has no MIDI file to learn from{found}")
+        return cls(folder, tuple(pieces), tuple(columns), tuple(skipped))
+
+    def notes(self, piece: Piece) -> Notes:
+        return self.columns_of[piece.start]
+
+    def split(self, name: str) -> list[Piece]:
+        return [piece for piece in self.pieces if piece.split == name]
+
+    def divided(self, which: dict[str, str]) -> Folder:
+        """The same pieces with the split that each name is given."""
+        return replace(self, pieces=tuple(replace(p, split=which.get(p.name, p.split)) for p in self.pieces))

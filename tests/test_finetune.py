@@ -1,0 +1,131 @@
+"""Laws of fine-tuning: it proves itself on music that it never saw, and keeps nothing that does not."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from anticipation import checkpoint, finetune, gpt2
+from anticipation.errors import AnticipationError, RequestError
+from anticipation.folder import Folder, read_plain
+
+
+@pytest.fixture(scope="module")
+def pieces(music_folder) -> Folder:
+    """Twelve files of one kind, one of them twice."""
+    return Folder.read(music_folder / "pop909", read_plain)
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock that ticks a second whenever it is asked: 0.2 minutes are a dozen steps."""
+    now = iter(range(10**6))
+    monkeypatch.setattr(finetune.time, "perf_counter", lambda: float(next(now)))
+
+
+def few(pieces: Folder, tmp_path, count: int) -> Folder:
+    for piece in pieces.pieces[:count]:
+        shutil.copy(pieces.folder / piece.name, tmp_path / piece.name)
+    return Folder.read(tmp_path, read_plain)
+
+
+def test_whole_files_are_held_out_and_copies_are_not_both_kept(pieces):
+    divided, words = finetune.divide(pieces, 0)
+    train, valid = ({p.name for p in divided.split(name)} for name in ("train", "valid"))
+    assert (len(train), len(valid), words) == (10, 2, "2 of 12 files") and not train & valid
+    assert len({"001__001.mid", "zzz.mid"} & (train | valid)) == 1
+    assert finetune.divide(pieces, 0)[0].pieces == divided.pieces != finetune.divide(pieces, 1)[0].pieces
+
+
+def test_of_few_files_the_ends_are_held_out(pieces, tmp_path):
+    divided, words = finetune.divide(few(pieces, tmp_path, 2), 0)
+    assert words.startswith("the last 20% of each file")
+    for begin, end in zip(divided.split("train"), divided.split("valid"), strict=True):
+        whole = pieces.notes(next(p for p in pieces.pieces if p.name == begin.name))
+        cut = 0.8 * whole.audible.end
+        assert (divided.notes(begin).onset < cut).all() and np.allclose(
+            divided.notes(end).onset + cut, whole.onset[whole.onset >= cut]
+        )
+
+
+def test_it_gets_better_on_what_it_never_saw(random_model, pieces):
+    base = random_model()
+    before = {name: p.clone() for name, p in base.state_dict().items()}
+    said = []
+    net, outcome = finetune.finetune(base, pieces, steps=12, say=said.append)
+    assert outcome.better and outcome.after < 0.8 * outcome.before and 0 < outcome.step <= outcome.steps == 12
+    assert said[0].startswith("before: ") and "2 of 12 files" in said[0] and len(said) == 13
+    assert all(torch.equal(p, before[name]) for name, p in base.state_dict().items())
+    assert not net.training and not any(p.requires_grad for p in net.parameters())
+
+
+def test_the_best_is_kept_and_not_the_last(random_model, pieces, monkeypatch):
+    """What is held out gets dearer after the third look: it goes back to those weights three times, and stops early."""
+    costs, seen = iter([9.0, 8.0, 7.0, 6.0, *[7.0] * 9]), []
+
+    def bits(net, held):
+        seen.append({name: p.clone() for name, p in net.state_dict().items()})
+        return next(costs)
+
+    monkeypatch.setattr(finetune, "bits", bits)
+    net, outcome = finetune.finetune(random_model(), pieces, steps=12)
+    assert (outcome.before, outcome.after, outcome.step, outcome.steps) == (9.0, 6.0, 3, 10)
+    assert all(torch.equal(p, seen[3][name]) for name, p in net.state_dict().items())
+    assert not all(torch.equal(p, seen[-1][name]) for name, p in net.state_dict().items())
+
+
+def test_the_command_writes_a_checkpoint_that_says_where_it_comes_from(
+    anticipate, random_checkpoint, pieces, tmp_path, monkeypatch, ticking
+):
+    monkeypatch.setattr(finetune, "LOOKS", 2)
+    line = ["finetune", "--model", random_checkpoint, "--threads", "1", pieces.folder, "-o", tmp_path / "mine"]
+    code, out, _ = anticipate(*line, "--minutes", "0.2", "--json")
+    facts = json.loads(out.splitlines()[-1])
+    assert code == 0 and facts["better"] and facts["after"] < facts["before"]
+    card = checkpoint.read_config(tmp_path / "mine")["card"]
+    assert card["finetuned_from"] == checkpoint.fingerprint(random_checkpoint) and card["files"] == 13
+    assert checkpoint.load(tmp_path / "mine").config == checkpoint.load(random_checkpoint).config
+    code, _, error = anticipate(*line)
+    assert code == 2 and "holds a checkpoint already; --force overwrites it" in error
+
+
+def test_what_got_worse_is_not_written_unless_asked(
+    anticipate, random_checkpoint, pieces, tmp_path, monkeypatch, ticking
+):
+    monkeypatch.setattr(finetune, "LR", 0.0)
+    line = ["finetune", "--model", random_checkpoint, "--threads", "1", pieces.folder, "-o", tmp_path / "mine"]
+    code, _, error = anticipate(*line, "--minutes", "0.2")
+    assert code == 2 and not (tmp_path / "mine").exists()
+    assert error.startswith("anticipate: nothing was written: ") and error.count("\n") == 1
+    code, out, _ = anticipate(*line, "--minutes", "0.2", "--anyway")
+    assert code == 0 and "no better, but written" in out and checkpoint.load(tmp_path / "mine")
+
+
+def test_what_cannot_be_learned_from_is_one_line(anticipate, random_checkpoint, random_model, pieces, tmp_path):
+    def refused(words: str, *line) -> None:
+        code, _, error = anticipate("finetune", *line, "-o", tmp_path / "mine", "--threads", "1", "-q")
+        assert code == 2 and words in error and error.count("\n") == 1, error
+
+    (tmp_path / "empty").mkdir()
+    refused("has no MIDI file to learn from", tmp_path / "empty", "--model", random_checkpoint)
+    (tmp_path / "empty" / "bad.mid").write_text("no music")
+    refused("the first file: ", tmp_path / "empty", "--model", random_checkpoint)
+    refused("no folder", tmp_path / "nothing", "--model", random_checkpoint)
+    refused("--minutes must be more than 0", pieces.folder, "--minutes", "0", "--model", random_checkpoint)
+    refused("trains float32 weights", pieces.folder, "--weights", "int8", "--model", random_checkpoint)
+    checkpoint.save(gpt2.GPT2(gpt2.Config(1, 32, 2)), tmp_path / "amt")
+    refused("finetune is for event transformers", pieces.folder, "--model", tmp_path / "amt")
+    short = few(pieces, tmp_path / "empty", 1)
+    with pytest.raises(RequestError, match="too little music"):
+        finetune.divide(short.divided({}).__class__(short.folder, short.pieces, (short.columns_of[0][:20],)), 0)
+    assert issubclass(RequestError, AnticipationError)
+
+
+def test_our_reader_and_the_fast_one_agree(pieces, music_folder):
+    pytest.importorskip("symusic")
+    fast = Folder.read(music_folder / "pop909")
+    assert [p.name for p in fast.pieces] == [p.name for p in pieces.pieces]
+    for a, b in zip(pieces.columns_of, fast.columns_of, strict=True):
+        assert np.allclose(a.onset, b.onset) and (a.pitch == b.pitch).all() and (a.velocity == b.velocity).all()

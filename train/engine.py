@@ -1,0 +1,261 @@
+"""What one training step costs and where it runs: one process, DDP or FSDP, on CPU or GPU. Knows no music and no files
+but the state of a run.
+
+The loss is a mean over the whole batch whatever the number of processes and of micro-batches, and all randomness is a
+function of (seed, step, place in the batch): runs of any layout follow one curve, and a resumed run goes on exactly.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from recipes import Amt, Event, Schedule
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint as recomputed
+
+from anticipation.errors import AnticipationError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process stands among those of a run, as torchrun says."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def join(cls, device: str) -> Place:
+        """Raises AnticipationError where there is no such device."""
+        world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+        kind = torch.device(device).type
+        if kind == "cuda":
+            local = int(os.environ.get("LOCAL_RANK", 0))
+            if local >= torch.cuda.device_count():
+                raise AnticipationError(f"process {local} of this machine has no GPU: {torch.cuda.device_count()} here")
+            place = torch.device(device) if world == 1 else torch.device("cuda", local)
+            torch.cuda.set_device(place.index or 0)
+        else:
+            place = torch.device(device)
+        if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+            backend = "nccl" if kind == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=timedelta(hours=1))
+        return cls(place, rank, world)
+
+    def sum(self, value: Tensor) -> Tensor:
+        if self.world > 1:
+            dist.all_reduce(value)
+        return value
+
+    def agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
+        """Whether any process wants to stop, and the mean of their seconds."""
+        if self.world == 1:
+            return stop, seconds
+        both = self.sum(torch.tensor([float(stop), seconds], dtype=torch.float64, device=self.device))
+        return bool(both[0] > 0), float(both[1]) / self.world
+
+    def wait(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+
+class Objective(nn.Module):
+    """A recipe's loss as a module, so that DDP and FSDP see a forward pass."""
+
+    def __init__(self, net: nn.Module, recipe: Event | Amt) -> None:
+        super().__init__()
+        self.net, self.recipe = net, recipe
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.recipe.losses(self.net, batch)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a network is run. micro: windows at once (0: all of a process's share)."""
+
+    fsdp: bool = False
+    compile: bool = False
+    recompute: bool = False
+    half: bool = True  # bfloat16 in the forward pass
+    micro: int = 0
+    clip: float = 1.0
+
+
+@dataclass
+class Guard:
+    """Which updates are made: none whose loss or gradient is no number, or far above the recent losses."""
+
+    mean: float = 0.0
+    square: float = 0.0
+    seen: int = 0
+    row: int = 0  # updates refused since the last good one
+    refused: int = 0
+    patience: int = field(default=10, repr=False)
+
+    def accepts(self, loss: float, norm: float) -> bool:
+        """Six deviations above the mean of about the last 100 losses is a spike."""
+        spread = math.sqrt(max(self.square - self.mean**2, 0.0)) + 0.02 * abs(self.mean)
+        good = math.isfinite(loss) and math.isfinite(norm)
+        good = good and (self.seen < 50 or loss < self.mean + 6 * spread)
+        if not good:
+            self.row, self.refused = self.row + 1, self.refused + 1
+            return False
+        keep = min(0.99, self.seen / (self.seen + 1))
+        self.mean, self.square = keep * self.mean + (1 - keep) * loss, keep * self.square + (1 - keep) * loss**2
+        self.seen, self.row = self.seen + 1, 0
+        return True
+
+    @property
+    def lost(self) -> bool:
+        return self.row >= self.patience
+
+
+class Engine:
+    """A network, its optimizers and its place. `step` is the whole of training; everything else saves and loads it."""
+
+    def __init__(self, net: nn.Module, recipe: Event | Amt, place: Place, layout: Layout, peaks: tuple[float, ...],
+                 optimizer: str, schedule: Schedule, seed: int) -> None:  # fmt: skip
+        self.recipe, self.place, self.layout, self.schedule, self.seed = recipe, place, layout, schedule, seed
+        self.net, self.guard = net.to(place.device), Guard()
+        blocks = recipe.blocks(net)
+        for block in blocks if layout.recompute else ():
+            block.forward = functools.partial(recomputed, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+        for block in blocks if layout.compile else ():
+            block.compile()
+        self.objective: Any = Objective(self.net, recipe)
+        if layout.fsdp:
+            mesh = dist.init_device_mesh(place.device.type, (place.world,))
+            for module in (*blocks, self.objective):
+                fully_shard(module, mesh=mesh)
+        elif place.world > 1:
+            ids = [place.device.index] if place.device.type == "cuda" else None
+            self.objective = DistributedDataParallel(self.objective, device_ids=ids)
+        self.optimizers = recipe.optimizers(self.net, optimizer)
+        self.peaks = peaks[: len(self.optimizers)]
+
+    def step(self, step: int, batch: dict[str, Tensor], share: float) -> tuple[dict[str, float], bool]:
+        """One update from this process's share of a batch (on the CPU). share: of the training that is over, 0-1.
+
+        Returns what the whole batch cost, `loss` and its fields in nats for each counted row, `norm` of the gradient,
+        and whether the update was made.
+        """
+        place, fields = self.place, len(self.recipe.fields)
+        batch = {name: column.to(place.device, non_blocking=True) for name, column in batch.items()}
+        count = place.sum(self.recipe.count(batch).double().clone())
+        total = torch.zeros(fields, device=place.device)
+        parts = self._parts(batch)
+        size = len(next(iter(parts[0].values())))
+        for i, part in enumerate(parts):
+            torch.manual_seed(hash((self.seed, step, (place.rank * len(parts) + i) * size)) % 2**63)  # for dropout
+            with self._gathering(i + 1 == len(parts)):
+                with torch.autocast(place.device.type, torch.bfloat16, enabled=self.layout.half):
+                    nats = self.objective(part)
+                (nats.sum() * (place.world / (count * self.recipe.terms)).float()).backward()
+            total += nats.detach().sum(0)
+        mean = (place.sum(total).double() / count).tolist()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.layout.clip)
+        norm = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+        good = self.guard.accepts(sum(mean), norm)
+        rate = self.schedule.rate(step, share)
+        for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate
+            if good:
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return {"loss": sum(mean), **dict(zip(self.recipe.fields, mean, strict=True)), "norm": norm}, good
+
+    def _parts(self, batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        micro = self.layout.micro or len(next(iter(batch.values())))
+        split = {name: column.split(micro) for name, column in batch.items()}
+        return [dict(zip(split, columns, strict=True)) for columns in zip(*split.values(), strict=True)]
+
+    def _gathering(self, last: bool):
+        """Gradients are shared among processes after the last micro-batch only."""
+        if self.layout.fsdp:
+            self.objective.set_requires_gradient_sync(last)
+        elif self.place.world > 1 and not last:
+            return self.objective.no_sync()
+        return nullcontext()
+
+    def whole(self, fresh) -> nn.Module:
+        """A network that can be evaluated and saved by one process: the own one, or where it is sharded a copy, made by
+        `fresh()`. All processes must ask."""
+        if not self.layout.fsdp:
+            return self.net
+        copy = fresh().to(self.place.device)
+        copy.load_state_dict(_whole(self.net.state_dict()))
+        return copy
+
+    def save(self, path: Path, facts: dict[str, Any]) -> None:
+        """The state of the run, from one process, to a temporary file that is renamed. Raises AnticipationError, and
+        then the state before it is still there."""
+        state = facts | {"model": _whole(self.net.state_dict()), "guard": vars(self.guard)}
+        state["optimizers"] = [_whole(o.state_dict()) for o in self.optimizers]
+        if self.place.rank == 0:
+            draft = path.with_suffix(".new")
+            try:
+                torch.save(state, draft)
+                draft.replace(path)
+            except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
+                draft.unlink(missing_ok=True)
+                kept = f"; {path} still holds the state before" if path.exists() else ""
+                raise AnticipationError(f"cannot write {path}: {str(error).splitlines()[0]}{kept}") from None
+        self.place.wait()
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Take over a state; the facts that were saved with it. Raises AnticipationError where it does not fit."""
+        try:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+            own = dict(self.net.named_parameters())
+            if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in state["model"].items()}:
+                raise ValueError("weights of another preset")
+            self.net.load_state_dict({n: _like(p, own[n]) for n, p in state["model"].items()})
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                _load_optimizer(optimizer, saved)
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
+            raise AnticipationError(f"{path} is no state of this run ({str(error).splitlines()[0]})") from None
+        self.guard = Guard(**state.get("guard", {}))
+        return {name: value for name, value in state.items() if name not in ("model", "optimizers", "guard")}
+
+
+def _whole(value: Any) -> Any:
+    """A state without shards, on the CPU where it had some. All processes must ask."""
+    if isinstance(value, dict):
+        return {name: _whole(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(entry) for entry in value]
+    return value.full_tensor().cpu() if isinstance(value, DTensor) else value
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor as the parameter lies: sharded or not."""
+    if not isinstance(parameter, DTensor) or value.shape != parameter.shape:
+        return value
+    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict) -> None:
+    """Its state, from one without shards. Raises ValueError where it belongs to another optimizer."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    kinds = {name for group in optimizer.param_groups for name in group}
+    if kinds != {name for group in saved["param_groups"] for name in group}:
+        raise ValueError("written by another optimizer")
+    state = {
+        i: {name: _like(v, parameters[i]) if isinstance(v, Tensor) else v for name, v in entry.items()}
+        for i, entry in saved["state"].items()
+    }
+    optimizer.load_state_dict(saved | {"state": state})

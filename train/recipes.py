@@ -1,0 +1,298 @@
+"""How each family is trained: its network, optimizers, rate, data and loss. Knows no files but shards, and no devices.
+
+A recipe answers the same questions for the event transformer and for the Anticipatory Music Transformer (AMT), so one
+trainer and one comparison serve both.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from anticipation import amt, gpt2, model  # noqa: E402
+from anticipation import stream as s  # noqa: E402
+from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.windows import Recipe as Plan  # noqa: E402
+from anticipation.windows import Windows, collate, draw, excerpt  # noqa: E402
+
+# Share of the windows by source: what a musician will ask for more often than the corpus has it.
+MIX = {
+    "pop909": 0.36, "pop909-versions": 0.10, "openscore-lieder": 0.09, "polish-scores": 0.12,
+    "openscore-quartets": 0.04, "chopin-first-ed": 0.02, "openscore-orchestra": 0.02, "mutopia-pd-ccby": 0.05,
+    "mutopia-ccbysa": 0.02, "freedoom": 0.06, "blasphemer": 0.01, "easyrpg-rtp": 0.01, "groove": 0.02,
+    "cre-corpus": 0.01, "openewld-us-pd": 0.05, "openhymnal": 0.01, "kittel": 0.005, "zinck": 0.005,
+    "goudimel": 0.0025, "tavern": 0.005, "dmidiplayer": 0.0025,
+    "band-teacher": 0.08,  # where somebody has merged it into the shards; what ships has not (see LOG.md)
+}  # fmt: skip
+MIXES = {"all": None, "shipped": MIX}
+
+# AMT's control prior, and how often a span of controls begins, a second.
+AMT_CONTROLS = {"none": 0.1, "span": 0.1, "instrument": 0.4, "random": 0.4}
+SPANS = 0.05
+_PLAIN = Plan.plain()
+_BEGINNING = replace(_PLAIN, beginning=1.0)
+
+
+def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator, delta: int = amt.DELTA) -> np.ndarray:
+    """Boolean mask over quantised notes (N, 5): which are controls, by AMT's prior. A span is `delta` steps long."""
+    onset, parts = notes[:, 0], np.unique(notes[:, 1])
+    given = np.zeros(len(notes), dtype=bool)
+    if kind == "instrument" and len(parts) > 1:
+        given = np.isin(notes[:, 1], rng.choice(parts, rng.integers(1, len(parts)), replace=False))
+    if kind == "random":
+        given = rng.random(len(notes)) < rng.integers(1, 10) / 10
+    if kind == "span":
+        start = rng.exponential(s.STEPS / SPANS)
+        while start <= onset[-1]:
+            given |= (onset >= start) & (onset < start + delta)
+            start += delta + rng.exponential(s.STEPS / SPANS)
+    return given
+
+
+class Sequences:
+    """AMT's training data, (1024,) tokens for a step and an index, of the pieces that `Windows` would draw.
+
+    No piece is transposed or stretched. Where one ends a separator follows, and another's beginning.
+    """
+
+    def __init__(self, source: Windows) -> None:
+        self.source = source
+
+    def one(self, step: int, index: int) -> np.ndarray:
+        source, flag, count = self.source, "", 0
+        parts: list[np.ndarray] = []
+        rng = np.random.default_rng((source.seed, source.rank, step, index))
+        while count < amt.TRIPLETS:
+            piece = source.pieces[rng.choice(len(source.pieces), p=source.chance)]
+            plan = _BEGINNING if parts else _PLAIN
+            window, cold = excerpt(source.shards.notes(piece).audible, rng, amt.TRIPLETS, plan)
+            end = window.end - window.onset[0] if len(window) < amt.TRIPLETS + 32 else 0.0
+            notes = s.quantise(window.shift(-window.onset[0]))
+            notes = notes[notes[:, 0] < amt.MAX_TIME]
+            kind = draw(rng, AMT_CONTROLS)
+            given = amt_controls(notes, kind, rng)
+            end = min(int(end * s.STEPS), amt.MAX_TIME - 1)
+            triplets = amt.encode(amt.arrange(notes[~given], notes[given], end=end))
+            flag = flag or kind  # it tells of the first piece
+            parts += [amt.SEPARATION] * cold + [triplets]
+            count += cold + len(triplets)
+        return amt.sequence(np.concatenate(parts), anticipated=flag != "none")
+
+
+class Batches(torch.utils.data.Dataset):
+    """step -> this rank's share of that step's batch, as arrays. Item i of a step is the same whoever asks for it, so
+    neither the number of processes nor a new start changes what is trained on."""
+
+    def __init__(self, windows: Windows, one: Callable, pack: Callable, rank: int = 0, world: int = 1) -> None:
+        if windows.batch % world:
+            raise AnticipationError(f"a batch of {windows.batch} cannot be shared by {world} processes; change --batch")
+        self.windows, self.one, self.pack = windows, one, pack
+        self.share = range(rank * windows.batch // world, (rank + 1) * windows.batch // world)
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        intact(self.windows.shards)
+        return self.pack([self.one(step, i) for i in self.share])
+
+
+def intact(shards: Any) -> None:
+    """Raises AnticipationError where a memory-mapped file of the shards is gone or cut: reading on would kill us."""
+    for column in getattr(shards, "columns", {}).values():
+        name = getattr(column, "filename", None)
+        try:
+            whole = name is None or os.stat(name).st_size >= column.offset + column.nbytes
+        except OSError:
+            whole = False
+        if not whole:
+            raise AnticipationError(f"{name} vanished or was cut while it was read")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a preset decides and a flag may change. lr: peak rate of the matrices (Muon) or of everything (AdamW);
+    lr_rest: of what Muon leaves to AdamW. micro: windows at once on one device (0: the whole share)."""
+
+    lr: float
+    lr_rest: float = 0.0
+    warmup: int = 100
+    steps: int = 3000
+    batch: int = 18
+    micro: int = 0
+    length: int = 512
+    optimizer: str = "muon"
+    schedule: str = "trapezoid"
+    recompute: bool = False  # activations, in the backward pass
+
+
+@dataclass(frozen=True)
+class Preset:
+    recipe: Event | Amt
+    config: Any
+    settings: Settings
+
+    def network(self, length: int | None = None) -> nn.Module:
+        return self.recipe.network(self.config, length or self.settings.length)
+
+
+def adamw(groups: list, **options) -> torch.optim.AdamW:
+    """Fused where there is such a kernel."""
+    device = groups[0]["params"][0].device
+    return torch.optim.AdamW(groups, fused=True if device.type == "cuda" else None, **options)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Ours: one step an event, relative time, Muon for matrices."""
+
+    family: str = "event"
+    fields: tuple[str, ...] = model.FIELD_NAMES
+    per: str = "row"
+    terms: int = 1  # of a mean in the loss, for each counted row
+
+    def network(self, config: model.Config, length: int) -> model.EventModel:
+        return model.EventModel(replace(config, window=length))
+
+    def blocks(self, net: nn.Module) -> list[nn.Module]:
+        return list(net.blocks)  # type: ignore[arg-type]
+
+    def optimizers(self, net: nn.Module, name: str) -> list[torch.optim.Optimizer]:
+        """`muon`: for the matrices that map states to states, AdamW for embeddings and logits. `adamw`: for all."""
+        named = dict(net.named_parameters())
+        inner = [n for n, p in named.items() if p.ndim == 2 and n.startswith(("blocks", "state", "mix"))]
+        rest = [{"params": [p for n, p in named.items() if n not in inner]}]
+        matrices = [named[n] for n in inner]
+        if name == "muon":
+            muon = torch.optim.Muon(matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+            return [muon, adamw(rest, betas=(0.9, 0.98), weight_decay=0.0)]
+        return [adamw([{"params": matrices}], betas=(0.9, 0.95), weight_decay=0.1),
+                adamw(rest, betas=(0.9, 0.98), weight_decay=0.0)]  # fmt: skip
+
+    def data(self, shards: Any, split: str, batch: int, length: int, seed: int, mix: dict | None, rank=0, world=1):
+        windows = Windows(shards, split, batch=batch, length=length, seed=seed, mix=mix)
+        return Batches(windows, windows.rows, _Packed(length), rank, world)
+
+    def losses(self, net: Any, batch: dict[str, Tensor]) -> Tensor:
+        """(M, 5) nats of what is drawn."""
+        return net.losses(**{k: v if v.is_floating_point() else v.long() for k, v in batch.items()})[0]
+
+    def count(self, batch: dict[str, Tensor]) -> Tensor:
+        """How many rows are drawn."""
+        return (batch["targets"][..., 0] != -100).sum()
+
+    def flops(self, config: model.Config, length: int) -> tuple[float, float]:
+        """Floating-point operations of one row, forward: of the matrices (twice their weights), and of attention at the
+        mean of a full causal context. Training takes three times as many."""
+        width, depth = config.width, config.depth
+        head = 5 * width**2 + 4 * (width**2 + model.HEARD * width) + width * sum(model.FIELD_SIZES)
+        return 2.0 * (12 * width**2 * depth + head), 2.0 * width * length * depth
+
+
+class _Packed:
+    """`collate` at a length, of what `Windows.rows` answers; a class, so that it reaches the loader's processes."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __call__(self, several: list) -> dict[str, np.ndarray]:
+        return collate([rows for rows, _ in several], self.length)
+
+
+def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:
+    return {"tokens": np.stack(several).astype(np.int32)}
+
+
+@dataclass(frozen=True)
+class Amt:
+    """AMT by its paper's recipe: AdamW with decay of matrices, cosine to zero, music as it is, loss on every token."""
+
+    family: str = "amt"
+    fields: tuple[str, ...] = amt.SLOT_NAMES
+    per: str = "triplet"
+    terms: int = 3
+    sliced: bool = False  # no loss on controls, each slot among its own tokens only: not the paper's, but cheaper
+
+    def network(self, config: gpt2.Config, length: int) -> gpt2.GPT2:
+        return gpt2.GPT2(config)
+
+    def blocks(self, net: nn.Module) -> list[nn.Module]:
+        return list(net.h)  # type: ignore[arg-type]
+
+    def optimizers(self, net: nn.Module, name: str) -> list[torch.optim.Optimizer]:
+        """`muon` is for comparison: for the blocks' matrices, AdamW for the rest."""
+        named = dict(net.named_parameters())
+        inner = [n for n, p in named.items() if name == "muon" and p.ndim == 2 and n.startswith("h.")]
+        rest = [p for n, p in named.items() if n not in inner]
+        groups = [{"params": [p for p in rest if (p.ndim == 2) == matrix], "weight_decay": decay}
+                  for matrix, decay in ((True, 0.1), (False, 0.0))]  # fmt: skip
+        plain = adamw(groups, betas=(0.9, 0.999))
+        matrices = [named[n] for n in inner]
+        muon = [torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")] if inner else []
+        return [*muon, plain]
+
+    def data(self, shards: Any, split: str, batch: int, length: int, seed: int, mix: dict | None, rank=0, world=1):
+        windows = Windows(shards, split, batch=batch, length=512, seed=seed, mix=mix)
+        return Batches(windows, Sequences(windows).one, _stacked, rank, world)
+
+    def losses(self, net: Any, batch: dict[str, Tensor]) -> Tensor:
+        """(M, 3) nats of time, duration and note; M: all triplets, or those that are drawn."""
+        tokens = batch["tokens"].long()
+        return net.slot_losses(tokens)[0] if self.sliced else net.losses(tokens).view(-1, 3)
+
+    def count(self, batch: dict[str, Tensor]) -> Tensor:
+        notes = batch["tokens"][:, 3::3]
+        return (notes < amt.CONTROL_OFFSET).sum() if self.sliced else torch.tensor(notes.numel(), device=notes.device)
+
+    def flops(self, config: gpt2.Config, length: int) -> tuple[float, float]:
+        """As `Event.flops`, of one triplet: three tokens."""
+        offered = sum(map(len, amt.SLOTS)) if self.sliced else 3 * len(amt.VOCABULARY)
+        matrices = 2.0 * (36 * config.width**2 * config.layers + config.width * offered)
+        return matrices, 6.0 * config.width * (amt.CONTEXT - 1) * config.layers
+
+
+def _amt(name: str, **settings: Any) -> Preset:
+    config, lr = gpt2.PRESETS[name]
+    common = {"lr": lr, "lr_rest": lr, "warmup": 1000, "steps": 100_000, "batch": 512, "micro": 4}
+    common |= {"length": amt.CONTEXT, "optimizer": "adamw", "schedule": "cosine"}
+    return Preset(Amt(), config, Settings(**(common | settings)))
+
+
+OURS = Settings(lr=0.004, lr_rest=0.003)
+PRESETS = {
+    **{name: Preset(Event(), model.Config(depth), OURS) for name, depth in model.PRESETS.items()},
+    # By the paper, but for `amt-tiny`, which is for a laptop.
+    "amt-tiny": _amt("amt-tiny", batch=18, micro=1, steps=3000, warmup=100),
+    "amt-small": _amt("amt-small"),
+    "amt-medium": _amt("amt-medium"),
+    "amt-large": _amt("amt-large", recompute=True),
+}
+PRESETS["large"] = replace(PRESETS["large"], settings=replace(OURS, recompute=True))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Share of the peak rate. `trapezoid`: up, flat, down to zero over the last `cooldown`; `cosine`: up, and along a
+    cosine to zero."""
+
+    name: str
+    warmup: int
+    cooldown: float = field(default=0.3)
+
+    def rate(self, step: int, share: float) -> float:
+        """step: of the warm-up. share: of the whole training that is over, 0-1."""
+        left = max(0.0, 1.0 - share)
+        up = min(1.0, (step + 1) / max(1, self.warmup))
+        if self.name == "cosine":
+            return up * 0.5 * (1.0 - math.cos(math.pi * left))
+        return min(up, left / max(self.cooldown, 1e-9))
