@@ -70,8 +70,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="one machine-readable line at the end")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite a checkpoint that is there")
 
-    sub = command("info", "what is in a MIDI file or a checkpoint", tools.info)
-    sub.add_argument("input", nargs="?", help="FILE.mid or a checkpoint (default: the shipped one)")
+    sub = command("info", "what is in a MIDI file, a checkpoint, or a folder of shards", tools.info)
+    sub.add_argument("input", nargs="?", help="FILE.mid, a checkpoint or shards (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
 
     command("check", "passages of a file that go like the training set", check.check, check.flags)

@@ -10,9 +10,15 @@ from .errors import MidiError, RequestError
 
 
 def info(args: argparse.Namespace) -> None:
+    """What is in a MIDI file, a folder of shards, or a checkpoint."""
     path = Path(args.input or ".")
     is_file = path.is_file() or path.suffix.lower() in (".mid", ".midi")
-    facts = score_facts(path) if is_file else checkpoint_facts(args.input)
+    if (path / "manifest.json").is_file():
+        from .census import shards_facts
+
+        facts = shards_facts(path)
+    else:
+        facts = score_facts(path) if is_file else checkpoint_facts(args.input)
     print(json.dumps(facts) if args.json else "\n".join(table(facts)))
 
 
