@@ -1,5 +1,6 @@
 """Laws of shards: what is in the folder is in the shards, once, whoever reads it, however often it is made."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -291,3 +292,10 @@ def test_annotations_are_read_where_they_fit(music_folder, tmp_path):
     (tmp_path / "beat_midi.txt").write_text(late)  # of another performance
     assert load_piece(path, tmp_path) == load_piece(path, None)
     assert len(data.COLUMNS) == len(Notes.__dataclass_fields__)
+
+
+def test_info_of_shards(music_folder, tmp_path, anticipate):
+    prepare.prepare([music_folder], tmp_path / "shards")
+    code, out, _ = anticipate("info", tmp_path / "shards", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["pieces"] == len(Shards(tmp_path / "shards").pieces)
