@@ -1,25 +1,28 @@
-"""Shards: a folder of MIDI as memory-mapped note columns and a manifest. Knows no tokens, no rows and no models."""
+"""Shards: memory-mapped columns of notes and a manifest; several folders of them joined to one, each piece once.
+
+Knows no MIDI, no tokens, no rows and no models.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .errors import AnticipationError, MidiError
-from .harmony import chord_notes, estimate_chords, parse_chord
-from .notes import DRUMS, Notes
-from .tempo import TempoMap, beat_notes, on_grid
+from .alike import SKETCH, Groups, copies_of, lines, sketch, takes, tune_hash
+from .errors import AnticipationError
+from .notes import Notes
 
 COLUMNS = {"onset": "<f4", "duration": "<f4", "pitch": "u1", "instrument": "u1", "velocity": "u1"}
-MIN_NOTES = 16
-MAX_SECONDS = 2 * 3600.0
+SYNTHETIC = "SYNTHETIC:"  # in the licence text of a source: made by a program, so it is never held out
+UNDECIDED = ""  # the split of pieces that are still to be joined
+LICENCE_LENGTH = 600
 
 
 @dataclass(frozen=True)
@@ -34,135 +37,235 @@ class Piece:
     notes: int  # without chords and beats
     seconds: float
     sha256: str  # of the file
+    tune: str = ""  # alike.tune_hash
+    group: int = -1  # number of the first piece of those that share its split: takes, versions, editions of one piece
+    alike: int = 1  # how many pieces of the folder are takes of this one, itself among them: its weight is 1 / alike
 
 
 class Shards:
-    """A folder written by `write_shards`. Raises AnticipationError where the manifest and the columns do not fit."""
+    """A folder written by `write` or `join`. Raises AnticipationError where manifest and columns do not fit."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
             self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
-            self.columns = {
-                name: np.memmap(self.folder / f"{name}.bin", dtype=kind, mode="r") for name, kind in COLUMNS.items()
-            }
             self.pieces = [Piece(**entry) for entry in self.manifest["pieces"]]
+            sizes = {name: (self.folder / f"{name}.bin").stat().st_size for name in COLUMNS}
             rows = sum(piece.count for piece in self.pieces)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AnticipationError(
                 f"{folder} is no folder of shards ({error}); make one with train/prepare.py"
             ) from None
-        if any(len(column) != rows for column in self.columns.values()):
+        if any(sizes[name] != rows * np.dtype(kind).itemsize for name, kind in COLUMNS.items()):
             raise AnticipationError(
                 f"{folder}: the columns do not have the {rows} rows of the manifest; prepare it again"
             )
+
+    @cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """All rows, memory-mapped when they are first looked at."""
+        return {
+            name: np.memmap(self.folder / f"{name}.bin", dtype=kind, mode="r") if self.pieces else np.zeros(0, kind)
+            for name, kind in COLUMNS.items()
+        }
 
     def notes(self, piece: Piece) -> Notes:
         """All rows of a piece, chords and beats among them; velocity 0 is 'unknown'."""
         rows = slice(piece.start, piece.start + piece.count)
         return Notes(*(self.columns[name][rows] for name in COLUMNS))
 
+    def read(self, piece: Piece) -> Notes:
+        """`notes` without a map: of thousands of folders, not all can be open at once."""
+        columns = []
+        for name, kind in COLUMNS.items():
+            skip = piece.start * np.dtype(kind).itemsize
+            columns.append(np.fromfile(self.folder / f"{name}.bin", kind, piece.count, offset=skip))
+        return Notes(*columns)
+
     def split(self, name: str) -> list[Piece]:
         return [piece for piece in self.pieces if piece.split == name]
 
+    @property
+    def licences(self) -> dict[str, str]:
+        """The beginning of what each source says of its licence."""
+        return self.manifest.get("licences", {})
 
-def read_fast(path: Path) -> tuple[Notes, TempoMap]:
-    """Notes and tempo map by symusic (C++), for reading a corpus; `midi.read` is for a musician's file, and a test
-    holds both equal. Raises MidiError."""
-    import symusic  # a training dependency only
+    @property
+    def outcome(self) -> Counter:
+        """How many files were kept, and how many were not, by reason."""
+        return Counter(self.manifest.get("outcome", {}))
 
-    try:
-        score: Any = symusic.Score(str(path))
-    except Exception as error:  # symusic raises whatever its C++ parser throws
-        raise MidiError(f"{path.name}: {error}") from None
-    tempo = TempoMap(
-        score.ticks_per_quarter,
-        tuple((t.time, t.mspq) for t in score.tempos if t.mspq > 0),
-        tuple((m.time, m.numerator, m.denominator) for m in score.time_signatures if m.numerator and m.denominator),
-    )
-    tables = []
-    for track in score.tracks:
-        n = track.notes.numpy()
-        onset, end = tempo.seconds(n["time"]), tempo.seconds(n["time"] + n["duration"])
-        instrument = np.full(len(onset), DRUMS if track.is_drum else track.program)
-        tables.append(Notes(onset, end - onset, n["pitch"], instrument, n["velocity"]))
-    return Notes.concat(tables), tempo
+    @property
+    def synthetic(self) -> set[str]:
+        """The sources that a program made."""
+        return {source for source, words in self.licences.items() if SYNTHETIC in words}
 
-
-def annotate(notes: Notes, tempo: TempoMap, annotation: Path | None) -> Notes:
-    """Notes with BEAT rows (annotated, else of the tempo map, where the onsets keep to them) and CHORD rows (annotated
-    where the annotated beats fit, else estimated)."""
-    if annotation is not None and (annotation / "beat_midi.txt").exists():
-        table = np.loadtxt(annotation / "beat_midi.txt", ndmin=2)
-        bars = np.flatnonzero(table[:, 2])
-        places = np.arange(len(table)) - bars[np.maximum(np.searchsorted(bars, np.arange(len(table)), "right") - 1, 0)]
-        beats = beat_notes(table[:, 0], places % 4)
-        if on_grid(notes, beats):
-            lines = (line.split() for line in (annotation / "chord_midi.txt").read_text().splitlines())
-            return notes + beats + chord_notes((float(a), float(b), parse_chord(name)) for a, b, name in lines)
-    beats = tempo.beats(notes.end)
-    if not on_grid(notes, beats):
-        beats = Notes.of([])
-    return notes + beats + estimate_chords(notes, beats)
+    def prints(self) -> np.ndarray:
+        """(pieces, SKETCH) prints of `alike`; made from the notes where the folder is older than they are."""
+        try:
+            return np.fromfile(self.folder / "prints.bin", "<u4").reshape(len(self.pieces), SKETCH)
+        except (OSError, ValueError):
+            return np.array([sketch(lines(self.read(p))) for p in self.pieces], np.uint32).reshape(-1, SKETCH)
 
 
-def load_piece(path: Path, annotation: Path | None) -> Notes:
-    """A file as it stands in a shard. Raises MidiError with the reason for which it is dropped."""
-    notes, tempo = read_fast(path)
-    if len(notes) < MIN_NOTES:
-        raise MidiError("fewer than 16 notes")
-    if notes.end > MAX_SECONDS:
-        raise MidiError("longer than two hours")
-    notes = notes.shift(-min(0.0, float(notes.onset.min())))
-    if len(np.unique(notes.velocity)) <= 2:  # no dynamics: an unknown velocity must not teach flat playing
-        notes = notes.replace(velocity=notes.velocity * 0)
-    return annotate(notes, tempo, annotation)
+class _Columns:
+    """The files of a folder while they are written; nothing is in its place before `close`."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.new, self.rows = folder, folder / "new", 0
+        shutil.rmtree(self.new, ignore_errors=True)
+        self.new.mkdir(parents=True)
+        self.files = {name: (self.new / f"{name}.bin").open("wb") for name in (*COLUMNS, "prints")}
 
-def tune_hash(notes: Notes) -> str:
-    """Equal for two files with the same onsets (relative to the first), pitches and drums."""
-    notes = notes.audible
-    steps = np.rint((notes.onset - notes.onset.min()) * 100).astype(np.int64)
-    table = np.stack([steps, notes.pitch, notes.instrument == DRUMS], 1)
-    return hashlib.sha256(table[np.lexsort(table.T[::-1])].tobytes()).hexdigest()
-
-
-def write_shards(
-    folder: Path,
-    out: Path,
-    read: Callable[[list[Path]], Iterable[tuple[Path, Notes | str]]],
-    split: Callable[[str, str, str], str],
-) -> Counter:
-    """Write the shards of all .mid below `folder` to `out`. read: yields (path, notes or the reason it was dropped) in
-    the order of its sorted input. split: (source, file name, content hash) to a split. Returns counts by outcome."""
-    out.mkdir(parents=True, exist_ok=True)
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
-    outcome: Counter = Counter()
-    pieces: list[Piece] = []
-    seen: set[str] = set()
-    start = 0
-    files = {name: (out / f"{name}.bin").open("wb") for name in COLUMNS}
-    for path, notes in read(paths):
-        if isinstance(notes, str):
-            outcome[notes] += 1
-            continue
-        tune = tune_hash(notes)
-        if tune in seen:
-            outcome["exact duplicate"] += 1
-            continue
-        seen.add(tune)
-        source = path.relative_to(folder).parts[0] if path.parent != folder else folder.name
+    def add(self, notes: Notes, print_: np.ndarray) -> int:
+        """Returns the first row of the notes."""
         for name, kind in COLUMNS.items():
-            files[name].write(getattr(notes, name).astype(kind).tobytes())
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        audible = notes.audible
-        where = split(source, path.name, tune)
-        pieces.append(Piece(source, path.name, where, start, len(notes), len(audible), round(audible.end, 2), digest))
-        start += len(notes)
-        outcome["kept"] += 1
-    for file in files.values():
-        file.close()
-    licences = {p.parent.name: p.read_text(encoding="utf-8")[:600] for p in sorted(folder.glob("*/ATTRIBUTION.txt"))}
-    manifest = {"format": 1, "outcome": dict(outcome), "licences": licences, "pieces": [asdict(p) for p in pieces]}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=0), encoding="utf-8")
+            self.files[name].write(getattr(notes, name).astype(kind).tobytes())
+        self.files["prints"].write(print_.astype("<u4").tobytes())
+        self.rows += len(notes)
+        return self.rows - len(notes)
+
+    def close(self, pieces: list[Piece], outcome: Counter, licences: dict[str, str], done: bool) -> None:
+        for file in self.files.values():
+            file.close()
+        if not done:
+            shutil.rmtree(self.new, ignore_errors=True)
+            return
+        head = {"format": 1, "outcome": dict(sorted(outcome.items())), "licences": dict(sorted(licences.items()))}
+        lines = ",\n".join(json.dumps(vars(piece)) for piece in pieces)
+        text = json.dumps(head, indent=0)[:-2] + f',\n"pieces": [\n{lines}\n]}}\n'
+        (self.new / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
+        for name in (*(f"{name}.bin" for name in self.files), "manifest.json"):
+            (self.new / name).replace(self.folder / name)
+        self.new.rmdir()
+
+
+def write(
+    folder: Path, pieces: Iterable[tuple[str, str, str, Notes]], outcome: Counter, licences: dict[str, str],
+    split: str = UNDECIDED,
+) -> None:  # fmt: skip
+    """Write (source, name, sha256, notes) as shards, just as they come: what `join` takes. Where that fails, the folder
+    is as it was before."""
+    columns, kept, done = _Columns(folder), [], False
+    try:
+        for source, name, digest, notes in pieces:
+            audible = notes.audible
+            start = columns.add(notes, sketch(lines(notes)))
+            tune, seconds = tune_hash(notes), round(audible.end, 2)
+            kept.append(Piece(source, name, split, start, len(notes), len(audible), seconds, digest, tune))
+        done = True
+    finally:
+        columns.close(kept, outcome + Counter(kept=len(kept)), licences, done)
+
+
+def join(
+    folders: Sequence[Path],
+    out: Path,
+    split: Callable[[str, str, str], str],
+    family: Callable[[str, str], str | None] = lambda source, name: None,
+    *,
+    decide: bool = True,
+) -> Counter:
+    """Join folders of shards to one, in the order of (source, name), synthetic ones last. Returns counts by outcome.
+
+    Exact duplicates and copies (`alike.is_copy`) are dropped. Takes of one piece, and pieces of one family, share a
+    split. split: (source, name, tune hash) to a split, for pieces of none. family: (source, name) to what they share.
+    decide: False leaves all that to a later join, so that a corpus may be read on several machines.
+    """
+    parts = [Shards(folder) for folder in folders]
+    outcome = sum((part.outcome for part in parts), Counter())
+    del outcome["kept"]
+    licences = {source: words for part in reversed(parts) for source, words in part.licences.items()}
+    every = [(piece, part) for part in parts for piece in part.pieces]
+    prints = np.concatenate([np.zeros((0, SKETCH), np.uint32), *(part.prints() for part in parts)])
+    synthetic = set().union(*(part.synthetic for part in parts))
+    place = {i: (piece.source in synthetic, piece.source, piece.name, i) for i, (piece, _) in enumerate(every)}
+    order = sorted(place, key=place.__getitem__)  # the human one of two copies comes first, and stays
+    every, prints = [every[i] for i in order], prints[order]
+    pieces = [piece for piece, _ in every]
+
+    def notes(i: int) -> Notes:
+        return every[i][1].read(every[i][0])
+
+    kept = list(range(len(every)))
+    if decide:
+        before = {id(part): number for number, part in enumerate(parts)}
+        bonds = [
+            [family(piece.source, piece.name) for piece in pieces],
+            [f"{before[id(part)]} {piece.group}" if piece.group >= 0 else None for piece, part in every],
+        ]
+        kept, pieces = _decide(pieces, prints, notes, split, bonds, synthetic, outcome)
+    columns, written, done = _Columns(out), [], False
+    try:
+        for i in kept:
+            start = columns.add(notes(i), prints[i])
+            written.append(replace(pieces[i], start=start))
+        done = True
+    finally:
+        outcome["kept"] = len(written)
+        columns.close(written, outcome, licences, done)
     return outcome
+
+
+def _decide(
+    pieces: list[Piece], prints: np.ndarray, notes: Callable[[int], Notes], split: Callable[[str, str, str], str],
+    bonds: list[list[str | None]], synthetic: set[str], outcome: Counter,
+) -> tuple[list[int], list[Piece]]:  # fmt: skip
+    """The numbers of the pieces to keep, and all pieces with splits and groups. bonds: lists of a name or None for
+    each piece; those of one name belong together."""
+    same = Groups(len(pieces))
+    same.join_equal([piece.tune for piece in pieces])
+    dropped = dict.fromkeys((i for i in range(len(pieces)) if same[i] != i), "exact duplicate")
+    alike, left = Groups(len(pieces)), [i for i in range(len(pieces)) if i not in dropped]
+    while True:  # of many copies of one piece, each pass sees those that stand beside each other
+        near, pairs = takes(prints[left])
+        for k, i in enumerate(left):
+            alike.join(i, left[near[k]])
+        copies = copies_of([(left[i], left[j]) for i, j in pairs], notes)
+        if not copies:
+            break
+        dropped |= dict.fromkeys(copies, "near duplicate")
+        left = [i for i in left if i not in copies]
+    groups = Groups(len(pieces))
+    for names in bonds:
+        groups.join_equal(names)
+    for i in range(len(pieces)):
+        groups.join(i, same[i])
+        groups.join(i, alike[i])
+    splits = _splits(pieces, groups, split, synthetic)
+    for i, piece in enumerate(pieces):
+        if piece.source in synthetic and splits[groups[i]] != "train":
+            dropped.setdefault(i, "synthetic, like a held-out piece")
+    kept = [i for i in range(len(pieces)) if i not in dropped]
+    number = {i: k for k, i in enumerate(kept)}
+    leader: dict[int, int] = {}
+    for i in kept:
+        leader.setdefault(groups[i], number[i])
+    human = [i for i in kept if pieces[i].source not in synthetic]
+    near, _ = takes(prints[human])
+    size = Counter(near[k] for k in range(len(human)))
+    weight = {i: size[near[k]] for k, i in enumerate(human)}
+    outcome.update(Counter(dropped.values()))
+    return kept, [
+        replace(piece, split=splits[groups[i]], group=leader.get(groups[i], -1), alike=weight.get(i, 1))
+        for i, piece in enumerate(pieces)
+    ]
+
+
+def _splits(
+    pieces: list[Piece], groups: Groups, split: Callable[[str, str, str], str], synthetic: set[str]
+) -> dict[int, str]:
+    """group -> split: `dev` where one of its pieces is; else what its first piece by tune says; of synthetic pieces
+    alone, `train`."""
+    dev: set[int] = set()
+    lowest: dict[int, tuple[str, str]] = {}
+    for i, piece in enumerate(pieces):
+        if piece.source in synthetic:
+            continue
+        wish = piece.split or split(piece.source, piece.name, piece.tune)
+        if wish == "dev":
+            dev.add(groups[i])
+        lowest[groups[i]] = min(lowest.get(groups[i], (piece.tune, wish)), (piece.tune, wish))
+    return {
+        groups[i]: "dev" if groups[i] in dev else lowest.get(groups[i], ("", "train"))[1] for i in range(len(pieces))
+    }

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .data import MIN_NOTES, Piece, annotate, load_piece
+from .corpus import MIN_NOTES, annotate, load_piece
+from .data import Piece
 from .errors import AnticipationError, MidiError
 from .midi import read as read_midi
 from .notes import Notes

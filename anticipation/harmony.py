@@ -160,15 +160,19 @@ def estimate_chords(notes: Notes, beats: Notes, change: float = 0.35) -> Notes:
 
 def best_path(score: np.ndarray, change: float) -> list[int]:
     """The states (N,) of the highest total score (N, states), each change costing `change` (Viterbi)."""
-    best, back = score[0], []
-    for row in score[1:]:
-        top = int(best.argmax())
-        stay = best >= best[top] - change
-        back.append(np.where(stay, -1, top))
-        best = row + np.where(stay, best, best[top] - change)
-    path = [int(best.argmax())]
-    for step in reversed(back):
-        path.append(path[-1] if step[path[-1]] < 0 else int(step[path[-1]]))
+    best = score.copy()  # of all paths that end in a state
+    least = []  # what it takes to stay: below it, coming from the best state pays
+    add, at_least = np.add, np.maximum  # the loop runs for every beat of a corpus
+    last = best[0]
+    for now in best[1:]:
+        floor = last[last.argmax()] - change
+        add(now, at_least(last, floor), now)
+        least.append(floor)
+        last = now
+    top = best.argmax(1)
+    path = [int(top[-1])]
+    for i in range(len(score) - 2, -1, -1):
+        path.append(path[-1] if best[i, path[-1]] >= least[i] else int(top[i]))
     return path[::-1]
 
 

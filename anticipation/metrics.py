@@ -130,3 +130,62 @@ def dissonance(written: Notes, known: Notes, edges: tuple[float, ...], within: f
         steps = abs(ours[:, None] - theirs[None]) % 12
         bad, total = bad + int(np.isin(steps, (1, 2, 6, 10, 11)).sum()), total + steps.size
     return bad, total
+
+
+# A band: bass and drums that play together.
+
+KICK, SNARES = 36, (37, 38, 39, 40)
+TIMEKEEPERS = (42, 44, 46, 51, 53, 59)  # hats and rides
+SIXTEENTHS = 16  # of a bar in 4/4
+
+
+def bass_on_chord(bass: Notes, chords: Notes, beats: Notes, late: float = 0.08) -> tuple[int, int]:
+    """(on a chord tone, counted) downbeats: what sounds lowest 80 ms after each, where it sounds and a chord is
+    labelled."""
+    downbeats = beats.onset[beats.pitch == 0] + late
+    bass = bass.pitched
+    if not len(bass) or not len(downbeats):
+        return 0, 0
+    sounds = (bass.onset[None] <= downbeats[:, None]) & (bass.offset[None] > downbeats[:, None])
+    lowest = np.where(sounds, bass.pitch[None], 128).min(1)
+    symbol = chord_at(chords, downbeats)
+    counted = (lowest < 128) & (symbol >= 0) & (symbol < NO_CHORD)
+    inside = CHORD_TONES[np.where(counted, symbol, 0), lowest % 12]
+    return int((inside & counted).sum()), int(counted.sum())
+
+
+def kick_with_bass(drums: Notes, bass: Notes, within: float = 0.05) -> tuple[int, int]:
+    """(met, all) onsets of the bass drum and of the bass: those that have one of the other within 50 ms. Their quotient
+    is the F1 of one as a guess at the other."""
+    kick, low = drums.onset[drums.pitch == KICK], np.unique(bass.pitched.onset)
+    if not len(kick) or not len(low):
+        return 0, len(kick) + len(low)
+    near = abs(kick[:, None] - low[None]) <= within
+    return int(near.any(0).sum() + near.any(1).sum()), len(kick) + len(low)
+
+
+def groove_profile(drums: Notes, beats: Notes) -> np.ndarray:
+    """(4, 16) how hard, on average over the bars in 4/4, kick, snares, hats and rides, and all others strike on each
+    sixteenth; zero where there is no bar of them."""
+    starts = np.flatnonzero(beats.pitch == 0)
+    whole = starts[:-1][np.diff(starts) == 4]
+    profile = np.zeros((4, SIXTEENTHS))
+    if not len(whole) or not len(drums):
+        return profile
+    beat = np.searchsorted(beats.onset, drums.onset + 0.03, side="right") - 1
+    drums, beat = drums[beat >= 0], beat[beat >= 0]
+    sixteenth = np.rint((drums.onset - beats.onset[beat]) / beats.duration[beat] * 4).astype(int)
+    beat, sixteenth = np.divmod(beat * 4 + np.maximum(sixteenth, 0), 4)  # of 4, the next beat
+    bar = np.searchsorted(starts, beat, side="right") - 1
+    inside = (bar >= 0) & np.isin(starts[np.maximum(bar, 0)], whole)
+    drums, place = drums[inside], (beat - starts[np.maximum(bar, 0)])[inside] * 4 + sixteenth[inside]
+    groups = [drums.pitch == KICK, np.isin(drums.pitch, SNARES), np.isin(drums.pitch, TIMEKEEPERS)]
+    np.add.at(profile, (np.select(groups, [0, 1, 2], 3), place), np.maximum(drums.velocity, 1) / 127)
+    return profile / len(whole)
+
+
+def groove_similarity(profile: np.ndarray, references: np.ndarray) -> float:
+    """The cosine of a profile with the most similar one of references (N, 4, 16); 0 for silence."""
+    size = np.linalg.norm(references.reshape(len(references), -1), axis=1) * np.linalg.norm(profile)
+    shared = (references * profile).sum((1, 2))
+    return float(np.where(size > 0, shared / np.maximum(size, 1e-9), 0.0).max(initial=0.0))

@@ -72,6 +72,11 @@ class TempoMap:
         column = np.full(int(keep.sum()), BEAT)
         return Notes(onset[:-1][keep], np.diff(onset)[keep], np.minimum(places[:-1][keep], 15), column, column * 0 + 64)
 
+    def sane(self, end: float) -> bool:
+        """Whether there are at most about twenty beats a second: broken files have tempos to fill the memory."""
+        finest = max(unit for _, _, unit in self.meters)
+        return int(self.ticks(end)) * finest <= 4 * self.ppqn * (20 * end + 64)
+
     def bar_seconds(self, end: float) -> np.ndarray:
         """Song times of the bar lines in 0 <= time <= end, and one beyond."""
         longest = max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)

@@ -27,7 +27,7 @@ DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipati
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
     "cre-corpus": "folk", "openhymnal": "folk", "freedoom": "band", "blasphemer": "band", "easyrpg-rtp": "band",
-    "groove": "drums", "boostermusic": "piano",
+    "band-teacher": "band", "groove": "drums", "boostermusic": "piano",
     **dict.fromkeys(("polish-scores", "openscore-lieder", "openscore-quartets", "openscore-orchestra", "goudimel",
                      "mutopia-pd-ccby", "mutopia-ccbysa", "kittel", "zinck", "dmidiplayer"), "classical"),
 }  # fmt: skip
@@ -196,7 +196,8 @@ class Windows:
             wanted = f"split {split!r}" + (" from the sources of the mix" if mix else "")
             raise AnticipationError(f"{shards.folder} has no pieces in {wanted}")
         # Long pieces have more to say, but not in proportion: nobody wants the Ring in place of songs.
-        weight = np.array([min(p.notes, 8000) ** 0.75 for p in self.pieces])
+        # Takes of one piece share what one piece would have.
+        weight = np.array([min(p.notes, 8000) ** 0.75 / p.alike for p in self.pieces])
         if mix:
             totals: dict[str, float] = {}
             for p, w in zip(self.pieces, weight, strict=True):

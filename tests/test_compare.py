@@ -11,7 +11,6 @@ import recipes
 import torch
 
 from anticipation import checkpoint, gpt2
-from anticipation.data import write_shards
 from anticipation.errors import AnticipationError
 from anticipation.model import Config
 
@@ -21,9 +20,7 @@ pytest.importorskip("symusic")
 @pytest.fixture
 def call(music_folder, tmp_path, monkeypatch, capsys):
     """call(*flags): the script on one block each; its JSON lines and its table."""
-    write_shards(
-        music_folder, tmp_path / "shards", lambda paths: (prepare.load(p, None) for p in paths), prepare.split_of
-    )
+    prepare.prepare([music_folder], tmp_path / "shards")
     for name, config in (("tiny", Config(1)), ("amt-tiny", gpt2.Config(1, 32, 2))):
         monkeypatch.setitem(recipes.PRESETS, name, replace(recipes.PRESETS[name], config=config))
     precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()

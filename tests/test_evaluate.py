@@ -17,7 +17,7 @@ from conftest import ROOT
 
 from anticipation import amt, checkpoint, gpt2
 from anticipation import stream as s
-from anticipation.data import Shards, write_shards
+from anticipation.data import Shards
 from anticipation.folder import Folder, midi_files
 from anticipation.model import DURATIONS, FIELD_SIZES, Config, EventModel
 from anticipation.notes import Notes
@@ -28,7 +28,7 @@ pytest.importorskip("symusic")
 @pytest.fixture(scope="module")
 def shards(music_folder, tmp_path_factory) -> Shards:
     out = tmp_path_factory.mktemp("shards")
-    write_shards(music_folder, out, lambda paths: (prepare.load(path, None) for path in paths), prepare.split_of)
+    prepare.prepare([music_folder], out)
     return Shards(out)
 
 

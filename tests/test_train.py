@@ -21,7 +21,7 @@ from conftest import ROOT
 
 import train
 from anticipation import checkpoint, gpt2
-from anticipation.data import Shards, write_shards
+from anticipation.data import Shards
 from anticipation.errors import AnticipationError
 from anticipation.model import Config
 
@@ -57,7 +57,7 @@ def shrink(setitem=dict.__setitem__) -> None:
 @pytest.fixture(scope="module")
 def shards(music_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("shards")
-    write_shards(music_folder, out, lambda paths: (prepare.load(path, None) for path in paths), prepare.split_of)
+    prepare.prepare([music_folder], out)
     return out
 
 

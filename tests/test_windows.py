@@ -5,7 +5,7 @@ import prepare
 import pytest
 
 from anticipation import stream as s
-from anticipation.data import Shards, write_shards
+from anticipation.data import Shards
 from anticipation.grammar import REST_CLASS, Stream, legal_table
 from anticipation.model import _OFFSETS, FIELD_SIZES
 from anticipation.notes import BEAT, CHORD
@@ -20,7 +20,7 @@ RECIPES = [Recipe(), *(Recipe.plain(kind, chords) for kind in CONTROLS for chord
 @pytest.fixture(scope="module")
 def shards(music_folder, tmp_path_factory) -> Shards:
     out = tmp_path_factory.mktemp("shards")
-    write_shards(music_folder, out, lambda paths: (prepare.load(path, None) for path in paths), prepare.split_of)
+    prepare.prepare([music_folder], out)
     return Shards(out)
 
 
@@ -82,7 +82,7 @@ def test_what_is_to_be_learnt_is_legal(shards, recipe):
                 np.zeros((0, 5)),
                 0,
                 np.random.default_rng(0),
-                rows[: i + 1],
+                rows=rows[: i + 1],
             )
             row = rows[i + 1]
             assert (
@@ -134,3 +134,16 @@ def test_a_mix_has_its_shares(shards):
     sources = [data.rows(step, 0)[1].source for step in range(60)]
     assert sources.count("band") > 40
     assert {data.rows(step, 0)[1].split for step in range(20)} == {"train"}
+
+
+def test_takes_of_one_piece_share_what_one_piece_would_have(shards):
+    from dataclasses import replace
+
+    alone = windows(shards)
+    again = Shards(shards.folder)
+    again.pieces = [replace(p, alike=2) if i < 2 else p for i, p in enumerate(again.pieces)]
+    half = windows(again)
+    assert half.chance.sum() == pytest.approx(1)
+    ratio = half.chance / alone.chance
+    takes = np.array([p.alike == 2 for p in half.pieces])
+    assert takes.any() and ratio[takes] == pytest.approx(ratio[~takes][0] / 2)

@@ -1,0 +1,171 @@
+"""What makes two pieces the same music: prints that survive transposition and another tempo, and groups by them.
+
+Knows notes; knows no files and no shards. A print is a bottom-k sketch (Broder 1997) of the shingles of a piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .notes import DRUMS, Notes
+
+SKETCH = 128  # values of a print
+EMPTY = np.uint32(0xFFFFFFFF)  # pads the print of a piece that has fewer shingles
+SHINGLE = 8  # steps of a line, each from one onset to the next
+FEWEST = 24  # shingles below which a piece is too short to be like another
+TOGETHER = 0.03  # seconds within which onsets are one
+ALIKE, COPY = 0.3, 0.9  # shares of common shingles: other takes of one piece, copies of one take
+
+
+def tune_hash(notes: Notes) -> str:
+    """Equal for two pieces with the same onsets (relative to the first), pitches and drums."""
+    notes = notes.audible
+    steps = np.rint((notes.onset - notes.onset.min()) * 100).astype(np.int64)
+    table = np.stack([steps, notes.pitch, notes.instrument == DRUMS], 1)
+    return hashlib.sha256(table[np.lexsort(table.T[::-1])].tobytes()).hexdigest()
+
+
+def _shingles(steps: np.ndarray, whole: np.ndarray, length: int) -> np.ndarray:
+    """Distinct hashes (uint32, ascending) of `length` neighbouring steps (N,), where all of them are `whole` (N,)."""
+    count = len(steps) - length + 1
+    if count <= 0:
+        return np.zeros(0, np.uint32)
+    hashes, good = np.zeros(count, np.uint64), np.ones(count, bool)
+    varied = np.zeros(count, bool)  # a repeated note or a scale is in every piece
+    for i in range(length):
+        hashes = (hashes ^ steps[i : i + count].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(29)
+        good &= whole[i : i + count]
+        varied |= steps[i : i + count] != steps[:count]
+    return np.unique((hashes[good & varied] >> np.uint64(32)).astype(np.uint32))
+
+
+def _grouped(notes: Notes) -> np.ndarray:
+    """True (N,) where a note starts later than the one before it, or is another instrument's."""
+    later = np.diff(notes.onset, prepend=-np.inf) > TOGETHER
+    return later | (np.diff(notes.instrument, prepend=-1) != 0)
+
+
+def lines(notes: Notes) -> np.ndarray:
+    """Shingles of the upper line of every part: of the intervals from onset to onset. Drums alone: of the hits and of
+    the ratios of their distances."""
+    notes = notes.audible
+    pitched = notes.pitched
+    if not len(pitched):
+        return _drum_lines(notes)
+    order = np.lexsort((pitched.pitch, pitched.onset, pitched.instrument))
+    pitched = pitched[order]
+    starts = np.flatnonzero(_grouped(pitched))
+    top = np.maximum.reduceat(pitched.pitch, starts)
+    part = pitched.instrument[starts]
+    return _shingles(np.diff(top) + 128, np.diff(part) == 0, SHINGLE)
+
+
+def _drum_lines(drums: Notes) -> np.ndarray:
+    starts = np.flatnonzero(_grouped(drums))
+    if len(starts) < SHINGLE + 2:
+        return np.zeros(0, np.uint32)
+    hits = np.bitwise_or.reduceat(np.uint64(1) << (drums.pitch % 64).astype(np.uint64), starts)
+    ratio = np.rint(np.diff(np.log2(np.diff(drums.onset[starts])))).astype(np.int64) + 32
+    steps = hits[1:-1] * np.uint64(0x9E3779B1) + ratio.astype(np.uint64)
+    return _shingles(steps, np.ones(len(steps), bool), SHINGLE)
+
+
+def texture(notes: Notes) -> np.ndarray:
+    """Shingles of all pitched notes, from the lowest of an onset to its highest and on to the next; of the lines where
+    there are drums only."""
+    pitched = notes.pitched
+    if not len(pitched):
+        return lines(notes)
+    onset = np.cumsum(np.diff(pitched.onset, prepend=-np.inf) > TOGETHER)
+    pitch = pitched.pitch[np.lexsort((pitched.pitch, onset))]
+    return _shingles(np.diff(pitch) + 128, np.ones(len(pitch) - 1, bool), SHINGLE)
+
+
+def sketch(shingles: np.ndarray) -> np.ndarray:
+    """The print (SKETCH,) of a set of shingles: its smallest."""
+    out = np.full(SKETCH, EMPTY, np.uint32)
+    out[: len(shingles)] = shingles[:SKETCH]
+    return out
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of common ones among all of two sorted sets: estimated from two prints, exact for whole sets."""
+    one, other = one[one != EMPTY], other[other != EMPTY]
+    size = SKETCH if max(len(one), len(other)) == SKETCH else None  # a full print leaves out what is larger
+    union = np.union1d(one, other)[:size]
+    common = np.intersect1d(one, other, assume_unique=True)
+    return float(np.isin(common, union, assume_unique=True).sum() / len(union)) if len(union) else 0.0
+
+
+def likely_pairs(prints: np.ndarray, least: int = 8) -> np.ndarray:
+    """(pairs, 2) rows of `prints` (N, SKETCH) that stand beside each other in the lists of at least `least` values: in
+    time that grows with the number of pieces, not with its square, however many copies there are of one."""
+    piece = np.repeat(np.arange(len(prints)), prints.shape[1])
+    value = prints.ravel()
+    full = (prints != EMPTY).sum(1) >= FEWEST
+    keep = (value != EMPTY) & full[piece]
+    piece, value = piece[keep], value[keep]
+    order = np.lexsort((piece, value))
+    piece, value = piece[order], value[order]
+    near = [np.zeros(0, np.int64)]
+    for step in (1, 2):
+        same = value[step:] == value[:-step]
+        near.append(piece[:-step][same] * len(prints) + piece[step:][same])
+    keys, count = np.unique(np.concatenate(near), return_counts=True)
+    return np.stack(np.divmod(keys[count >= least], len(prints)), 1)
+
+
+class Groups:
+    """Which of N things belong together: union-find; a group is known by its first member."""
+
+    def __init__(self, count: int) -> None:
+        self.parent = list(range(count))
+
+    def __getitem__(self, i: int) -> int:
+        while self.parent[i] != i:
+            self.parent[i] = self.parent[self.parent[i]]
+            i = self.parent[i]
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        first, second = sorted((self[i], self[j]))
+        self.parent[second] = first
+
+    def join_equal(self, names: Sequence[str | None]) -> None:
+        """Join those that bear one name; None is no name."""
+        first: dict[str, int] = {}
+        for i, name in enumerate(names):
+            if name is not None:
+                self.join(first.setdefault(name, i), i)
+
+
+def takes(prints: np.ndarray) -> tuple[Groups, list[tuple[int, int]]]:
+    """Pieces (N prints) that are takes of one piece, and the pairs among them that may be copies of one take."""
+    groups, copies = Groups(len(prints)), []
+    for i, j in likely_pairs(prints).tolist():
+        share = overlap(prints[i], prints[j])
+        if share >= ALIKE:
+            groups.join(i, j)
+        if share >= COPY - 0.15:  # an estimate from SKETCH values errs by 0.03; texture() decides
+            copies.append((i, j))
+    return groups, copies
+
+
+def is_copy(one: Notes, other: Notes) -> bool:
+    """Whether two pieces are one take, transposed, at another tempo, on other instruments, or with a note changed."""
+    fewer, more = sorted((len(one.audible), len(other.audible)))
+    drums = [bool((notes.instrument == DRUMS).any()) for notes in (one, other)]
+    return fewer >= COPY * more and drums[0] == drums[1] and overlap(texture(one), texture(other)) >= COPY
+
+
+def copies_of(pairs: list[tuple[int, int]], notes: Callable[[int], Notes]) -> dict[int, int]:
+    """later piece -> the earlier one that it is a copy of, for pairs in ascending order."""
+    found: dict[int, int] = {}
+    for i, j in sorted(pairs):
+        if j not in found and i not in found and is_copy(notes(i), notes(j)):
+            found[j] = i
+    return found

@@ -1,0 +1,229 @@
+"""A corpus: folders and archives of MIDI, read member by member into Notes with beats and chords. Knows no shards."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from .errors import AnticipationError, MidiError
+from .harmony import chord_notes, estimate_chords, parse_chord
+from .notes import DRUMS, Notes
+from .tempo import TempoMap, beat_notes, on_grid
+
+MIN_NOTES = 16
+MAX_SECONDS = 2 * 3600.0
+MAX_BYTES = 8 << 20
+MIDI = (".mid", ".midi", ".kar")
+TARS = {".tar": open, ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.xz": lzma.open, ".txz": lzma.open,
+        ".tar.bz2": bz2.open, ".tbz2": bz2.open}  # fmt: skip
+ARCHIVES = (".zip", *TARS)
+LICENCES = (
+    "attribution.txt",
+    "license",
+    "license.txt",
+    "license.md",
+    "licence",
+    "licence.txt",
+    "copying",
+)  # best first
+DAMAGE = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, RuntimeError,
+          NotImplementedError, ValueError)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a corpus: its source (the folder right below the corpus) and its path from there. Its bytes are still
+    on the disk, or at hand, or not to be had, for a reason."""
+
+    source: str
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+    reason: str = ""
+
+    @property
+    def licence(self) -> bool:
+        """Whether it says under which licence its source stands."""
+        return self.name.lower() in LICENCES
+
+    def read(self) -> bytes:
+        """Raises MidiError where there are no bytes to be had."""
+        try:
+            data = self.data if self.path is None else self.path.read_bytes()
+        except OSError as error:
+            raise MidiError(f"unreadable ({error.strerror})") from None
+        if self.reason or data is None:
+            raise MidiError(self.reason)
+        return data
+
+
+def suffix(name: str) -> str:
+    """The ending of a file's name, in lower case, `.tar.gz` and its like in one."""
+    parts = PurePosixPath(name.lower()).suffixes
+    return "".join(parts[-2:]) if "".join(parts[-2:]) in TARS else "".join(parts[-1:])
+
+
+def members(root: Path, source: str | None = None) -> Iterator[Member]:
+    """All MIDI files and licences in a folder, in its archives and theirs, or in one archive: always in the same order,
+    archives streamed. source: the name of all of it, in place of the folders below the root.
+
+    Raises AnticipationError where the root is neither a folder nor an archive.
+    """
+    if root.is_file() and suffix(root.name) in ARCHIVES:
+        stem = root.name[: -len(suffix(root.name))]
+        yield from _in_archive(root, (), stem, source)
+        return
+    if not root.is_dir():
+        raise AnticipationError(f"{root} is neither a folder nor one of {', '.join(ARCHIVES)}")
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        inner = path.relative_to(root)
+        if suffix(path.name) in ARCHIVES:
+            stem = path.name[: -len(suffix(path.name))]
+            yield from _in_archive(path, inner.parts[:-1] or (stem,), stem, source)
+        elif _wanted(path.name):
+            yield from _member(inner.parts, root.name, source, path=path)
+
+
+def _wanted(name: str) -> bool:
+    return suffix(name) in MIDI or name.lower() in LICENCES
+
+
+def _member(parts: tuple[str, ...], root: str, source: str | None, **content: Any) -> Iterator[Member]:
+    """The member of that place; nothing where it is the licence of a part of its source only."""
+    if source is None:
+        source, parts = (parts[0], parts[1:]) if len(parts) > 1 else (root, parts)
+    if "path" in content and content["path"].stat().st_size > MAX_BYTES:
+        content = {"reason": "larger than 8 MiB"}
+    member = Member(source, "/".join(parts), **content)
+    if member.licence or suffix(member.name) in MIDI:
+        yield member
+
+
+def _opener(path: Path) -> Any:
+    return TARS[suffix(path.name)]
+
+
+def _in_archive(path: Path, above: tuple[str, ...], stem: str, source: str | None) -> Iterator[Member]:
+    """The members of an archive, as if it were unpacked where it lies; a first folder of its own name is left out.
+    Where it is damaged, a last member says so."""
+    try:
+        yield from (
+            _zipped(path, above, stem, source) if suffix(path.name) == ".zip" else _tarred(path, above, stem, source)
+        )
+    except DAMAGE as error:
+        where = "/".join((*above, path.name))
+        yield Member(source or (above or (stem,))[0], where, reason=f"damaged archive ({_words(error)})")
+
+
+def _words(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:80]
+
+
+def _place(name: str, above: tuple[str, ...], stem: str) -> tuple[str, ...]:
+    parts = tuple(part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", ".", ".."))
+    return above + (parts[1:] if len(parts) > 1 and parts[0] == stem else parts)
+
+
+def _zipped(path: Path, above: tuple[str, ...], stem: str, source: str | None) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
+            if entry.is_dir() or not _wanted(PurePosixPath(entry.filename).name):
+                continue
+            content: dict[str, Any] = {"reason": "larger than 8 MiB"}
+            if entry.file_size <= MAX_BYTES:
+                try:
+                    content = {"data": archive.read(entry)}
+                except DAMAGE as error:
+                    content = {"reason": f"damaged in its archive ({type(error).__name__})"}
+            yield from _member(_place(entry.filename, above, stem), stem, source, **content)
+
+
+def _tarred(path: Path, above: tuple[str, ...], stem: str, source: str | None) -> Iterator[Member]:
+    with _opener(path)(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
+        for entry in archive:
+            if not entry.isfile() or not _wanted(PurePosixPath(entry.name).name):
+                continue
+            content: dict[str, Any] = {"reason": "larger than 8 MiB"}
+            if entry.size <= MAX_BYTES:
+                file = archive.extractfile(entry)
+                content = {"data": file.read() if file else b""}
+            yield from _member(_place(entry.name, above, stem), stem, source, **content)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError:
+        return b""
+
+
+def read_fast(file: Path | bytes) -> tuple[Notes, TempoMap]:
+    """Notes and tempo map by symusic (C++), for reading a corpus; `midi.read` is for a musician's file, and a test
+    holds both equal. Raises MidiError."""
+    import symusic  # a training dependency only
+
+    try:
+        score: Any = symusic.Score.from_midi(file) if isinstance(file, bytes) else symusic.Score(str(file))
+    except Exception:  # symusic raises whatever its C++ parser throws
+        start = file[:4] if isinstance(file, bytes) else _head(file)
+        name = "" if isinstance(file, bytes) else f"{file.name}: "
+        raise MidiError(name + ("broken MIDI" if start == b"MThd" else "no MIDI")) from None
+    if score.ticks_per_quarter <= 0:
+        raise MidiError("no ticks per beat")
+    tempo = TempoMap(
+        score.ticks_per_quarter,
+        tuple((t.time, t.mspq) for t in score.tempos if t.mspq > 0),
+        tuple((m.time, m.numerator, m.denominator) for m in score.time_signatures if m.numerator and m.denominator),
+    )
+    tracks = [(track.notes.numpy(), DRUMS if track.is_drum else track.program) for track in score.tracks]
+    if not tracks:
+        return Notes.of([]), tempo
+    time, length, pitch, velocity = (
+        np.concatenate([notes[name] for notes, _ in tracks]) for name in ("time", "duration", "pitch", "velocity")
+    )
+    instrument = np.repeat([instrument for _, instrument in tracks], [len(notes["time"]) for notes, _ in tracks])
+    onset = tempo.seconds(time)
+    order = np.lexsort((pitch, instrument, onset))
+    end = tempo.seconds(time + length)
+    return Notes(*(column[order] for column in (onset, end - onset, pitch, instrument, velocity))), tempo
+
+
+def annotate(notes: Notes, tempo: TempoMap, annotation: Path | None) -> Notes:
+    """Notes with BEAT rows (annotated, else of the tempo map, where the onsets keep to them) and CHORD rows (annotated
+    where the annotated beats fit, else estimated)."""
+    if annotation is not None and (annotation / "beat_midi.txt").exists():
+        table = np.loadtxt(annotation / "beat_midi.txt", ndmin=2)
+        bars = np.flatnonzero(table[:, 2])
+        places = np.arange(len(table)) - bars[np.maximum(np.searchsorted(bars, np.arange(len(table)), "right") - 1, 0)]
+        beats = beat_notes(table[:, 0], places % 4)
+        if on_grid(notes, beats):
+            lines = (line.split() for line in (annotation / "chord_midi.txt").read_text().splitlines())
+            return notes + beats + chord_notes((float(a), float(b), parse_chord(name)) for a, b, name in lines)
+    beats = tempo.beats(notes.end) if tempo.sane(notes.end) else Notes.of([])
+    if not on_grid(notes, beats):
+        beats = Notes.of([])
+    return Notes.concat([notes, beats, estimate_chords(notes, beats)])
+
+
+def load_piece(file: Path | bytes, annotation: Path | None = None) -> Notes:
+    """A file as it stands in a shard. Raises MidiError with the reason for which it is dropped."""
+    notes, tempo = read_fast(file)
+    if len(notes) < MIN_NOTES:
+        raise MidiError("fewer than 16 notes")
+    if notes.end > MAX_SECONDS:
+        raise MidiError("longer than two hours")
+    notes = notes.shift(-min(0.0, float(notes.onset.min())))
+    if notes.velocity.max() == notes.velocity.min() or len(np.unique(notes.velocity)) <= 2:
+        notes = notes.replace(velocity=notes.velocity * 0)  # no dynamics: must not teach flat playing
+    return annotate(notes, tempo, annotation)

@@ -1,0 +1,129 @@
+"""What a checkpoint knows of bands: python train/band_score.py CHECKPOINT SHARDS: one JSON line.
+
+Nats per event on held-out human band pieces, one part given and everything; and, with the tune and the grid of the
+development songs given, rubrics of the bass and the drums it writes, with their anchors. Never on synthetic pieces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from drummer import take_of  # noqa: E402
+from evaluate import evaluate  # noqa: E402
+from judge import excerpts  # noqa: E402
+
+from anticipation import checkpoint, metrics  # noqa: E402
+from anticipation.data import Shards  # noqa: E402
+from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.infilling import Infill, generate  # noqa: E402
+from anticipation.notes import DRUMS, Notes  # noqa: E402
+from anticipation.tempo import beat_notes  # noqa: E402
+from anticipation.windows import Recipe, Windows  # noqa: E402
+
+BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
+BASS, SECONDS = 33, 24.0
+
+
+def nats_of_bands(net, shards: Shards, batches: int) -> dict[str, dict[str, float]]:
+    """control type -> nats per event by field, on the held-out pieces of BANDS, each source by its size."""
+    held = [piece for piece in shards.split("valid") if piece.source in BANDS]
+    if not held:
+        raise AnticipationError(f"{shards.folder} holds out none of {', '.join(BANDS)}; prepare it again")
+    mix = {source: sum(p.notes for p in held if p.source == source) for source in {p.source for p in held}}
+    out = {}
+    for kind in ("none", "parts", "random"):
+        recipe = Recipe.plain(kind)
+        data = Windows(shards, "valid", batch=8, length=net.config.window, seed=7, recipe=recipe, mix=mix)
+        bits = evaluate(net, data, batches, net.device)
+        events = bits.pop("events")
+        out[kind] = {name: round(value * math.log(2), 3) for name, value in bits.items()} | {"events": events}
+    return out
+
+
+def references(shards: Shards) -> np.ndarray:
+    """(N, 4, 16) the grooves of held-out Groove takes."""
+    takes = [take_of(p.name, shards.notes(p)) for p in shards.split("valid") if p.source == "groove"]
+    out = []
+    for take in takes:
+        if take and not take.fill and take.bars:
+            beats = beat_notes(range(4 * take.bars + 1), [i % 4 for i in range(4 * take.bars + 1)])
+            rows = zip(take.position, take.pitch, take.velocity, strict=True)
+            out.append(metrics.groove_profile(Notes.of((x, 0.1, p, DRUMS, v) for x, p, v in rows), beats))
+    if not out:
+        raise AnticipationError(f"{shards.folder} holds out no takes of groove")
+    return np.array(out)
+
+
+class Rubrics:
+    """Sums over songs."""
+
+    def __init__(self, grooves: np.ndarray) -> None:
+        self.grooves, self.chord, self.kick = grooves, np.zeros(2), np.zeros(2)
+        self.similar: list[float] = []
+        self.onsets = np.zeros(2)
+
+    def add(self, written: Notes, chords: Notes, beats: Notes) -> None:
+        drums, bass = written[written.instrument == DRUMS], written.pitched
+        self.chord += metrics.bass_on_chord(bass, chords, beats)
+        self.kick += metrics.kick_with_bass(drums, bass)
+        self.similar.append(metrics.groove_similarity(metrics.groove_profile(drums, beats), self.grooves))
+        self.onsets += len(bass), len(drums)
+
+    def row(self) -> dict[str, float]:
+        def share(pair: np.ndarray) -> float:
+            return round(float(100 * pair[0] / max(pair[1], 1)), 1)
+
+        bass, drums = (self.onsets / max(len(self.similar), 1) / SECONDS).round(2).tolist()
+        return {
+            "bass on chord": share(self.chord), "downbeats": int(self.chord[1]), "kick with bass": share(self.kick),
+            "groove": round(float(np.mean(self.similar)), 3), "bass a second": bass, "drums a second": drums,
+        }  # fmt: skip
+
+
+def rubrics(model, shards: Shards, songs: int, seed: int) -> dict[str, dict[str, float]]:
+    """Of the model's bass and drums for the tune; and of the same with each part of another song (by chance)."""
+    grooves = references(shards)
+    rows = {"model": Rubrics(grooves), "another song's": Rubrics(grooves)}
+    written: list[Notes] = []
+    known = list(excerpts(shards, songs))
+    for _, melody, _, beats, _ in known:
+        request = Infill(melody + beats, 0.0, SECONDS, (BASS, DRUMS), style="band")
+        written.append(generate(model, request, seed=seed)[0][0].audible)
+    for i, (_, _, _, beats, chords) in enumerate(known):
+        other = written[i - 1]
+        rows["model"].add(written[i], chords, beats)
+        mixed = written[i][written[i].instrument == DRUMS] + other.pitched
+        rows["another song's"].add(mixed, chords, beats)
+    return {name: row.row() for name, row in rows.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("shards", type=Path, help="the same for both sides of a comparison")
+    parser.add_argument("--batches", type=int, default=8, help="of 8 windows, for each control type")
+    parser.add_argument("--songs", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    net = checkpoint.load(args.checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
+    shards = Shards(args.shards)
+    scores = {"nats": nats_of_bands(net, shards, args.batches)}
+    if args.songs:
+        scores["rubrics"] = rubrics(net, shards, args.songs, args.seed)
+    print(json.dumps(scores))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AnticipationError as error:
+        print(f"band_score: {error}", file=sys.stderr)
+        sys.exit(2)
