@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from . import checkpoint
-from .data import Piece, tune_hash
+from .alike import tune_hash
+from .data import Piece
 from .errors import CheckpointError, RequestError
 from .folder import Folder, read_plain
 from .model import EventModel

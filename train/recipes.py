@@ -109,14 +109,13 @@ class Batches(torch.utils.data.Dataset):
 
 def intact(shards: Any) -> None:
     """Raises AnticipationError where a memory-mapped file of the shards is gone or cut: reading on would kill us."""
-    for column in getattr(shards, "columns", {}).values():
-        name = getattr(column, "filename", None)
-        try:
-            whole = name is None or os.stat(name).st_size >= column.offset + column.nbytes
-        except OSError:
-            whole = False
-        if not whole:
-            raise AnticipationError(f"{name} vanished or was cut while it was read")
+    try:
+        columns = getattr(shards, "columns", {}).values()
+        cut = [c.filename for c in columns if os.stat(c.filename).st_size < c.offset + c.nbytes]
+    except OSError as error:
+        cut = [error.filename]
+    if cut:
+        raise AnticipationError(f"{cut[0]} vanished or was cut while it was read")
 
 
 @dataclass(frozen=True)
