@@ -8,44 +8,47 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import yardstick  # noqa: E402
+from cases import cases  # noqa: E402
 from drummer import take_of  # noqa: E402
-from evaluate import evaluate  # noqa: E402
-from judge import excerpts  # noqa: E402
 
 from anticipation import checkpoint, metrics  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
+from anticipation.data import Piece, Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.notes import DRUMS, Notes  # noqa: E402
 from anticipation.tempo import beat_notes  # noqa: E402
-from anticipation.windows import Recipe, Windows  # noqa: E402
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0
 
 
-def nats_of_bands(net, shards: Shards, batches: int) -> dict[str, dict[str, float]]:
-    """control type -> nats per event by field, on the held-out pieces of BANDS, each source by its size."""
-    held = [piece for piece in shards.split("valid") if piece.source in BANDS]
-    if not held:
+@dataclass(frozen=True)
+class Bands:
+    """Of shards, the pieces of BANDS alone."""
+
+    shards: Shards
+
+    def split(self, name: str) -> list[Piece]:
+        return [piece for piece in self.shards.split(name) if piece.source in BANDS]
+
+    def notes(self, piece: Piece) -> Notes:
+        return self.shards.notes(piece)
+
+
+def nats_of_bands(net, shards: Shards, pieces: int) -> dict[str, dict[str, float]]:
+    """control type -> nats per event by field, on the held-out pieces of BANDS."""
+    if not Bands(shards).split("valid"):
         raise AnticipationError(f"{shards.folder} holds out none of {', '.join(BANDS)}; prepare it again")
-    mix = {source: sum(p.notes for p in held if p.source == source) for source in {p.source for p in held}}
-    out = {}
-    for kind in ("none", "parts", "random"):
-        recipe = Recipe.plain(kind)
-        data = Windows(shards, "valid", batch=8, length=net.config.window, seed=7, recipe=recipe, mix=mix)
-        bits = evaluate(net, data, batches, net.device)
-        events = bits.pop("events")
-        out[kind] = {name: round(value * math.log(2), 3) for name, value in bits.items()} | {"events": events}
-    return out
+    return yardstick.report(net, Bands(shards), "valid", pieces, ("none", "parts", "random"), ())["controls"]
 
 
 def references(shards: Shards) -> np.ndarray:
@@ -93,15 +96,15 @@ def rubrics(model, shards: Shards, songs: int, seed: int) -> dict[str, dict[str,
     grooves = references(shards)
     rows = {"model": Rubrics(grooves), "another song's": Rubrics(grooves)}
     written: list[Notes] = []
-    known = list(excerpts(shards, songs))
-    for _, melody, _, beats, _ in known:
-        request = Infill(melody + beats, 0.0, SECONDS, (BASS, DRUMS), style="band")
+    known = list(cases(shards, "accompany", most=songs))
+    for case in known:
+        request = Infill(case.melody + case.beats, 0.0, SECONDS, (BASS, DRUMS), style="band")
         written.append(generate(model, request, seed=seed)[0][0].audible)
-    for i, (_, _, _, beats, chords) in enumerate(known):
+    for i, case in enumerate(known):
         other = written[i - 1]
-        rows["model"].add(written[i], chords, beats)
+        rows["model"].add(written[i], case.chords, case.beats)
         mixed = written[i][written[i].instrument == DRUMS] + other.pitched
-        rows["another song's"].add(mixed, chords, beats)
+        rows["another song's"].add(mixed, case.chords, case.beats)
     return {name: row.row() for name, row in rows.items()}
 
 
@@ -109,13 +112,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("shards", type=Path, help="the same for both sides of a comparison")
-    parser.add_argument("--batches", type=int, default=8, help="of 8 windows, for each control type")
+    parser.add_argument("--pieces", type=int, default=60, help="excerpts of the held-out bands")
     parser.add_argument("--songs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     net = checkpoint.load(args.checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
     shards = Shards(args.shards)
-    scores = {"nats": nats_of_bands(net, shards, args.batches)}
+    scores = {"nats": nats_of_bands(net, shards, args.pieces)}
     if args.songs:
         scores["rubrics"] = rubrics(net, shards, args.songs, args.seed)
     print(json.dumps(scores))
