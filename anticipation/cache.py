@@ -37,7 +37,8 @@ class Cache:
             self._place = (torch.arange(count, device=device) + start[:, None]).clamp(max=self.size - 1)
             self._seen = min(max(self.length) + count, self.size)
         self._mask = None
-        if not self._level or (count > 1 and first):
+        self._alone = count == 1 and not self._level  # each stream by itself: less work than a mask over the longest
+        if not self._alone and (not self._level or (count > 1 and first)):
             self._mask = (torch.arange(self._seen, device=device) <= self._place[:, :, None])[:, None]
         self._causal = self._level and count > 1 and not first
         return self._place.expand(len(self.length), -1)
@@ -52,10 +53,20 @@ class Cache:
             place = self._place[:, None, :, None].expand_as(k)
             keys.scatter_(2, place, k.to(keys.dtype))
             values.scatter_(2, place, v.to(values.dtype))
-        keys, values = keys[:, :, : self._seen], values[:, :, : self._seen]
-        y = F.scaled_dot_product_attention(
-            q.to(keys.dtype), keys, values, attn_mask=self._mask, is_causal=self._causal, scale=scale
-        )
+        asked = q.to(keys.dtype)
+        if self._alone:
+            ends = [min(n, self.size - 1) + 1 for n in self.length]
+            y = torch.cat([
+                F.scaled_dot_product_attention(
+                    asked[i : i + 1], keys[i : i + 1, :, :end], values[i : i + 1, :, :end], scale=scale
+                )
+                for i, end in enumerate(ends)
+            ])  # fmt: skip
+        else:
+            keys, values = keys[:, :, : self._seen], values[:, :, : self._seen]
+            y = F.scaled_dot_product_attention(
+                asked, keys, values, attn_mask=self._mask, is_causal=self._causal, scale=scale
+            )
         return y.to(q.dtype)
 
     def share(self, one: Cache) -> None:

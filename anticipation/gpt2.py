@@ -86,6 +86,7 @@ class GPT2(nn.Module):
     family = "amt"
     reads_chart = False
     takes_late = False
+    cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' files, where they came from some
 
     def __init__(self, config: Config) -> None:
@@ -120,7 +121,7 @@ class GPT2(nn.Module):
     def cache(self, batch: int = 1, size: int = CONTEXT + 1) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
         width = self.config.width // self.config.heads
-        return Cache(self.config.layers, batch, self.config.heads, size, width, self.device, self.wpe.weight.dtype)
+        return Cache(self.config.layers, batch, self.config.heads, size, width, self.device, self.cache_dtype)
 
     def trunk(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T) tokens, T <= 1024 -> (B, T, width) states. With a cache, tokens follow the `cache.length` that are

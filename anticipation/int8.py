@@ -78,8 +78,12 @@ def _session_options():
 
 
 def quantise(model):
-    """The model with its large nn.Linear layers replaced by Int8Linear, in place. Embeddings, and heads that are
-    embeddings, stay as they are. Raises RequestError off the CPU, and where ONNX Runtime is not installed."""
+    """The model with its large nn.Linear layers replaced by Int8Linear, in place, and its keys and values kept in
+    bfloat16 where the CPU multiplies that. Embeddings, and heads that are embeddings, stay as they are.
+
+    ONNX Runtime gets torch's threads, and torch keeps one: two pools on the same cores wait for one another longer than
+    the second thread helps. Raises RequestError off the CPU, and where ONNX Runtime is not installed.
+    """
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -92,4 +96,7 @@ def quantise(model):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear) and child.weight.numel() >= LEAST and child.in_features % BLOCKS[-1] == 0:
                 setattr(module, name, Int8Linear(child, options))
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        model.cache_dtype = torch.bfloat16
+    torch.set_num_threads(1)
     return model

@@ -190,6 +190,7 @@ class EventModel(nn.Module):
     reads_chart = True  # beats, chords, and which instruments may be written; music is brought to C for it
     anticipates = True  # it was trained on controls
     takes_late = True  # and on those that come after their time, as a live player's do
+    cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' file, where they came from one
 
     def __init__(self, config: Config) -> None:
@@ -223,7 +224,7 @@ class EventModel(nn.Module):
     def cache(self, batch: int = 1, size: int | None = None) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
         depth, size = self.config.depth, size or self.config.window + 1
-        return Cache(depth, batch, depth, size, HEAD, self.device, self.embed.weight.dtype)
+        return Cache(depth, batch, depth, size, HEAD, self.device, self.cache_dtype)
 
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.
@@ -233,7 +234,7 @@ class EventModel(nn.Module):
         is simply not counted).
         """
         batch, length, _ = features.shape
-        x = norm(self.embed(features.view(batch * length, -1)).view(batch, length, -1))
+        x = norm(self.embed(features.reshape(batch * length, -1)).view(batch, length, -1))
         place = torch.arange(length, device=x.device).expand(batch, -1) if cache is None else cache.begin(length)
         turns = rotation(place, clock), rotation(place, at)
         for i, block in enumerate(self.blocks):

@@ -97,6 +97,11 @@ def test_int8_says_nearly_the_same(make):
     after = int8.quantise(model).trunk(*told)
     assert sum(isinstance(module, int8.Int8Linear) for module in model.modules()) >= 8
     assert 0 < (after - before).norm() / before.norm() < 0.03
+    cache, halves = model.cache(2), [[x[:, :20] for x in told], [x[:, 20:] for x in told]]
+    parts = [model.trunk(*halves[0], cache)]
+    cache.length = [20, 20]
+    parts.append(model.trunk(*halves[1], cache))
+    assert (torch.cat(parts, 1) - before).norm() / before.norm() < 0.03
 
 
 def test_int8_without_its_engine_says_what_to_install(net, monkeypatch):
