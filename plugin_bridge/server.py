@@ -187,11 +187,11 @@ class Site:
 
     async def act(self, request: web.Request) -> web.Response:
         given = await self.fields(request)
-        name = given.pop("name", None)
-        if not isinstance(name, str):
-            raise RequestError("act takes the name of what to do")
+        name, args = given.get("name"), given.get("args", {})
+        if not isinstance(name, str) or not isinstance(args, dict):
+            raise RequestError("act takes the name of what to do, and args, an object")
         try:
-            answer = await asyncio.to_thread(lambda: self.app.act(name, **given))
+            answer = await asyncio.to_thread(lambda: self.app.act(name, **args))
         except TypeError as error:  # an argument that this act does not take
             raise RequestError(f"{name}: {error}") from None
         return web.json_response(answer or {"ok": True})
@@ -267,20 +267,24 @@ class Server:
         self.token, self.port = access.new_token(), 0
         self.host = f"[{host}]" if ":" in host else host
         self._link = link
-        self._loop = asyncio.new_event_loop()
         self._jobs = Jobs(checkpoint)
         self._site: Site | None = None
         self._runner: web.AppRunner | None = None
-        self._thread: threading.Thread | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._live, name="server", daemon=True)
+        self._thread.start()
         try:
-            self._loop.run_until_complete(self._open(app, host, port))
+            asyncio.run_coroutine_threadsafe(self._open(app, host, port), self._loop).result()
             if link:
                 access.write_link(link, self.origin, self.token)
         except BaseException:
             self.close()
             raise
-        self._thread = threading.Thread(target=self._loop.run_forever, name="server", daemon=True)
-        self._thread.start()
+
+    def _live(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
 
     @property
     def origin(self) -> str:
@@ -308,19 +312,14 @@ class Server:
             await self._runner.cleanup()
 
     def close(self) -> None:
-        if self._loop.is_closed():
+        if not self._thread.is_alive():
             return
         if self._link:
             access.remove_link(self._link, self.token)
         self._jobs.close()
-        if self._thread:
-            asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10)
-        else:
-            self._loop.run_until_complete(self._shut())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
 
 
 def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, checkpoint: Path | None = None,

@@ -91,7 +91,7 @@ class StandIn:
             self.controls[name] = checked
             self.revision += 1
 
-    def act(self, name: str, **args) -> dict | None:
+    def act(self, name: str, /, **args) -> dict | None:
         if name not in controls.ACTIONS:
             raise RequestError(f"cannot {name!r}{controls.nearest(name, controls.ACTIONS)}")
         with self._lock:

@@ -94,10 +94,10 @@ def test_state_and_the_table_of_controls(served, ask):
 def test_what_is_set_and_done_reaches_the_app(served, ask):
     app, _ = served
     assert ask("POST", "/api/set", {"name": "density", "value": 7})[0] == 200 and app.controls["density"] == 7
-    assert ask("POST", "/api/act", {"name": "switch", "instrument": "drums", "on": False})[0] == 200
+    assert ask("POST", "/api/act", {"name": "switch", "args": {"instrument": "drums", "on": False}})[0] == 200
     assert app.calls[-1] == ("act", "switch", {"instrument": "drums", "on": False})
-    assert ask("POST", "/api/act", {"name": "keep", "bars": 2})[2]["name"] in app.takes
-    assert ask("POST", "/api/act", {"name": "switch", "instrument": "drums", "on": True})[0] == 200
+    assert ask("POST", "/api/act", {"name": "keep", "args": {"bars": 2}})[2]["name"] in app.takes
+    assert ask("POST", "/api/act", {"name": "switch", "args": {"instrument": "drums", "on": True}})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,9 @@ def test_what_is_set_and_done_reaches_the_app(served, ask):
         ("/api/set", "[" * 60_000, "must be a JSON object"),
         ("/api/set", b"\xff\xfe", "must be a JSON object"),
         ("/api/act", {}, "the name of what to do"),
+        ("/api/act", {"name": "keep", "args": [2]}, "args, an object"),
         ("/api/act", {"name": "dance"}, "cannot 'dance'"),
-        ("/api/act", {"name": "keep", "beers": 2}, "keep: "),
+        ("/api/act", {"name": "keep", "args": {"beers": 2}}, "keep: "),
         ("/api/timeline", {"notes": [[0, 1, 60, 0]]}, "a timeline is notes"),
         ("/api/timeline", {"notes": [[0, 1, 160, 0, 80]]}, "a timeline is notes"),
         ("/api/timeline", {"notes": 3}, "a timeline is notes"),

@@ -27,7 +27,7 @@ async function ask(path, body) {
 
 export const controls = () => ask('/api/controls');
 export const set = (name, value) => ask('/api/set', { name, value });
-export const act = (name, args = {}) => ask('/api/act', { ...args, name });
+export const act = (name, args = {}) => ask('/api/act', { name, args });
 export const takeUrl = (name) => `/api/takes/${encodeURIComponent(name.replace(/\.mid$/, ''))}.mid`;
 
 // What leads from one state to the next, as feed.py sends it.
