@@ -193,10 +193,10 @@ def test_what_is_refused_is_told_and_undone(page, served, open_page):
 
 def test_learning_a_controller(page, served):
     app, _ = served
-    button = page.get_by_role("button", name="Temperature: controller 26; learn another")
+    button = page.get_by_role("button", name="CC 26, Temperature: learn another controller")
     button.click()
     eventually(lambda: app.learning == "temperature")
-    page.get_by_role("button", name="Temperature: move a controller now").wait_for()
+    page.get_by_role("button", name="move…, Temperature: move a controller now").wait_for()
 
 
 def test_messages_are_spoken(page, served):

@@ -60,7 +60,7 @@ export class Panel {
       if (row.cc.textContent === text && row.cc.ariaPressed === String(learning)) continue;
       row.cc.textContent = text;
       row.cc.ariaPressed = String(learning);
-      row.cc.ariaLabel = `${row.control.label}: ${learning ? 'move a controller now' : cc == null ? 'no controller; learn one' : `controller ${cc}; learn another`}`;
+      row.cc.ariaLabel = `${text}, ${row.control.label}: ${learning ? 'move a controller now' : cc == null ? 'learn a controller' : 'learn another controller'}`;
       row.cc.title = row.cc.ariaLabel;
     }
   }
