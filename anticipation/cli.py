@@ -74,6 +74,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--melody", metavar="NAME|INDEX", help="show this part as controls, the others as events")
     sub.add_argument("--delta", type=float, default=5.0, help="seconds of anticipation (default: 5)")
     sub.add_argument("--ids", action="store_true", help="numbers only")
+
+    command("ports", "the MIDI ports that are there, and how to make virtual ones", commands.ports)
+
+    sub = command("doctor", "measure this machine for live playing: ports, timing, speed", commands.doctor, model_flags)
+    sub.add_argument("--api", choices=["auto", "alsa", "jack", "coremidi", "winmm"], default="auto")
+    sub.add_argument("--seconds", type=float, default=20.0, help="how long to play (default: 20)")
+
+    command(
+        "live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags, live_flags
+    )
     return top
 
 
@@ -109,6 +119,10 @@ def span_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--start", type=float, metavar="S", help="seconds")
     sub.add_argument("--end", type=float, metavar="S", help="seconds")
     sub.add_argument("--bars", metavar="A-B", help="bars, counted from 1, both included")
+
+
+def live_flags(sub: argparse.ArgumentParser) -> None:
+    commands.bridge().live_flags(sub)
 
 
 def main(argv: list[str] | None = None) -> int:

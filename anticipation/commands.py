@@ -347,3 +347,22 @@ def tokens(args: argparse.Namespace) -> None:
         print("kind     shift instr pitch   dur   vel  beat  wait period chord  next change  clock")
     for row in rows[:, : s.AT].tolist():
         print(*row) if args.ids else print(f"{kinds[row[0]]:8s}" + " ".join(f"{x:5d}" for x in row[1:]))
+
+
+def bridge():
+    """The live co-pilot's commands: the one place where the library knows of the bridge."""
+    from plugin_bridge import commands
+
+    return commands
+
+
+def ports(args: argparse.Namespace) -> None:
+    bridge().list_ports(args)
+
+
+def doctor(args: argparse.Namespace) -> None:
+    bridge().doctor(args)
+
+
+def live(args: argparse.Namespace) -> None:
+    bridge().live(args)

@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from anticipation.errors import AnticipationError, RequestError
+from anticipation.notes import DRUMS, instrument_name
+from anticipation.tasks import instrument_number
+
+from . import ports
+from .clock import Clock, LinkClock, MidiClock
+from .controls import ACTIONS, check, nearest
+from .ears import CONTROLLER, REAL_TIME, EchoGuard, parse
+from .hands import Hands
+from .meters import Meters
+from .mind import Mind
+from .recorder import Recorder
+from .remote import Controllers, open_link, serve_osc
+from .session import Session
+
+IDLE, STANDING, WATCH = 0.1, 0.25, 1.0  # seconds between looks: while playing, while not, at the ports
+RESTARTS = 5  # deaths of the mind in a minute after which it is left alone
+
 
 class App:
     """The contract that pages, DAW scripts, OSC and the command hold on to. Every method may be called from any thread.
@@ -27,3 +53,410 @@ class App:
     take(name) -> bytes                  a take as a .mid file. RequestError: no such take
     close()                              all notes off, takes saved, processes ended
     """
+
+    def __init__(
+        self, *, api: str = "auto", in_port: str | None = None, out_port: str | None = None, takes: Path,
+        checkpoint: Path | None = None, threads: int = 1, settings: dict | None = None, osc: int | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:  # fmt: skip
+        """Opens the ports, starts the mind. Raises LiveError, RequestError, MidiError."""
+        sys.setswitchinterval(0.0005)  # hands must not wait for the page
+        self._lock = threading.RLock()
+        self._say, self.message, self.revision = say, "", 0
+        self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})
+        self.recorder = Recorder(takes)
+        self.meters, self.echo = Meters(), EchoGuard()
+        self.controllers = Controllers()
+        self.clock = self._clock(self.session.settings["sync"])
+        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        chosen = ports.choose(api)
+        self.ears = ports.Port("in", chosen, in_port)
+        self.out = ports.Port("out", chosen, out_port)
+        self._ports: dict[str, list[str]] = {"in": [], "out": []}
+        self.hands = Hands(self.out.send, lambda: self._inbox.put(("lost",)), self.echo)
+        self.mind = Mind(self._inbox.put, checkpoint, threads)
+        self._stamp: float | None = None  # of the player's note that the next question is about
+        self._deaths: list[float] = []
+        self._watched = 0.0
+        self._closing = False
+        self.ears.listen(lambda event: self._inbox.put(("heard", *event)))
+        self._programs()
+        self.mind.start()
+        self._osc = serve_osc(self, osc, self.tell) if osc else None
+        self._heart = threading.Thread(target=self._run, daemon=True, name="heart")
+        self._heart.start()
+
+    # The contract
+
+    def state(self) -> dict:
+        with self._lock:
+            now = time.perf_counter()
+            song, settings = self.clock.song(now), self.session.settings
+            bar, beat = self.clock.grid.place(song)
+            return {
+                "playing": self.clock.playing, "mode": settings["mode"], "sync": settings["sync"],
+                "bpm": round(self.clock.bpm, 2), "meter": [self.clock.grid.meter, 4],
+                "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
+                "controls": dict(settings),
+                "ports": self._ports | {"api": self.out.api[0], "chosen": {
+                    "in": self.ears.name or "Anticipation in", "out": self.out.name or "Anticipation out"}},
+                "meters": self.meters.figures(self.hands.scheduler.errors, self.late, self.dropped),
+                "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
+                "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
+                "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,
+                "revision": self.revision,
+            }  # fmt: skip
+
+    @property
+    def late(self) -> int:
+        """Notes that were sent more than 10 ms after their time."""
+        return sum(error > 0.01 for error in list(self.hands.scheduler.errors))
+
+    @property
+    def dropped(self) -> int:
+        """Notes that were silent because they were decided, or came to the hands, too late."""
+        return self.session.dropped + self.hands.scheduler.dropped
+
+    def set(self, name: str, value) -> None:
+        value = check(name, value)
+        with self._lock:
+            before = self.session.settings[name]
+            try:
+                self.session.change(name, value)
+            except RequestError:
+                self.session.change(name, before)
+                raise
+            now = time.perf_counter()
+            if name == "sync" and value != before:
+                self._stop(now)
+                self.clock = self._clock(str(value))
+            elif name == "bpm" and self.session.settings["sync"] == "internal":
+                self.clock.set_tempo(now, float(value))
+                self._happened("tempo", now, 0.0)
+            elif name == "beats":
+                self.clock.set_meter(int(value))
+            elif name in ("instruments", "out_channel"):
+                self.hands.silence()
+                self._programs()
+            elif name in ("mute", "muted") and value:
+                self.hands.silence()
+            self.revision += 1
+        self._inbox.put(("look",))
+
+    def act(self, name: str, **args) -> dict | None:
+        if name not in ACTIONS:
+            raise RequestError(f"no action {name!r}{nearest(name, ACTIONS)}")
+        wanted = ACTIONS[name][1]
+        unknown = set(args) - set(wanted)
+        if unknown:
+            raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
+        with self._lock:
+            self.revision += 1
+            answer = getattr(self, f"_do_{name}")(time.perf_counter(), **args)
+        self._inbox.put(("look",))
+        return answer
+
+    def timeline(self, notes: list, replace_from: float) -> None:
+        try:
+            rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]
+            start = float(replace_from)
+        except (TypeError, ValueError):
+            raise RequestError("a timeline is [onset, duration, pitch, instrument, velocity] lists") from None
+        if len(rows) > 20_000 or not all(
+            0 <= a < 1e5 and 0 < b < 1e5 and 0 <= p < 128 and 0 <= i <= DRUMS and 0 < v < 128 for a, b, p, i, v in rows
+        ):
+            raise RequestError("a note of the timeline is out of range, or there are more than 20,000")
+        with self._lock:
+            self.session.timeline(rows, start)
+            self.revision += 1
+
+    def take(self, name: str) -> bytes:
+        return self.recorder.read(name)
+
+    def close(self) -> None:
+        if self._closing:
+            return
+        with self._lock:
+            self._stop(time.perf_counter())
+            self._closing = True
+        self._inbox.put(("look",))
+        self._heart.join(2)
+        if self._osc:
+            self._osc.shutdown()
+            self._osc.server_close()
+        self.hands.close()
+        self.mind.close()
+        self.ears.close()
+        self.out.close()
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until the mind has loaded, or died."""
+        end = time.monotonic() + seconds
+        while self.mind.state in ("loading", "restarting") and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.mind.state == "ready"
+
+    def tell(self, line: str) -> None:
+        """A line for whoever watches."""
+        if line and line != self.message:
+            self.message, self.revision = line, self.revision + 1
+            self._say(line)
+
+    # What can be done; each with the wall time and its arguments, under the lock
+
+    def _do_start(self, now: float) -> None:
+        self._ours("start")
+        self._stop(now)
+        self._jump(now, lambda: self.clock.start(now, self.session.settings["count_in"] * self.clock.grid.meter))
+        self._happened("start", now, 0.0)
+
+    def _do_continue(self, now: float) -> None:
+        self._ours("continue")
+        if not self.clock.playing:
+            self.clock.resume(now)
+            self._happened("continue", now, 0.0)
+
+    def _do_stop(self, now: float) -> None:
+        self._stop(now)
+
+    def _do_locate(self, now: float, seconds: float = 0.0) -> None:
+        self._ours("locate")
+        if not -1e5 < (seconds := float(seconds)) < 1e5:
+            raise RequestError("no such place in the song")
+        self._jump(now, lambda: self.clock.locate(now, seconds))
+        self.hands.silence()
+
+    def _do_panic(self, now: float) -> None:
+        self.hands.panic()
+        self.session.drop_plan()
+
+    def _do_again(self, now: float) -> None:
+        self.session.drop_plan()
+
+    def _do_keep(self, now: float, bars: int = 0) -> dict:
+        bars = int(bars) or self.session.settings["keep_bars"]
+        seconds = bars * self.clock.grid.meter * self.clock.grid.period
+        return {"name": self.recorder.keep(now, seconds)}
+
+    def _do_learn(self, now: float, name: str = "") -> None:
+        self.controllers.learn(name)
+
+    def _do_switch(self, now: float, instrument: str = "", on: bool = True) -> None:
+        number = instrument_number(instrument)
+        muted = self.session.told.muted
+        if number not in self.session.told.band:
+            raise RequestError(f"{instrument_name(number)} is not in the band")
+        muted = muted - {number} if on else muted | {number}
+        self.set("muted", ",".join(instrument_name(i) for i in sorted(muted)))
+
+    def _do_forget(self, now: float) -> None:
+        self.session.forget()
+
+    def _ours(self, what: str) -> None:
+        if self.session.settings["sync"] == "clock":
+            raise RequestError(f"the clock comes from outside: {what} there, or set sync to internal")
+
+    # The transport
+
+    def _clock(self, sync: str) -> Clock:
+        settings = self.session.settings
+        kind = {"internal": Clock, "clock": MidiClock, "link": LinkClock}[sync]
+        self._link = open_link(settings["bpm"]) if sync == "link" else None
+        return kind(settings["bpm"], settings["beats"])
+
+    def _jump(self, now: float, move: Callable[[], object]) -> None:
+        before = self.clock.song(now)
+        move()
+        self.session.locate(self.clock.song(now) - before)
+
+    def _stop(self, now: float) -> None:
+        self.clock.stop(now)
+        self._happened("stop", now, 0.0)
+
+    def _happened(self, what: str | None, now: float, jump: float) -> None:
+        """The song started, stopped, went on, jumped or changed its tempo."""
+        session = self.session
+        if what in ("start", "continue"):
+            grid = self.clock.grid
+            bar = grid.time_of(grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter)
+            self.recorder.begin(self.clock.wall(bar), self.clock.bpm, grid.meter)  # bars in the file, too
+            self._programs()
+            if what == "start":
+                session.forget()
+        if what == "locate" or what == "start" and jump:
+            session.locate(jump)
+        if what in ("stop", "locate", "start"):
+            self.hands.silence()
+        if what == "stop":
+            session.release_all(self.clock.song(now))
+            session.drop_plan()
+            self._end_take()
+        if what == "tempo":
+            self.recorder.tempo(now, self.clock.bpm)
+            session.surprised = True
+        if what:
+            self.revision += 1
+
+    def _end_take(self) -> None:
+        try:
+            name = self.recorder.end()
+        except AnticipationError as error:
+            self.tell(f"the take could not be saved: {error}")
+        else:
+            self.tell(f"saved {name}" if name else "")
+
+    def _programs(self) -> None:
+        told = self.session.told
+        self.hands.programs({told.channels[i]: i for i in told.band if i < DRUMS})
+
+    # The heart: one thread that everything comes to
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                events = [self._inbox.get(timeout=self._patience())]
+            except queue.Empty:
+                events = []
+            while not self._inbox.empty() and len(events) < 256:
+                events.append(self._inbox.get())
+            with self._lock:
+                for kind, *args in events:
+                    getattr(self, f"_on_{kind}")(*args)
+                self._advance(time.perf_counter())
+
+    def _patience(self) -> float:
+        if not self.clock.playing:
+            return STANDING
+        plan = self.session.plan
+        if not plan:
+            return IDLE
+        song = self.clock.song(time.perf_counter()) - self.session.offset
+        return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
+
+    def _advance(self, now: float) -> None:
+        if now - self._watched > WATCH and not self._closing:
+            self._watched = now
+            self._watch()
+        if self._link:
+            self._follow(self.clock.hear(*self._link(now)), now)  # type: ignore[attr-defined]
+        self._follow(self.clock.tick(now), now)
+        if self.clock.told:
+            self.tell(self.clock.told)
+            self.clock.told = ""
+        if not self.clock.playing:
+            return
+        song, session = self.clock.song(now), self.session
+        plays = session.commit(song, self.clock.grid)
+        if plays:
+            early = session.settings["latency"] / 1000
+            strikes = []
+            for p in plays:
+                on = self.clock.wall(p.onset)
+                strikes.append((on - early, on + p.duration - early, p.channel, p.pitch, p.velocity))
+                self.recorder.note("played", on, p.duration, p.pitch, p.instrument, p.velocity)
+            self.hands.add(strikes)
+            self.revision += 1
+        ask = session.ask(song, self.clock.grid)
+        if ask and self.mind.state == "ready":
+            self.meters.asked(ask.number, self._stamp)
+            self._stamp = None
+            self.mind.ask(ask)
+
+    def _follow(self, what: str | None, now: float) -> None:
+        if what:
+            self._happened(what, now, 0.0)
+
+    def _watch(self) -> None:
+        """Once a second: the ports that were named, and the list of all of them."""
+        if not (self.ears.name or self.out.name):
+            return
+        with suppress(AnticipationError, ports.rtmidi().RtMidiError):
+            self._ports = ports.listing(self.out.api[1])
+        if self.ears.watch(self._ports["in"]) == "lost":
+            self.session.release_all(self.clock.song(time.perf_counter()))
+            self.tell(f"the port {self.ears.name} is gone; I listen again when it is back")
+        change = self.out.watch(self._ports["out"])
+        if change == "lost":
+            self.hands.works = False
+            self.tell(f"the port {self.out.name} is gone; I play on when it is back")
+        elif change == "back":
+            self.hands.back()
+            self._programs()
+            self.tell(f"the port {self.out.name} is back")
+
+    def _on_look(self) -> None:
+        """Something changed: the heart looks."""
+
+    def _on_lost(self) -> None:
+        self.out.open = False
+        self.tell("the output is gone; I play on when it is back")
+
+    def _on_heard(self, wall: float, data: list[int]) -> None:
+        message = parse(data)
+        if message is None or self.echo.is_echo(wall, message):
+            return
+        if message.kind == REAL_TIME:
+            if isinstance(self.clock, MidiClock):
+                before = self.clock.song(wall)
+                what = self.clock.hear(message.number, wall, message.value)
+                self._happened(what, wall, self.clock.song(wall) - before)
+            return
+        if message.kind == CONTROLLER:
+            self._on_controller(message.number, message.value)
+            return
+        if self.session.settings["thru"]:
+            self.hands.pass_on(data, wall)
+        if not self.clock.playing:
+            return
+        open_ = self.session.known.open.get((message.channel, message.number))
+        song = self.clock.song(wall)
+        if self.session.hear(song, message.channel, message.number, message.value):
+            if message.value:
+                self._stamp = wall
+            if open_ is not None and open_.duration is not None:
+                on = self.clock.wall(open_.onset + self.session.offset)
+                self.recorder.note("heard", on, open_.duration, open_.pitch, open_.instrument, open_.velocity)
+            self.revision += 1
+
+    def _on_controller(self, number: int, value: int) -> None:
+        try:
+            found = self.controllers.meaning(number, value)
+            if found and found[0] in ACTIONS:
+                self.act(found[0])
+            elif found:
+                self.set(*found)
+        except RequestError as error:
+            self.tell(str(error))
+
+    def _on_ready(self, facts: dict) -> None:
+        self.meters.rate = facts["events_per_second"]
+        self.session.surprised = True
+        self.tell(f"ready: {facts['events_per_second']:.0f} events a second")
+
+    def _on_begun(self, number: int) -> None:
+        """A question is being answered."""
+
+    def _on_step(self, number: int, reached: float, note, fed: int) -> None:
+        self.meters.stepped(number, time.perf_counter(), fed)
+        self.session.take(number, reached, note)
+        self.revision += 1
+
+    def _on_done(self, number: int, compute: float, music: float) -> None:
+        self.meters.done(compute, music)
+        self.session.done(number)
+
+    def _on_error(self, text: str) -> None:
+        self.session.drop_plan()
+        self.tell(f"the mind: {text}")
+
+    def _on_died(self, code: int | None) -> None:
+        """All notes off, and another one."""
+        now = time.perf_counter()
+        self.hands.silence()
+        self.session.drop_plan()
+        self._deaths = [t for t in self._deaths if now - t < 60] + [now]
+        if len(self._deaths) > RESTARTS:
+            self.tell("the mind died again and again; it is left alone. Start the program anew")
+            return
+        self.tell(f"the mind died (exit code {code}); starting another")
+        self.mind.start()

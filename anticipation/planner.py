@@ -1,0 +1,122 @@
+"""Planner: live is the same infill again and again, over a decoder that keeps what still agrees. Knows scenes and the
+model; knows no clock, no ports and no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import stream as s
+from .decode import Decoder, Sampling
+from .grammar import Limits, Stream, pitch_table
+from .harmony import CHORD_TONES, NO_CHORD, estimate_key
+from .infilling import moved
+from .notes import DRUMS, INSTRUMENTS, Notes
+from .scene import Rows, Scene, chord_at, rows_of
+from .windows import to_c
+
+ROOM = 128  # rows of the window that are kept free for a plan
+MEMORY = 40.0  # seconds of music that tell the key
+PATIENCE = 3  # plans in a row that must hear another key before it is believed
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something was decided: nothing more begins before `reached` (song seconds), and `note` begins there, if any:
+    (onset, duration, pitch, instrument, velocity). fed: rows that the trunk has run over since the planner began."""
+
+    reached: float
+    note: tuple[float, float, int, int, int] | None
+    fed: int
+
+
+class Planner:
+    """One band's mind. The stream begins at `origin` seconds and is moved `shift` semitones to C; both stay as long as
+    they can, because to change them is to read everything anew."""
+
+    def __init__(self, model, seed: int = 0) -> None:
+        self.model, self.rng = model, np.random.default_rng(seed)
+        self.listens = getattr(model, "late", True)  # a model that takes no late controls hears the player as history
+        self.origin: float | None = None
+        self.shift, self.cold = 0, True
+        self.fed = 0
+        self._other: list[int] = []  # keys that the last plans heard, where it was not ours
+        self._decoder: Decoder | None = None
+
+    def plan(self, scene: Scene) -> Iterator[Step]:
+        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating."""
+        if not self.listens:
+            scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
+        known = self._prepare(scene)
+        decoder = self._decoder or Decoder(self.model, [self._stream(known)])
+        self._decoder, stream = decoder, decoder.streams[0]
+        stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
+        decoder.sampling = Sampling(scene.temperature, scene.top_p)
+        before = decoder.fed
+        decoder.sync([known.rows])
+        origin = self.origin or 0.0
+        pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
+        begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
+        table = pitch_table([i for i in scene.instruments if i < INSTRUMENTS], pitches)
+        limits = Limits(begin, end, table, scene.polyphony, scene.density)
+        while stream.clock < end:
+            row = decoder.next_event([limits])[0]
+            self.fed, before = self.fed + decoder.fed - before, decoder.fed
+            yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)  # type: ignore[index]
+
+    def _stream(self, known: Rows) -> Stream:
+        return Stream(known.chart, known.controls, known.delta, self.rng)
+
+    def _prepare(self, scene: Scene) -> Rows:
+        """The rows of a scene. The origin moves when the window is nearly full, to half a window ago, and where the
+        scene knows less than that; the key when it is clearly another."""
+        moves = self.origin is None or not scene.since <= self.origin <= scene.start
+        if moves:
+            self.origin, self.cold = self._beginning(scene)
+        if self._hear_key(scene) or moves:
+            self._decoder = None
+        assert self.origin is not None
+        known = rows_of(scene, self.origin, self.shift, self.cold)
+        room = self.model.config.window - ROOM
+        if len(known.rows) > room:
+            start = known.rows[-(self.model.config.window // 2) :]
+            start = int(start[start[:, s.KIND] != s.CONTROL][0, s.CLOCK])
+            self.origin, self.cold, self._decoder = self.origin + start / s.STEPS, False, None
+            known = rows_of(scene, self.origin, self.shift, self.cold)
+        return known
+
+    def _beginning(self, scene: Scene) -> tuple[float, bool]:
+        """Where a stream begins that has none yet: with the first thing that is known, or half a minute ago."""
+        past = scene.known[scene.known.onset < scene.start]
+        first = float(past.onset[0]) if len(past) else scene.start
+        return max(first, scene.start - 30.0, scene.since + 0.05) - 0.05, first > max(scene.start - 30.0, scene.since)
+
+    def _hear_key(self, scene: Scene) -> bool:
+        """Whether the transposition changed."""
+        known = scene.known.between(scene.start - MEMORY, scene.start + scene.delta)
+        shift = to_c(estimate_key(known))
+        if scene.pitches is not None and not moved(scene.pitches, shift).any():
+            shift += -12 if shift > 0 else 12
+        self._other = [*self._other[1 - PATIENCE :], shift] if shift != self.shift else []
+        young = len(known.pitched) < 24
+        if not self._other or not (young or len(self._other) == PATIENCE and len(set(self._other)) == 1):
+            return False
+        self.shift, self._other = shift, []
+        return True
+
+    def _note(self, row: np.ndarray, scene: Scene, origin: float) -> tuple[float, float, int, int, int] | None:
+        if row[s.KIND] != s.EVENT:
+            return None
+        note = s.to_notes(row[None], origin).transpose(-self.shift)
+        onset, duration, pitch, instrument, velocity = next(iter(note))
+        chord = chord_at(scene.chart, onset) if scene.chord_lock and instrument < DRUMS else None
+        if chord is not None and chord != NO_CHORD:
+            legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
+            pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch
+        return onset, duration, pitch, instrument, velocity
+
+
+def _legal(pitches: np.ndarray | None) -> np.ndarray:
+    return np.ones(128, dtype=bool) if pitches is None else pitches
