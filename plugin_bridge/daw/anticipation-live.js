@@ -10,7 +10,7 @@ var AHEAD = 32; // quarters that are told of what lies ahead
 // "task vary", "instruments piano, finger bass": the settings, from the device's fields.
 function anything() {
   var words = arrayfromargs(arguments);
-  if (messagename === "text") messagename = words.shift();
+  if (words[0] === "text") words.shift(); // what a textedit says first
   if (messagename in settings) settings[messagename] = words.join(" ");
 }
 

@@ -46,7 +46,7 @@ function client:ask(method, path, body, seconds)
   end
   local answer = self.run(line .. (' "%s%s"'):format(self.url, path), seconds or 10) or ""
   if draft and not self.draft then os.remove(draft) end
-  if not answer:match("^%s*[{%[]") then return nil, "the co-pilot does not answer: " .. answer:sub(1, 200) end
+  if not answer:match("^%s*[{%[]") then return nil, "the co-pilot does not answer: " .. answer:gsub("%s+", " "):sub(1, 200) end
   local problem = answer:match('^%s*{"error": "(.-[^\\])"}')
   if problem then return nil, (problem:gsub('\\"', '"')) end
   return answer
