@@ -11,9 +11,10 @@ import numpy as np
 from . import stream as s
 from .decode import Decoder, Sampling
 from .grammar import Limits, Stream, pitch_table
+from .harmonist import Harmonist
 from .harmony import CHORD_TONES, NO_CHORD, estimate_key
 from .infilling import moved
-from .notes import DRUMS, INSTRUMENTS, Notes
+from .notes import CHORD, DRUMS, INSTRUMENTS, Notes
 from .scene import Rows, Scene, chord_at, rows_of
 from .windows import to_c
 
@@ -44,11 +45,27 @@ class Planner:
         self.fed = 0
         self._other: list[int] = []  # keys that the last plans heard, where it was not ours
         self._decoder: Decoder | None = None
+        self.harmonist = Harmonist(model, seed)
+
+    def think(self, scene: Scene) -> Iterator[None]:
+        """Harmonise what lies ahead of a scene that was planned, for the next one: in the time that is left."""
+        if self.harmonises(scene) and self.origin is not None:
+            yield from self.harmonist.think(scene, self.origin, self.shift, self.cold)
+
+    def harmonises(self, scene: Scene) -> bool:
+        """Whether chords are ours to choose: somebody plays pitches, and nobody gave a chart."""
+        return any(i < DRUMS for i in scene.instruments) and not (scene.chart.instrument == CHORD).any()
 
     def plan(self, scene: Scene) -> Iterator[Step]:
         """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
+        self._place(scene)
+        if self.harmonises(scene):
+            if not len(self.harmonist.chart(scene.start)):
+                for _ in self.think(scene):  # the first time, thought comes first
+                    pass
+            scene = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since))
         known = self._prepare(scene)
         decoder = self._decoder or Decoder(self.model, [self._stream(known)])
         self._decoder, stream = decoder, decoder.streams[0]
@@ -63,27 +80,32 @@ class Planner:
         limits = Limits(begin, end, table, scene.polyphony, scene.density)
         while stream.clock < end:
             row = decoder.next_event([limits])[0]
+            assert row is not None
             self.fed, before = self.fed + decoder.fed - before, decoder.fed
-            yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)  # type: ignore[index]
+            yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng)
 
-    def _prepare(self, scene: Scene) -> Rows:
-        """The rows of a scene. The origin moves when the window is nearly full, to half a window ago, and where the
-        scene knows less than that; the key when it is clearly another."""
+    def _place(self, scene: Scene) -> None:
+        """Where the stream begins, and its key. The origin moves where the scene knows less than it has; the key when
+        it is clearly another."""
         moves = self.origin is None or not scene.since <= self.origin <= scene.start
         if moves:
             self.origin, self.cold = self._beginning(scene)
         if self._hear_key(scene) or moves:
             self._decoder = None
+
+    def _prepare(self, scene: Scene) -> Rows:
+        """The rows of a scene. When the window is nearly full its origin moves, to half a window ago."""
         assert self.origin is not None
         known = rows_of(scene, self.origin, self.shift, self.cold)
         room = self.model.config.window - ROOM
         if len(known.rows) > room:
-            start = known.rows[-(self.model.config.window // 2) :]
-            start = int(start[start[:, s.KIND] != s.CONTROL][0, s.CLOCK])
-            self.origin, self.cold, self._decoder = self.origin + start / s.STEPS, False, None
+            recent = known.rows[-(self.model.config.window // 2) :]
+            recent = recent[recent[:, s.KIND] != s.CONTROL]
+            steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
+            self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None
             known = rows_of(scene, self.origin, self.shift, self.cold)
         return known
 
@@ -91,7 +113,7 @@ class Planner:
         """Where a stream begins that has none yet: with the first thing that is known, or half a minute ago."""
         past = scene.known[scene.known.onset < scene.start]
         first = float(past.onset[0]) if len(past) else scene.start
-        return max(first, scene.start - 30.0, scene.since + 0.05) - 0.05, first > max(scene.start - 30.0, scene.since)
+        return max(first - 0.05, scene.start - 30.0, scene.since), scene.cold and first > scene.start - 30.0
 
     def _hear_key(self, scene: Scene) -> bool:
         """Whether the transposition changed."""

@@ -22,8 +22,8 @@ class Scene:
     own: what the band has played and will (a plan that is to be gone on from); the history of the stream. late: the
     player's notes, known `lateness` seconds after they began. ahead: music that is written (the timeline, a loop),
     known `delta` seconds before it sounds, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
-    seconds; what is written has start <= onset < end. since: what began before it may be missing. The rest is as in
-    Infill; temperature and top_p as in Sampling.
+    seconds; what is written has start <= onset < end. since: what began before it may be missing; cold: nothing
+    did. The rest is as in Infill; temperature and top_p as in Sampling.
     """
 
     start: float
@@ -34,6 +34,7 @@ class Scene:
     ahead: Notes = field(default_factory=none)
     chart: Notes = field(default_factory=none)
     since: float = -np.inf
+    cold: bool = True
     pitches: np.ndarray | None = None
     polyphony: int | None = None
     density: int | None = None

@@ -121,11 +121,7 @@ class App:
         value = check(name, value)
         with self._lock:
             before = self.session.settings[name]
-            try:
-                self.session.change(name, value)
-            except RequestError:
-                self.session.change(name, before)
-                raise
+            self.session.change(name, value)
             now = time.perf_counter()
             if name == "sync" and value != before:
                 self._stop(now)

@@ -139,7 +139,8 @@ class MidiClock(Clock):
             self._armed = "start" if status == 0xFA else "continue"
         if status == 0xFC:
             self._armed = None
-            was, _ = self.playing, self.stop(wall)
+            was = self.playing
+            self.stop(wall)
             return "stop" if was else None
         if status == 0xF2:
             self._stand(position / 4 * self.grid.period, position / 4)

@@ -4,11 +4,10 @@ session, no ports and no clock."""
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from .session import Ask
 def think(connection, checkpoint: Path | None, threads: int, seed: int) -> None:
     """The process. Answers the newest question, step by step; a newer one is looked for after every step."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    with suppress(OSError, AttributeError):
-        os.nice(5)  # hands first
     import gc
 
     import torch
@@ -44,15 +41,20 @@ def think(connection, checkpoint: Path | None, threads: int, seed: int) -> None:
     rate = steps / (time.perf_counter() - begin)
     gc.freeze()
     connection.send(("ready", {"events_per_second": rate, "fingerprint": model.fingerprint}))
+    thought: Iterator[None] = iter(())
     planner, ask = Planner(model, seed), None
     with suppress(EOFError, OSError):  # the parent is gone
         while True:
             ask = ask or connection.recv()
             try:
-                ask = answer(connection, planner, ask)
+                scene, ask = ask.scene, answer(connection, planner, ask)
+                if ask is None and next(thought, thought) is thought:  # the last thought is finished: think another
+                    thought = planner.think(scene)
+                while ask is None and not connection.poll() and next(thought, thought) is not thought:
+                    pass
             except (AnticipationError, ValueError, IndexError, RuntimeError) as error:
                 connection.send(("error", f"{type(error).__name__}: {error}"))
-                planner, ask = Planner(model, seed), None
+                planner, ask, thought = Planner(model, seed), None, iter(())
 
 
 def answer(connection, planner, ask: Ask) -> Ask | None:
@@ -123,8 +125,8 @@ class Mind:
                         self._busy = False
                         self._send()
                 self.report(message)
-        except (EOFError, OSError):
-            pass
+        except (EOFError, OSError, TypeError):
+            pass  # its end, or ours: a connection that is closed while it is read answers with a TypeError
         process.join(5)
         self.state = "dead"
         if not self._closing:

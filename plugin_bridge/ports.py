@@ -58,10 +58,10 @@ def hushed():
 def available() -> dict[str, int]:
     """The MIDI systems that answer here: name -> number in rtmidi."""
     module = rtmidi()
-    found = {}
+    found: dict[str, int] = {}
     with hushed():
         for name, attribute in APIS.items():
-            number = getattr(module, attribute, None)
+            number = getattr(module, attribute, -1)
             if number in module.get_compiled_api():
                 with suppress(module.RtMidiError):
                     probe = module.MidiOut(number, name=f"{CLIENT} probe")

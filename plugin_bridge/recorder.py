@@ -12,6 +12,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from anticipation.errors import AnticipationError, MidiError, RequestError
 from anticipation.midi import Score
@@ -45,7 +46,7 @@ class Recorder:
         self.rows: dict[str, list[Row]] = {"heard": [], "played": []}
         self.tempos: list[tuple[float, float]] = []
         self.meter = 4
-        self._journal = None
+        self._journal: TextIO | None = None
         self._begin = 0.0
         self._takes: dict[str, dict] = {}
         try:
@@ -152,8 +153,9 @@ class Recorder:
                     elif entry[0] == "meter":
                         meter = int(entry[1])
                     else:
-                        onset, duration, *rest = entry[1:]
-                        rows[entry[0]].append((float(onset), float(duration), *map(int, rest)))
+                        onset, duration, pitch, instrument, velocity = entry[1:]
+                        row = (float(onset), float(duration), int(pitch), int(instrument), int(velocity))
+                        rows[entry[0]].append(row)
             with suppress(AnticipationError):
                 if any(rows.values()):
                     score = take_score(rows["heard"], rows["played"], tempos, meter, self.stamp)

@@ -16,7 +16,7 @@ from .clock import Grid
 
 ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
 DRUM_CHANNEL = 9
-HELD = 64  # held notes that are told; a forearm on the keyboard is not music
+HELD, BUSY = 64, 40  # notes held at once, and begun in a second, that are told; a forearm is not music
 SAME = 0.12  # seconds by which a note may miss its place in a loop or on the timeline
 STEADY = 0.008  # seconds that a beat may move before it is told anew
 
@@ -133,8 +133,6 @@ class Known:
         timeline: Notes,
     ) -> None:
         self.release(time, channel, pitch)
-        if len(self.open) >= 4 * HELD:
-            self.release_all(time)
         lengths = [h.duration for h in self.heard[-8:] if h.duration is not None]
         heard = Heard(time, pitch, instrument, velocity, guess=float(np.median(lengths)) if lengths else 0.5)
         if round_ is not None:
@@ -143,8 +141,9 @@ class Known:
         written = timeline[(timeline.pitch == pitch) & (abs(timeline.onset - time) < SAME)]
         if len(written):
             heard.place = float(written.onset[0])
-        self.heard.append(heard)
         self.open[channel, pitch] = heard
+        if len(self.open) <= HELD and not (len(self.heard) >= BUSY and time - self.heard[-BUSY].onset < 1.0):
+            self.heard.append(heard)
 
     def release(self, time: float, channel: int, pitch: int) -> bool:
         """A note ends. What was told of its length is corrected where it was wrong enough to matter."""
@@ -171,9 +170,7 @@ class Known:
         for h in self.open.values():
             while now - h.onset > h.guess:
                 h.guess *= 2  # it is longer than was told
-        held = list(self.open.values())
-        quiet = {id(h) for h in held[:-HELD]}
-        heard = [h for h in self.heard if h.onset >= since and id(h) not in quiet]
+        heard = [h for h in self.heard if h.onset >= since]
         late = Notes.of(h.note() for h in heard if h.place is None)
         if round_ is None:
             return late, timeline

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.notes import DRUMS, Notes
 from anticipation.scene import Scene
 
 from .clock import Grid
@@ -66,7 +66,7 @@ class Session:
         self.turns = Turns()
         self.played: list[Note] = []  # as they were drawn: the model's own history
         self.sounded: list[Play] = []  # as they were sent
-        self.since = -np.inf
+        self.since, self.cold = -np.inf, True
         self.calm = 0.0  # stream time since when the mind has kept up
         self.drop_plan()
 
@@ -77,9 +77,9 @@ class Session:
         self.surprised = True
 
     def change(self, name: str, value) -> None:
-        """A control was set: the plan is made anew where it changes what is written."""
-        self.settings[name] = value
-        self.told = Told(self.settings)
+        """A control was set: the plan is made anew. Raises RequestError, and nothing has changed."""
+        changed = self.settings | {name: value}
+        self.told, self.settings = Told(changed), changed
         self.surprised = True
 
     def locate(self, jump: float) -> None:
@@ -158,10 +158,10 @@ class Session:
         count = max(1, round(len(told.band) * RELIEF[self.level][1]))
         late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
         chords = told.chart(self.since, start + 20.0, grid, self.known)
-        instruments = tuple(told.band[:count]) + (() if len(chords) or not told.pitched else (CHORD,))
+        instruments = tuple(told.band[:count])
         return Scene(
             start, self._end, instruments, Notes.of(own), late, ahead, self.known.beats(grid, start + 12.0) + chords,
-            since=self.since, pitches=told.pitches, polyphony=settings["polyphony"] or None,
+            since=self.since, cold=self.cold, pitches=told.pitches, polyphony=settings["polyphony"] or None,
             density=settings["density"] or None, chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip
@@ -193,9 +193,6 @@ class Session:
         out = []
         while self.plan and self.plan[0][1][0] < now + self.commit_seconds:
             note = self.plan.pop(0)[1]
-            if note[3] == CHORD:
-                self.played.append(note)
-                continue
             onset = self._quantised(note[0], now, grid)
             if onset < now:
                 self.dropped += 1
@@ -228,9 +225,9 @@ class Session:
     def _trim(self, now: float) -> None:
         """Forget what no window holds, in hops, so that the stream's beginning is stable."""
         if self.since == -np.inf:
-            self.since = now - 10.0
+            self.since = now - 0.2  # what was heard a moment ago counts
         if now - self.since > KEPT:
-            self.since = now - CUT
+            self.since, self.cold = now - CUT, False
             self.played = [note for note in self.played if note[0] >= self.since]
             self.sounded = [play for play in self.sounded if play.onset >= self.since + self.offset]
             self.known.cut(self.since)
