@@ -323,7 +323,9 @@ class Server:
 
 
 def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, checkpoint: Path | None = None,
-          link: Path | None = None) -> Server:  # fmt: skip
+          link: Path | bool = True) -> Server:  # fmt: skip
     """Serve the page and the API for an App, on loopback only. checkpoint: what jobs are done with (default: the
-    shipped one). link: where DAW scripts find us, see access.link_file; None: nowhere. Raises RequestError."""
-    return Server(app, access.loopback(host), port, checkpoint, link)
+    shipped one). link: the file by which DAW scripts find us (True: access.link_file(), False: none). Raises
+    RequestError."""
+    place = access.link_file() if link is True else link or None
+    return Server(app, access.loopback(host), port, checkpoint, place)

@@ -1,9 +1,13 @@
 """The page in a real headless Chromium: seen, heard, driven by mouse and by keyboard alone. Skipped where none is."""
 
 import io
+import json
+import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -38,22 +42,22 @@ def browser():
 @pytest.fixture
 def served():
     app = StandIn()
-    server = serve(app)
+    server = serve(app, link=False)
     yield app, server
     server.close()
 
 
 @pytest.fixture
-def open_page(browser, served):
-    """open_page(url=..., **context) -> a page that is connected. At the end: no error was logged, nothing left here."""
+def open_page(browser):
+    """open_page(url, **context) -> a page that is connected. At the end: no error was logged, nothing left here."""
     opened, trouble, asked = [], [], []
 
-    def run(url: str = served[1].url, **kind):
+    def run(url: str, **kind):
         context = browser.new_context(**({"viewport": {"width": 1440, "height": 1000}} | kind))
         page = context.new_page()
         page.on("console", lambda line: trouble.append(line.text) if line.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: asked.append((request.url, url)))
         page.goto(url)
         page.wait_for_selector('#mind[data-mind="ready"]')
         opened.append(context)
@@ -63,13 +67,14 @@ def open_page(browser, served):
     yield run
     for context in opened:
         context.close()
-    assert asked and all(url.startswith((served[1].origin, "blob:", "data:")) for url in asked), asked
+    here = [re.match(r"http://127\.0\.0\.1:\d+/", url)[0] for _, url in asked]
+    assert asked and all(one.startswith((own, "blob:", "data:")) for (one, _), own in zip(asked, here, strict=True))
     assert not trouble, trouble
 
 
 @pytest.fixture
-def page(open_page):
-    return open_page()
+def page(open_page, served):
+    return open_page(served[1].url)
 
 
 def eventually(test, seconds: float = 10.0) -> None:
@@ -341,7 +346,7 @@ def test_the_page_adds_up_changes_as_the_server_makes_them(page):
 
 
 def test_without_the_token_one_may_look_but_not_touch(open_page, served):
-    page = open_page(served[1].origin)
+    page = open_page(f"{served[1].origin}/")
     page.get_by_role("button", name="Play").click()
     page.get_by_role("alert").filter(has_text="open the page at the address").wait_for()
     assert not served[0].calls and open_page.trouble.pop().count("401")
@@ -367,9 +372,9 @@ def test_a_mind_that_dies_and_a_server_that_goes_are_seen(page, served, open_pag
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read(open_page, scheme):
+def test_it_can_be_read(open_page, served, scheme):
     """Contrast of text (4.5) and of what is drawn (3) against what lies behind it, by WCAG's formula."""
-    page = open_page(color_scheme=scheme)
+    page = open_page(served[1].url, color_scheme=scheme)
     colours = page.evaluate("""() => { const style = getComputedStyle(document.documentElement), found = {};
       const g = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
       for (const name of ('bg card sunk ink soft accent on-accent danger good warn edge you head '
@@ -396,15 +401,15 @@ def test_it_can_be_read(open_page, scheme):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1920])
-def test_nothing_sticks_out(open_page, width):
-    page = open_page(viewport={"width": width, "height": 800})
+def test_nothing_sticks_out(open_page, served, width):
+    page = open_page(served[1].url, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("slider", name="Density", exact=True).scroll_into_view_if_needed()
     assert page.get_by_role("slider", name="Density", exact=True).bounding_box()["width"] > 60
 
 
 def test_with_less_motion_the_roll_turns_pages(open_page, served):
-    page = open_page(reduced_motion="reduce")
+    page = open_page(served[1].url, reduced_motion="reduce")
     page.get_by_role("button", name="Play").click()
     eventually(lambda: ink(page, "v0") > 100)
     assert page.evaluate("anticipation.roll.calm.matches")
@@ -418,3 +423,68 @@ def test_what_is_served_needs_nobody_else():
             assert wanted.removeprefix("./") in names
     html = (UI / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"<script(?![^>]*src=)|\son\w+=|style=", html)
+
+
+@pytest.fixture
+def real(tmp_path):
+    """`anticipate live` itself under a JACK server of its own, and a player at its input. Yields the page's address."""
+    pytest.importorskip("rtmidi", reason="needs python-rtmidi")
+    if not shutil.which("jackd"):
+        pytest.skip("needs jackd")
+    name = f"page{os.getpid()}"
+    world = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1", "PYTHONUNBUFFERED": "1",
+                          "ANTICIPATION_CONFIG": str(tmp_path)}  # fmt: skip
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": world}
+    jack = ["jackd", "-r", "-S", "-n", name, "-p", "512", "-t", "5000", "-d", "dummy", "-r", "48000", "-p", "256"]
+    command = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--takes", str(tmp_path / "takes"),
+               "--instruments", "piano,finger bass", "--bravery", "1", "--listen", "1"]  # fmt: skip
+    running = [subprocess.Popen(jack, **quiet)]
+    try:
+        eventually(lambda: subprocess.run(["jack_lsp"], **quiet).returncode == 0)
+        running.append(
+            subprocess.Popen(command, env=world, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        )
+        url = next(line for line in running[1].stdout if line.startswith("page: ")).split()[1]
+        ports = subprocess.run(["jack_lsp"], env=world, capture_output=True, text=True).stdout.split("\n")
+        job = {"to": next(port for port in ports if re.match(r"Anticipation.*:in$", port)), "seconds": 60,
+               "messages": [[0.5 * i + 0.4 * (kind == 0x80), [kind, 60 + (i * 4) % 12, 90]]
+                            for i in range(100) for kind in (0x90, 0x80)]}  # fmt: skip
+        player = subprocess.Popen([sys.executable, Path(__file__).parent / "live_client.py"], stdin=subprocess.PIPE,
+                                  **quiet)  # fmt: skip
+        running.append(player)
+        player.stdin.write(json.dumps(job).encode() + b"\n")
+        player.stdin.close()
+        yield url
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for pipe in (process.stdout, process.stdin):
+                if pipe:
+                    pipe.close()
+
+
+def test_the_real_co_pilot(real, open_page):
+    """Not a stand-in: the command, its ports, its model, a player; steered from the page, and a take fetched."""
+    page = open_page(real)
+    page.get_by_role("button", name="Play").click()
+    eventually(lambda: page.evaluate("anticipation.state.notes.played.length") > 5, 60)
+    eventually(lambda: ink(page, "you") > 30 and ink(page, "v0") + ink(page, "v1") > 30)
+    first = page.locator("#roll").screenshot()
+    time.sleep(0.5)
+    assert page.locator("#roll").screenshot() != first
+    page.get_by_role("spinbutton", name="Density, exact value").fill("3")
+    page.keyboard.press("Enter")
+    page.get_by_role("switch", name="finger bass").click()
+    eventually(lambda: page.evaluate("anticipation.state.controls.density") == 3)
+    eventually(lambda: not page.evaluate("anticipation.state.band[1].on"))
+    page.get_by_role("button", name="Keep", exact=True).click()
+    with page.expect_download() as waiting:
+        page.locator("#takes a").first.click(timeout=10_000)
+    assert mido.MidiFile(waiting.value.path()).length > 0
+    page.get_by_role("button", name="Stop").click()
+    eventually(lambda: not page.evaluate("anticipation.state.playing"))

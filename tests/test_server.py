@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import os
+import re
 import socket
 import stat
 import sys
@@ -257,12 +258,12 @@ def test_garbage_is_answered_or_dropped_and_the_server_lives(served, garbage):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "::", "example.com", ""])
 def test_it_binds_to_loopback_only(host):
     with pytest.raises(RequestError, match="this machine only"):
-        serve(StandIn(), host=host)
+        serve(StandIn(), host=host, link=False)
 
 
 def test_a_port_that_is_taken_is_one_line(served):
     with pytest.raises(RequestError, match=f"cannot serve the page at 127.0.0.1:{served[1].port}: "):
-        serve(StandIn(), port=served[1].port)
+        serve(StandIn(), port=served[1].port, link=False)
 
 
 # The link file
@@ -515,10 +516,25 @@ def test_the_written_notes_fit_the_take(melody):
 
 def test_no_thread_or_process_is_left(melody):
     before = threading.active_count()
-    server = serve(StandIn())
+    server = serve(StandIn(), link=False)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/api/stream")
     events(connection.getresponse(), 1)
     server.close()  # with a listener on the line
     connection.close()
     assert threading.active_count() <= before
+
+
+def test_the_api_is_documented_and_the_document_is_true(served):
+    """Every route is in the README; every path and every script that the README names is there."""
+    text = (UI.parent / "README.md").read_text(encoding="utf-8")
+    site = served[1]._site
+    routes = {(route.method, route.resource.canonical) for route in site.application().router.routes()}
+    for method, path in routes:
+        plain = path.replace("{id}", "ID").replace("{name}", "NAME").replace("{file}", "N.mid")
+        if method != "HEAD" and path.startswith("/api") and plain != "/api/jobs" and "NAME" not in plain:
+            assert f"`{method} {plain}" in text, (method, path)
+    for name in re.findall(r"`([\w.-]+\.(?:lua|js|maxpat))`", text):
+        assert (access.SCRIPTS / name).is_file(), name
+    for code in (400, 401, 403, 404, 408, 413, 503):
+        assert str(code) in text
