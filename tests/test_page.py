@@ -456,13 +456,15 @@ def real(tmp_path):
         player.stdin.close()
         yield url
     finally:
-        for process in reversed(running):
-            process.terminate()
+        if len(running) > 1:
+            running[1].terminate()
             try:
-                process.wait(30)
+                running[1].wait(30)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                pass
+        for process in reversed(running):  # JACK takes a killed client ill, and would not end either
+            process.kill()
+            process.wait()
             for pipe in (process.stdout, process.stdin):
                 if pipe:
                     pipe.close()
