@@ -86,7 +86,7 @@ def rows_of(scene: Scene, origin: float, shift: int, cold: bool) -> Rows:
         ]
     )
     controls = np.concatenate([heard, ahead])
-    order = np.lexsort((controls[:, 2], controls[:, 0], after))
+    order = np.lexsort((controls[:, 2], controls[:, 1], controls[:, 0], after))
     controls, after = controls[order], after[order]
     reached = after < len(stops)
     given = s.control_rows(controls[reached], stops[after[reached]])

@@ -79,7 +79,7 @@ class App:
         self._deaths: list[float] = []
         self._watched = 0.0
         self._closing = False
-        self.ears.listen(lambda event: self._inbox.put(("heard", *event)))
+        self.ears.listen(self.hear)
         self._programs()
         self.mind.start()
         self._osc = serve_osc(self, osc, self.tell) if osc else None
@@ -139,7 +139,7 @@ class App:
             self.revision += 1
         self._inbox.put(("look",))
 
-    def act(self, name: str, **args) -> dict | None:
+    def act(self, name: str, /, **args) -> dict | None:
         if name not in ACTIONS:
             raise RequestError(f"no action {name!r}{nearest(name, ACTIONS)}")
         wanted = ACTIONS[name][1]
@@ -184,6 +184,10 @@ class App:
         self.mind.close()
         self.ears.close()
         self.out.close()
+
+    def hear(self, data: list[int]) -> None:
+        """What a port's callback does: stamp, and enqueue."""
+        self._inbox.put(("heard", time.perf_counter(), data))
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until the mind has loaded, or died."""

@@ -17,6 +17,7 @@ def quantiles(values: Iterable[float], names: dict[str, float], scale: float = 1
 class Meters:
     def __init__(self) -> None:
         self.reactions: deque[float] = deque(maxlen=2000)  # seconds from a note-on to a plan that knows it
+        self.suffixes: deque[int] = deque(maxlen=2000)  # rows read for a note of the player, the first event included
         self.load: float | None = None  # seconds of compute for a second of music
         self.rate: float | None = None  # events a second
         self.steps = self.fed = self.surprises = 0
@@ -29,10 +30,11 @@ class Meters:
             self.surprises += 1
 
     def stepped(self, number: int, now: float, fed: int) -> None:
-        self.steps, self.fed = self.steps + 1, fed
         stamp = self._asked.pop(number, None)
         if stamp is not None:
             self.reactions.append(now - stamp)
+            self.suffixes.append(fed - self.fed)
+        self.steps, self.fed = self.steps + 1, fed
 
     def done(self, compute: float, music: float) -> None:
         if music > 0.2:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 
@@ -138,16 +137,11 @@ class Port:
                 client.set_callback(self._callback)
         self._client, self.open = client, True
 
-    def listen(self, put: Callable[[tuple[float, list[int]]], None]) -> None:
-        """Have every message put with its time of arrival (perf_counter). The callback does nothing else."""
-        now = time.perf_counter
-
-        def heard(event: tuple[list[int], float], _: object = None) -> None:
-            put((now(), event[0]))
-
-        self._callback = heard
+    def listen(self, hear: Callable[[list[int]], None]) -> None:
+        """Have every message heard, in the driver's thread."""
+        self._callback = lambda event, _=None: hear(event[0])
         if self._client:
-            self._client.set_callback(heard)
+            self._client.set_callback(self._callback)
 
     def send(self, message: list[int]) -> None:
         """Raises OSError where the port is gone."""
