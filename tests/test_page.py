@@ -431,11 +431,12 @@ def real(tmp_path):
     pytest.importorskip("rtmidi", reason="needs python-rtmidi")
     if not shutil.which("jackd"):
         pytest.skip("needs jackd")
-    name = f"page{os.getpid()}"
+    name = "anticipation-page"  # the same each time: JACK has eight places, and gives a dead server's to its namesake
     world = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1", "PYTHONUNBUFFERED": "1",
                           "ANTICIPATION_CONFIG": str(tmp_path)}  # fmt: skip
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": world}
-    jack = ["jackd", "-r", "-S", "-n", name, "-p", "512", "-t", "5000", "-d", "dummy", "-r", "48000", "-p", "256"]
+    jack = ["jackd", "-r", "-S", "-n", name, "-p", "512", "-t", "5000", "-d", "dummy", "-r", "48000", "-p", "256",
+            "-C", "2", "-P", "2"]  # fmt: skip
     command = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--takes", str(tmp_path / "takes"),
                "--instruments", "piano,finger bass", "--bravery", "1", "--listen", "1"]  # fmt: skip
     running = [subprocess.Popen(jack, **quiet)]
@@ -446,9 +447,9 @@ def real(tmp_path):
         )
         url = next(line for line in running[1].stdout if line.startswith("page: ")).split()[1]
         ports = subprocess.run(["jack_lsp"], env=world, capture_output=True, text=True).stdout.split("\n")
-        job = {"to": next(port for port in ports if re.match(r"Anticipation.*:in$", port)), "seconds": 60,
+        job = {"to": next(port for port in ports if re.match(r"Anticipation.*:in$", port)), "seconds": 22,
                "messages": [[0.5 * i + 0.4 * (kind == 0x80), [kind, 60 + (i * 4) % 12, 90]]
-                            for i in range(100) for kind in (0x90, 0x80)]}  # fmt: skip
+                            for i in range(42) for kind in (0x90, 0x80)]}  # fmt: skip
         player = subprocess.Popen([sys.executable, Path(__file__).parent / "live_client.py"], stdin=subprocess.PIPE,
                                   **quiet)  # fmt: skip
         running.append(player)
@@ -456,15 +457,13 @@ def real(tmp_path):
         player.stdin.close()
         yield url
     finally:
-        if len(running) > 1:
-            running[1].terminate()
+        for process, patience in zip((*running[1:], running[0]), (30, 3, 3), strict=False):
+            process.terminate()
             try:
-                running[1].wait(30)
+                process.wait(patience)
             except subprocess.TimeoutExpired:
-                pass
-        for process in reversed(running):  # JACK takes a killed client ill, and would not end either
-            process.kill()
-            process.wait()
+                process.kill()
+                process.wait()
             for pipe in (process.stdout, process.stdin):
                 if pipe:
                     pipe.close()
