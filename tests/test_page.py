@@ -73,7 +73,7 @@ def open_page(browser):
 
 
 @pytest.fixture
-def page(open_page, served):
+def page(served, open_page):
     return open_page(served[1].url)
 
 
@@ -345,7 +345,7 @@ def test_the_page_adds_up_changes_as_the_server_makes_them(page):
         assert found == new
 
 
-def test_without_the_token_one_may_look_but_not_touch(open_page, served):
+def test_without_the_token_one_may_look_but_not_touch(served, open_page):
     page = open_page(f"{served[1].origin}/")
     page.get_by_role("button", name="Play").click()
     page.get_by_role("alert").filter(has_text="open the page at the address").wait_for()
@@ -372,7 +372,7 @@ def test_a_mind_that_dies_and_a_server_that_goes_are_seen(page, served, open_pag
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read(open_page, served, scheme):
+def test_it_can_be_read(served, open_page, scheme):
     """Contrast of text (4.5) and of what is drawn (3) against what lies behind it, by WCAG's formula."""
     page = open_page(served[1].url, color_scheme=scheme)
     colours = page.evaluate("""() => { const style = getComputedStyle(document.documentElement), found = {};
@@ -401,14 +401,14 @@ def test_it_can_be_read(open_page, served, scheme):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1920])
-def test_nothing_sticks_out(open_page, served, width):
+def test_nothing_sticks_out(served, open_page, width):
     page = open_page(served[1].url, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("slider", name="Density", exact=True).scroll_into_view_if_needed()
     assert page.get_by_role("slider", name="Density", exact=True).bounding_box()["width"] > 60
 
 
-def test_with_less_motion_the_roll_turns_pages(open_page, served):
+def test_with_less_motion_the_roll_turns_pages(served, open_page):
     page = open_page(served[1].url, reduced_motion="reduce")
     page.get_by_role("button", name="Play").click()
     eventually(lambda: ink(page, "v0") > 100)
