@@ -1,5 +1,5 @@
-"""Ardour itself asks for takes: the script plugin_bridge/daw/ardour.lua in a real, headless Ardour 7, against the real server and
-the shipped checkpoint. By hand: apt-get install ardour; python tests/real/ardour_takes.py OUT_FOLDER [TASK]"""
+"""Ardour itself asks for takes: the script plugin_bridge/daw/ardour.lua in a real, headless Ardour 7, against the real server
+and the shipped checkpoint. By hand: apt-get install ardour; python tests/real/ardour_takes.py OUT_FOLDER [TASK]"""
 
 import os
 import re
@@ -12,10 +12,11 @@ import mido
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 MELODY = [60, 62, 64, 65, 67, 69, 71, 72] * 2  # quarters, from the third bar on
-REGION = """<Region name="melody{n}" muted="0" opaque="1" locked="0" video-locked="0" automatic="0" whole-file="{whole}"
- import="0" external="0" sync-marked="0" left-of-split="0" right-of-split="0" hidden="0" position-locked="0" valid-transients="0"
- start="b0" length="b30720@b{at}" sync-position="b0" ancestral-start="b0" ancestral-length="b0@b0" stretch="1" shift="1"
- layering-index="0" tags="" contents="0" id="{id}" type="midi" first-edit="nothing" source-0="9001" master-source-0="9001"/>"""
+REGION = """<Region name="melody{n}" muted="0" opaque="1" locked="0" video-locked="0" automatic="0"
+ whole-file="{whole}" import="0" external="0" sync-marked="0" left-of-split="0" right-of-split="0" hidden="0"
+ position-locked="0" valid-transients="0" start="b0" length="b30720@b{at}" sync-position="b0" ancestral-start="b0"
+ ancestral-length="b0@b0" stretch="1" shift="1" layering-index="0" tags="" contents="0" id="{id}" type="midi"
+ first-edit="nothing" source-0="9001" master-source-0="9001"/>"""
 
 
 def with_melody(session: Path) -> None:
@@ -28,10 +29,16 @@ def with_melody(session: Path) -> None:
     file.save(session / "interchange/session/midifiles/melody.mid")
     path = session / "session.ardour"
     text = path.read_text()
-    source = '<Source name="melody.mid" type="midi" flags="Writable,CanRename" id="9001" captured-for="Melody" origin=""/>'
-    text = re.sub(r"<Sources/>|</Sources>", lambda m: f"{'<Sources>' * (m[0] == '<Sources/>')}{source}</Sources>", text, count=1)
+    source = (
+        '<Source name="melody.mid" type="midi" flags="Writable,CanRename" id="9001" captured-for="Melody" origin=""/>'
+    )
+    text = re.sub(
+        r"<Sources/>|</Sources>", lambda m: f"{'<Sources>' * (m[0] == '<Sources/>')}{source}</Sources>", text, count=1
+    )
     whole = REGION.format(n="", whole=1, at=0, id=9002)
-    text = re.sub(r"<Regions/>|</Regions>", lambda m: f"{'<Regions>' * (m[0] == '<Regions/>')}{whole}</Regions>", text, count=1)
+    text = re.sub(
+        r"<Regions/>|</Regions>", lambda m: f"{'<Regions>' * (m[0] == '<Regions/>')}{whole}</Regions>", text, count=1
+    )
     placed = REGION.format(n=".1", whole=0, at=15360, id=9003)
     text, found = re.subn(r'(<Playlist [^>]*name="Melody"[^>]*?)/>', rf"\1>{placed}</Playlist>", text, count=1)
     assert found, "the track has a playlist"
