@@ -1,4 +1,4 @@
-"""Ardour itself asks for takes: the script plugin_bridge/daw/ardour.lua in a real, headless Ardour 7, against the real server
+"""Ardour itself asks for takes: plugin_bridge/daw/ardour.lua in a real, headless Ardour 7, against the real server
 and the shipped checkpoint. By hand: apt-get install ardour; python tests/real/ardour_takes.py OUT_FOLDER [TASK]"""
 
 import os
