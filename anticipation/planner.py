@@ -116,13 +116,14 @@ class Planner:
         return max(first - 0.05, scene.start - 30.0, scene.since), scene.cold and first > scene.start - 30.0
 
     def _hear_key(self, scene: Scene) -> bool:
-        """Whether the transposition changed."""
-        known = scene.known.between(scene.start - MEMORY, scene.start + scene.delta)
+        """Whether the transposition changed. The player decides the key; the band alone where there is no player."""
+        theirs = (scene.late + scene.ahead).between(scene.start - MEMORY, scene.start + scene.delta)
+        known = theirs if len(theirs.pitched) >= 8 else theirs + scene.own.between(scene.start - MEMORY, scene.start)
         shift = to_c(estimate_key(known))
         if scene.pitches is not None and not moved(scene.pitches, shift).any():
             shift += -12 if shift > 0 else 12
         self._other = [*self._other[1 - PATIENCE :], shift] if shift != self.shift else []
-        young = len(known.pitched) < 24
+        young = len(theirs.pitched) < 24
         if not self._other or not (young or len(self._other) == PATIENCE and len(set(self._other)) == 1):
             return False
         self.shift, self._other = shift, []

@@ -7,26 +7,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from anticipation.errors import AnticipationError, RequestError
-from anticipation.notes import DRUMS, instrument_name
+from anticipation.errors import RequestError
+from anticipation.notes import instrument_name
 from anticipation.tasks import instrument_number
 
 from . import ports
-from .clock import Clock, LinkClock, MidiClock
+from .clock import Clock
 from .controls import ACTIONS, check, nearest
 from .ears import CONTROLLER, REAL_TIME, EchoGuard, parse
 from .hands import Hands
 from .meters import Meters
 from .mind import Mind
 from .recorder import Recorder
-from .remote import Controllers, open_link, serve_osc
+from .remote import Controllers, serve_osc
+from .score import timeline_rows
 from .session import Session
+from .transport import Transport
 
 IDLE, STANDING, WATCH = 0.1, 0.25, 1.0  # seconds between looks: while playing, while not, at the ports
-RESTARTS = 5  # deaths of the mind in a minute after which it is left alone
 
 
 class App:
@@ -67,20 +67,17 @@ class App:
         self.recorder = Recorder(takes)
         self.meters, self.echo = Meters(), EchoGuard()
         self.controllers = Controllers()
-        self.clock = self._clock(self.session.settings["sync"])
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
-        chosen = ports.choose(api)
-        self.ears = ports.Port("in", chosen, in_port)
-        self.out = ports.Port("out", chosen, out_port)
-        self._ports: dict[str, list[str]] = {"in": [], "out": []}
+        self.pair = ports.Pair(ports.choose(api), in_port, out_port)
+        self.ears, self.out = self.pair.ears, self.pair.out
         self.hands = Hands(self.out.send, lambda: self._inbox.put(("lost",)), self.echo)
         self.mind = Mind(self._inbox.put, checkpoint, threads)
         self._stamp: float | None = None  # of the player's note that the next question is about
-        self._deaths: list[float] = []
         self._watched = 0.0
         self._closing = False
         self.ears.listen(self.hear)
-        self._programs()
+        self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
+        self.transport.programs()
         self.mind.start()
         self._osc = serve_osc(self, osc, self.tell) if osc else None
         self._heart = threading.Thread(target=self._run, daemon=True, name="heart")
@@ -98,14 +95,17 @@ class App:
                 "bpm": round(self.clock.bpm, 2), "meter": [self.clock.grid.meter, 4],
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
-                "ports": self._ports | {"api": self.out.api[0], "chosen": {
-                    "in": self.ears.name or "Anticipation in", "out": self.out.name or "Anticipation out"}},
+                "ports": self.pair.names(),
                 "meters": self.meters.figures(self.hands.scheduler.errors, self.late, self.dropped),
                 "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
                 "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,
                 "revision": self.revision,
             }  # fmt: skip
+
+    @property
+    def clock(self) -> Clock:
+        return self.transport.clock
 
     @property
     def late(self) -> int:
@@ -121,19 +121,17 @@ class App:
         value = check(name, value)
         with self._lock:
             before = self.session.settings[name]
-            self.session.change(name, value)
             now = time.perf_counter()
             if name == "sync" and value != before:
-                self._stop(now)
-                self.clock = self._clock(str(value))
-            elif name == "bpm" and self.session.settings["sync"] == "internal":
-                self.clock.set_tempo(now, float(value))
-                self._happened("tempo", now, 0.0)
+                self.transport.follow(now, str(value))
+            self.session.change(name, value)
+            if name == "bpm":
+                self.transport.tempo(now, float(value))
             elif name == "beats":
                 self.clock.set_meter(int(value))
             elif name in ("instruments", "out_channel"):
                 self.hands.silence()
-                self._programs()
+                self.transport.programs()
             elif name in ("mute", "muted") and value:
                 self.hands.silence()
             self.revision += 1
@@ -148,20 +146,18 @@ class App:
             raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
         with self._lock:
             self.revision += 1
-            answer = getattr(self, f"_do_{name}")(time.perf_counter(), **args)
+            try:
+                given = {key: wanted[key](value) for key, value in args.items()}
+            except (TypeError, ValueError):
+                raise RequestError(
+                    f"{name} takes {', '.join(f'{k}: {t.__name__}' for k, t in wanted.items())}"
+                ) from None
+            answer = getattr(self, f"_do_{name}")(time.perf_counter(), **given)
         self._inbox.put(("look",))
         return answer
 
     def timeline(self, notes: list, replace_from: float) -> None:
-        try:
-            rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]
-            start = float(replace_from)
-        except (TypeError, ValueError):
-            raise RequestError("a timeline is [onset, duration, pitch, instrument, velocity] lists") from None
-        if len(rows) > 20_000 or not all(
-            0 <= a < 1e5 and 0 < b < 1e5 and 0 <= p < 128 and 0 <= i <= DRUMS and 0 < v < 128 for a, b, p, i, v in rows
-        ):
-            raise RequestError("a note of the timeline is out of range, or there are more than 20,000")
+        rows, start = timeline_rows(notes, replace_from)
         with self._lock:
             self.session.timeline(rows, start)
             self.revision += 1
@@ -173,7 +169,7 @@ class App:
         if self._closing:
             return
         with self._lock:
-            self._stop(time.perf_counter())
+            self.transport.stop(time.perf_counter())
             self._closing = True
         self._inbox.put(("look",))
         self._heart.join(2)
@@ -182,8 +178,7 @@ class App:
             self._osc.server_close()
         self.hands.close()
         self.mind.close()
-        self.ears.close()
-        self.out.close()
+        self.pair.close()
 
     def hear(self, data: list[int]) -> None:
         """What a port's callback does: stamp, and enqueue."""
@@ -205,26 +200,16 @@ class App:
     # What can be done; each with the wall time and its arguments, under the lock
 
     def _do_start(self, now: float) -> None:
-        self._ours("start")
-        self._stop(now)
-        self._jump(now, lambda: self.clock.start(now, self.session.settings["count_in"] * self.clock.grid.meter))
-        self._happened("start", now, 0.0)
+        self.transport.start(now)
 
     def _do_continue(self, now: float) -> None:
-        self._ours("continue")
-        if not self.clock.playing:
-            self.clock.resume(now)
-            self._happened("continue", now, 0.0)
+        self.transport.resume(now)
 
     def _do_stop(self, now: float) -> None:
-        self._stop(now)
+        self.transport.stop(now)
 
     def _do_locate(self, now: float, seconds: float = 0.0) -> None:
-        self._ours("locate")
-        if not -1e5 < (seconds := float(seconds)) < 1e5:
-            raise RequestError("no such place in the song")
-        self._jump(now, lambda: self.clock.locate(now, seconds))
-        self.hands.silence()
+        self.transport.locate(now, seconds)
 
     def _do_panic(self, now: float) -> None:
         self.hands.panic()
@@ -252,63 +237,6 @@ class App:
     def _do_forget(self, now: float) -> None:
         self.session.forget()
 
-    def _ours(self, what: str) -> None:
-        if self.session.settings["sync"] == "clock":
-            raise RequestError(f"the clock comes from outside: {what} there, or set sync to internal")
-
-    # The transport
-
-    def _clock(self, sync: str) -> Clock:
-        settings = self.session.settings
-        kind = {"internal": Clock, "clock": MidiClock, "link": LinkClock}[sync]
-        self._link = open_link(settings["bpm"]) if sync == "link" else None
-        return kind(settings["bpm"], settings["beats"])
-
-    def _jump(self, now: float, move: Callable[[], object]) -> None:
-        before = self.clock.song(now)
-        move()
-        self.session.locate(self.clock.song(now) - before)
-
-    def _stop(self, now: float) -> None:
-        self.clock.stop(now)
-        self._happened("stop", now, 0.0)
-
-    def _happened(self, what: str | None, now: float, jump: float) -> None:
-        """The song started, stopped, went on, jumped or changed its tempo."""
-        session = self.session
-        if what in ("start", "continue"):
-            grid = self.clock.grid
-            bar = grid.time_of(grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter)
-            self.recorder.begin(self.clock.wall(bar), self.clock.bpm, grid.meter)  # bars in the file, too
-            self._programs()
-            if what == "start":
-                session.forget()
-        if what == "locate" or what == "start" and jump:
-            session.locate(jump)
-        if what in ("stop", "locate", "start"):
-            self.hands.silence()
-        if what == "stop":
-            session.release_all(self.clock.song(now))
-            session.drop_plan()
-            self._end_take()
-        if what == "tempo":
-            self.recorder.tempo(now, self.clock.bpm)
-            session.surprised = True
-        if what:
-            self.revision += 1
-
-    def _end_take(self) -> None:
-        try:
-            name = self.recorder.end()
-        except AnticipationError as error:
-            self.tell(f"the take could not be saved: {error}")
-        else:
-            self.tell(f"saved {name}" if name else "")
-
-    def _programs(self) -> None:
-        told = self.session.told
-        self.hands.programs({told.channels[i]: i for i in told.band if i < DRUMS})
-
     # The heart: one thread that everything comes to
 
     def _run(self) -> None:
@@ -320,9 +248,13 @@ class App:
             while not self._inbox.empty() and len(events) < 256:
                 events.append(self._inbox.get())
             with self._lock:
-                for kind, *args in events:
-                    getattr(self, f"_on_{kind}")(*args)
-                self._advance(time.perf_counter())
+                try:
+                    for kind, *args in events:
+                        getattr(self, f"_on_{kind}")(*args)
+                    self._advance(time.perf_counter())
+                except Exception as error:  # our fault; but on a stage the music goes on
+                    self.session.drop_plan()
+                    self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
 
     def _patience(self) -> float:
         if not self.clock.playing:
@@ -337,12 +269,7 @@ class App:
         if now - self._watched > WATCH and not self._closing:
             self._watched = now
             self._watch()
-        if self._link:
-            self._follow(self.clock.hear(*self._link(now)), now)  # type: ignore[attr-defined]
-        self._follow(self.clock.tick(now), now)
-        if self.clock.told:
-            self.tell(self.clock.told)
-            self.clock.told = ""
+        self.transport.tick(now)
         if not self.clock.playing:
             return
         song, session = self.clock.song(now), self.session
@@ -362,27 +289,17 @@ class App:
             self._stamp = None
             self.mind.ask(ask)
 
-    def _follow(self, what: str | None, now: float) -> None:
-        if what:
-            self._happened(what, now, 0.0)
-
     def _watch(self) -> None:
-        """Once a second: the ports that were named, and the list of all of them."""
-        if not (self.ears.name or self.out.name):
-            return
-        with suppress(AnticipationError, ports.rtmidi().RtMidiError):
-            self._ports = ports.listing(self.out.api[1])
-        if self.ears.watch(self._ports["in"]) == "lost":
-            self.session.release_all(self.clock.song(time.perf_counter()))
-            self.tell(f"the port {self.ears.name} is gone; I listen again when it is back")
-        change = self.out.watch(self._ports["out"])
-        if change == "lost":
-            self.hands.works = False
-            self.tell(f"the port {self.out.name} is gone; I play on when it is back")
-        elif change == "back":
-            self.hands.back()
-            self._programs()
-            self.tell(f"the port {self.out.name} is back")
+        """Once a second: the ports that were named."""
+        for port, change in self.pair.watch():
+            if port is self.ears and change == "lost":
+                self.session.release_all(self.clock.song(time.perf_counter()))
+            elif port is self.out and change == "lost":
+                self.hands.works = False
+            elif port is self.out:
+                self.hands.back()
+                self.transport.programs()
+            self.tell(f"the port {port.name} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
 
     def _on_look(self) -> None:
         """Something changed: the heart looks."""
@@ -396,10 +313,7 @@ class App:
         if message is None or self.echo.is_echo(wall, message):
             return
         if message.kind == REAL_TIME:
-            if isinstance(self.clock, MidiClock):
-                before = self.clock.song(wall)
-                what = self.clock.hear(message.number, wall, message.value)
-                self._happened(what, wall, self.clock.song(wall) - before)
+            self.transport.hear(message.number, message.value, wall)
             return
         if message.kind == CONTROLLER:
             self._on_controller(message.number, message.value)
@@ -454,9 +368,7 @@ class App:
         now = time.perf_counter()
         self.hands.silence()
         self.session.drop_plan()
-        self._deaths = [t for t in self._deaths if now - t < 60] + [now]
-        if len(self._deaths) > RESTARTS:
+        if self.mind.revive(now):
+            self.tell(f"the mind died (exit code {code}); starting another")
+        else:
             self.tell("the mind died again and again; it is left alone. Start the program anew")
-            return
-        self.tell(f"the mind died (exit code {code}); starting another")
-        self.mind.start()

@@ -17,6 +17,8 @@ from .session import Ask
 # What it reports, as tuples: ("ready", facts), ("begun", number), ("step", number, reached, note, fed),
 # ("done", number, seconds of compute, seconds of music), ("error", text), ("died", exit code).
 
+RESTARTS = 5  # deaths in a minute after which a mind is left alone
+
 
 def think(connection, checkpoint: Path | None, threads: int, seed: int) -> None:
     """The process. Answers the newest question, step by step; a newer one is looked for after every step."""
@@ -84,6 +86,7 @@ class Mind:
         self._busy = False  # a question was sent that is not begun: the next one waits here
         self._waiting: Ask | None = None
         self._closing = False
+        self._deaths: list[float] = []
 
     @property
     def pid(self) -> int | None:
@@ -102,6 +105,14 @@ class Mind:
         with self._lock:
             self._connection, self._busy, self._waiting = ours, False, None
         threading.Thread(target=self._listen, args=(ours, self._process), daemon=True, name="mind").start()
+
+    def revive(self, now: float) -> bool:
+        """Start another one, unless minds have died again and again of late."""
+        self._deaths = [death for death in self._deaths if now - death < 60] + [now]
+        if len(self._deaths) > RESTARTS:
+            return False
+        self.start()
+        return True
 
     def ask(self, ask: Ask) -> None:
         with self._lock:

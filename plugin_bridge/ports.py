@@ -175,3 +175,31 @@ class Port:
                     client.cancel_callback()
                 client.close_port()
                 client.delete()
+
+
+class Pair:
+    """The two ports of a session, and the names of all others. Raises LiveError."""
+
+    def __init__(self, api: tuple[str, int], in_name: str | None, out_name: str | None) -> None:
+        self.api = api
+        self.ears = Port("in", api, in_name)
+        self.out = Port("out", api, out_name)
+        self._listing: dict[str, list[str]] = {"in": [], "out": []}
+
+    def names(self) -> dict:
+        """What is there, and what was chosen."""
+        chosen = {"in": self.ears.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
+        return self._listing | {"api": self.api[0], "chosen": chosen}
+
+    def watch(self) -> list[tuple[Port, str]]:
+        """(port, 'lost' or 'back') for those whose fate has changed; virtual ports have none."""
+        if self.ears.name is None and self.out.name is None:
+            return []
+        with suppress(LiveError, rtmidi().RtMidiError):
+            self._listing = listing(self.api[1])
+        changes = [(port, port.watch(self._listing[port.side])) for port in (self.ears, self.out)]
+        return [(port, change) for port, change in changes if change]
+
+    def close(self) -> None:
+        self.ears.close()
+        self.out.close()

@@ -227,3 +227,18 @@ class Known:
         """BEAT notes as they were told."""
         return Notes.of((time, period, min(place, 15), BEAT, 64) for time, place, period in self._beats.values()
                         if time < end)  # fmt: skip
+
+
+def timeline_rows(notes, replace_from) -> tuple[list[tuple[float, float, int, int, int]], float]:
+    """What a DAW sent, checked. Raises RequestError."""
+    try:
+        rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]
+        start = float(replace_from)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError("a timeline is [onset, duration, pitch, instrument, velocity] lists") from None
+    inside = all(
+        0 <= a < 1e5 and 0 < b < 1e5 and 0 <= p < 128 and 0 <= i <= DRUMS and 0 < v < 128 for a, b, p, i, v in rows
+    )
+    if len(rows) > 20_000 or not inside or not abs(start) < 1e6:
+        raise RequestError("a note of the timeline is out of range, or there are more than 20,000")
+    return rows, start
