@@ -178,7 +178,9 @@ class App:
             self._osc.server_close()
         self.hands.close()
         self.mind.close()
-        self.pair.close()
+        last = threading.Thread(target=self.pair.close, daemon=True, name="ports")  # a driver may take its time
+        last.start()
+        last.join(3)
 
     def hear(self, data: list[int]) -> None:
         """What a port's callback does: stamp, and enqueue."""
