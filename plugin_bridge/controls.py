@@ -82,8 +82,8 @@ SYNCS = ("internal", "clock", "link")
 _STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
 
 TABLE: tuple[Control, ...] = (
-    Control("mode", "choice", "band", "Mode", "band plays along; answer takes turns; loop knows the last bars; timeline "
-            "knows what the DAW sent ahead", choices=MODES),
+    Control("mode", "choice", "band", "Mode", "band plays along; answer takes turns; loop knows the last bars; "
+            "timeline knows what the DAW sent ahead", choices=MODES),
     Control("instruments", "text", "piano", "Instruments", "who plays: GM names or programs, with commas between"),
     Control("muted", "text", "", "Muted", "instruments of the band that are silent, with commas between"),
     Control("mute", "bool", False, "Mute", "the whole band is silent", cc=21),
@@ -97,13 +97,13 @@ TABLE: tuple[Control, ...] = (
     Control("top_p", "float", 0.95, "Top-p", "the nucleus of every choice", 0.05, 1),
     Control("scale", "text", "", "Scale", "the band writes only these pitches: C major, D dorian; empty: all",
             group="Harmony"),
-    Control("chords", "text", "", "Chords", "a chart that goes round, a cell a bar: | C | Am F |; empty: the band's own",
+    Control("chords", "text", "", "Chords", "a chart that goes round, a cell a bar: | C | Am F |; empty: its own",
             group="Harmony"),
     Control("chord_lock", "bool", False, "Chord lock", "the band writes only tones of the chart's chords", cc=27,
             group="Harmony"),
     Control("style", "choice", "unknown", "Style", "the kind of music the model is told", choices=_STYLES,
             group="Harmony"),
-    Control("bravery", "float", 0.5, "Bravery", "0: plays only when sure of the key; 1: always", cc=28, group="Manners"),
+    Control("bravery", "float", 0.5, "Bravery", "0: only when sure of the key; 1: always", cc=28, group="Manners"),
     Control("listen", "int", 4, "Listen first", "notes of yours it wants to hear before its first", 0, 64,
             group="Manners"),
     Control("answer_bars", "int", 0, "Answer bars", "bars you play, then bars it answers; 0: phrase by phrase", 0, 16,
@@ -125,7 +125,7 @@ TABLE: tuple[Control, ...] = (
     Control("horizon", "float", 3.0, "Horizon", "how far ahead the band plans", 0.5, 10, unit="s", group="Time"),
     Control("latency", "float", 0.0, "Latency", "send this much early (or, below 0, late)", -200, 200, unit="ms",
             group="Time"),
-    Control("melody_channel", "int", 0, "Melody channel", "listen to this channel only; 0: all", 0, 16, group="Routing"),
+    Control("melody_channel", "int", 0, "Melody channel", "hear this channel only; 0: all", 0, 16, group="Routing"),
     Control("split", "int", 0, "Split key", "notes below it are your chords, not your melody; 0: no split", 0, 127,
             group="Routing"),
     Control("drum_channel", "int", 10, "Drum channel", "what comes in here is drums; 0: none", 0, 16, group="Routing"),

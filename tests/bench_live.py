@@ -166,7 +166,7 @@ def rough(args, folder: str) -> None:
         key = status & 15, pitch
         overlapping += status & 0xF0 == 0x90 and velocity > 0 and on.get(key, 0) > 0
         on[key] = 1 if status & 0xF0 == 0x90 and velocity else 0
-    row(f"late / stuck / overlapping, {args.random:g} min of random playing with 20 stops, 20 relocations, 5 tempos, a "
+    row(f"late / stuck / overlapping, {args.random:g} min of mess, 20 stops, 20 relocations, 5 tempos, a "
         f"killed mind, a vanished port; {app.hands.scheduler.sent} notes out",
         f"{app.late} / {sum(on.values())} / {overlapping} (silenced as too late: {app.dropped})", "0 / 0 / 0")  # fmt: skip
     app.close()

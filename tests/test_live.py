@@ -1,4 +1,4 @@
-"""The co-pilot with real MIDI ports (JACK's dummy backend) and a real client process. Skipped where there is no JACK."""
+"""The co-pilot with real MIDI ports (JACK's dummy backend) and a real client process. Skipped where none is."""
 
 import json
 import os
@@ -134,7 +134,6 @@ def test_a_midi_clock_leads(app):
 
 def test_garbage_and_floods_are_survived(app):
     app.act("start")
-    sysex = [[0.001 * n, [0xF0, *range(100), 0xF7]] for n in range(1000)]
     odd = [
         [1.2, [0xF6]],
         [1.2, [0xB0, 7, 100]],
@@ -144,15 +143,25 @@ def test_garbage_and_floods_are_survived(app):
         [1.4, [0xF1, 9]],
     ]
     held = [[1.5 + 0.001 * n, [0x90 | n // 100, n % 100, 60]] for n in range(200)]
-    process = client(sysex + odd + held + tune(8, 4.0), 9.0)
+    process = client(odd + held + tune(8, 4.0), 9.0)
     assert until(lambda: len(app.session.known.open) == 200)
     finish(process)
     state = app.state()
     assert state["mind"] == "ready" and state["playing"] and len(state["notes"]["heard"]) > 8
+    for _ in range(20_000):
+        app.hear([0xF0, *range(100), 0xF7])
     for data in ([], [0x90], [0x90, 200, 300], [0x3C, 64], [0xF0] * 4000, [0x80, 60], [0x90, -1, 5]):
         app.hear(data)
     app.act("stop")
     assert until(lambda: not app.session.known.open)
+
+
+@pytest.mark.slow
+def test_a_flood_of_sysex_is_survived(app):
+    """It is; but after sysex through JACK python-rtmidi's close_port may wait for minutes, hence slow."""
+    app.act("start")
+    finish(client([[0.001 * n, [0xF0, *range(100), 0xF7]] for n in range(1000)] + tune(8, 2.0), 6.0))
+    assert len(app.state()["notes"]["heard"]) == 8 and app.state()["mind"] == "ready"
 
 
 def test_a_killed_mind_is_replaced(app):
@@ -190,7 +199,7 @@ def test_unknown_things_are_refused_with_the_nearest(app):
     for call, words in (
         (lambda: app.set("temprature", 1), "temperature"), (lambda: app.set("bpm", 1000), "300"),
         (lambda: app.act("pause"), "there are"), (lambda: app.act("keep", bars=1), "nothing has sounded"),
-        (lambda: app.act("switch", instrument="flute", on=True), "not in the band"), (lambda: app.take("../x"), "no take"),
+        (lambda: app.act("switch", instrument="flute", on=True), "not in the band"), (lambda: app.take("../x"), "no t"),
         (lambda: app.timeline([[1, 2]], 0), "timeline"), (lambda: app.timeline([[0, 1, 200, 0, 1]], 0), "out of range"),
         (lambda: app.act("start", now=1), "takes no"), (lambda: app.act("learn", name="?"), "no control"),
     ):  # fmt: skip

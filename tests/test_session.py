@@ -74,7 +74,7 @@ def test_an_hour_of_anything(seed, mode):
 
 
 def play_anything(seed, mode, seconds):
-    """Random playing, a mind of random slowness that dies now and then, stops, relocations, new tempos, new controls."""
+    """Random playing, a mind of random slowness that dies now and then, stops, jumps, tempos, controls."""
     rng = np.random.default_rng(seed)
     made = Stage(random_mind(rng), lambda: float(rng.choice([0.0, 0.005, 0.02, 0.4], p=[0.5, 0.3, 0.15, 0.05])),
                  {"mode": mode, "instruments": "piano,bass,drums", "listen": 2, "horizon": 1.5})  # fmt: skip

@@ -14,7 +14,7 @@ class Stage:
 
     LOOK = 0.1
 
-    def __init__(self, plan: Callable, pace: Callable[[], float], settings: dict | None = None, bpm=120.0) -> None:
+    def __init__(self, plan: Callable, pace: Callable[[], float], settings=None, bpm=120.0) -> None:
         self.session = Session(settings)
         self.clock = Clock(bpm)
         self.plan, self.pace = plan, pace
