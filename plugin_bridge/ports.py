@@ -13,7 +13,6 @@ from anticipation.errors import LiveError
 from .controls import nearest
 
 CLIENT = "Anticipation"
-SYSEX = 0xF0
 APIS = {"coremidi": "API_MACOSX_CORE", "winmm": "API_WINDOWS_MM", "alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK"}
 VIRTUAL = ("coremidi", "alsa", "jack")
 HINTS = {
@@ -133,19 +132,14 @@ class Port:
         except module.RtMidiError as error:
             raise LiveError(f"cannot open the port {self.name or self.side!r}: {error}") from None
         if self.side == "in":
-            client.ignore_types(sysex=False, timing=False, active_sense=True)  # asked to ignore sysex, JACK's hangs
+            client.ignore_types(sysex=True, timing=False, active_sense=True)
             if self._callback:
                 client.set_callback(self._callback)
         self._client, self.open = client, True
 
     def listen(self, hear: Callable[[list[int]], None]) -> None:
         """Have every message heard, in the driver's thread."""
-
-        def heard(event: tuple[list[int], float], _: object = None) -> None:
-            if event[0][:1] != [SYSEX]:
-                hear(event[0])
-
-        self._callback = heard
+        self._callback = lambda event, _=None: hear(event[0])
         if self._client:
             self._client.set_callback(self._callback)
 

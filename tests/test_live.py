@@ -156,9 +156,7 @@ def test_garbage_and_floods_are_survived(app):
     assert until(lambda: not app.session.known.open)
 
 
-@pytest.mark.slow
 def test_a_flood_of_sysex_is_survived(app):
-    """It is; but after sysex through JACK python-rtmidi's close_port may wait for minutes, hence slow."""
     app.act("start")
     finish(client([[0.001 * n, [0xF0, *range(100), 0xF7]] for n in range(1000)] + tune(8, 2.0), 6.0))
     assert len(app.state()["notes"]["heard"]) == 8 and app.state()["mind"] == "ready"

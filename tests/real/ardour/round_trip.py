@@ -31,6 +31,9 @@ def player(target: str) -> None:
         out.send_message([0x90, pitch, 80])
         time.sleep(0.2)
         out.send_message([0x80, pitch, 0])
+    time.sleep(0.2)
+    out.close_port()
+    out.delete()  # or JACK's graph stands still until it has noticed
 
 
 def start() -> None:
