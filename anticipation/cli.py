@@ -97,6 +97,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--to", choices=["ours", "huggingface"], default="ours", help="which form (default: ours)")
     sub.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of what is stored")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite what the folder holds")
+
+    command("ports", "the MIDI ports that are there, and how to make virtual ones", commands.ports)
+
+    sub = command("doctor", "measure this machine for live playing: ports, timing, speed", commands.doctor, model_flags)
+    sub.add_argument("--api", choices=["auto", "alsa", "jack", "coremidi", "winmm"], default="auto")
+    sub.add_argument("--seconds", type=float, default=20.0, help="how long to play (default: 20)")
+
+    command(
+        "live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags, live_flags
+    )
     return top
 
 
@@ -140,6 +150,10 @@ def span_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--start", type=float, metavar="S", help="seconds")
     sub.add_argument("--end", type=float, metavar="S", help="seconds")
     sub.add_argument("--bars", metavar="A-B", help="bars, counted from 1, both included")
+
+
+def live_flags(sub: argparse.ArgumentParser) -> None:
+    commands.bridge().live_flags(sub)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -261,3 +261,22 @@ def demo(args: argparse.Namespace) -> None:
         "  anticipate accompany YOUR.mid -o OUT.mid --instruments piano,bass --takes 3",
         f'  anticipate accompany {source} -o OUT.mid --chords "| F | C | F | Bb |"',
         "  anticipate infill YOUR.mid -o OUT.mid --bars 9-16")  # fmt: skip
+
+
+def bridge():
+    """The live co-pilot's commands: the one place where the library knows of the bridge."""
+    from plugin_bridge import commands
+
+    return commands
+
+
+def ports(args: argparse.Namespace) -> None:
+    bridge().list_ports(args)
+
+
+def doctor(args: argparse.Namespace) -> None:
+    bridge().doctor(args)
+
+
+def live(args: argparse.Namespace) -> None:
+    bridge().live(args)

@@ -15,3 +15,7 @@ class RequestError(AnticipationError):
 
 class CheckpointError(AnticipationError):
     """A checkpoint that is missing, foreign or broken."""
+
+
+class LiveError(AnticipationError):
+    """Something that live playing needs and that is not there: a MIDI system, a port, an extra package."""

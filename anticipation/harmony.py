@@ -190,3 +190,13 @@ def estimate_key(notes: Notes) -> int:
     weight = np.bincount(notes.pitch % 12, weights=np.minimum(notes.duration, 2.0) + 0.05, minlength=12)
     key = int((_PROFILES @ (weight - weight.mean())).argmax())
     return key if key < 12 else (key - 12 + 3) % 12
+
+
+def key_clarity(notes: Notes) -> float:
+    """How well the best key fits, as a correlation: about 0.8 for a tune, 0.5 for pitches drawn at random. 1
+    where there are fewer than three pitch classes to judge by."""
+    weight = np.bincount(notes.pitched.pitch % 12, minlength=12).astype(np.float64)
+    if (weight > 0).sum() < 3:
+        return 1.0
+    weight -= weight.mean()
+    return float((_PROFILES @ weight).max() / max(np.sqrt(12 * (weight**2).sum()), 1e-9))

@@ -19,11 +19,16 @@ from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus
 
 
+def window_of(model) -> int:
+    """How many rows a model's context holds; of AMT's so many that what is drawn next fits behind them."""
+    return amt.TRIPLETS - 1 if model.family == "amt" else model.config.window
+
+
 class EventLanes:
     """Streams of the event transformer: a row is one step of the trunk."""
 
     def __init__(self, model: EventModel, batch: int) -> None:
-        self.model, self.window = model, model.config.window
+        self.model, self.window = model, window_of(model)
         self.cache = model.cache(batch, self.window + 1)
         self.state = torch.zeros(batch, model.config.width, device=model.device)
         self.fed = 0  # rows that the trunk ran over
@@ -115,7 +120,7 @@ class AmtLanes:
     ROOM = amt.MAX_TIME - s.REST - 1  # steps that a window's rows may span: one more second has to be tellable
 
     def __init__(self, model: GPT2, batch: int) -> None:
-        self.model, self.window = model, amt.TRIPLETS - 1  # what is drawn next has to fit behind it
+        self.model, self.window = model, window_of(model)
         self.cache = model.cache(batch)
         self.state = torch.zeros(batch, model.config.width, device=model.device)
         self.tokens: list[list[int]] = [[] for _ in range(batch)]  # those in the cache

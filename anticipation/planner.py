@@ -1,0 +1,149 @@
+"""Planner: live is the same infill again and again, over a decoder that keeps what still agrees. Knows scenes and the
+model; knows no clock, no ports and no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import stream as s
+from .decode import Decoder
+from .grammar import Limits, Stream, pitch_table
+from .harmonist import Harmonist
+from .harmony import CHORD_TONES, NO_CHORD, estimate_key
+from .infilling import moved
+from .lanes import window_of
+from .notes import CHORD, DRUMS, INSTRUMENTS, Notes
+from .sampling import Sampling
+from .scene import Rows, Scene, chord_at, rows_of
+from .windows import to_c
+
+ROOM = 128  # rows of the window that are kept free for a plan
+MEMORY = 40.0  # seconds of music that tell the key
+PATIENCE = 3  # plans in a row that must hear another key before it is believed
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something was decided: nothing more begins before `reached` (song seconds), and `note` begins there, if any:
+    (onset, duration, pitch, instrument, velocity). fed: rows that the trunk has run over since the planner began."""
+
+    reached: float
+    note: tuple[float, float, int, int, int] | None
+    fed: int
+
+
+class Planner:
+    """One band's mind. The stream begins at `origin` seconds and is moved `shift` semitones to C; both stay as long as
+    they can, because to change them is to read everything anew."""
+
+    def __init__(self, model, seed: int = 0) -> None:
+        self.model, self.rng = model, np.random.default_rng(seed)
+        self.listens = model.takes_late  # a model that takes no late controls hears the player as history
+        self.reads = model.reads_chart  # one that reads no chart is told notes alone, in their own key
+        self.origin: float | None = None
+        self.shift, self.cold = 0, True
+        self.fed = 0
+        self._other: list[int] = []  # keys that the last plans heard, where it was not ours
+        self._decoder: Decoder | None = None
+        self.harmonist = Harmonist(model, seed)
+
+    def think(self, scene: Scene) -> Iterator[None]:
+        """Harmonise what lies ahead of a scene that was planned, for the next one: in the time that is left."""
+        if self.harmonises(scene) and self.origin is not None:
+            yield from self.harmonist.think(scene, self.origin, self.shift, self.cold)
+
+    def harmonises(self, scene: Scene) -> bool:
+        """Whether chords are ours to choose: somebody plays pitches, and nobody gave a chart."""
+        ours = self.reads and not (scene.chart.instrument == CHORD).any()
+        return ours and any(i < DRUMS for i in scene.instruments)
+
+    def plan(self, scene: Scene) -> Iterator[Step]:
+        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating."""
+        if not self.listens:
+            scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
+        self._place(scene)
+        if self.harmonises(scene):
+            if not len(self.harmonist.chart(scene.start)):
+                for _ in self.think(scene):  # the first time, thought comes first
+                    pass
+            scene = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since))
+        known = self._prepare(scene)
+        decoder = self._decoder or Decoder(self.model, [self._stream(known)])
+        self._decoder, stream = decoder, decoder.streams[0]
+        stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
+        decoder.sampling = Sampling(scene.temperature, scene.top_p)
+        before = decoder.fed
+        decoder.sync([known.rows])
+        origin = self.origin or 0.0
+        pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
+        begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
+        table = pitch_table([i for i in scene.instruments if i < INSTRUMENTS], pitches)
+        limits = Limits(begin, end, table, scene.polyphony, scene.density)
+        while stream.clock < end:
+            row = decoder.next_event([limits])[0]
+            assert row is not None
+            self.fed, before = self.fed + decoder.fed - before, decoder.fed
+            yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)
+
+    def _stream(self, known: Rows) -> Stream:
+        return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
+
+    def _place(self, scene: Scene) -> None:
+        """Where the stream begins, and its key. The origin moves where the scene knows less than it has; the key when
+        it is clearly another."""
+        moves = self.origin is None or not scene.since <= self.origin <= scene.start
+        if moves:
+            self.origin, self.cold = self._beginning(scene)
+        if self._hear_key(scene) or moves:
+            self._decoder = None
+
+    def _prepare(self, scene: Scene) -> Rows:
+        """The rows of a scene. When the window is nearly full its origin moves, to half a window ago."""
+        assert self.origin is not None
+        known = rows_of(scene, self.origin, self.shift, self.cold, self.reads)
+        window = window_of(self.model)
+        if len(known.rows) > window - ROOM:
+            recent = known.rows[-(window // 2) :]
+            recent = recent[recent[:, s.KIND] != s.CONTROL]
+            steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
+            self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None
+            known = rows_of(scene, self.origin, self.shift, self.cold, self.reads)
+        return known
+
+    def _beginning(self, scene: Scene) -> tuple[float, bool]:
+        """Where a stream begins that has none yet: with the first thing that is known, or half a minute ago."""
+        past = scene.known[scene.known.onset < scene.start]
+        first = float(past.onset[0]) if len(past) else scene.start
+        return max(first - 0.05, scene.start - 30.0, scene.since), scene.cold and first > scene.start - 30.0
+
+    def _hear_key(self, scene: Scene) -> bool:
+        """Whether the transposition changed. The player decides the key; the band alone where there is no player."""
+        theirs = (scene.late + scene.ahead).between(scene.start - MEMORY, scene.start + scene.delta)
+        known = theirs if len(theirs.pitched) >= 8 else theirs + scene.own.between(scene.start - MEMORY, scene.start)
+        shift = to_c(estimate_key(known))
+        if scene.pitches is not None and not moved(scene.pitches, shift).any():
+            shift += -12 if shift > 0 else 12
+        self._other = [*self._other[1 - PATIENCE :], shift] if shift != self.shift else []
+        young = len(theirs.pitched) < 24
+        if not self._other or not (young or len(self._other) == PATIENCE and len(set(self._other)) == 1):
+            return False
+        self.shift, self._other = shift, []
+        return True
+
+    def _note(self, row: np.ndarray, scene: Scene, origin: float) -> tuple[float, float, int, int, int] | None:
+        if row[s.KIND] != s.EVENT:
+            return None
+        note = s.to_notes(row[None], origin).transpose(-self.shift)
+        onset, duration, pitch, instrument, velocity = next(iter(note))
+        chord = chord_at(scene.chart, onset) if scene.chord_lock and instrument < DRUMS else None
+        if chord is not None and chord != NO_CHORD:
+            legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
+            pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch
+        return onset, duration, pitch, instrument, velocity
+
+
+def _legal(pitches: np.ndarray | None) -> np.ndarray:
+    return np.ones(128, dtype=bool) if pitches is None else pitches

@@ -1,0 +1,107 @@
+"""Scene: a moment of live music. What is known by now, what is to be written, and the rows that say so. Knows no
+weights and nothing of how the moment came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import stream as s
+from .notes import BEAT, CHORD, Notes
+
+
+def none() -> Notes:
+    return Notes.of([])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What live playing asks for, again and again.
+
+    own: what the band has played and will (a plan that is to be gone on from); the history of the stream. late: the
+    player's notes, known `lateness` seconds after they began. ahead: music that is written (the timeline, a loop),
+    known `delta` seconds before it sounds, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
+    seconds; what is written has start <= onset < end. since: what began before it may be missing; cold: nothing
+    did. The rest is as in Infill; temperature and top_p as in Sampling.
+    """
+
+    start: float
+    end: float
+    instruments: tuple[int, ...]
+    own: Notes = field(default_factory=none)
+    late: Notes = field(default_factory=none)
+    ahead: Notes = field(default_factory=none)
+    chart: Notes = field(default_factory=none)
+    since: float = -np.inf
+    cold: bool = True
+    pitches: np.ndarray | None = None
+    polyphony: int | None = None
+    density: int | None = None
+    chord_lock: bool = False
+    lateness: float = 0.05
+    delta: float = 5.0
+    style: str = "unknown"
+    temperature: float = 1.0
+    top_p: float = 0.95
+
+    @property
+    def known(self) -> Notes:
+        return self.own + self.late + self.ahead
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The stream of a scene up to its start. controls: all that are known, quantised, in the order in which they stand;
+    those that are not in `rows` yet come last and are due `delta` steps before their onset."""
+
+    rows: np.ndarray
+    controls: np.ndarray
+    chart: s.Chart
+    delta: int
+
+
+def rows_of(scene: Scene, origin: float, shift: int, cold: bool, reads_chart: bool = True) -> Rows:
+    """The rows from `origin` (seconds) on, `shift` semitones up. cold: the music begins here. reads_chart: the model is
+    told of beats and chords, and of who may write.
+
+    Written music stands where the rule of anticipation has it. A late note stands after the first row that lies
+    `lateness` behind its onset; where the stream has not come so far it stands at its end, for what is written next
+    shall know it. As the stream grows it moves to the place of the rule, where training had it.
+    """
+    heard, ahead = (
+        s.quantise(n[n.onset >= origin].transpose(shift), origin, reads_chart) for n in (scene.late, scene.ahead)
+    )
+    own = scene.own[scene.own.onset >= origin]
+    events = s.quantise(own[own.instrument != BEAT].transpose(shift), origin, reads_chart)
+    begin = round((scene.start - origin) * s.STEPS)
+    late, early = round(scene.lateness * s.STEPS), round(scene.delta * s.STEPS)
+    delta = early if len(ahead) else -late
+    told = tuple(sorted(set(scene.instruments)))
+    header = s.Header(delta, told if reads_chart and len(told) <= 24 else None, s.STYLES.index(scene.style), cold)
+    chart = s.Chart.of(scene.chart.transpose(shift) if reads_chart else none(), origin)
+    body = s.event_rows(events, until=begin - s.REST)
+    stops = np.concatenate([[0], body[:, s.CLOCK]])
+    after = np.concatenate(
+        [
+            np.minimum(np.searchsorted(stops, heard[:, 0] + late), len(stops) - 1),
+            np.searchsorted(stops, ahead[:, 0] - early),
+        ]
+    )
+    controls = np.concatenate([heard, ahead])
+    order = np.lexsort((controls[:, 2], controls[:, 1], controls[:, 0], after))
+    controls, after = controls[order], after[order]
+    reached = after < len(stops)
+    given = s.control_rows(controls[reached], stops[after[reached]])
+    order = np.argsort(np.concatenate([np.arange(1, len(stops)), after[reached] + 0.5]), kind="stable")
+    rows = np.concatenate([body, given])[order]
+    rows[:, s.CHART] = chart.columns(rows[:, s.CLOCK])
+    rows[:, s.CHORD_] = s.written_chords(rows)
+    return Rows(np.concatenate([header.rows(chart), rows]), controls, chart, delta)
+
+
+def chord_at(chart: Notes, time: float) -> int | None:
+    """The chord symbol of a chart that sounds at a time."""
+    chords = chart[chart.instrument == CHORD]
+    i = int(np.searchsorted(chords.onset, time + 1e-6, side="right")) - 1
+    return int(chords.pitch[i]) if i >= 0 and time < chords.offset[i] + 1e-3 else None

@@ -1,0 +1,101 @@
+"""Who may ask: loopback only, our own page only, and a token for whatever changes something. Knows no routes, no music.
+
+The token lives in two places: in the address that is printed (and so in the page that is opened there), and in the
+link file, which only this user may read: that is how the scripts inside a DAW find the server.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from anticipation.errors import RequestError
+
+SCRIPTS = Path(__file__).parent / "daw"
+LINK = """\
+# Written by `anticipate live` while it runs; only you may read it. A config file of curl: curl -K FILE URL/api/state
+# url = {url}
+# scripts = {scripts}
+header = "Authorization: Bearer {token}"
+"""
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def same(given: str, wanted: str) -> bool:
+    """Whether two texts are equal, without telling by the time it takes how much of them is."""
+    return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
+
+
+def loopback(host: str) -> str:
+    """The host, if it is this machine and nothing else. Raises RequestError."""
+    try:
+        inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise RequestError(f"the page is served to this machine only: {host} is not a loopback address, 127.0.0.1 is")
+    return host
+
+
+def link_file() -> Path:
+    """Where scripts look for the server: `live.curl` in the user's config folder, or in $ANTICIPATION_CONFIG."""
+    if own := os.environ.get("ANTICIPATION_CONFIG"):
+        return Path(own) / "live.curl"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return base / "anticipation" / "live.curl"
+
+
+def write_link(path: Path, url: str, token: str) -> None:
+    """Say where the server is, to this user only; wholly or not at all. Raises RequestError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(LINK.format(url=url, scripts=SCRIPTS.as_posix(), token=token))
+        os.replace(draft, path)
+    except OSError as error:
+        raise RequestError(f"cannot write {path}, which DAW scripts need: {error.strerror}") from None
+
+
+def remove_link(path: Path, token: str) -> None:
+    """Take our link away; that of another instance stays."""
+    try:
+        if token in path.read_text(encoding="utf-8"):
+            path.unlink()
+    except OSError:
+        pass
+
+
+def refusal(method: str, path: str, headers: Mapping[str, str], port: int, token: str) -> tuple[int, str] | None:
+    """The HTTP status and one line for a request that is not to be served, or None.
+
+    A name that resolves to 127.0.0.1 is not enough (DNS rebinding), so the Host must be ours; a page of another origin
+    says so by Origin or Sec-Fetch-Site, whatever it asks for; only opening the page itself may come from a link.
+    """
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    if headers.get("Host", "").lower() not in hosts:
+        return 403, "this server answers on its own address only"
+    origin = headers.get("Origin")
+    if origin is not None and (urlsplit(origin).scheme != "http" or urlsplit(origin).netloc.lower() not in hosts):
+        return 403, "pages of another origin are not served"
+    opened = path == "/" and headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not opened:
+        return 403, "pages of another origin are not served"
+    if method not in ("GET", "HEAD") and not same(headers.get("Authorization", ""), f"Bearer {token}"):
+        return 401, "this needs the token: open the page at the address that `anticipate live` printed"
+    return None

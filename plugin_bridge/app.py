@@ -1,0 +1,377 @@
+"""App: the co-pilot as one object. Wires ears, mind, hands and recorder together; knows no music and no HTTP."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from anticipation.errors import RequestError
+from anticipation.notes import instrument_name
+from anticipation.tasks import instrument_number
+
+from . import ports
+from .clock import Clock
+from .controls import ACTIONS, check, nearest
+from .ears import CONTROLLER, REAL_TIME, EchoGuard, parse
+from .hands import Hands
+from .meters import Meters
+from .mind import Mind
+from .recorder import Recorder
+from .remote import Controllers, serve_osc
+from .score import timeline_rows
+from .session import Session
+from .transport import Transport
+
+IDLE, STANDING, WATCH = 0.1, 0.25, 1.0  # seconds between looks: while playing, while not, at the ports
+
+
+class App:
+    """The contract that pages, DAW scripts, OSC and the command hold on to. Every method may be called from any thread.
+
+    state() -> dict, JSON-able and cheap (poll it 20 times a second):
+        {"playing": bool, "mode": str, "sync": str, "bpm": float, "meter": [4, 4],
+         "position": {"seconds", "bar", "beat"},       bar and beat counted from 1; bar <= 0 is the count-in
+         "controls": {name: value},                    every name of controls.TABLE
+         "ports": {"in": [...], "out": [...], "chosen": {"in": str, "out": str}, "api": str},
+         "meters": {"reaction_ms": {"p50", "p95"}, "jitter_ms": {"p50", "p99", "max"}, "late": n, "dropped": n,
+                    "load": share of real time, "events_per_second": float},     a figure not known yet is None
+         "mind": "ready" | "loading" | "restarting" | "dead",
+         "band": [{"name": "piano", "instrument": 0, "channel": 1, "on": bool}],
+         "notes": {"heard": [[onset, duration | None, pitch, instrument, velocity]...], "played": [...],
+                   "planned": [...]},                  the last 16 s and the plan, song seconds; None: still held
+         "beats": [[seconds, place in the bar]...],    the grid over the same span, 0 is a downbeat
+         "takes": [{"name", "seconds", "notes", "url"}], url is "/takes/NAME"
+         "learning": name | None, "message": the last line worth telling, "revision": grows with every change}
+    set(name, value) -> None             a control of controls.TABLE. RequestError: unknown name, value out of range
+    act(name, **args) -> dict | None     one of controls.ACTIONS. RequestError likewise. keep answers {"name": take}
+    timeline(notes, replace_from)        the DAW's future: [onset, duration, pitch, instrument, velocity] lists, song
+                                         seconds; replaces what was sent from `replace_from` on. RequestError
+    take(name) -> bytes                  a take as a .mid file. RequestError: no such take
+    close()                              all notes off, takes saved, processes ended
+    """
+
+    def __init__(
+        self, *, api: str = "auto", in_port: str | None = None, out_port: str | None = None, takes: Path,
+        checkpoint: str | None = None, weights: str = "float32", threads: int = 1,
+        settings: dict | None = None, osc: int | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:  # fmt: skip
+        """Opens the ports, starts the mind. Raises LiveError, RequestError, MidiError."""
+        sys.setswitchinterval(0.0005)  # hands must not wait for the page
+        self._lock = threading.RLock()
+        self._say, self.message, self.revision = say, "", 0
+        self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})
+        self.recorder = Recorder(takes)
+        self.meters, self.echo = Meters(), EchoGuard()
+        self.controllers = Controllers()
+        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self.pair = ports.Pair(ports.choose(api), in_port, out_port)
+        self.ears, self.out = self.pair.ears, self.pair.out
+        self.hands = Hands(self.out.send, lambda: self._inbox.put(("lost",)), self.echo)
+        self.mind = Mind(self._inbox.put, checkpoint, threads, weights=weights)
+        self._stamp: float | None = None  # of the player's note that the next question is about
+        self._watched = 0.0
+        self._closing = False
+        self.ears.listen(self.hear)
+        self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
+        self.transport.programs()
+        self.mind.start()
+        self._osc = serve_osc(self, osc, self.tell) if osc else None
+        self._heart = threading.Thread(target=self._run, daemon=True, name="heart")
+        self._heart.start()
+
+    # The contract
+
+    def state(self) -> dict:
+        with self._lock:
+            now = time.perf_counter()
+            song, settings = self.clock.song(now), self.session.settings
+            bar, beat = self.clock.grid.place(song)
+            return {
+                "playing": self.clock.playing, "mode": settings["mode"], "sync": settings["sync"],
+                "bpm": round(self.clock.bpm, 2), "meter": [self.clock.grid.meter, 4],
+                "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
+                "controls": dict(settings),
+                "ports": self.pair.names(),
+                "meters": self.meters.figures(self.hands.scheduler.errors, self.late, self.dropped),
+                "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
+                "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
+                "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,
+                "revision": self.revision,
+            }  # fmt: skip
+
+    @property
+    def clock(self) -> Clock:
+        return self.transport.clock
+
+    @property
+    def late(self) -> int:
+        """Notes that were sent more than 10 ms after their time."""
+        return sum(error > 0.01 for error in list(self.hands.scheduler.errors))
+
+    @property
+    def dropped(self) -> int:
+        """Notes that were silent because they were decided, or came to the hands, too late."""
+        return self.session.dropped + self.hands.scheduler.dropped
+
+    def set(self, name: str, value) -> None:
+        value = check(name, value)
+        with self._lock:
+            before = self.session.settings[name]
+            now = time.perf_counter()
+            if name == "sync" and value != before:
+                self.transport.follow(now, str(value))
+            self.session.change(name, value)
+            if name == "bpm":
+                self.transport.tempo(now, float(value))
+            elif name == "beats":
+                self.clock.set_meter(int(value))
+            elif name in ("instruments", "out_channel"):
+                self.hands.silence()
+                self.transport.programs()
+            elif name in ("mute", "muted") and value:
+                self.hands.silence()
+            self.revision += 1
+        self._inbox.put(("look",))
+
+    def act(self, name: str, /, **args) -> dict | None:
+        if name not in ACTIONS:
+            raise RequestError(f"no action {name!r}{nearest(name, ACTIONS)}")
+        wanted = ACTIONS[name][1]
+        unknown = set(args) - set(wanted)
+        if unknown:
+            raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
+        with self._lock:
+            self.revision += 1
+            try:
+                given = {key: wanted[key](value) for key, value in args.items()}
+            except (TypeError, ValueError):
+                raise RequestError(
+                    f"{name} takes {', '.join(f'{k}: {t.__name__}' for k, t in wanted.items())}"
+                ) from None
+            answer = getattr(self, f"_do_{name}")(time.perf_counter(), **given)
+        self._inbox.put(("look",))
+        return answer
+
+    def timeline(self, notes: list, replace_from: float) -> None:
+        rows, start = timeline_rows(notes, replace_from)
+        with self._lock:
+            self.session.timeline(rows, start)
+            self.revision += 1
+
+    def take(self, name: str) -> bytes:
+        return self.recorder.read(name)
+
+    def close(self) -> None:
+        if self._closing:
+            return
+        with self._lock:
+            self.transport.stop(time.perf_counter())
+            self._closing = True
+        self._inbox.put(("look",))
+        self._heart.join(2)
+        if self._osc:
+            self._osc.shutdown()
+            self._osc.server_close()
+        self.hands.close()
+        self.mind.close()
+        last = threading.Thread(target=self.pair.close, daemon=True, name="ports")  # a driver may take its time
+        last.start()
+        last.join(3)
+
+    def hear(self, data: list[int]) -> None:
+        """What a port's callback does: stamp, and enqueue."""
+        self._inbox.put(("heard", time.perf_counter(), data))
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until the mind has loaded, or died."""
+        end = time.monotonic() + seconds
+        while self.mind.state in ("loading", "restarting") and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.mind.state == "ready"
+
+    def tell(self, line: str) -> None:
+        """A line for whoever watches."""
+        if line and line != self.message:
+            self.message, self.revision = line, self.revision + 1
+            self._say(line)
+
+    # What can be done; each with the wall time and its arguments, under the lock
+
+    def _do_start(self, now: float) -> None:
+        self.transport.start(now)
+
+    def _do_continue(self, now: float) -> None:
+        self.transport.resume(now)
+
+    def _do_stop(self, now: float) -> None:
+        self.transport.stop(now)
+
+    def _do_locate(self, now: float, seconds: float = 0.0) -> None:
+        self.transport.locate(now, seconds)
+
+    def _do_panic(self, now: float) -> None:
+        self.hands.panic()
+        self.session.drop_plan()
+
+    def _do_again(self, now: float) -> None:
+        self.session.drop_plan()
+
+    def _do_keep(self, now: float, bars: int = 0) -> dict:
+        bars = int(bars) or self.session.settings["keep_bars"]
+        seconds = bars * self.clock.grid.meter * self.clock.grid.period
+        return {"name": self.recorder.keep(now, seconds)}
+
+    def _do_learn(self, now: float, name: str = "") -> None:
+        self.controllers.learn(name)
+
+    def _do_switch(self, now: float, instrument: str = "", on: bool = True) -> None:
+        number = instrument_number(instrument)
+        muted = self.session.told.muted
+        if number not in self.session.told.band:
+            raise RequestError(f"{instrument_name(number)} is not in the band")
+        muted = muted - {number} if on else muted | {number}
+        self.set("muted", ",".join(instrument_name(i) for i in sorted(muted)))
+
+    def _do_forget(self, now: float) -> None:
+        self.session.forget()
+
+    # The heart: one thread that everything comes to
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                events = [self._inbox.get(timeout=self._patience())]
+            except queue.Empty:
+                events = []
+            while not self._inbox.empty() and len(events) < 256:
+                events.append(self._inbox.get())
+            with self._lock:
+                try:
+                    for kind, *args in events:
+                        getattr(self, f"_on_{kind}")(*args)
+                    self._advance(time.perf_counter())
+                except Exception as error:  # our fault; but on a stage the music goes on
+                    self.session.drop_plan()
+                    self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
+
+    def _patience(self) -> float:
+        if not self.clock.playing:
+            return STANDING
+        plan = self.session.plan
+        if not plan:
+            return IDLE
+        song = self.clock.song(time.perf_counter()) - self.session.offset
+        return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
+
+    def _advance(self, now: float) -> None:
+        if now - self._watched > WATCH and not self._closing:
+            self._watched = now
+            self._watch()
+        self.transport.tick(now)
+        if not self.clock.playing:
+            return
+        song, session = self.clock.song(now), self.session
+        plays = session.commit(song, self.clock.grid)
+        if plays:
+            early = session.settings["latency"] / 1000
+            strikes = []
+            for p in plays:
+                on = self.clock.wall(p.onset)
+                strikes.append((on - early, on + p.duration - early, p.channel, p.pitch, p.velocity))
+                self.recorder.note("played", on, p.duration, p.pitch, p.instrument, p.velocity)
+            self.hands.add(strikes)
+            self.revision += 1
+        ask = session.ask(song, self.clock.grid)
+        if ask and self.mind.state == "ready":
+            self.meters.asked(ask.number, self._stamp)
+            self._stamp = None
+            self.mind.ask(ask)
+
+    def _watch(self) -> None:
+        """Once a second: the ports that were named."""
+        for port, change in self.pair.watch():
+            if port is self.ears and change == "lost":
+                self.session.release_all(self.clock.song(time.perf_counter()))
+            elif port is self.out and change == "lost":
+                self.hands.works = False
+            elif port is self.out:
+                self.hands.back()
+                self.transport.programs()
+            self.tell(f"the port {port.name} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
+
+    def _on_look(self) -> None:
+        """Something changed: the heart looks."""
+
+    def _on_lost(self) -> None:
+        self.out.open = False
+        self.tell("the output is gone; I play on when it is back")
+
+    def _on_heard(self, wall: float, data: list[int]) -> None:
+        message = parse(data)
+        if message is None or self.echo.is_echo(wall, message):
+            return
+        if message.kind == REAL_TIME:
+            self.transport.hear(message.number, message.value, wall)
+            return
+        if message.kind == CONTROLLER:
+            self._on_controller(message.number, message.value)
+            return
+        if self.session.settings["thru"]:
+            self.hands.pass_on(data, wall)
+        if not self.clock.playing:
+            return
+        open_ = self.session.known.open.get((message.channel, message.number))
+        song = self.clock.song(wall)
+        if self.session.hear(song, message.channel, message.number, message.value):
+            if message.value:
+                self._stamp = wall
+            if open_ is not None and open_.duration is not None:
+                on = self.clock.wall(open_.onset + self.session.offset)
+                self.recorder.note("heard", on, open_.duration, open_.pitch, open_.instrument, open_.velocity)
+            self.revision += 1
+
+    def _on_controller(self, number: int, value: int) -> None:
+        try:
+            found = self.controllers.meaning(number, value)
+            if found and found[0] in ACTIONS:
+                self.act(found[0])
+            elif found:
+                self.set(*found)
+        except RequestError as error:
+            self.tell(str(error))
+
+    def _on_ready(self, facts: dict) -> None:
+        self.meters.rate = facts["events_per_second"]
+        self.session.surprised = True
+        self.tell(f"ready: {facts['events_per_second']:.0f} events a second")
+
+    def _on_begun(self, number: int) -> None:
+        """A question is being answered."""
+
+    def _on_step(self, number: int, reached: float, note, fed: int) -> None:
+        self.meters.stepped(number, time.perf_counter(), fed)
+        self.session.take(number, reached, note)
+        self.revision += 1
+
+    def _on_done(self, number: int, compute: float, music: float) -> None:
+        self.meters.done(compute, music)
+        self.session.done(number)
+
+    def _on_error(self, text: str) -> None:
+        self.session.drop_plan()
+        self.tell(f"the mind: {text}")
+
+    def _on_died(self, code: int | None) -> None:
+        """All notes off, and another one."""
+        now = time.perf_counter()
+        self.hands.silence()
+        self.session.drop_plan()
+        if self.mind.revive(now):
+            self.tell(f"the mind died (exit code {code}); starting another")
+        else:
+            self.tell("the mind died again and again; it is left alone. Start the program anew")

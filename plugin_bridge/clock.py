@@ -1,0 +1,247 @@
+"""Song time: wall time to seconds of the song, to beats, to bars; ours, MIDI clock's or Link's. The only file of the
+bridge that knows beats. Fed with events and wall times; knows no ports, no threads and no notes.
+
+Song time runs as wall time runs while the song plays, so nothing that is due is ever moved; it jumps only when somebody
+relocates. Tempo lives in the grid: the beat `beat` lies at song time `at`, and a beat lasts `period` seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+TICKS = 24  # MIDI clock's, in a beat
+SLOWEST, FASTEST = 20.0, 400.0  # bpm that we follow
+SILENCE = 1.0  # seconds without a tick after which a MIDI clock is taken to have stopped
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Beat number `beat` lies at song time `at`; a beat lasts `period` seconds; `meter` beats are a bar."""
+
+    at: float = 0.0
+    beat: float = 0.0
+    period: float = 0.5
+    meter: int = 4
+
+    def beat_at(self, song: float) -> float:
+        return self.beat + (song - self.at) / self.period
+
+    def time_of(self, beat: float) -> float:
+        return self.at + (beat - self.beat) * self.period
+
+    def beats(self, start: float, end: float) -> list[tuple[float, int, float]]:
+        """(song time, place in the bar, period) of the beats in start <= time < end."""
+        first, last = (math.ceil(self.beat_at(t) - 1e-6) for t in (start, end))
+        return [(self.time_of(b), b % self.meter, self.period) for b in range(first, last)]
+
+    def bar_after(self, song: float) -> float:
+        """Song time of the first bar line at or after a song time."""
+        return self.time_of(math.ceil(self.beat_at(song) / self.meter - 1e-6) * self.meter)
+
+    def place(self, song: float) -> tuple[int, float]:
+        """(bar, beat), both counted from 1; bars below 1 are the count-in."""
+        beat = self.beat_at(song) + 1e-6
+        bar = math.floor(beat / self.meter)
+        return bar + 1, round(beat - bar * self.meter + 1, 3)
+
+
+class Clock:
+    """What all clocks have: a song that plays or stands, and a grid. The internal clock is one that nobody feeds."""
+
+    def __init__(self, bpm: float = 120.0, meter: int = 4) -> None:
+        self.grid = Grid(period=60 / bpm, meter=meter)
+        self.playing = False
+        self.told = ""  # the last thing worth telling a person
+        self._offset = 0.0  # wall time of song time 0, while playing
+        self._stood = 0.0  # song time, while standing
+
+    @property
+    def bpm(self) -> float:
+        return 60 / self.grid.period
+
+    def song(self, wall: float) -> float:
+        return wall - self._offset if self.playing else self._stood
+
+    def wall(self, song: float) -> float:
+        return song + self._offset
+
+    def start(self, wall: float, count_in: int = 0) -> None:
+        """From the beginning, after `count_in` beats at negative song times."""
+        self._stand(0.0, 0.0)
+        self._stood = -count_in * self.grid.period
+        self.resume(wall)
+
+    def resume(self, wall: float) -> None:
+        """Play on from where it stands."""
+        if not self.playing:
+            self._offset, self.playing = wall - self._stood, True
+
+    def stop(self, wall: float) -> None:
+        if self.playing:
+            self._stood, self.playing = self.song(wall), False
+
+    def locate(self, wall: float, song: float) -> None:
+        """Jump to a song time; the beats are where the tempo of now would have put them."""
+        self._stand(song, song / self.grid.period)
+        self._offset = wall - song
+
+    def set_tempo(self, wall: float, bpm: float) -> None:
+        song = self.song(wall)
+        self.grid = replace(self.grid, at=song, beat=self.grid.beat_at(song), period=60 / bpm)
+
+    def set_meter(self, meter: int) -> None:
+        self.grid = replace(self.grid, meter=meter)
+
+    def _stand(self, song: float, beat: float) -> None:
+        self._stood = song
+        self.grid = replace(self.grid, at=song, beat=beat)
+
+    def tick(self, wall: float) -> str | None:
+        """Let time pass. Answers 'stop' where the clock stopped by itself."""
+        return None
+
+
+def line(points: list[tuple[int, float]]) -> tuple[float, float]:
+    """(wall time at the last point, seconds a tick): least squares through (tick, wall time) points, at least two."""
+    ticks, walls = np.array([tick for tick, _ in points], dtype=np.float64), np.array([wall for _, wall in points])
+    x, y = ticks - ticks.mean(), walls - walls.mean()
+    period = float(x @ y / (x @ x))
+    return float(walls.mean() + period * (ticks[-1] - ticks.mean())), period
+
+
+class MidiClock(Clock):
+    """Follows ticks, start, stop, continue and song position.
+
+    A straight line through the last ticks averages their jitter. Where the newest ticks leave the line that the older
+    ones make, either ticks were lost between them (they lie whole periods late: they are numbered anew) or the tempo is
+    another (the older ones are forgotten).
+    """
+
+    MEMORY, NEW = 96, 7  # ticks on the line; ticks that may leave it
+
+    def __init__(self, bpm: float = 120.0, meter: int = 4) -> None:
+        super().__init__(bpm, meter)
+        self.trusted = False  # whether two beats have been heard at a tempo that can be followed
+        self._armed: str | None = None  # start or continue was heard: the next tick begins
+        self._points: list[tuple[int, float]] = []  # (number since the song's beginning, wall time) of the last ticks
+        self._next = 0  # the number of the next tick
+        self._refused = 0  # ticks at a tempo that cannot be followed
+
+    def hear(self, status: int, wall: float, position: int = 0) -> str | None:
+        """A real-time message: 0xF8 tick, 0xFA start, 0xFB continue, 0xFC stop, 0xF2 song position (sixteenths).
+        Answers what happened to the song: 'start', 'continue', 'stop', 'locate', 'tempo', or None."""
+        if status == 0xF8:
+            return self._hear_tick(wall)
+        if status in (0xFA, 0xFB):
+            self._armed = "start" if status == 0xFA else "continue"
+        if status == 0xFC:
+            self._armed = None
+            was = self.playing
+            self.stop(wall)
+            return "stop" if was else None
+        if status == 0xF2:
+            self._stand(position / 4 * self.grid.period, position / 4)
+            self._offset = wall - self._stood
+            self._number(position * (TICKS // 4))
+            return "locate"
+        return None
+
+    def tick(self, wall: float) -> str | None:
+        if self.playing and self._points and wall - self._points[-1][1] > SILENCE:
+            self.told = "the MIDI clock fell silent: stopped until it comes back"
+            self.stop(self._points[-1][1])
+            self._armed, self._points = "continue", []
+            return "stop"
+        return None
+
+    def _number(self, tick: int) -> None:
+        """The next tick is number `tick`; those in memory are counted back from it."""
+        moved = tick - self._next
+        self._points = [(number + moved, wall) for number, wall in self._points]
+        self._next = tick
+
+    def _hear_tick(self, wall: float) -> str | None:
+        if self._points and wall <= self._points[-1][1]:
+            return None
+        if self._points and wall - self._points[-1][1] > SILENCE:
+            self._points = []
+        happened = self._begin(wall) if self._armed and self._refused <= TICKS else None
+        self._points = [*self._points[1 - self.MEMORY :], (self._next, wall)]
+        self._next += 1
+        steady = self._points if len(self._points) <= 2 * self.NEW else self._mind_the_new()
+        return self._follow(steady) or happened
+
+    def _begin(self, wall: float) -> str | None:
+        """The first tick after start or continue is the one that the song stands at."""
+        happened, self._armed = self._armed, None
+        if happened == "start":
+            self._stand(0.0, 0.0)
+        self._number(round(self.grid.beat_at(self._stood) * TICKS))
+        self._offset, self.playing = wall - self._stood, True
+        self._points = []  # a transport that begins sets its clock anew; its tempo is the one it had
+        return happened
+
+    def _mind_the_new(self) -> list[tuple[int, float]]:
+        """Ask whether the newest ticks are still on the line of the older ones. Answers those to follow: while
+        it is open what has happened, the ones that left the line are not among them."""
+        old, new = self._points[: -self.NEW], self._points[-self.NEW :]
+        end, period = line(old)
+        late = np.array([wall - end - period * (tick - old[-1][0]) for tick, wall in new])
+        noise = np.std([wall - end - period * (tick - old[-1][0]) for tick, wall in old])
+        if abs(np.median(late)) < max(0.005, 0.1 * period, 2.2 * noise):
+            return old + [point for point, error in zip(new, late, strict=True) if abs(error) < 0.5 * period]
+        lost = np.rint(late / period).astype(int)
+        left = np.sqrt(np.mean((late - lost * period) ** 2))
+        jumps = int((np.diff(lost, prepend=0) != 0).sum())
+        if 1 <= jumps <= 3 and (np.diff(lost, prepend=0) >= 0).all() and left < 1.8 * noise + 0.0005:
+            new = [(tick + int(k), wall) for (tick, wall), k in zip(new, lost, strict=True)]
+            self._points, self._next = old + new, new[-1][0] + 1
+        else:
+            self._points = new[-4:]
+        return self._points
+
+    def _follow(self, points: list[tuple[int, float]]) -> str | None:
+        """Move the grid onto the line, if it has a tempo that can be followed. Answers 'tempo' where that is new."""
+        period = self.grid.period / TICKS
+        if len(points) < self.NEW:  # too few to tell a tempo by
+            end = float(np.mean([wall + period * (points[-1][0] - tick) for tick, wall in points]))
+        else:
+            end, period = line(points)
+        bpm = 60 / max(period * TICKS, 1e-6)
+        if not SLOWEST <= bpm <= FASTEST:
+            self._refused += 1
+            self.trusted = self.trusted and self._refused <= TICKS
+            if self._refused > TICKS:
+                self.told = (
+                    f"a MIDI clock at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g}): "
+                    f"the tempo stays at {self.bpm:.0f}"
+                )
+            return None
+        self._refused = 0
+        self.trusted = self.trusted or len(self._points) >= 2 * TICKS
+        at, beat = (self.song(end), points[-1][0] / TICKS) if self.playing else (self.grid.at, self.grid.beat)
+        old, self.grid = self.grid, replace(self.grid, at=at, beat=beat, period=period * TICKS)
+        return "tempo" if abs(self.grid.period / old.period - 1) > 0.02 else None
+
+
+class LinkClock(Clock):
+    """Follows an Ableton Link session: `hear` is told its beat and tempo as often as one likes."""
+
+    def hear(self, wall: float, beat: float, bpm: float, playing: bool | None = None) -> str | None:
+        """playing: the session's transport, or None where it shares none. Answers as MidiClock.hear does."""
+        if not SLOWEST <= bpm <= FASTEST or not math.isfinite(beat):
+            self.told = f"a Link session at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g})"
+            return None
+        happened = "tempo" if abs(self.grid.period * bpm / 60 - 1) > 0.02 else None
+        if playing and not self.playing:
+            self._stand(beat * 60 / bpm, beat)
+            self.resume(wall)
+            happened = "continue"
+        elif playing is False and self.playing:
+            self.stop(wall)
+            happened = "stop"
+        self.grid = replace(self.grid, at=self.song(wall), beat=beat, period=60 / bpm)
+        return happened

@@ -1,0 +1,118 @@
+"""What `anticipate ports`, `doctor` and `live` do. Knows flags and messages; wires nothing itself."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from anticipation.errors import LiveError, RequestError
+
+from .controls import TABLE
+
+
+def add_flags(sub: argparse.ArgumentParser) -> None:
+    """A flag for every control: the table drives the command line too."""
+    for control in TABLE:
+        kind = {"choice": ", ".join(control.choices), "bool": "on or off"}.get(control.kind, "")
+        bounds = f"{control.low:g}-{control.high:g} {control.unit}" if control.kind in ("int", "float") else kind
+        default = control.default if control.default != "" else "none"
+        help_ = f"{control.help} ({'; '.join(x for x in (bounds.strip(), f'default: {default}') if x)})"
+        flag = f"--{control.name.replace('_', '-')}"
+        if control.kind == "bool":
+            sub.add_argument(flag, nargs="?", const="on", dest=f"control_{control.name}", metavar="on|off", help=help_)
+        else:
+            sub.add_argument(flag, dest=f"control_{control.name}", metavar=control.kind.upper(), help=help_)
+
+
+def settings_of(args: argparse.Namespace) -> dict:
+    """The controls that were given as flags."""
+    given = {control.name: getattr(args, f"control_{control.name}", None) for control in TABLE}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def list_ports(args: argparse.Namespace) -> None:
+    from . import ports
+
+    found = ports.available()
+    for name, number in found.items():
+        virtual = "makes virtual ports" if name in ports.VIRTUAL else "has no virtual ports"
+        print(f"{name} ({virtual})")
+        for side, names in ports.listing(number).items():
+            print(f"  {side}:  " + (f"\n  {' ' * len(side)}   ".join(names) or "none"))
+    if not found:
+        print("no MIDI system answers here")
+    print(ports.HINTS.get(sys.platform, ports.HINTS["linux"]))
+
+
+def doctor(args: argparse.Namespace) -> None:
+    from .doctor import examine
+
+    examine(args)
+
+
+def live(args: argparse.Namespace) -> None:
+    """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved."""
+    from .app import App
+
+    say = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
+    over = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: over.set())
+    app = App(api=args.api, in_port=args.in_port, out_port=args.out_port, takes=args.takes,
+              checkpoint=args.model, weights=args.weights, threads=args.threads or 1, settings=settings_of(args),
+              osc=args.osc, say=say)  # fmt: skip
+    server = None
+    try:
+        say(f"ports: {app.ears.name or 'Anticipation in'}, {app.out.name or 'Anticipation out'} ({app.out.api[0]}); "
+            f"takes go to {args.takes}")  # fmt: skip
+        server = open_page(args, app, say)
+        if args.play:
+            app.wait_ready(60)
+            app.act("start")
+        begin = time.monotonic()
+        while not over.wait(0.5):
+            if args.seconds and time.monotonic() - begin > args.seconds:
+                break
+    finally:
+        if server:
+            server.close()
+        app.close()
+        say("all notes off")
+
+
+def open_page(args: argparse.Namespace, app, say):
+    """The page, unless --no-page. What it lacks is one line; the music goes on."""
+    if not args.page:
+        return None
+    try:
+        from .server import serve
+
+        server = serve(app, "127.0.0.1", args.port, checkpoint=args.model)
+    except ImportError:
+        raise LiveError('the page needs an extra: pip install "anticipation-copilot[live]"; or --no-page') from None
+    say(f"page: {server.url}")
+    return server
+
+
+def check_seconds(value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise RequestError("--seconds must be more than 0")
+
+
+def live_flags(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--api", choices=["auto", "alsa", "jack", "coremidi", "winmm"], default="auto")
+    sub.add_argument("--in", dest="in_port", metavar="PORT", help="listen to this port (default: a virtual one)")
+    sub.add_argument("--out", dest="out_port", metavar="PORT", help="play into this port (default: a virtual one)")
+    sub.add_argument("--takes", type=Path, default=Path("anticipation-takes"), metavar="FOLDER",
+                     help="where takes are saved (default: anticipation-takes)")  # fmt: skip
+    sub.add_argument("--page", action=argparse.BooleanOptionalAction, default=True, help="serve the page")
+    sub.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
+    sub.add_argument("--osc", type=int, default=0, metavar="PORT", help="listen for OSC on this port (default: no)")
+    sub.add_argument("--play", action="store_true", help="start at once (default: wait for start)")
+    sub.add_argument("--seconds", type=float, metavar="S", help="end after so long")
+    add_flags(sub)

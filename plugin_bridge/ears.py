@@ -1,0 +1,69 @@
+"""Ears: what MIDI bytes mean, and whether they are ours come back. Knows bytes; knows no ports and no music."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+NOTE, CONTROLLER, REAL_TIME = "note", "controller", "real time"
+ECHO = 0.1  # seconds within which a note of ours that comes in is an echo
+_LENGTHS = {0x80: 3, 0x90: 3, 0xB0: 3}
+_REAL_TIME = {0xF8, 0xFA, 0xFB, 0xFC}
+
+
+@dataclass(frozen=True)
+class Message:
+    """kind: NOTE (number: pitch, value: velocity, 0 for an off), CONTROLLER, or REAL_TIME (number: the status, value:
+    the song position in sixteenths)."""
+
+    kind: str
+    channel: int
+    number: int
+    value: int
+
+
+def parse(data: list[int] | bytes) -> Message | None:
+    """A message from a driver's bytes; None for what we do not use, and for anything that is no MIDI."""
+    if not data:
+        return None
+    status = data[0]
+    if status in _REAL_TIME:
+        return Message(REAL_TIME, 0, status, 0)
+    if status == 0xF2 and len(data) == 3 and max(data[1:]) < 128:
+        return Message(REAL_TIME, 0, status, data[1] | data[2] << 7)
+    kind = status & 0xF0
+    if _LENGTHS.get(kind) != len(data) or max(data[1:]) > 127 or min(data[1:]) < 0:
+        return None
+    if kind == 0xB0:
+        return Message(CONTROLLER, status & 15, data[1], data[2])
+    return Message(NOTE, status & 15, data[1], data[2] if kind == 0x90 else 0)
+
+
+class EchoGuard:
+    """Our own notes, come back through a loop in the DAW, are not the player's. A loop keeps pitch and velocity, and is
+    quick; what a player plays has hardly ever both."""
+
+    def __init__(self) -> None:
+        self.caught = 0
+        self._sent: deque[tuple[float, int, int]] = deque(maxlen=256)
+        self._echoing: set[tuple[int, int]] = set()  # (channel, pitch) whose off is an echo too
+
+    def sent(self, wall: float, message: list[int]) -> None:
+        if message[0] & 0xF0 == 0x90:
+            self._sent.append((wall, message[1], message[2]))
+
+    def is_echo(self, wall: float, message: Message) -> bool:
+        key = message.channel, message.number
+        if message.kind != NOTE:
+            return False
+        if not message.value:
+            echo = key in self._echoing
+            self._echoing.discard(key)
+            return echo
+        for entry in list(self._sent):
+            if 0 <= wall - entry[0] < ECHO and entry[1:] == (message.number, message.value):
+                self._sent.remove(entry)
+                self._echoing.add(key)
+                self.caught += 1
+                return True
+        return False

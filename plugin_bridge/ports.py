@@ -1,0 +1,205 @@
+"""Ports: MIDI in and out through python-rtmidi, virtual where the system has virtual ports. Knows drivers and names;
+what comes in is stamped and put into a queue, no more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+
+from anticipation.errors import LiveError
+
+from .controls import nearest
+
+CLIENT = "Anticipation"
+APIS = {"coremidi": "API_MACOSX_CORE", "winmm": "API_WINDOWS_MM", "alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK"}
+VIRTUAL = ("coremidi", "alsa", "jack")
+HINTS = {
+    "win32": """\
+Windows has no virtual ports of its own. Install loopMIDI (tobias-erichsen.de/software/loopmidi) or, on Windows 11, use
+Windows MIDI Services, and make two ports there: To band, From band. Then choose them in the DAW, and run
+  anticipate live --in "To band" --out "From band\"""",
+    "darwin": "macOS: `anticipate live` makes the ports 'in' and 'out' of 'Anticipation' by itself (Core MIDI).",
+    "linux": """\
+Linux: `anticipate live` makes the ports 'in' and 'out' of the client 'Anticipation' by itself, under ALSA or JACK.
+Without a sound card: `jackd -r -d dummy &`, then --api jack.""",
+}
+
+
+def rtmidi():
+    """The module. Raises LiveError with the command that installs it."""
+    try:
+        import rtmidi as module
+    except ImportError:
+        raise LiveError('live playing needs python-rtmidi: pip install "anticipation-copilot[live]"') from None
+    return module
+
+
+@contextmanager
+def hushed():
+    """Drivers write their complaints to the terminal; ours is one line and says what to do."""
+    sys.stderr.flush()
+    try:
+        saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def available() -> dict[str, int]:
+    """The MIDI systems that answer here: name -> number in rtmidi."""
+    module = rtmidi()
+    found: dict[str, int] = {}
+    with hushed():
+        for name, attribute in APIS.items():
+            number = getattr(module, attribute, -1)
+            if number in module.get_compiled_api():
+                with suppress(module.RtMidiError):
+                    probe = module.MidiOut(number, name=f"{CLIENT} probe")
+                    found[name] = number
+                    probe.delete()
+    return found
+
+
+def choose(api: str = "auto") -> tuple[str, int]:
+    """(name, number in rtmidi) of a MIDI system. Raises LiveError."""
+    found = available()
+    if api == "auto" and found:
+        return next(iter(found.items()))
+    if api not in found:
+        here = f"here answer: {', '.join(found)}" if found else "no MIDI system answers here"
+        wanted = "no MIDI system" if api == "auto" else f"no {api}"
+        raise LiveError(f"{wanted}: {here}; see `anticipate ports`")
+    return api, found[api]
+
+
+def listing(number: int) -> dict[str, list[str]]:
+    """The names of the ports that others offer: what we can hear ('in') and play into ('out')."""
+    module = rtmidi()
+    out = {}
+    with hushed():
+        for side, kind in (("in", module.MidiIn), ("out", module.MidiOut)):
+            client = kind(number, name=f"{CLIENT} look")
+            out[side] = [name for name in client.get_ports() if not name.startswith(CLIENT)]
+            client.delete()
+    return out
+
+
+def find(name: str, names: list[str]) -> int:
+    """The index of a port by its name, or by a part of it that only one has. Raises LiveError, with the nearest."""
+    if name in names:
+        return names.index(name)
+    close = [i for i, other in enumerate(names) if name.lower() in other.lower()]
+    if len(close) == 1:
+        return close[0]
+    if close:
+        raise LiveError(f"{len(close)} ports have {name!r} in their names: {', '.join(names[i] for i in close)}")
+    raise LiveError(f"no port {name!r}{nearest(name, names)}")
+
+
+class Port:
+    """One side, 'in' or 'out'; virtual unless it is named. Opened at once: raises LiveError."""
+
+    def __init__(self, side: str, api: tuple[str, int], name: str | None = None) -> None:
+        self.side, self.api, self.name = side, api, name
+        self.open = False
+        self._client = None
+        self._callback: Callable | None = None
+        self.connect()
+
+    def connect(self) -> None:
+        """Open, or open again. Raises LiveError."""
+        module = rtmidi()
+        self.close()
+        if self.name is None and self.api[0] not in VIRTUAL:
+            raise LiveError(f"{self.api[0]} has no virtual ports: name one with --{self.side}; see `anticipate ports`")
+        kind = module.MidiIn if self.side == "in" else module.MidiOut
+        try:
+            with hushed():
+                client = kind(self.api[1], name=CLIENT)
+                if self.name is None:
+                    client.open_virtual_port(self.side)
+                else:
+                    client.open_port(find(self.name, client.get_ports()), name=self.side)
+        except module.RtMidiError as error:
+            raise LiveError(f"cannot open the port {self.name or self.side!r}: {error}") from None
+        if self.side == "in":
+            client.ignore_types(sysex=True, timing=False, active_sense=True)
+            if self._callback:
+                client.set_callback(self._callback)
+        self._client, self.open = client, True
+
+    def listen(self, hear: Callable[[list[int]], None]) -> None:
+        """Have every message heard, in the driver's thread."""
+        self._callback = lambda event, _=None: hear(event[0])
+        if self._client:
+            self._client.set_callback(self._callback)
+
+    def send(self, message: list[int]) -> None:
+        """Raises OSError where the port is gone."""
+        if self._client is None:
+            raise OSError("the port is closed")
+        try:
+            self._client.send_message(message)
+        except (rtmidi().RtMidiError, RuntimeError) as error:
+            raise OSError(str(error)) from None
+
+    def watch(self, names: list[str]) -> str | None:
+        """Compare a named port with what is there. Answers 'lost' or 'back' when that changed."""
+        if self.name is None:
+            return None
+        try:
+            find(self.name, names)
+        except LiveError:
+            was, self.open = self.open, False
+            return "lost" if was else None
+        if not self.open:
+            with suppress(LiveError):
+                self.connect()
+                return "back"
+        return None
+
+    def close(self) -> None:
+        client, self._client, self.open = self._client, None, False
+        if client is not None:
+            with suppress(Exception), hushed():
+                if self.side == "in":
+                    client.cancel_callback()
+                client.close_port()
+                client.delete()
+
+
+class Pair:
+    """The two ports of a session, and the names of all others. Raises LiveError."""
+
+    def __init__(self, api: tuple[str, int], in_name: str | None, out_name: str | None) -> None:
+        self.api = api
+        self.ears = Port("in", api, in_name)
+        self.out = Port("out", api, out_name)
+        self._listing: dict[str, list[str]] = {"in": [], "out": []}
+
+    def names(self) -> dict:
+        """What is there, and what was chosen."""
+        chosen = {"in": self.ears.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
+        return self._listing | {"api": self.api[0], "chosen": chosen}
+
+    def watch(self) -> list[tuple[Port, str]]:
+        """(port, 'lost' or 'back') for those whose fate has changed; virtual ports have none."""
+        if self.ears.name is None and self.out.name is None:
+            return []
+        with suppress(LiveError, rtmidi().RtMidiError):
+            self._listing = listing(self.api[1])
+        changes = [(port, port.watch(self._listing[port.side])) for port in (self.ears, self.out)]
+        return [(port, change) for port, change in changes if change]
+
+    def close(self) -> None:
+        self.ears.close()
+        self.out.close()

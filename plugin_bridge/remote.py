@@ -1,0 +1,95 @@
+"""Remotes: MIDI controllers and OSC that steer the table of controls, and Ableton Link. Knows the table and an app's
+verbs; knows no music."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from anticipation.errors import LiveError, RequestError
+
+from .controls import ACTION_CCS, ACTIONS, NAMES, TABLE, Value, nearest
+
+INSTALL = 'pip install "anticipation-copilot[live]"'
+
+
+class Controllers:
+    """Which MIDI controller steers what. One that is learned forgets what it steered before."""
+
+    def __init__(self) -> None:
+        self.map: dict[int, str] = {c.cc: c.name for c in TABLE if c.cc is not None}
+        self.map |= {number: name for name, number in ACTION_CCS.items()}
+        self.learning: str | None = None
+
+    def learn(self, name: str) -> None:
+        """The next controller that moves will steer this; an empty name: none will. Raises RequestError."""
+        if name and name not in NAMES and name not in ACTIONS:
+            raise RequestError(f"no control {name!r}{nearest(name, [*NAMES, *ACTIONS])}")
+        self.learning = name or None
+
+    def meaning(self, number: int, value: int) -> tuple[str, Value] | None:
+        """(name, value) of what a controller's movement means; an action is meant by a press, not by its release."""
+        if self.learning:
+            self.map = {n: name for n, name in self.map.items() if name != self.learning} | {number: self.learning}
+            self.learning = None
+        name = self.map.get(number)
+        if name is None:
+            return None
+        if name in ACTIONS:
+            return (name, True) if value >= 64 or number == ACTION_CCS["panic"] else None
+        return name, NAMES[name].from_cc(value)
+
+
+def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
+    """Listen on loopback: /anticipation/NAME value, /anticipation/do/ACTION. A busy port is told, and we go without."""
+    try:
+        from pythonosc.dispatcher import Dispatcher
+        from pythonosc.osc_server import ThreadingOSCUDPServer
+    except ImportError:
+        tell(f"OSC needs python-osc: {INSTALL}")
+        return None
+
+    def heard(address: str, *values) -> None:
+        try:
+            name = address.removeprefix("/anticipation/")
+            if name.startswith("do/"):
+                action = name.removeprefix("do/")
+                wanted = ACTIONS.get(action, ("", {}))[1]
+                app.act(action, **dict(zip(wanted, values, strict=False)))
+            elif values:
+                app.set(name, values[0])
+        except RequestError as error:
+            tell(f"OSC {address}: {error}")
+
+    dispatcher = Dispatcher()
+    dispatcher.map("/anticipation/*", heard)
+    dispatcher.map("/anticipation/do/*", heard)
+    try:
+        server = ThreadingOSCUDPServer(("127.0.0.1", port), dispatcher)
+    except OSError as error:
+        tell(f"no OSC: port {port} is taken ({error.strerror})")
+        return None
+    threading.Thread(target=server.serve_forever, daemon=True, name="osc").start()
+    return server
+
+
+def open_link(bpm: float) -> Callable[[float], tuple]:
+    """Join the Ableton Link session; what is returned answers (wall time, beat, bpm, playing) at a wall time. Raises
+    LiveError."""
+    try:
+        import link
+    except ImportError:
+        raise LiveError(f"Ableton Link needs LinkPython-extern: {INSTALL}") from None
+    session = link.Link(bpm)
+    session.startStopSyncEnabled = True
+    session.enabled = True
+
+    def look(now: float) -> tuple:
+        micros = session.clock().micros()
+        wall = time.perf_counter()
+        state = session.captureSessionState()
+        return wall, state.beatAtTime(micros, 4), state.tempo(), state.isPlaying() if session.numPeers() else None
+
+    return look

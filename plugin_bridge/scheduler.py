@@ -1,0 +1,113 @@
+"""Scheduler: committed notes to note-ons and note-offs in time. Knows wall time, channels and pitches; knows no song,
+no ports and no threads: `clock()` and `send(message)` are passed in.
+
+What is late becomes silence: a note whose time has passed by more than `patience` is never sent, so a machine that
+stood still for a while answers with no burst. A note that sounds always ends: an off is always sent, however late.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+NOTE_OFF, NOTE_ON, CONTROL_CHANGE = 0x80, 0x90, 0xB0
+ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+OFF_FIRST, THEN_ON = 0, 1
+SHORTEST = 0.01  # seconds that a note sounds at least
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A note as hands play it. on, off: wall times. channel: 0-15."""
+
+    on: float
+    off: float
+    channel: int
+    pitch: int
+    velocity: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.channel, self.pitch
+
+
+class Scheduler:
+    """add what is to sound, call `tick` whenever it asks for it; `silence` ends everything at once.
+
+    errors: seconds between due time and sending, of the last note-ons. dropped: notes that came too late to sound.
+    """
+
+    def __init__(self, clock: Callable[[], float], send: Callable[[list[int]], None], patience: float = 0.02) -> None:
+        self.clock, self.send, self.patience = clock, send, patience
+        self.sounding: dict[tuple[int, int], Strike] = {}
+        self.errors: deque[float] = deque(maxlen=50_000)
+        self.dropped = self.sent = 0
+        self._queue: list[tuple[float, int, int, Strike]] = []
+        self._order = count()
+
+    def add(self, on: float, off: float, channel: int, pitch: int, velocity: int) -> bool:
+        """Schedule a note. False: it is too late for it."""
+        if on < self.clock() - self.patience:
+            self.dropped += 1
+            return False
+        strike = Strike(on, max(off, on + SHORTEST), channel, pitch, min(max(velocity, 1), 127))
+        heapq.heappush(self._queue, (on, THEN_ON, next(self._order), strike))
+        return True
+
+    def tick(self) -> float | None:
+        """Send what is due. Answers when something is due next, or None."""
+        while self._queue and self._queue[0][0] <= self.clock():
+            _, kind, _, strike = heapq.heappop(self._queue)
+            if kind == OFF_FIRST:
+                self._end(strike)
+            else:
+                self._begin(strike)
+        return self._queue[0][0] if self._queue else None
+
+    def pass_on(self, message: list[int], wall: float) -> None:
+        """Send a note-on or note-off that somebody plays right now (thru); it cannot hang or overlap either."""
+        channel, pitch, velocity = message[0] & 0x0F, message[1], message[2]
+        held = Strike(wall, float("inf"), channel, pitch, velocity)
+        if message[0] & 0xF0 == NOTE_ON and velocity:
+            self._strike(held)
+        elif self.sounding.get(held.key, held).off == float("inf"):  # not where a note of the band took its place
+            self._end(self.sounding.get(held.key, held))
+
+    def silence(self) -> None:
+        """All that sounds ends now, and nothing that was to come will."""
+        self._queue.clear()
+        for strike in list(self.sounding.values()):
+            self._end(strike)
+
+    def panic(self) -> None:
+        """Silence, and all-notes-off on every channel for what we know nothing of."""
+        self.silence()
+        for channel in range(16):
+            for controller in (ALL_NOTES_OFF, ALL_SOUND_OFF):
+                self.send([CONTROL_CHANGE | channel, controller, 0])
+
+    def _begin(self, strike: Strike) -> None:
+        if self.clock() - strike.on > self.patience:
+            self.dropped += 1
+            return
+        same = self.sounding.get(strike.key)
+        if same is None or strike.on - same.on >= SHORTEST:  # the same note twice at once is one note
+            self._strike(strike)
+            self.errors.append(self.clock() - strike.on)
+            heapq.heappush(self._queue, (strike.off, OFF_FIRST, next(self._order), strike))
+
+    def _strike(self, strike: Strike) -> None:
+        if strike.key in self.sounding:
+            self._end(self.sounding[strike.key])
+        self.send([NOTE_ON | strike.channel, strike.pitch, strike.velocity])
+        self.sounding[strike.key] = strike
+        self.sent += 1
+
+    def _end(self, strike: Strike) -> None:
+        """An off, if this very note still sounds. It is forgotten only once the off is sent."""
+        if self.sounding.get(strike.key) is strike:
+            self.send([NOTE_OFF | strike.channel, strike.pitch, 64])
+            del self.sounding[strike.key]

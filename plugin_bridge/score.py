@@ -1,0 +1,244 @@
+"""What a session knows: the player's notes, the grid as it was told, and what the settings say in music's terms. Stream
+time; knows no plan and no mind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anticipation.errors import RequestError
+from anticipation.harmony import estimate_chords, key_clarity, parse_chart, parse_scale
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
+from anticipation.tasks import VOICE, instrument_number
+
+from .clock import Grid
+
+ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
+DRUM_CHANNEL = 9
+HELD, BUSY = 64, 40  # notes held at once, and begun in a second, that are told; a forearm is not music
+SAME = 0.12  # seconds by which a note may miss its place in a loop or on the timeline
+STEADY = 0.008  # seconds that a beat may move before it is told anew
+
+
+class Told:
+    """The settings in music's terms. Raises RequestError for a text that says nothing."""
+
+    def __init__(self, settings: dict) -> None:
+        self.settings = settings
+        self.band = _instruments(settings["instruments"])
+        if not self.band:
+            raise RequestError("the band has no instrument: name one, like piano or bass")
+        self.muted = set(_instruments(settings["muted"]))
+        self.pitched = any(i < DRUMS for i in self.band)
+        self.pitches = self._pitches()
+        self.channels = self._channels()
+        if settings["chords"]:
+            parse_chart(settings["chords"], np.arange(2.0))
+
+    def _pitches(self) -> np.ndarray | None:
+        low, high, pitch = self.settings["low"], self.settings["high"], np.arange(128)
+        mask = (pitch >= min(low, high)) & (pitch <= max(low, high))
+        if self.settings["scale"]:
+            mask &= parse_scale(self.settings["scale"])[pitch % 12]
+        if not mask.any():
+            raise RequestError(f"the scale {self.settings['scale']!r} has no pitch from {low} to {high}")
+        return None if mask.all() else mask
+
+    def _channels(self) -> dict[int, int]:
+        """One for each instrument, from the first channel on; drums are on 10."""
+        free = [(self.settings["out_channel"] - 1 + i) % 16 for i in range(16)]
+        free.remove(DRUM_CHANNEL)
+        pitched = [i for i in self.band if i < DRUMS]
+        return {DRUMS: DRUM_CHANNEL} | {instrument: free[n % 15] for n, instrument in enumerate(pitched)}
+
+    def sounds(self, instrument: int) -> bool:
+        return not self.settings["mute"] and instrument not in self.muted and instrument in self.channels
+
+    def role(self, channel: int, pitch: int) -> int | None:
+        """The instrument as which a note of the player (channel 0-15) is shown to the model; None: not listened to."""
+        if channel + 1 == self.settings["drum_channel"]:
+            return DRUMS
+        if self.settings["melody_channel"] not in (0, channel + 1):
+            return None
+        return ZONE if pitch < self.settings["split"] else VOICE
+
+    def chart(self, start: float, end: float, grid: Grid, known: Known) -> Notes:
+        """CHORD notes: the chart that goes round from bar 1 on, else the chords of the left hand."""
+        if not self.settings["chords"]:
+            return known.zone_chords(end) if self.settings["split"] else Notes.of([])
+        text = self.settings["chords"].strip().strip("|")
+        count = text.count("|") + 1
+        first = int(np.floor(grid.beat_at(max(start, grid.time_of(0.0) - 100)) / grid.meter / count)) * count
+        last = int(np.ceil(grid.beat_at(end) / grid.meter)) + 1
+        bars = np.array([grid.time_of(bar * grid.meter) for bar in range(first, max(last, first + 1) + 1)])
+        return parse_chart(self.settings["chords"], bars)
+
+    def members(self) -> list[dict]:
+        """The band, for whom to see."""
+        return [
+            {"name": instrument_name(i), "instrument": i, "channel": self.channels[i] + 1, "on": i not in self.muted}
+            for i in self.band
+        ]
+
+
+def _instruments(text: str) -> list[int]:
+    return list(dict.fromkeys(instrument_number(name) for name in text.split(",") if name.strip()))
+
+
+@dataclass
+class Heard:
+    """A note of the player. duration: None while it is held. guess: what is told of its length until it is known.
+    place: the onset as which it was foreseen, if it was."""
+
+    onset: float
+    pitch: int
+    instrument: int
+    velocity: int
+    duration: float | None = None
+    guess: float = 0.5
+    place: float | None = None
+
+    def note(self) -> tuple[float, float, int, int, int]:
+        return (
+            self.onset if self.place is None else self.place,
+            self.guess,
+            self.pitch,
+            self.instrument,
+            self.velocity,
+        )
+
+
+class Known:
+    """The player's notes and the beats of the grid, as they were told to the model: what was told is changed only where
+    it has to be, for all that follows it must be read anew."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+        self.open: dict[tuple[int, int], Heard] = {}
+        self.timeline = Notes.of([])  # song seconds
+        self.bar = 2.0  # seconds
+        self._beats: dict[int, tuple[float, int, float]] = {}  # beat number -> time, place, period
+
+    # Notes
+
+    def press(
+        self,
+        time: float,
+        channel: int,
+        pitch: int,
+        velocity: int,
+        instrument: int,
+        round_: float | None,
+        timeline: Notes,
+    ) -> None:
+        self.release(time, channel, pitch)
+        lengths = [h.duration for h in self.heard[-8:] if h.duration is not None]
+        heard = Heard(time, pitch, instrument, velocity, guess=float(np.median(lengths)) if lengths else 0.5)
+        if round_ is not None:
+            before = [h for h in self.heard if h.pitch == pitch and abs(h.note()[0] + round_ - time) < SAME]
+            heard.place = before[-1].note()[0] + round_ if before else None
+        written = timeline[(timeline.pitch == pitch) & (abs(timeline.onset - time) < SAME)]
+        if len(written):
+            heard.place = float(written.onset[0])
+        self.open[channel, pitch] = heard
+        if len(self.open) <= HELD and not (len(self.heard) >= BUSY and time - self.heard[-BUSY].onset < 1.0):
+            self.heard.append(heard)
+
+    def release(self, time: float, channel: int, pitch: int) -> bool:
+        """A note ends. What was told of its length is corrected where it was wrong enough to matter."""
+        heard = self.open.pop((channel, pitch), None)
+        if heard is None:
+            return False
+        heard.duration = max(time - heard.onset, 0.01)
+        if not 0.6 * heard.guess < heard.duration < 1.6 * heard.guess:
+            heard.guess = heard.duration
+        return True
+
+    def release_all(self, time: float) -> None:
+        for channel, pitch in list(self.open):
+            self.release(time, channel, pitch)
+
+    def cut(self, since: float) -> None:
+        self.heard = [h for h in self.heard if h.onset >= since or h.duration is None]
+        self._beats = {n: beat for n, beat in self._beats.items() if beat[0] >= since - beat[2]}
+
+    def late_and_ahead(self, now: float, since: float, round_: float | None, timeline: Notes) -> tuple[Notes, Notes]:
+        """What the player did, and what is written: the timeline, or the loop as it will come round."""
+        for channel, pitch in [key for key, h in self.open.items() if now - h.onset > 10.0]:
+            self.release(now, channel, pitch)  # a key that nobody holds: its port went away
+        for h in self.open.values():
+            while now - h.onset > h.guess:
+                h.guess *= 2  # it is longer than was told
+        heard = [h for h in self.heard if h.onset >= since]
+        late = Notes.of(h.note() for h in heard if h.place is None)
+        if round_ is None:
+            return late, timeline
+        past = [h.note() for h in heard if h.place is not None]
+        coming = [(h.note()[0] + round_, *h.note()[1:]) for h in heard]
+        return late, Notes.of(past + [n for n in coming if n[0] > now])
+
+    def recent(self, count: int = 12) -> Notes:
+        return Notes.of(h.note() for h in self.heard[-count:])
+
+    def sure(self, bravery: float) -> bool:
+        """Whether the player's key is clear enough for this much courage."""
+        return key_clarity(self.recent(16)) >= 0.9 * (1 - bravery)
+
+    def zone_chords(self, end: float) -> Notes:
+        """CHORD notes of what the left hand holds: each until the next, the last for good."""
+        zone = Notes.of(h.note() for h in self.heard if h.instrument == ZONE)
+        if not len(zone):
+            return Notes.of([])
+        starts = zone.onset[np.append(True, np.diff(zone.onset) > 0.15)]  # one grip
+        edges = np.append(starts, max(end, float(starts[-1]) + 1))
+        rows = []
+        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+            grip = zone.between(start, start + 0.15)
+            grip = grip.replace(onset=grip.onset * 0, duration=grip.onset * 0 + 0.5)
+            chords = estimate_chords(grip, Notes.of([(0.0, 0.5, 0, BEAT, 64)]))
+            rows += [(start, stop - start, int(chords.pitch[0]), CHORD, 64)] if len(chords) else []
+        return Notes.of(rows)
+
+    # Beats
+
+    def grid_moved(self, now: float) -> None:
+        """The beats that are still to come are no longer where they were told."""
+        self._beats = {n: beat for n, beat in self._beats.items() if beat[0] < now}
+
+    def learn_grid(self, now: float, grid: Grid) -> None:
+        """Keep the beats that pass, as they were told, and tell those anew that have moved."""
+        self.bar = grid.period * grid.meter
+        last = max(self._beats, default=int(np.floor(grid.beat_at(now))) - 1)
+        behind = [n for n, beat in self._beats.items() if beat[0] < now]
+        jumped = behind and abs(grid.time_of(max(behind)) - self._beats[max(behind)][0]) > 0.25
+        if jumped:  # a relocation: what passed keeps its times and gets numbers that nobody will use
+            base = min(self._beats) - len(self._beats) - 1_000_000
+            self._beats = {base + i: self._beats[n] for i, n in enumerate(sorted(behind))}
+            last = int(np.floor(grid.beat_at(now))) - 1
+        for n in range(min(last, int(grid.beat_at(now))) + 1, int(np.ceil(grid.beat_at(now + 14.0)))):
+            time, beat = grid.time_of(n), self._beats.get(n)
+            if time >= now and (beat is None or abs(beat[0] - time) > STEADY or abs(beat[2] - grid.period) > STEADY):
+                self._beats[n] = (time, n % grid.meter, grid.period)
+        for n in [n for n, beat in self._beats.items() if beat[0] > now + 30.0]:
+            del self._beats[n]
+
+    def beats(self, grid: Grid, end: float) -> Notes:
+        """BEAT notes as they were told."""
+        return Notes.of((time, period, min(place, 15), BEAT, 64) for time, place, period in self._beats.values()
+                        if time < end)  # fmt: skip
+
+
+def timeline_rows(notes, replace_from) -> tuple[list[tuple[float, float, int, int, int]], float]:
+    """What a DAW sent, checked. Raises RequestError."""
+    try:
+        rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]
+        start = float(replace_from)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError("a timeline is [onset, duration, pitch, instrument, velocity] lists") from None
+    inside = all(
+        0 <= a < 1e5 and 0 < b < 1e5 and 0 <= p < 128 and 0 <= i <= DRUMS and 0 < v < 128 for a, b, p, i, v in rows
+    )
+    if len(rows) > 20_000 or not inside or not abs(start) < 1e6:
+        raise RequestError("a note of the timeline is out of range, or there are more than 20,000")
+    return rows, start

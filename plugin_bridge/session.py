@@ -1,0 +1,246 @@
+"""Session: what was heard, what was played, what is planned, and what to ask of the mind next. Knows song time and
+music; knows no wall time, no ports, no process and no weights.
+
+Inside, time is the stream's: it never jumps, so that the mind may keep what it has read; `offset` leads to song time,
+and a relocation changes nothing else. Nothing that was committed is ever taken back; what is planned beyond gives way,
+note by note, to the next plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from anticipation.notes import DRUMS, Notes
+from anticipation.scene import Scene
+
+from .clock import Grid
+from .controls import defaults
+from .score import Known, Told
+from .turns import Turns
+
+Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
+KEPT, CUT = 90.0, 30.0  # seconds of the past that are kept; where they are cut to when they are more
+# What is given up when the mind is too slow, step by step: shares of the horizon and of the instruments.
+RELIEF = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5), (0.25, 0.25))
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question to the mind. Answers carry its number; those to an older one are stale."""
+
+    number: int
+    scene: Scene
+
+
+@dataclass(frozen=True)
+class Play:
+    """A committed note on its way to the hands; song seconds, MIDI channel 0-15."""
+
+    onset: float
+    duration: float
+    pitch: int
+    instrument: int
+    velocity: int
+    channel: int
+
+
+class Session:
+    """hear what is played, ask the mind, take its steps, commit what is near. All times that come in or go out are song
+    seconds. The grid is the clock's, given with each call that needs it."""
+
+    def __init__(self, settings: dict | None = None) -> None:
+        self.settings = defaults() | (settings or {})
+        self.offset = 0.0  # song time less stream time
+        self.number = 0  # of the last question
+        self.level = 0  # of RELIEF
+        self.dropped = 0  # notes that were decided too late to sound
+        self.told = Told(self.settings)
+        self.forget()
+
+    def forget(self) -> None:
+        """A cold start: nothing was heard, nothing played."""
+        self.known = Known()
+        self.turns = Turns()
+        self.played: list[Note] = []  # as they were drawn: the model's own history
+        self.sounded: list[Play] = []  # as they were sent
+        self.since, self.cold = -np.inf, True
+        self.calm = 0.0  # stream time since when the mind has kept up
+        self.drop_plan()
+
+    def drop_plan(self) -> None:
+        self.plan: list[tuple[int, Note]] = []  # (question, note), by onset
+        self.number += 1  # what is still on its way is stale
+        self.frontier = self._end = -np.inf  # stream time up to which all is decided; up to which it was asked
+        self.surprised = True
+
+    def change(self, name: str, value) -> None:
+        """A control was set: the plan is made anew. Raises RequestError, and nothing has changed."""
+        changed = self.settings | {name: value}
+        self.told, self.settings = Told(changed), changed
+        self.surprised = True
+
+    def locate(self, jump: float) -> None:
+        """The song time has jumped: the plan is dropped, and what was heard stays as far back as it was."""
+        self.offset += jump
+        self.known.grid_moved(-np.inf)
+        self.turns.located()
+        self.drop_plan()
+
+    # What comes in
+
+    def hear(self, song: float, channel: int, pitch: int, velocity: int) -> bool:
+        """A note-on of the player, or (velocity 0) a note-off. Answers whether it was listened to."""
+        time = song - self.offset
+        if not velocity:
+            return self.known.release(time, channel, pitch)
+        role = self.told.role(channel, pitch)
+        if role is None:
+            return False
+        self.known.press(time, channel, pitch, velocity, role, self._round(), self.timeline_at(time))
+        self.turns.heard(time)
+        self.surprised = True
+        return True
+
+    def release_all(self, song: float) -> None:
+        """The player's port is gone, or the song stopped: nothing is held any longer."""
+        self.known.release_all(song - self.offset)
+
+    def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
+        """The future as the DAW has it, in song seconds."""
+        self.known.timeline = Notes.of(
+            [n for n in self.known.timeline if n[0] < replace_from] + [n for n in notes if n[0] >= replace_from]
+        )
+        self.surprised = True
+
+    def timeline_at(self, time: float) -> Notes:
+        """What the DAW wrote around a stream time, in stream time; nothing in other modes."""
+        if self.settings["mode"] != "timeline":
+            return Notes.of([])
+        return self.known.timeline.between(time + self.offset - KEPT, time + self.offset + 15.0).shift(-self.offset)
+
+    def _round(self) -> float | None:
+        """Seconds after which the player's bars come round, in loop mode."""
+        return self.known.bar * self.settings["loop_bars"] if self.settings["mode"] == "loop" else None
+
+    # The mind
+
+    def ask(self, song: float, grid: Grid) -> Ask | None:
+        """What to ask now, if anything: after a surprise a new plan from `commit` on; else more of the one there is."""
+        now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
+        self.known.learn_grid(now, grid)
+        self._trim(now)
+        span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known, self.told)
+        if span is None:
+            self.plan = [entry for entry in self.plan if entry[1][0] < now + self.commit_seconds]
+            self.frontier = self._end = -np.inf
+            return None
+        horizon = max(self.settings["horizon"] * RELIEF[self.level][0], 2 * self.commit_seconds)
+        start = max(now + self.commit_seconds, span[0])
+        own = self.played
+        if not self.surprised and self.frontier >= self._end > start:  # all that was asked is decided
+            if self._end >= min(now + self.commit_seconds + horizon / 2, span[1]):
+                return None
+            start, own = self._end, self.played + [note for _, note in self.plan]
+        elif not self.surprised and self._end > start:
+            return None  # it is at work
+        if start >= min(start + horizon, span[1]) or start > now + 10.0:
+            return None
+        self.surprised = False
+        self.number += 1
+        self.frontier, self._end = start, min(start + horizon, span[1])
+        return Ask(self.number, self._scene(now, start, own, grid))
+
+    def _scene(self, now: float, start: float, own: list[Note], grid: Grid) -> Scene:
+        told, settings = self.told, self.settings
+        count = max(1, round(len(told.band) * RELIEF[self.level][1]))
+        late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
+        chords = told.chart(self.since, start + 20.0, grid, self.known)
+        instruments = tuple(told.band[:count])
+        return Scene(
+            start, self._end, instruments, Notes.of(own), late, ahead, self.known.beats(grid, start + 12.0) + chords,
+            since=self.since, cold=self.cold, pitches=told.pitches, polyphony=settings["polyphony"] or None,
+            density=settings["density"] or None, chord_lock=settings["chord_lock"], delta=settings["delta"],
+            style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
+        )  # fmt: skip
+
+    def take(self, number: int, reached: float, note: Note | None) -> None:
+        """A step of the mind: nothing more begins before `reached`, where `note` does. What an older plan had there
+        gives way."""
+        if number != self.number:
+            return
+        self.plan = [entry for entry in self.plan if entry[0] == number or not self.frontier <= entry[1][0] <= reached]
+        self.frontier = max(self.frontier, reached)
+        if note is not None:
+            self.plan.append((number, note))
+            self.plan.sort(key=lambda entry: entry[1])
+
+    def done(self, number: int) -> None:
+        """The mind has answered all that was asked."""
+        if number == self.number:
+            self.take(number, self._end, None)
+            self.frontier = self._end
+
+    @property
+    def commit_seconds(self) -> float:
+        return self.settings["commit"] / 1000
+
+    def commit(self, song: float, grid: Grid) -> list[Play]:
+        """What is final now: the planned notes that begin within `commit`. What was decided too late is silent."""
+        now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
+        out = []
+        while self.plan and self.plan[0][1][0] < now + self.commit_seconds:
+            note = self.plan.pop(0)[1]
+            onset = self._quantised(note[0], now, grid)
+            if onset < now:
+                self.dropped += 1
+                continue
+            self.played.append(note)
+            if self.told.sounds(note[3]) and onset >= now:
+                velocity = int(min(max(round(note[4] * self.settings["dynamics"]), 1), 127))
+                play = Play(onset + self.offset, note[1], note[2], note[3], velocity, self.told.channels[note[3]])
+                out.append(play)
+        self.sounded += out
+        self._relieve(now)
+        return out
+
+    def _quantised(self, onset: float, now: float, grid: Grid) -> float:
+        """Drawn to the nearest sixteenth; never to before now."""
+        nearest = grid.time_of(round(grid.beat_at(onset) * 4) / 4)
+        moved = onset + (nearest - onset) * self.settings["quantise"]
+        return moved if moved >= now + 0.002 else onset
+
+    def _relieve(self, now: float) -> None:
+        """When the mind is late again and again, less is asked of it; when it has long kept up, more."""
+        starving = self._end > now and self.frontier < now
+        if starving and now - self.calm > 2.0:
+            self.level, self.calm = min(self.level + 1, len(RELIEF) - 1), now
+        elif starving:
+            self.calm = max(self.calm, now - 2.0)
+        elif self.level and now - self.calm > 20.0:
+            self.level, self.calm = self.level - 1, now
+
+    def _trim(self, now: float) -> None:
+        """Forget what no window holds, in hops, so that the stream's beginning is stable."""
+        if self.since == -np.inf:
+            self.since = now - 0.2  # what was heard a moment ago counts
+        if now - self.since > KEPT:
+            self.since, self.cold = now - CUT, False
+            self.played = [note for note in self.played if note[0] >= self.since]
+            self.sounded = [play for play in self.sounded if play.onset >= self.since + self.offset]
+            self.known.cut(self.since)
+
+    # What there is to see
+
+    def seen(self, song: float, span: float = 16.0) -> dict[str, list]:
+        """What was heard, played and is planned, as lists in song seconds; the last `span` seconds."""
+        start, move = song - self.offset - span, self.offset
+        heard = [h for h in self.known.heard if h.onset >= start]
+        return {
+            "heard": [[h.onset + move, h.duration, h.pitch, h.instrument, h.velocity] for h in heard],
+            "played": [[p.onset, p.duration, p.pitch, p.instrument, p.velocity] for p in self.sounded
+                       if p.onset >= start + move],
+            "planned": [[n[0] + move, *n[1:]] for _, n in self.plan if n[3] <= DRUMS],
+        }  # fmt: skip

@@ -1,0 +1,130 @@
+"""Transport: the song starts, stops, goes on and jumps, whoever's clock it is, and session, hands and recorder follow.
+Knows clocks; knows no ports, no process and no controls' names but those of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from anticipation.errors import AnticipationError, RequestError
+from anticipation.notes import DRUMS
+
+from .clock import Clock, LinkClock, MidiClock
+from .hands import Hands
+from .recorder import Recorder
+from .remote import open_link
+from .session import Session
+
+
+class Transport:
+    """All wall times are perf_counter's. The caller holds the app's lock."""
+
+    def __init__(self, session: Session, hands: Hands, recorder: Recorder, tell: Callable[[str], None]) -> None:
+        self.session, self.hands, self.recorder, self.tell = session, hands, recorder, tell
+        self._link: Callable[[float], tuple] | None = None
+        self.clock = self._open(str(session.settings["sync"]))
+
+    def _open(self, sync: str) -> Clock:
+        settings = self.session.settings
+        link = open_link(settings["bpm"]) if sync == "link" else None
+        kind = {"internal": Clock, "clock": MidiClock, "link": LinkClock}[sync]
+        self._link = link
+        return kind(settings["bpm"], settings["beats"])
+
+    def follow(self, now: float, sync: str) -> None:
+        """Follow another clock. Raises LiveError, and nothing has changed."""
+        clock = self._open(sync)
+        self.stop(now)
+        self.clock = clock
+
+    # What a person does
+
+    def start(self, now: float) -> None:
+        self._ours("start")
+        self.stop(now)
+        self._jump(now, lambda: self.clock.start(now, self.session.settings["count_in"] * self.clock.grid.meter))
+        self._happened("start", now, 0.0)
+
+    def resume(self, now: float) -> None:
+        self._ours("continue")
+        if not self.clock.playing:
+            self.clock.resume(now)
+            self._happened("continue", now, 0.0)
+
+    def stop(self, now: float) -> None:
+        self.clock.stop(now)
+        self._happened("stop", now, 0.0)
+
+    def locate(self, now: float, seconds: float) -> None:
+        self._ours("locate")
+        if not -1e5 < seconds < 1e5:
+            raise RequestError("no such place in the song")
+        self._jump(now, lambda: self.clock.locate(now, seconds))
+        self.hands.silence()
+
+    def tempo(self, now: float, bpm: float) -> None:
+        """The internal clock's."""
+        if self.session.settings["sync"] == "internal":
+            self.clock.set_tempo(now, bpm)
+            self._happened("tempo", now, 0.0)
+
+    def _ours(self, what: str) -> None:
+        if self.session.settings["sync"] == "clock":
+            raise RequestError(f"the clock comes from outside: {what} there, or set sync to internal")
+
+    def _jump(self, now: float, move: Callable[[], object]) -> None:
+        before = self.clock.song(now)
+        move()
+        self.session.locate(self.clock.song(now) - before)
+
+    # What a clock does
+
+    def hear(self, status: int, value: int, wall: float) -> None:
+        """A real-time message came in."""
+        if isinstance(self.clock, MidiClock):
+            before = self.clock.song(wall)
+            what = self.clock.hear(status, wall, value)
+            self._happened(what, wall, self.clock.song(wall) - before)
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        if self._link and isinstance(self.clock, LinkClock):
+            self._happened(self.clock.hear(*self._link(now)), now, 0.0)
+        self._happened(self.clock.tick(now), now, 0.0)
+        if self.clock.told:
+            self.tell(self.clock.told)
+            self.clock.told = ""
+
+    def _happened(self, what: str | None, now: float, jump: float) -> None:
+        """The song started, stopped, went on, jumped or changed its tempo."""
+        session = self.session
+        if what in ("start", "continue"):
+            grid = self.clock.grid
+            bar = grid.time_of(grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter)
+            self.recorder.begin(self.clock.wall(bar), self.clock.bpm, grid.meter)  # bars in the file, too
+            self.programs()
+            if what == "start":
+                session.forget()
+        if what == "locate" or what == "start" and jump:
+            session.locate(jump)
+        if what in ("stop", "locate", "start"):
+            self.hands.silence()
+        if what == "stop":
+            session.release_all(self.clock.song(now))
+            session.drop_plan()
+            self._end_take()
+        if what == "tempo":
+            self.recorder.tempo(now, self.clock.bpm)
+            session.surprised = True
+
+    def _end_take(self) -> None:
+        try:
+            name = self.recorder.end()
+        except AnticipationError as error:
+            self.tell(f"the take could not be saved: {error}")
+        else:
+            self.tell(f"saved {name}" if name else "")
+
+    def programs(self) -> None:
+        """Each channel of the band gets its sound."""
+        told = self.session.told
+        self.hands.programs({told.channels[i]: i for i in told.band if i < DRUMS})

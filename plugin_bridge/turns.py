@@ -1,0 +1,63 @@
+"""Turns: when the band may play. It listens first, enters on a bar, takes turns where that is the mode, and lays out
+when it is not sure. Knows when notes were heard, not which; stream time."""
+
+from __future__ import annotations
+
+import math
+
+from .clock import Grid
+
+Span = tuple[float, float]
+GAP = 1.5  # beats of silence that end a phrase
+
+
+class Turns:
+    """entry: where the band's first note may fall, once that is known."""
+
+    def __init__(self) -> None:
+        self.count = 0  # notes heard since the cold start
+        self.last = -math.inf  # onset of the player's last note
+        self.first = -math.inf  # and of the first of the phrase
+        self.entry: float | None = None
+
+    def heard(self, time: float) -> None:
+        if time - self.last > 1.0:
+            self.first = time
+        self.count, self.last = self.count + 1, time
+
+    def located(self) -> None:
+        self.entry = None
+
+    def span(self, now: float, commit: float, grid: Grid, settings: dict, known, told) -> Span | None:
+        """Where the band may play next, start <= onset < end; None: it listens."""
+        has_more = bool(settings["chords"]) or (settings["mode"] == "timeline" and len(known.timeline) > 0)
+        if self.count < settings["listen"] and not has_more or not known.sure(settings["bravery"]):
+            return None
+        soonest = now + commit
+        if self.entry is None:
+            self.entry = grid.bar_after(max(soonest, grid.time_of(0.0)))
+        soonest = max(soonest, self.entry)
+        if settings["mode"] != "answer":
+            return soonest, math.inf
+        if settings["answer_bars"]:
+            return self._by_bars(soonest, grid, settings["answer_bars"])
+        return self._by_phrase(now, soonest, grid, known)
+
+    @staticmethod
+    def _by_bars(soonest: float, grid: Grid, bars: int) -> Span:
+        """So many bars are the player's, so many the band's, from bar 1 on."""
+        beats = bars * grid.meter
+        block = math.floor(grid.beat_at(soonest) / beats + 1e-6)
+        mine = block if block % 2 else block + 1
+        return max(soonest, grid.time_of(mine * beats)), grid.time_of((mine + 1) * beats)
+
+    def _by_phrase(self, now: float, soonest: float, grid: Grid, known) -> Span | None:
+        """When the player has fallen silent, from the next beat on, for as long as the phrase was, in whole beats."""
+        ends = [h.onset + (h.duration if h.duration is not None else math.inf) for h in known.heard[-16:]]
+        over = max(ends, default=math.inf)
+        if now < over + GAP * grid.period:
+            return None
+        start = grid.time_of(math.ceil(grid.beat_at(over + GAP * grid.period) - 1e-6))
+        length = max(math.ceil((over - self.first) / grid.period), grid.meter) * grid.period
+        end = start + length
+        return (max(soonest, start), end) if max(soonest, start) < end else None

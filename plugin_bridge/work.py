@@ -1,0 +1,171 @@
+"""What a job asks for, and the doing of it: options as text, a MIDI file or rows of notes, a task, takes. Knows no
+HTTP, no queue and no process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from anticipation.commands import MAX_TAKES, describe, names, pitch_range, span
+from anticipation.errors import RequestError
+from anticipation.midi import Score
+from anticipation.notes import DRUMS, Notes, instrument_name
+from anticipation.tasks import Options, accompany, continue_, harmonize, infill, vary
+from anticipation.tempo import TempoMap
+
+MAX_NOTES = 50_000  # at once
+ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit quarters or seconds"
+PPQN = 960  # of the scores that are made from rows of notes
+
+COMMON = {"takes": int, "seed": int, "top_p": float, "temperature": float, "scale": str, "range": str,
+          "polyphony": int, "density": int, "chords": str, "style": str}  # fmt: skip
+SPAN = {"start": float, "end": float, "bars": str}
+TASKS: dict[str, dict[str, type]] = {
+    "accompany": COMMON | SPAN | {"instruments": str, "melody": str},
+    "infill": COMMON | SPAN | {"instruments": str, "parts": str},
+    "continue": COMMON | {"seconds": float, "start": float, "instruments": str},
+    "vary": COMMON | SPAN | {"keep": float, "parts": str},
+    "harmonize": COMMON | {"melody": str, "instruments": str},
+}
+
+
+def parse(task: str, given: dict[str, str]) -> dict[str, Any]:
+    """The options of a task from text, by the names of the command's flags. Raises RequestError."""
+    if task not in TASKS:
+        raise RequestError(f"unknown task {task!r}: one of {', '.join(TASKS)}")
+    options = {}
+    for name, text in given.items():
+        kind = TASKS[task].get(name.replace("-", "_"))
+        if kind is None:
+            raise RequestError(f"{task} has no option {name!r}; it has {', '.join(TASKS[task])}")
+        try:
+            options[name.replace("-", "_")] = kind(text)
+        except ValueError:
+            raise RequestError(f"{name} {text!r} is not a number") from None
+    if not 1 <= options.setdefault("takes", 1) <= MAX_TAKES:
+        raise RequestError(f"takes must be 1 to {MAX_TAKES}")
+    if not 0 < options.get("top_p", 0.95) <= 1 or not options.get("temperature", 1.0) > 0:
+        raise RequestError("top-p is more than 0 and at most 1, temperature more than 0")
+    if options.setdefault("seed", int.from_bytes(os.urandom(3), "big")) < 0:
+        raise RequestError("seed is 0 or more")
+    pitch_range(options.get("range"))
+    return options
+
+
+def rows_in(given: dict) -> tuple[list[list[Any]], str]:
+    """The rows of notes in a JSON object, and their unit. Raises ValueError, TypeError, KeyError."""
+    rows, unit = given["notes"], given.get("unit", "seconds")
+    if unit not in ("quarters", "seconds") or not isinstance(rows, list) or len(rows) > MAX_NOTES:
+        raise ValueError
+    for on, length, pitch, instrument, velocity in rows:
+        if not (0 <= on < 1e6 and 0 < length < 1e6 and 0 <= pitch < 128 and 1 <= velocity < 128):
+            raise ValueError
+        if not 0 <= instrument <= DRUMS:
+            raise ValueError
+    return [[float(on), float(length), *map(int, rest)] for on, length, *rest in rows], unit
+
+
+def timeline_rows(given: dict, state: dict) -> tuple[list[list], float]:
+    """The DAW's notes, and from where on they replace what it said before, in song seconds. In quarters they are laid
+    out from where the song is now, at its present tempo; state: the app's. Raises RequestError."""
+    try:
+        rows, unit = rows_in(given)
+        start = float(given.get("replace_from", 0.0))
+        if not abs(start) < 1e6:
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise RequestError(f"a timeline is {ROWS} (at most {MAX_NOTES}), and replace_from") from None
+    period, origin = 1.0, 0.0
+    if unit == "quarters":
+        now, period = state["position"], 60 / state["bpm"]
+        origin = now["seconds"] - ((now["bar"] - 1) * state["meter"][0] + now["beat"] - 1) * period
+    return [[origin + on * period, length * period, *rest] for on, length, *rest in rows], origin + start * period
+
+
+def score_of_rows(body: bytes) -> tuple[Score, str]:
+    """The score of {"notes": [[onset, duration, pitch, instrument, velocity] ...], "unit": "quarters" or "seconds",
+    "tempos": [[at, bpm] ...], "meters": [[at, numerator, denominator] ...]}, and its unit. Raises RequestError."""
+    try:
+        given = json.loads(body, parse_constant=lambda text: 1 / 0)
+        rows, unit = rows_in(given)
+        tempos, meters = given.get("tempos") or [[0, 120]], given.get("meters") or [[0, 4, 4]]
+        if len(tempos) + len(meters) > 10_000:
+            raise ValueError
+        if not all(1 <= bpm <= 1000 and 0 <= at < 1e6 for at, bpm in tempos) or not all(
+            0 <= at < 1e6 and 1 <= n < 256 and d in (1, 2, 4, 8, 16, 32, 64) for at, n, d in meters
+        ):
+            raise ValueError
+        tempo, notes = _tempo_map(tempos, meters, unit), Notes.of(tuple(row) for row in rows)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
+        raise RequestError(f"the body is no MIDI file and no {ROWS}, tempos, meters; see the README") from None
+    if unit == "quarters":
+        on, off = (tempo.seconds(column * PPQN) for column in (notes.onset, notes.offset))
+        notes = notes.replace(onset=on, duration=off - on)
+    return Score.from_notes(notes, tempo), unit
+
+
+def _tempo_map(tempos: list, meters: list, unit: str) -> TempoMap:
+    """From positions in quarters, or in seconds: those are laid out one tempo after another."""
+    if unit == "seconds":
+        at, quarters = 0.0, [0.0]
+        ordered = sorted(tempos)
+        for (a, bpm), (b, _) in zip(ordered, ordered[1:], strict=False):
+            quarters.append(quarters[-1] + (b - max(a, at)) * bpm / 60)
+        tempos = [[q, bpm] for q, (_, bpm) in zip(quarters, ordered, strict=True)]
+        plain = TempoMap(PPQN, tuple((round(q * PPQN), round(60e6 / bpm)) for q, bpm in tempos))
+        meters = [[float(plain.ticks(at)) / PPQN, n, d] for at, n, d in meters]
+    return TempoMap(
+        PPQN,
+        tuple((round(q * PPQN), round(60e6 / bpm)) for q, bpm in tempos),
+        tuple((round(q * PPQN), int(n), int(d)) for q, n, d in meters),
+    )
+
+
+def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable[[float, float], None]) -> list[dict]:
+    """Do a task. Returns for every take {"mid": bytes, "facts": ...}, see README.md. Raises AnticipationError."""
+    score, unit = (Score.from_bytes(body), "seconds") if body[:4] == b"MThd" else score_of_rows(body)
+    low, high = pitch_range(o.get("range"))
+    limits = {name: o[name] for name in ("scale", "polyphony", "density", "chords", "style", "top_p", "temperature")
+              if name in o}  # fmt: skip
+    options = Options(takes=o["takes"], seed=o["seed"], low=low, high=high, progress=progress, **limits)
+    if unit == "quarters":
+        o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}
+    start, end = span(SimpleNamespace(bars=o.get("bars"), start=o.get("start"), end=o.get("end")), score)  # type: ignore
+    instruments, melody, parts = o.get("instruments"), o.get("melody"), names(o.get("parts"))
+    if task == "infill" and (start is None or end is None):
+        raise RequestError("infill needs a hole: bars A-B, or start and end")
+    run: dict[str, Callable[[], list]] = {
+        "accompany": lambda: accompany(
+            score, model, instruments or "piano", melody=melody, start=start or 0.0, end=end, options=options
+        ),
+        "infill": lambda: infill(
+            score, model, start or 0.0, end or 0.0, parts=parts, instruments=instruments, options=options
+        ),
+        "continue": lambda: continue_(
+            score, model, o.get("seconds", 20.0), start=start, instruments=instruments, options=options
+        ),
+        "vary": lambda: vary(
+            score, model, keep=o.get("keep", 0.5), parts=parts, start=start or 0.0, end=end, options=options
+        ),
+        "harmonize": lambda: harmonize(score, model, melody=melody, instrument=instruments or "piano", options=options),
+    }
+    return [{"mid": take.score.data, "facts": _facts(take, score, unit, o["seed"])} for take in run[task]()]
+
+
+def _facts(take, score: Score, unit: str, seed: int) -> dict:
+    """What is told of a take: its notes in the client's unit, what was written of them, and on which chords."""
+
+    def rows(notes: Notes) -> list[list]:
+        notes = notes.audible
+        if unit == "quarters":
+            tempo = take.score.tempo
+            on, off = (tempo.ticks(column) / tempo.ppqn for column in (notes.onset, notes.offset))
+            notes = notes.replace(onset=on, duration=off - on)
+        return [[round(on, 6), round(max(length, 1e-3), 6), *rest] for on, length, *rest in notes]
+
+    return {"unit": unit, "seed": seed, "chords": describe(take, score) if len(take.chords) else "",
+            "instruments": {str(i): instrument_name(i) for i in take.notes.audible.instruments},
+            "written": rows(take.notes), "notes": rows(take.score.notes)}  # fmt: skip

@@ -1,0 +1,54 @@
+"""A DAW's stand-in: a process of its own with real MIDI ports. Reads a job as JSON from stdin, {"api", "to", "from",
+"messages": [[seconds, [bytes]]...], "seconds", "name"}; plays, listens, and prints {"sent", "heard"} with times of
+perf_counter, which all processes of a Linux machine share. A line "ready" comes first."""
+
+import json
+import subprocess
+import sys
+import time
+
+import rtmidi
+
+
+def connect(source: str, target: str) -> None:
+    for _ in range(100):
+        if subprocess.run(["jack_connect", source, target], capture_output=True).returncode == 0:
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"cannot connect {source} to {target}")
+
+
+def main() -> None:
+    job = json.loads(sys.stdin.readline())
+    name = job.get("name", "daw")
+    out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=f"{name}-out")
+    inp = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=f"{name}-in")
+    out.open_virtual_port("out")
+    inp.open_virtual_port("in")
+    inp.ignore_types(sysex=False, timing=False, active_sense=True)
+    heard, sent = [], []
+    inp.set_callback(lambda event, _: heard.append((time.perf_counter(), event[0])))
+    if job.get("to"):
+        connect(f"{name}-out:out", job["to"])
+    if job.get("from"):
+        connect(job["from"], f"{name}-in:in")
+    print("ready", flush=True)
+    begin = time.perf_counter() + 0.1
+    for at, message in job["messages"]:
+        wait = begin + at - time.perf_counter()
+        if wait > 0.001:
+            time.sleep(wait - 0.0008)
+        while time.perf_counter() < begin + at:
+            pass
+        sent.append((time.perf_counter(), message))
+        out.send_message(message)
+    time.sleep(max(0.0, begin + job["seconds"] - time.perf_counter()))
+    print(json.dumps({"begin": begin, "sent": sent, "heard": heard}), flush=True)
+    inp.cancel_callback()
+    for side in (out, inp):  # a client that goes without a word holds up JACK's whole graph for its timeout
+        side.close_port()
+        side.delete()
+
+
+if __name__ == "__main__":
+    main()

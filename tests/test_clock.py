@@ -1,0 +1,152 @@
+"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
+
+SETTLED = 2 * TICKS  # two beats
+
+
+def ticks_of(bpms, jitter=0.003, seed=0, start=100.0):
+    """(true times, jittered times) of one tick for each tempo in bpms."""
+    rng = np.random.default_rng(seed)
+    true = start + np.concatenate([[0.0], np.cumsum(60 / (np.array(bpms[:-1]) * TICKS))])
+    heard = np.maximum.accumulate(true + rng.normal(0, jitter, len(true)))
+    return true, heard + 1e-7 * np.arange(len(true))
+
+
+def follow(clock, true, heard, lost=()):
+    """Phase error (seconds) of the clock's beat after each tick against the true time of that tick."""
+    clock.hear(0xFA, heard[0] - 0.01)
+    errors = []
+    for n, (t, wall) in enumerate(zip(true, heard, strict=True)):
+        if n not in lost:
+            clock.hear(0xF8, wall)
+        errors.append(clock.wall(clock.grid.time_of(n / TICKS)) - t)
+    return np.abs(errors)
+
+
+@settings(max_examples=20)
+@given(st.floats(60, 200), st.integers(0, 10_000))
+def test_phase_error_with_jitter(bpm, seed):
+    """Within 5 ms after two beats, at 3 ms of (Gaussian) jitter, whatever the tempo."""
+    true, heard = ticks_of([bpm] * 24 * 16, seed=seed)
+    clock = MidiClock()
+    errors = follow(clock, true, heard)[SETTLED:]
+    assert np.quantile(errors, 0.99) < 0.005 and errors.max() < 0.008
+    assert abs(clock.bpm / bpm - 1) < 0.005
+
+
+@settings(max_examples=20)
+@given(st.floats(60, 200), st.integers(0, 1000), st.sets(st.integers(SETTLED, 360), max_size=20))
+def test_lost_ticks_are_counted(bpm, seed, lost):
+    true, heard = ticks_of([bpm] * 24 * 16, jitter=0.001, seed=seed)
+    clock = MidiClock()
+    errors = follow(clock, true, heard, lost)
+    assert errors[-1] < 0.006
+
+
+@pytest.mark.parametrize(("before", "after"), [(120, 90), (90, 150), (60, 200), (200, 60), (120, 126)])
+def test_a_new_tempo_is_followed(before, after):
+    true, heard = ticks_of([before] * 24 * 8 + [after] * 24 * 8, jitter=0.001)
+    clock = MidiClock()
+    errors = follow(clock, true, heard)
+    assert errors[24 * 8 + 2 * SETTLED :].max() < 0.006
+    assert abs(clock.bpm / after - 1) < 0.01
+
+
+def test_a_slow_ritardando():
+    true, heard = ticks_of(np.linspace(140, 80, 24 * 32), jitter=0.001)
+    assert follow(MidiClock(), true, heard)[SETTLED:].max() < 0.012
+
+
+def test_start_stop_continue_and_song_position():
+    clock = MidiClock()
+    time = iter(np.arange(0, 100, 0.5 / TICKS))
+    assert clock.hear(0xFA, next(time)) is None and not clock.playing
+    first = next(time)
+    assert clock.hear(0xF8, first) == "start" and clock.playing and clock.song(first) == 0.0
+    for _ in range(4 * TICKS):
+        wall = next(time)
+        clock.hear(0xF8, wall)
+    assert clock.grid.place(clock.song(wall)) == (2, pytest.approx(1.0, abs=0.02))
+    assert clock.hear(0xFC, wall) == "stop" and clock.song(wall + 5) == clock.song(wall)
+    clock.hear(0xFB, next(time))
+    wall = next(time)
+    assert clock.hear(0xF8, wall) == "continue"
+    assert clock.grid.place(clock.song(wall)) == (2, pytest.approx(1.0, abs=0.05))
+    clock.hear(0xFC, wall)
+    assert clock.hear(0xF2, wall, 32) == "locate"  # 32 sixteenths: bar 3
+    clock.hear(0xFB, wall)
+    wall = next(time)
+    clock.hear(0xF8, wall)
+    assert clock.grid.place(clock.song(wall)) == (3, pytest.approx(1.0, abs=0.02))
+    assert clock.hear(0xF2, wall, 0) == "locate" and clock.playing
+    assert clock.song(wall) == pytest.approx(0.0)
+
+
+def test_a_clock_beyond_reason_is_refused():
+    clock = MidiClock(120)
+    true, heard = ticks_of([1000] * 500, jitter=0.0)
+    for wall in heard:
+        clock.hear(0xF8, wall)
+    assert "1,000 bpm" in clock.told and clock.bpm == pytest.approx(120) and not clock.trusted
+
+
+def test_a_clock_at_zero_stops_the_song_and_comes_back():
+    clock = MidiClock()
+    true, heard = ticks_of([120] * 96, jitter=0.0)
+    follow(clock, true, heard)
+    assert clock.tick(heard[-1] + 0.5) is None
+    assert clock.tick(heard[-1] + 1.1) == "stop" and not clock.playing and "silent" in clock.told
+    assert clock.hear(0xF8, heard[-1] + 9) == "continue" and clock.playing
+    assert MidiClock().tick(1e6) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from([0xF8, 0xFA, 0xFB, 0xFC, 0xF2]), st.floats(0, 2), st.integers(0, 16383))))
+def test_any_sequence_of_messages_is_survived(messages):
+    clock, wall = MidiClock(), 0.0
+    for status, gap, position in messages:
+        wall += gap
+        clock.hear(status, wall, position)
+        clock.tick(wall)
+        assert np.isfinite(clock.song(wall)) and 20 <= clock.bpm <= 400.001
+        assert len(clock.grid.beats(0, 10)) < 100
+
+
+@given(st.floats(20, 300), st.integers(1, 12), st.floats(-10, 100))
+def test_grid_arithmetic(bpm, meter, song):
+    grid = Grid(period=60 / bpm, meter=meter, at=1.5, beat=3.25)
+    assert grid.time_of(grid.beat_at(song)) == pytest.approx(song)
+    bar = grid.bar_after(song)
+    assert bar >= song - 1e-4 and bar < song + meter * grid.period + 1e-4
+    beats = grid.beats(song, song + 10)
+    assert all(song - 1e-4 <= t < song + 10 for t, _, _ in beats)
+    assert len(beats) == pytest.approx(10 / grid.period, abs=1)
+
+
+def test_the_internal_clock_counts_in_and_changes_tempo():
+    clock = Clock(120)
+    clock.start(50.0, count_in=4)
+    assert clock.song(50.0) == -2.0 and clock.grid.place(-2.0)[0] == 0
+    assert clock.song(52.0) == 0.0 and clock.grid.place(0.0) == (1, pytest.approx(1.0))
+    clock.set_tempo(54.0, 60)
+    assert clock.song(55.0) == 3.0 and clock.grid.beat_at(3.0) == pytest.approx(5.0)
+    clock.locate(56.0, 10.0)
+    assert clock.song(57.0) == 11.0
+    clock.stop(57.0)
+    assert clock.song(99.0) == 11.0
+    clock.resume(100.0)
+    assert clock.song(101.0) == 12.0
+
+
+def test_link_is_followed():
+    clock = LinkClock()
+    assert clock.hear(10.0, 8.0, 120, True) == "continue"
+    assert clock.grid.beat_at(clock.song(10.5)) == pytest.approx(9.0)
+    assert clock.hear(11.0, 10.0, 100, True) == "tempo" and clock.bpm == pytest.approx(100)
+    assert clock.hear(12.0, 11.0, 1e9, True) is None and "cannot be followed" in clock.told
+    assert clock.hear(13.0, 12.0, 100, False) == "stop"

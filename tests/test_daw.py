@@ -1,0 +1,213 @@
+"""The DAW scripts against the real server, each in a real interpreter with a small stand-in for its host (tests/daw).
+What ran in its real host is said in plugin_bridge/README.md; Ardour's is tests/real/ardour_takes.py."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aiohttp", reason="the server needs aiohttp")
+
+from stand_in import StandIn  # noqa: E402
+
+from plugin_bridge import access  # noqa: E402
+from plugin_bridge.server import serve  # noqa: E402
+
+HOSTS = Path(__file__).parent / "daw"
+LUA = shutil.which("lua5.4") or shutil.which("lua")
+MELODY = [60 + i % 8 for i in range(16)]  # the clip of every stand-in: sixteen quarters
+CHOICES = {"accompany": "piano,violin", "infill": "", "continue": "", "vary": "", "harmonize": "piano"}
+
+
+@pytest.fixture(scope="module")
+def config(random_checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("config")
+    app = StandIn()
+    server = serve(app, checkpoint=random_checkpoint, link=folder / "live.curl")
+    yield folder, app
+    server.close()
+    assert [path.name for path in folder.iterdir()] in ([], ["empty"]), "no draft of a request is left behind"
+
+
+@pytest.fixture
+def run(config):
+    """run(program, *arguments, **environment) -> what it wrote."""
+
+    def go(*line, **environment) -> str:
+        world = os.environ | {"ANTICIPATION_CONFIG": str(config[0])} | environment
+        found = subprocess.run([str(part) for part in line], env=world, capture_output=True, text=True, timeout=110)
+        assert found.returncode == 0, found.stderr[-2000:]
+        return found.stdout
+
+    return go
+
+
+needs_lua = pytest.mark.skipif(not LUA or not shutil.which("curl"), reason="needs a Lua interpreter and curl")
+needs_node = pytest.mark.skipif(not shutil.which("node") or not shutil.which("curl"), reason="needs node and curl")
+
+
+def lua_tracks(told: str) -> tuple[dict[str, list], list[str]]:
+    """Notes by track (onset, length, pitch, channel; quarters), and what was told in boxes."""
+    tracks: dict[str, list] = {}
+    boxes = []
+    for kind, name, *rest in (line.split("|") for line in told.splitlines()):
+        if kind == "box":
+            boxes.append(name)
+        elif kind == "item":
+            tracks[name] = []
+        else:
+            tracks[name].append([float(x) for x in rest])
+    return tracks, boxes
+
+
+def check(task: str, tracks: dict[str, list], zero: float, begin: float, end: float, hole: tuple[float, float]) -> None:
+    """Two takes, on tracks of their own, where they belong: in quarters of the song."""
+    assert {re.match(r"take \d", name)[0] for name in tracks} == {"take 1", "take 2"}
+    onsets = [note[0] for notes in tracks.values() for note in notes]
+    low, high = {"infill": hole, "continue": (end - 0.1, end + 40)}.get(task, (zero, end))
+    assert onsets and min(onsets) >= low - 0.02 and max(onsets) < high + 0.04  # a step of Bitwig
+    if task == "vary":
+        assert any(pitch in MELODY for notes in tracks.values() for _, _, pitch, *_ in notes)
+
+
+@needs_lua
+@pytest.mark.parametrize("task", CHOICES)
+def test_reaper(run, task):
+    answers = ";".join([task, CHOICES[task], "2", "C major", "", "8"])
+    hole = {"HOLE": "1"} if task == "infill" else {}
+    told = run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers, **hole)
+    tracks, boxes = lua_tracks(told)
+    assert not boxes
+    melody = tracks.pop("Melody")
+    assert [int(note[2]) for note in melody] == MELODY, "what is there stays"
+    check(task, tracks, 8, 10, 26, (16, 20))
+    if task in ("infill", "accompany", "continue"):
+        assert all(
+            int(p) % 12 in (0, 2, 4, 5, 7, 9, 11)
+            for notes in tracks.values()
+            for _, _, p, channel in notes
+            if channel != 9
+        )
+
+
+@needs_lua
+def test_reaper_tells_what_lies_ahead(run, config):
+    app = config[1]
+    app.calls.clear()
+    run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper_timeline.lua", "", 4)
+    sent = [call for call in app.calls if call[0] == "timeline"]
+    assert len(sent) >= 2
+    song = [(5.0 + 0.5 * i, pitch) for i, pitch in enumerate(MELODY) if i != 14]  # one note is muted
+    for _, notes, start in sent:  # quarters 10-26 at 120 bpm
+        assert [(note[0], note[2]) for note in notes] == [row for row in song if row[0] >= start]
+        assert notes[-1][3] == 128, "channel 10 is drums"
+
+
+@needs_lua
+@pytest.mark.parametrize(
+    "answers, words",
+    [("polka;piano;2;;;8", "unknown task 'polka'"), ("accompany;kazoo;2;;;8", "unknown instrument 'kazoo'"),
+     ("infill;;2;;;8", "infill needs a hole"), ("vary;;99;;;8", "takes must be 1 to 32")],
+)  # fmt: skip
+def test_reaper_says_what_is_refused(run, answers, words):
+    tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers))
+    assert words in box and set(tracks) == {"Melody"}
+
+
+@needs_lua
+def test_scripts_say_when_nobody_is_there(run, tmp_path):
+    told = run(
+        LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", "vary;;2;;;8", ANTICIPATION_CONFIG=str(tmp_path)
+    )
+    assert "anticipate live" in lua_tracks(told)[1][0]
+    access.write_link(tmp_path / "live.curl", "http://127.0.0.1:9", "x")  # it was killed, and left its link
+    told = run(
+        LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", "vary;;2;;;8", ANTICIPATION_CONFIG=str(tmp_path)
+    )
+    assert "does not answer" in lua_tracks(told)[1][0]
+
+
+@needs_node
+@pytest.mark.parametrize("task", CHOICES)
+def test_bitwig(run, task):
+    settings = {
+        "Task": task,
+        "Instruments": CHOICES[task],
+        "Takes": 2,
+        "Scale": "C major",
+        "Bars to rewrite (3-4)": "3-4",
+        "make": 1,
+    }
+    told = json.loads(
+        run("node", HOSTS / "bitwig_host.js", access.SCRIPTS / "Anticipation.control.js", json.dumps(settings), 100)
+    )
+    tracks = {track["title"]: track["clips"][0]["notes"] for track in told["tracks"]}
+    assert told["popups"] == [f"Anticipation: {len(tracks)} new tracks"]
+    check(task, tracks, 0, 0, 16, (8, 16))
+
+
+@needs_node
+def test_bitwig_tells_what_lies_ahead(run, config):
+    app = config[1]
+    app.calls.clear()
+    script = access.SCRIPTS / "Anticipation.control.js"
+    run("node", HOSTS / "bitwig_host.js", script, json.dumps({"Tell what lies ahead": "on"}), 2.6)
+    _, notes, start = next(call for call in app.calls if call[0] == "timeline")
+    assert start == 4.0 and [note[2] for note in notes][:8] == MELODY[8:] and len(notes) == 32  # two rounds of the clip
+
+
+@needs_node
+def test_bitwig_says_what_is_refused(run):
+    script = access.SCRIPTS / "Anticipation.control.js"
+    told = run("node", HOSTS / "bitwig_host.js", script, json.dumps({"Instruments": "kazoo", "make": 1}), 60)
+    assert "unknown instrument 'kazoo'" in json.loads(told)["popups"][0]
+
+
+@needs_node
+@pytest.mark.parametrize("task", CHOICES)
+def test_ableton_live(run, task):
+    settings = {"task": task, "instruments": CHOICES[task], "takes": "2", "scale": "C major", "bars": "3-4"}
+    told = json.loads(run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps(settings)))
+    tracks = {
+        track["name"]: [[n["start_time"], n["duration"], n["pitch"]] for n in track["notes"]]
+        for track in told["tracks"]
+    }
+    assert told["shown"][-1] == f"{len(tracks)} new tracks"
+    check(task, tracks, 0, 0, 15 if task == "continue" else 16, (8, 16))
+
+
+@needs_node
+def test_ableton_live_tells_what_lies_ahead(run, config):
+    app = config[1]
+    app.calls.clear()
+    run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps({"timeline": "1"}))
+    ((_, notes, start),) = [call for call in app.calls if call[0] == "timeline"]
+    assert start == 5.0 and notes[0][:3] == [5.0, 0.45, MELODY[2]] and len(notes) == 13  # from quarter 10; one is muted
+
+
+@needs_node
+def test_ableton_live_says_what_is_refused(run):
+    told = run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps({"instruments": "kazoo"}))
+    assert "unknown instrument 'kazoo'" in json.loads(told)["shown"][-1]
+
+
+def test_the_max_device_is_wired():
+    """Every object that a line goes to is there; both scripts are in it; they lie beside it."""
+    patcher = json.loads((access.SCRIPTS / "Anticipation.maxpat").read_text(encoding="utf-8"))["patcher"]
+    boxes = {entry["box"]["id"]: entry["box"] for entry in patcher["boxes"]}
+    for entry in patcher["lines"]:
+        (source, outlet), (target, inlet) = entry["patchline"]["source"], entry["patchline"]["destination"]
+        assert outlet < boxes[source]["numoutlets"] and inlet < boxes[target]["numinlets"]
+    texts = " ".join(str(box.get("text")) for box in boxes.values())
+    for name in ("anticipation-live.js", "anticipation-node.js"):
+        assert name in texts and (access.SCRIPTS / name).is_file()
+
+
+@needs_lua
+@pytest.mark.parametrize("script", sorted(access.SCRIPTS.glob("*.lua")), ids=lambda path: path.name)
+def test_lua_that_parses(run, script):
+    assert run(LUA, "-e", f"assert(loadfile({json.dumps(str(script))}))") == ""

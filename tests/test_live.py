@@ -1,0 +1,295 @@
+"""The co-pilot with real MIDI ports (JACK's dummy backend) and a real client process. Skipped where none is."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_scheduler import check_clean
+
+rtmidi = pytest.importorskip("rtmidi")
+if not shutil.which("jackd"):
+    pytest.skip("no jackd here: apt-get install jackd2", allow_module_level=True)
+
+from anticipation import midi  # noqa: E402
+from anticipation.errors import LiveError, RequestError  # noqa: E402
+from plugin_bridge import ports  # noqa: E402
+from plugin_bridge.app import App  # noqa: E402
+
+HERE = Path(__file__).parent
+TUNE = [72, 76, 79, 77, 74, 81, 79, 72]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jack():
+    """A server of our own."""
+    name = f"anticipation{os.getpid()}"
+    before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_AUDIO_RESERVATION")}
+    os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_AUDIO_RESERVATION="1")
+    line = f"jackd -r -S -n {name} -p 512 -t 5000 -d dummy -r 48000 -p 64 -C 2 -P 2"
+    server = subprocess.Popen(line.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        if subprocess.run(["jack_lsp"], capture_output=True).returncode == 0:
+            break
+        time.sleep(0.1)
+    else:
+        server.kill()
+        pytest.skip("jackd does not start here")
+    yield name
+    server.terminate()
+    server.wait(10)
+    for key, value in before.items():
+        os.environ.pop(key) if value is None else os.environ.update({key: value})
+
+
+def client(messages, seconds, **job):
+    """Start the client process; what it sent and heard comes from `finish`."""
+    job = {"to": "Anticipation:in", "from": "Anticipation-01:out", "messages": messages, "seconds": seconds} | job
+    process = subprocess.Popen([sys.executable, HERE / "live_client.py"], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)  # fmt: skip
+    process.stdin.write(json.dumps(job) + "\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def finish(process):
+    out, _ = process.communicate(timeout=120)
+    return json.loads(out.splitlines()[-1])
+
+
+def tune(count, start=0.0, every=0.25):
+    """Messages of so many notes."""
+    out = []
+    for i in range(count):
+        at = start + i * every
+        out += [[at, [0x90, TUNE[i % 8], 80 + i % 8]], [at + every * 0.8, [0x80, TUNE[i % 8], 0]]]
+    return out
+
+
+def notes_of(heard):
+    return [(t, m) for t, m in heard if m[0] & 0xF0 in (0x80, 0x90)]
+
+
+@pytest.fixture
+def app(random_checkpoint, tmp_path):
+    made = App(api="jack", takes=tmp_path / "takes", checkpoint=random_checkpoint,
+               settings={"count_in": 0, "bravery": 1.0, "instruments": "piano,bass"})  # fmt: skip
+    assert made.wait_ready(120)
+    yield made
+    made.close()
+
+
+def until(what, seconds=30.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_melody_is_answered_and_the_take_is_kept(app):
+    app.act("start")
+    process = client(tune(32), 9.0)
+    assert until(lambda: app.state()["notes"]["planned"])
+    assert app.act("keep", bars=1)["name"] in [take["name"] for take in app.state()["takes"]]
+    heard = finish(process)
+    state = app.state()
+    assert len(state["notes"]["heard"]) == 32 and state["notes"]["played"]
+    assert state["meters"]["reaction_ms"]["p50"] is not None and state["playing"]
+    app.act("stop")
+    assert not app.hands.scheduler.sounding
+    assert {m[0] & 15 for _, m in notes_of(heard["heard"])} <= {0, 1}
+    assert any(m[0] & 0xF0 == 0xC0 for _, m in heard["heard"]) or app.session.told.band == [0, 33]
+    take = midi.Score.from_bytes(app.take(app.state()["takes"][-1]["name"]))
+    assert set(TUNE) <= set(take.notes.pitch[take.notes.instrument == 53])
+    assert set(take.notes.instruments) >= {53} and len(take.notes) > 32
+    assert json.dumps(state)
+
+
+def test_a_midi_clock_leads(app):
+    """Clock in at 140: it starts, follows, and is silent when the DAW stops."""
+    app.set("sync", "clock")
+    app.set("listen", 0)
+    with pytest.raises(RequestError):
+        app.act("start")
+    every = 60 / 140 / 24
+    ticks = [[n * every, [0xF8]] for n in range(24 * 14)]
+    messages = [[0.0, [0xF2, 0, 0]], [0.0, [0xFA]], *ticks, [24 * 12.0 * every, [0xFC]]]
+    process = client(sorted(messages, key=lambda m: m[0]), 8.0)
+    assert until(lambda: app.state()["playing"])
+    assert until(lambda: abs(app.state()["bpm"] - 140) < 1.5)
+    heard = finish(process)
+    assert not app.state()["playing"] and not app.hands.scheduler.sounding
+    stopped = next(t for t, m in heard["sent"] if m == [0xFC])
+    assert [m for t, m in notes_of(heard["heard"]) if m[0] & 0xF0 == 0x90 and m[2] and t > stopped + 0.05] == []
+    check_clean(notes_of(heard["heard"]))
+
+
+def test_garbage_and_floods_are_survived(app):
+    app.act("start")
+    odd = [
+        [1.2, [0xF6]],
+        [1.2, [0xB0, 7, 100]],
+        [1.3, [0xE0, 0, 64]],
+        [1.3, [0xD0, 5]],
+        [1.3, [0xFE]],
+        [1.4, [0xF1, 9]],
+    ]
+    held = [[1.5 + 0.001 * n, [0x90 | n // 100, n % 100, 60]] for n in range(200)]
+    process = client(odd + held + tune(8, 4.0), 9.0)
+    assert until(lambda: len(app.session.known.open) == 200)
+    finish(process)
+    state = app.state()
+    assert state["mind"] == "ready" and state["playing"] and len(state["notes"]["heard"]) > 8
+    for _ in range(20_000):
+        app.hear([0xF0, *range(100), 0xF7])
+    for data in ([], [0x90], [0x90, 200, 300], [0x3C, 64], [0xF0] * 4000, [0x80, 60], [0x90, -1, 5]):
+        app.hear(data)
+    app.act("stop")
+    assert until(lambda: not app.session.known.open)
+
+
+def test_a_flood_of_sysex_is_survived(app):
+    app.act("start")
+    finish(client([[0.001 * n, [0xF0, *range(100), 0xF7]] for n in range(1000)] + tune(8, 2.0), 6.0))
+    assert len(app.state()["notes"]["heard"]) == 8 and app.state()["mind"] == "ready"
+
+
+def test_a_killed_mind_is_replaced(app):
+    app.act("start")
+    process = client(tune(60), 16.0)
+    assert until(lambda: app.state()["notes"]["planned"])
+    pid = app.mind.pid
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: "died" in app.state()["message"] or app.mind.pid != pid)
+    assert until(lambda: app.mind.state == "ready" and app.mind.pid != pid, 60)
+    assert until(lambda: app.state()["notes"]["planned"])
+    app.act("stop")
+    check_clean(notes_of(finish(process)["heard"]))
+
+
+def test_it_does_not_hear_itself(app):
+    subprocess.run(["jack_connect", "Anticipation-01:out", "Anticipation:in"], check=True)
+    app.set("listen", 0)
+    app.act("start")
+    assert until(lambda: app.echo.caught >= 3)
+    app.act("stop")
+    assert not app.session.known.heard
+
+
+def test_controllers_are_learned_and_panic_tells_all(app):
+    app.act("learn", name="density")
+    process = client([[0.1, [0xB0, 77, 127]], [1.0, [0xB0, 26, 0]]], 3.0)
+    assert until(lambda: app.state()["controls"]["density"] == 20 and app.state()["controls"]["temperature"] < 0.2)
+    app.act("panic")
+    heard = finish(process)["heard"]
+    assert sum(m[0] & 0xF0 == 0xB0 and m[1] == 123 for _, m in heard) == 16
+
+
+def test_unknown_things_are_refused_with_the_nearest(app):
+    for call, words in (
+        (lambda: app.set("temprature", 1), "temperature"), (lambda: app.set("bpm", 1000), "300"),
+        (lambda: app.act("pause"), "there are"), (lambda: app.act("keep", bars=1), "nothing has sounded"),
+        (lambda: app.act("switch", instrument="flute", on=True), "not in the band"), (lambda: app.take("../x"), "no t"),
+        (lambda: app.timeline([[1, 2]], 0), "timeline"), (lambda: app.timeline([[0, 1, 200, 0, 1]], 0), "out of range"),
+        (lambda: app.act("start", now=1), "takes no"), (lambda: app.act("learn", name="?"), "no control"),
+    ):  # fmt: skip
+        with pytest.raises(RequestError, match=words):
+            call()
+
+
+def test_osc_steers_and_a_busy_port_is_told(app, random_checkpoint, tmp_path):
+    from pythonosc.udp_client import SimpleUDPClient
+
+    from plugin_bridge.remote import serve_osc
+
+    said = []
+    server = serve_osc(app, 0, said.append)
+    port = server.server_address[1]
+    osc = SimpleUDPClient("127.0.0.1", port)
+    osc.send_message("/anticipation/bpm", 90.0)
+    osc.send_message("/anticipation/do/start", [])
+    assert until(lambda: app.state()["playing"] and app.state()["bpm"] == 90)
+    osc.send_message("/anticipation/bpm", 9000.0)
+    assert until(lambda: said)
+    assert serve_osc(app, port, said.append) is None and "taken" in said[-1]
+    osc._sock.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_named_ports_come_and_go(random_checkpoint, tmp_path):
+    keyboard, synth = client([], 4.0, to=None, **{"from": None}), None
+    with pytest.raises(LiveError, match="daw-in"):
+        ports.Port("out", ports.choose("jack"), "daw-inn")
+    made = App(api="jack", in_port="daw-out:out", out_port="daw-in:in", takes=tmp_path, checkpoint=random_checkpoint,
+               settings={"listen": 0, "count_in": 0, "instruments": "piano"})  # fmt: skip
+    try:
+        assert made.wait_ready(120)
+        made.act("start")
+        assert until(lambda: made.hands.scheduler.sounding)
+        finish(keyboard)  # the device is unplugged, perhaps while notes sound
+        assert until(lambda: not made.out.open and not made.ears.open)
+        assert "gone" in made.state()["message"]
+        synth = client([[1.0 + k, [0x90, 60 + k, 99]] for k in range(6)], 8.0, to=None, **{"from": None})
+        assert until(lambda: made.out.open and made.ears.open)
+        assert until(lambda: made.session.known.heard)
+        made.act("stop")
+        heard = notes_of(finish(synth)["heard"])
+        assert any(m[0] & 0xF0 == 0x90 for _, m in heard)
+        balance = {}
+        for _, (status, pitch, _v) in heard:
+            balance[pitch] = balance.get(pitch, 0) + (1 if status & 0xF0 == 0x90 else -1)
+        assert max(balance.values()) <= 0  # what sounded before it went may get one more off, and nothing hangs
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
+    """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0."""
+    line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--play", "--takes",
+            str(tmp_path / "takes"), "--model", str(random_checkpoint), "--count-in", "0", "--listen", "0"]  # fmt: skip
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert "ports: Anticipation in" in process.stdout.readline()
+    listener = client([], 12.0, to=None)
+    time.sleep(8)
+    process.send_signal(end)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0 and "all notes off" in out and "Traceback" not in out
+    heard = notes_of(finish(listener)["heard"])
+    assert heard
+    check_clean(heard)
+    assert list((tmp_path / "takes").glob("take-*.mid")) and not list((tmp_path / "takes").glob(".take*"))
+
+
+def test_a_second_instance_is_no_trouble(app, random_checkpoint, tmp_path):
+    other = App(api="jack", takes=tmp_path / "takes", checkpoint=random_checkpoint, settings={"listen": 0})
+    try:
+        assert other.wait_ready(120)
+        names = subprocess.run(["jack_lsp"], capture_output=True, text=True).stdout.split()
+        assert sum(name.startswith("Anticipation") for name in names) == 4
+    finally:
+        other.close()
+
+
+def test_no_midi_system_is_one_line(capfd):
+    server = os.environ["JACK_DEFAULT_SERVER"]
+    os.environ["JACK_DEFAULT_SERVER"] = "nobody"
+    try:
+        from anticipation import cli
+
+        assert cli.main(["live", "--no-page"]) == 2
+        assert cli.main(["ports"]) == 0
+    finally:
+        os.environ["JACK_DEFAULT_SERVER"] = server
+    out, err = capfd.readouterr()
+    assert err == "anticipate: no MIDI system: no MIDI system answers here; see `anticipate ports`\n"
+    assert "virtual" in out or "by itself" in out

@@ -1,0 +1,184 @@
+"""Live planning over a random model: whatever scenes come, what is written is legal, the cache agrees with a fresh
+reading, and only what changed is read."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import notes
+
+from anticipation import stream as s
+from anticipation.harmony import CHORD_TONES, key_clarity
+from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.planner import Planner
+from anticipation.scene import Scene, rows_of
+from anticipation.tempo import TempoMap
+
+SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
+BEATS = TempoMap.constant(120).beats(200.0)
+CHART = Notes.of([(0.0, 300.0, 0, CHORD, 64)])  # C for ever: nothing to think about
+
+
+def tune(count, start=0.0):
+    return Notes.of([(start + 0.5 * i, 0.45, SCALE[i % 8], 53, 80) for i in range(count)])
+
+
+def scene(start, late, own=None, **other):
+    chart = BEATS.between(-1.0, start + 12) + CHART
+    known = {"start": start, "end": start + 2.0, "instruments": (0, 33), "late": late, "own": own or Notes.of([]),
+             "chart": chart, "since": -1.0}  # fmt: skip
+    return Scene(**known | other)
+
+
+@settings(max_examples=30)
+@given(notes(30), notes(10), notes(10), st.floats(0, 15), st.booleans())
+def test_what_is_planned_is_legal(random_model, own, late, ahead, start, lock):
+    planner = Planner(random_model(rests=1.0))
+    pitches = np.isin(np.arange(128) % 12, [0, 2, 4, 5, 7, 9, 11])
+    own, late = own.between(0, start), late.between(0, start)
+    asked = Scene(start, start + 2.0, (0, 33, DRUMS), own, late, ahead, CHART, pitches=pitches, chord_lock=lock)
+    reached = start
+    for step in planner.plan(asked):
+        assert step.reached >= reached - 1.5  # the first rest may begin before the start
+        reached = step.reached
+        if step.note:
+            onset, duration, pitch, instrument, velocity = step.note
+            assert start - 0.006 <= onset < start + 2.006 and duration > 0 and 0 < velocity < 128
+            assert instrument in asked.instruments
+            if instrument < DRUMS:
+                assert pitches[pitch] and (not lock or CHORD_TONES[0][pitch % 12])
+    assert reached >= start + 1.99
+
+
+@given(notes(30), notes(20), st.floats(0.5, 10), st.floats(0, 25))
+def test_written_music_stands_where_the_rule_has_it(own, ahead, delta, start):
+    """Rows of a scene are the interleaved stream, as training made it."""
+    asked = Scene(start, start + 1, (0,), own, ahead=ahead, delta=delta)
+    known = rows_of(asked, 0.0, 0, True)
+    header = s.Header(round(delta * 100) if len(ahead) else -5, (0,), 0, True)
+    whole = s.interleave(s.quantise(own), s.quantise(ahead), s.Chart.of(Notes.of([])), header,
+                         until=round(start * 100) - s.REST)  # fmt: skip
+    assert np.array_equal(known.rows, whole)
+    given_ = int((known.rows[:, s.KIND] == s.CONTROL).sum())
+    assert (np.diff(known.controls[given_:, 0]) >= 0).all()
+
+
+@given(notes(30), notes(20), st.floats(0, 1))
+def test_late_notes_stand_where_the_rule_has_them_once_the_stream_has_come_so_far(own, late, lateness):
+    asked = Scene(45.0, 46.0, (0,), own, late, lateness=lateness)
+    known = rows_of(asked, 0.0, 0, True)
+    header = s.Header(-round(lateness * 100), (0,), 0, True)
+    whole = s.interleave(s.quantise(own), s.quantise(late), s.Chart.of(Notes.of([])), header, until=4400)
+    assert np.array_equal(known.rows, whole)
+
+
+def test_the_newest_note_is_known_at_once():
+    known = rows_of(scene(4.1, tune(9)), 0.0, 0, True)
+    assert known.rows[-1, s.KIND] == s.CONTROL and known.rows[-1, s.AT] == 400
+
+
+def test_only_what_changed_is_read(random_model):
+    """A note of the player costs the rows after it; a plan that is gone on from costs nothing but its own."""
+    planner = Planner(random_model(rests=1.0))
+    own = []
+    for i in range(8, 60):
+        start = 0.5 * i + 0.1
+        before = planner.fed
+        steps = list(planner.plan(scene(start, tune(i + 1), Notes.of(own))))
+        drawn = len(steps)
+        if i > 12:
+            behind = sum(n[0] > start - 0.7 for n in own)
+            assert steps[0].fed - before <= behind + 8
+        own += [step.note for step in steps if step.note and step.note[0] < start + 0.5]
+    before = planner.fed
+    known = scene(start, tune(60), Notes.of(own), end=start + 3)
+    plan = [step.note for step in planner.plan(known) if step.note]
+    more = scene(start + 3, tune(60), Notes.of(own + plan), end=start + 4)
+    before = planner.fed
+    first = next(planner.plan(more))
+    assert first.fed - before <= drawn + 12
+
+
+def test_a_cache_that_was_kept_answers_as_a_fresh_one(random_model):
+    kept, own = Planner(random_model(rests=1.0), seed=3), []
+    for i in range(8, 40):
+        start = 0.5 * i + 0.1
+        asked = scene(start, tune(i + 1), Notes.of(own))
+        fresh = Planner(kept.model)
+        fresh.origin, fresh.shift, fresh.cold = kept.origin, kept.shift, kept.cold
+        fresh.rng.bit_generator.state = kept.rng.bit_generator.state
+        steps = list(kept.plan(asked))
+        if fresh.origin == kept.origin:
+            assert [step.note for step in fresh.plan(asked)] == [step.note for step in steps]
+        own += [step.note for step in steps if step.note and step.note[0] < start + 0.5]
+
+
+def test_ten_minutes_cost_what_one_costs(random_model):
+    """The stream's beginning moves on; rows and times stay small."""
+    planner, own, since, most = Planner(random_model(window=256, rests=2.0)), [], 0.0, 0
+    for i in range(0, 700, 7):
+        start = i + 0.1
+        since = start - 30 if start - since > 90 else since
+        own = [n for n in own if n[0] >= since]
+        late = Notes.of([(i + 0.5 * k - 8, 0.4, SCALE[k % 8], 53, 80) for k in range(16) if i + 0.5 * k - 8 >= since])
+        asked = Scene(start, start + 7, (0,), Notes.of(own), late, chart=CHART, since=since, cold=False, density=4)
+        own += [step.note for step in planner.plan(asked) if step.note]
+        most = max(most, len(planner._decoder.streams[0].rows))
+        assert start - planner.origin < 130
+    assert most <= 256
+
+
+def test_the_key_stays_until_it_is_clearly_another(random_model):
+    planner = Planner(random_model(rests=3.0))
+    for i in range(30, 34):
+        list(planner.plan(scene(0.5 * i, tune(i))))
+    home = planner.shift
+    decoder = planner._decoder
+    odd = tune(34) + Notes.of([(16.6, 2.0, 61, 53, 80), (16.6, 2.0, 66, 53, 80), (16.6, 2.0, 68, 53, 80)])
+    list(planner.plan(scene(17.2, odd)))
+    assert planner.shift == home and planner._decoder is decoder
+    for i in range(8):
+        list(planner.plan(scene(60.0 + i, tune(80, 20.0).transpose(6))))
+    assert planner.shift != home
+
+
+def test_chords_are_thought_of_while_there_is_time(random_model):
+    planner = Planner(random_model(rests=1.0))
+    asked = scene(8.1, tune(16), chart=BEATS.between(0, 20))
+    list(planner.plan(asked))
+    first = planner.harmonist.chart(0.0)
+    assert len(first) and first.end >= 10.0
+    later = scene(10.1, tune(20), chart=BEATS.between(0, 22))
+    thought = planner.think(later)
+    next(thought)
+    assert planner.harmonist.chart(0.0) == first  # a thought that is not finished changes nothing
+    for _ in thought:
+        pass
+    now = planner.harmonist.chart(0.0)
+    assert now.end >= 14.0
+    at = np.arange(8.2, 10.0, 0.5)
+    from anticipation.infilling import chord_at
+
+    assert (chord_at(now, at) == chord_at(first, at)).all()  # what has sounded stays
+    assert not planner.harmonises(scene(1.0, tune(4)))
+    assert not planner.harmonises(scene(1.0, tune(4), chart=BEATS[:4], instruments=(DRUMS,)))
+
+
+def test_the_public_amt_hears_the_player_as_history_and_anticipates_what_is_written(random_amt):
+    """In its own key, without a chart; and of what it has read it reads nothing twice."""
+    planner, ahead = Planner(random_amt()), Notes.of([(6.0, 0.5, 72, 73, 80)])
+    steps = list(planner.plan(scene(4.1, tune(8), ahead=ahead)))
+    rows = planner._decoder.streams[0].rows
+    assert rows[rows[:, s.KIND] == s.CONTROL][:, s.INSTRUMENT].tolist() == [73] and planner.shift == 0
+    assert (rows[rows[:, s.KIND] == s.EVENT][:, s.INSTRUMENT] == 53).sum() == 8
+    assert all(4.1 <= step.note[0] < step.reached + 0.01 for step in steps if step.note)
+    own = Notes.of([step.note for step in steps if step.note and step.note[0] < 4.5])
+    before = planner.fed
+    next(planner.plan(scene(4.6, tune(9), own=own, ahead=ahead)))
+    assert planner.fed - before <= 3 * (len(own) + 4)
+
+
+@pytest.mark.parametrize(("pitches", "clear"), [(SCALE, True), (range(60, 72), False), ([60, 64], True)])
+def test_key_clarity(pitches, clear):
+    heard = Notes.of([(0.1 * i, 0.1, p, 53, 80) for i, p in enumerate(pitches)])
+    assert (key_clarity(heard) > 0.6) == clear

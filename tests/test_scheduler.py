@@ -1,0 +1,140 @@
+"""Hands, in virtual time: whatever is added, and however late the hands are, what is sent is clean."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
+
+
+class World:
+    """A clock that is moved by hand, and everything that was sent with the time of sending."""
+
+    def __init__(self):
+        self.now, self.sent, self.broken = 0.0, [], False
+        self.scheduler = Scheduler(lambda: self.now, self.send)
+
+    def send(self, message):
+        if self.broken:
+            raise OSError("the port is gone")
+        self.sent.append((self.now, message))
+
+    def run(self, until, step=0.02):
+        while self.now < until:
+            due = self.scheduler.tick()
+            self.now = min(max(due, self.now + 1e-6) if due is not None else until, self.now + step, until)
+        self.scheduler.tick()
+
+
+def check_clean(sent):
+    """Every on has its off, and no pitch of a channel sounds twice at once."""
+    sounding = set()
+    for _, (status, pitch, velocity) in sent:
+        key = status & 0x0F, pitch
+        if status & 0xF0 == NOTE_ON and velocity:
+            assert key not in sounding
+            sounding.add(key)
+        elif status & 0xF0 == NOTE_OFF:
+            assert key in sounding
+            sounding.remove(key)
+    assert not sounding
+
+
+strikes = st.lists(
+    st.tuples(
+        st.integers(0, 40).map(lambda n: n / 8) | st.floats(0, 5),
+        st.integers(0, 8).map(lambda n: n / 8) | st.floats(-1, 3),
+        st.integers(0, 1),
+        st.integers(60, 62),
+        st.integers(0, 200),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=40)
+@given(strikes, st.lists(st.floats(0, 1), max_size=60), st.sampled_from([None, 1.0, 2.5]))
+def test_clean_whatever_is_asked_and_however_slow(notes, naps, stop):
+    """Hands that fall asleep between ticks for up to a second."""
+    world, naps = World(), iter(naps)
+    for on, length, channel, pitch, velocity in notes:
+        world.scheduler.add(on, on + length, channel, pitch, velocity)
+    while (due := world.scheduler.tick()) is not None:
+        world.now = max(due, world.now) + next(naps, 0.0)
+        if stop is not None and world.now >= stop:
+            world.scheduler.silence()
+            before = len(world.sent)
+            world.run(20.0)
+            assert len(world.sent) == before  # and not a sound more
+    check_clean(world.sent)
+    assert not world.scheduler.sounding
+
+
+@settings(max_examples=25)
+@given(strikes)
+def test_in_time(notes):
+    world = World()
+    for on, length, channel, pitch, velocity in notes:
+        assert world.scheduler.add(on, on + length, channel, pitch, velocity)
+    world.run(10.0)
+    assert max(world.scheduler.errors, default=0) < 1e-5 and world.scheduler.dropped == 0
+    wanted = {(round(on, 4), channel, pitch) for on, _, channel, pitch, _ in notes}
+    ons = {(round(t, 4), m[0] & 15, m[1]) for t, m in world.sent if m[0] & 0xF0 == NOTE_ON}
+    assert ons <= wanted
+    for on, channel, pitch in wanted - ons:  # only those that would have doubled another
+        assert any(0 <= on - t < 0.0102 and (c, p) == (channel, pitch) for t, c, p in ons)
+
+
+def test_what_is_late_is_silent_and_no_burst_follows():
+    world = World()
+    for n in range(50):
+        world.scheduler.add(1 + n / 10, 1.05 + n / 10, 0, 60 + n % 12, 80)
+    world.run(1.01)
+    world.now = 4.0  # the lid was closed
+    world.scheduler.tick()
+    burst = [message for t, message in world.sent if t == 4.0]
+    assert [m[0] for m in burst] == [NOTE_OFF, NOTE_ON]  # what sounded ends; only what is due now begins
+    assert world.scheduler.dropped == 29 and not world.scheduler.add(3.9, 5, 0, 60, 80)
+
+
+def test_offs_come_before_ons():
+    world = World()
+    world.scheduler.add(0.0, 1.0, 0, 60, 80)
+    world.scheduler.add(1.0, 2.0, 0, 60, 81)
+    world.scheduler.add(1.0, 2.0, 0, 59, 82)
+    world.run(3.0)
+    assert [m for t, m in world.sent if t == 1.0] == [[0x80, 60, 64], [0x90, 60, 81], [0x90, 59, 82]]
+
+
+def test_a_port_that_vanishes_leaves_a_note_that_is_ended_later():
+    world = World()
+    world.scheduler.add(0.0, 1.0, 3, 60, 80)
+    world.run(0.5)
+    world.broken = True
+    with pytest.raises(OSError):
+        world.run(2.0)
+    world.broken = False
+    world.scheduler.silence()
+    assert world.sent[-1][1] == [0x83, 60, 64] and not world.scheduler.sounding
+
+
+def test_panic_tells_every_channel():
+    world = World()
+    world.scheduler.add(0.0, 1.0, 0, 60, 80)
+    world.run(0.1)
+    world.scheduler.panic()
+    assert [0x80, 60, 64] in [m for _, m in world.sent] and sum(m[0] & 0xF0 == 0xB0 for _, m in world.sent) == 32
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(60, 62), st.booleans()), max_size=60))
+def test_thru_and_band_on_one_channel_stay_clean(played):
+    world = World()
+    for on, pitch, band in played:
+        world.now += 0.1
+        if band:
+            world.scheduler.add(world.now, world.now + 0.25, 0, pitch, 70)
+        else:
+            world.scheduler.pass_on([0x90 if on else 0x80, pitch, 64], world.now)
+        world.scheduler.tick()
+    world.scheduler.silence()
+    check_clean(world.sent)
