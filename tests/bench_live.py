@@ -203,36 +203,39 @@ def clock() -> None:
 def harmony(args) -> None:
     """Live and offline accompaniment of the same development melodies, scored alike."""
     import torch
-    from judge import Score, excerpts, judge
+    from cases import cases
+    from judge import ask
 
-    from anticipation import checkpoint
+    from anticipation import checkpoint, metrics
     from anticipation.data import Shards
-    from anticipation.decode import Sampling
+    from anticipation.sampling import Sampling
 
     torch.set_num_threads(1)
-    model, shards = checkpoint.load(args.model, "cpu"), Shards(args.shards)
-    rates = {}
-    for mode in ("band", "timeline"):
-        score, fed = Score(), []
-        for _, melody_, human, beats, labels in excerpts(shards, args.songs):
-            planner = Planner(model, 1)
+    model, songs = checkpoint.load(args.model, "cpu"), list(cases(Shards(args.shards), "accompany", most=args.songs))
+    rates: dict[str, np.ndarray] = {}
+
+    def score(name: str, written: Notes, case) -> None:
+        pair = np.array([*metrics.harmony_rate(written, case.melody, case.chords), len(written), len(case.human)])
+        rates[name] = rates.get(name, np.zeros(4)) + pair
+
+    for case in songs:
+        for mode in ("band", "timeline"):
+            planner, beats = Planner(model, 1), case.beats
             made = Stage(
                 mind(planner), lambda: 0.008, {"mode": mode, "listen": 0}, 60 / float(np.median(beats.duration))
             )
-            made.session.timeline(list(melody_), 0.0)
+            made.session.timeline(list(case.melody), 0.0)
             made.start()
             made.clock.grid = Grid(float(beats.onset[0]), int(beats.pitch[0]), made.clock.grid.period)
-            made.run(player(melody_), 24.0)
+            made.run(player(case.melody), case.end)
             rows = ((p.onset, p.duration, p.pitch, p.instrument, p.velocity) for p in made.session.sounded)
-            score.add(Notes.of(rows), melody_, human, beats, labels)
-            fed.append(planner.fed / max(len(melody_), 1))
-        rates[mode] = score.row()
-    for chords in ("planned", "none"):
-        rates[f"offline, {chords}"] = judge(model, shards, beats=True, chords=chords, takes=1, seed=0,
-                                            sampling=Sampling(), most=args.songs)  # fmt: skip
-    row(f"harmony rate, {args.songs} POP909 development melodies", "; ".join(
-        f"{name} {rate['harmony']} % (density {rate['density']})" for name, rate in rates.items()),
-        "within 10 points of offline")  # fmt: skip
+            score(mode, Notes.of(rows), case)
+        for chords in ("planned", "none"):
+            (written,) = ask(model, case, beats=True, chords=chords, takes=1, seed=0, sampling=Sampling())
+            score(f"offline, {chords}", written, case)
+    row(f"harmony rate, {len(songs)} POP909 development melodies", "; ".join(
+        f"{name} {100 * inside / max(counted, 1):.1f} % (density {ours / human:.2f})"
+        for name, (inside, counted, ours, human) in rates.items()), "within 10 points of offline")  # fmt: skip
 
 
 def mind(planner: Planner):

@@ -38,6 +38,8 @@ def test_command_lines(desk):
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("anticipate ")]
     assert len(lines) >= 2
     for line in lines:
+        if " live " in line:
+            continue  # plays until it is stopped: test_live.py
         assert cli.main(shlex.split(line)[1:]) == 0, line
     assert {path.name for path in desk.glob("*.mid")} >= {"song-1.mid", "song-2.mid", "song-3.mid", "new.mid"}
 
