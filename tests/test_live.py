@@ -226,7 +226,7 @@ def test_osc_steers_and_a_busy_port_is_told(app, random_checkpoint, tmp_path):
 
 
 def test_named_ports_come_and_go(random_checkpoint, tmp_path):
-    keyboard, synth = client([], 4.0, to=None, **{"from": None}), None
+    keyboard, synth = client([], 20.0, to=None, **{"from": None}), None
     with pytest.raises(LiveError, match="daw-in"):
         ports.Port("out", ports.choose("jack"), "daw-inn")
     made = App(api="jack", in_port="daw-out:out", out_port="daw-in:in", takes=tmp_path, checkpoint=random_checkpoint,
@@ -241,6 +241,7 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
         synth = client([[1.0 + k, [0x90, 60 + k, 99]] for k in range(6)], 8.0, to=None, **{"from": None})
         assert until(lambda: made.out.open and made.ears.open)
         assert until(lambda: made.session.known.heard)
+        assert until(lambda: made.hands.scheduler.sounding)
         made.act("stop")
         heard = notes_of(finish(synth)["heard"])
         assert any(m[0] & 0xF0 == 0x90 for _, m in heard)

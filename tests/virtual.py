@@ -9,7 +9,7 @@ from plugin_bridge.session import Session
 
 
 class Stage:
-    """plan(scene) -> steps: the mind. pace() -> seconds that its next step takes. heard: (seconds, pitch, velocity) of a
+    """plan(scene) -> steps: the mind. pace() -> seconds that a step of it takes. heard: (seconds, pitch, velocity) of a
     player on channel 1, or (seconds, callable) for whatever else happens then."""
 
     LOOK = 0.1
