@@ -168,7 +168,7 @@ def rough(args, folder: str) -> None:
         on[key] = 1 if status & 0xF0 == 0x90 and velocity else 0
     row(f"late / stuck / overlapping, {args.random:g} min of mess, 20 stops, 20 relocations, 5 tempos, a "
         f"killed mind, a vanished port; {app.hands.scheduler.sent} notes out",
-        f"{app.late} / {sum(on.values())} / {overlapping} (silenced, too late: {app.dropped})", "0 / 0 / 0")  # fmt: skip
+        f"{app.late} / {sum(on.values())} / {overlapping} (silenced: {app.dropped})", "0 / 0 / 0")  # fmt: skip
     app.close()
 
 
