@@ -260,8 +260,10 @@ def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
             str(tmp_path / "takes"), "--model", str(random_checkpoint), "--count-in", "0", "--listen", "0"]  # fmt: skip
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert "ports: Anticipation in" in process.stdout.readline()
-    listener = client([], 12.0, to=None)
-    time.sleep(8)
+    listener = client([], 20.0, to=None)
+    while not process.stdout.readline().startswith("ready"):
+        assert process.poll() is None
+    time.sleep(5)
     process.send_signal(end)
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 0 and "all notes off" in out and "Traceback" not in out
