@@ -226,7 +226,7 @@ def test_osc_steers_and_a_busy_port_is_told(app, random_checkpoint, tmp_path):
 
 
 def test_named_ports_come_and_go(random_checkpoint, tmp_path):
-    keyboard, synth = client([], 4.0, to=None, **{"from": None}), None
+    keyboard, synth = client([], 20.0, to=None, **{"from": None}), None
     with pytest.raises(LiveError, match="daw-in"):
         ports.Port("out", ports.choose("jack"), "daw-inn")
     made = App(api="jack", in_port="daw-out:out", out_port="daw-in:in", takes=tmp_path, checkpoint=random_checkpoint,
@@ -241,6 +241,7 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
         synth = client([[1.0 + k, [0x90, 60 + k, 99]] for k in range(6)], 8.0, to=None, **{"from": None})
         assert until(lambda: made.out.open and made.ears.open)
         assert until(lambda: made.session.known.heard)
+        assert until(lambda: made.hands.scheduler.sounding)
         made.act("stop")
         heard = notes_of(finish(synth)["heard"])
         assert any(m[0] & 0xF0 == 0x90 for _, m in heard)
@@ -259,8 +260,10 @@ def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
             str(tmp_path / "takes"), "--model", str(random_checkpoint), "--count-in", "0", "--listen", "0"]  # fmt: skip
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert "ports: Anticipation in" in process.stdout.readline()
-    listener = client([], 12.0, to=None)
-    time.sleep(8)
+    listener = client([], 20.0, to=None)
+    while not process.stdout.readline().startswith("ready"):
+        assert process.poll() is None
+    time.sleep(5)
     process.send_signal(end)
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 0 and "all notes off" in out and "Traceback" not in out

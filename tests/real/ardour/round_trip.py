@@ -78,12 +78,12 @@ def main() -> int:
 
 
 def check(out: str, folder: Path) -> int:
-    rows = [line.split("\t") for line in out.splitlines() if line.startswith(("melody\t", "band\t"))]
+    rows = [line.split() for line in out.splitlines() if line.startswith(("melody", "band"))]
     melody, band = ([row for row in rows if row[0] == name] for name in ("melody", "band"))
     sys.path.insert(0, str(ROOT))
     from anticipation.midi import read
 
-    files = sorted(folder.glob("session/interchange/*/midifiles/Band*.mid"))
+    files = sorted(folder.glob("session/interchange/*/midifiles/*Band*.mid"))
     notes = read(files[-1]).notes if files else None
     print(f"Ardour recorded {len(melody)} notes of the melody and {len(band)} of the band; its file has "
           f"{len(notes) if notes is not None else 'no'} notes; our takes: "
