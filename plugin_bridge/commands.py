@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import os
 import signal
 import sys
 import threading
@@ -81,7 +83,11 @@ def live(args: argparse.Namespace) -> None:
     finally:
         if server:
             server.close()
-        app.close()
+        # A MIDI driver that hangs while its port is closed holds the interpreter: then we end without its consent.
+        with open(os.devnull, "w") as nowhere:
+            faulthandler.dump_traceback_later(8.0, exit=True, file=nowhere)
+            app.close()
+            faulthandler.cancel_dump_traceback_later()
         say("all notes off")
 
 

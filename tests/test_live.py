@@ -225,6 +225,7 @@ def test_osc_steers_and_a_busy_port_is_told(app, random_checkpoint, tmp_path):
     server.server_close()
 
 
+@pytest.mark.jack
 def test_named_ports_come_and_go(random_checkpoint, tmp_path):
     keyboard, synth = client([], 20.0, to=None, **{"from": None}), None
     with pytest.raises(LiveError, match="daw-in"):
@@ -253,6 +254,7 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
         made.close()
 
 
+@pytest.mark.jack
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
     """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0."""
@@ -273,6 +275,7 @@ def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
     assert list((tmp_path / "takes").glob("take-*.mid")) and not list((tmp_path / "takes").glob(".take*"))
 
 
+@pytest.mark.jack
 def test_a_second_instance_is_no_trouble(app, random_checkpoint, tmp_path):
     other = App(api="jack", takes=tmp_path / "takes", checkpoint=random_checkpoint, settings={"listen": 0})
     try:
