@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from anticipation.errors import LiveError, RequestError
@@ -56,15 +58,31 @@ def doctor(args: argparse.Namespace) -> None:
     examine(args)
 
 
-def live(args: argparse.Namespace) -> None:
-    """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved."""
-    from .app import App
-
-    say = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
-    over = threading.Event()
+@contextmanager
+def told_to_end() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and the system's signals set; afterwards they do what they did before."""
+    over, before = threading.Event(), {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: over.set())
+            number = getattr(signal, name)
+            before[number] = signal.signal(number, lambda *_: over.set())
+    try:
+        yield over
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def live(args: argparse.Namespace) -> None:
+    """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved."""
+    say = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
+    with told_to_end() as over:
+        play(args, over, say)
+
+
+def play(args: argparse.Namespace, over: threading.Event, say) -> None:
+    from .app import App
+
     app = App(api=args.api, in_port=args.in_port, out_port=args.out_port, takes=args.takes,
               checkpoint=args.model, weights=args.weights, threads=args.threads or 1, settings=settings_of(args),
               osc=args.osc, say=say)  # fmt: skip

@@ -218,7 +218,7 @@ def test_shortcuts_but_not_while_typing(page, served):
                       ("Escape", ("act", "panic", {})), ("1", ("act", "switch", {"instrument": "piano", "on": False})),
                       ("m", ("set", "mode", "answer")), ("Space", ("act", "stop", {}))):  # fmt: skip
         page.keyboard.press(key)
-        eventually(lambda call=call: app.calls[-1] == call)
+        eventually(lambda call=call: app.calls[-1:] == [call])
         page.wait_for_timeout(120)  # until the page knows that it plays
     count = len(app.calls)
     page.get_by_role("textbox", name="Scale").click()
@@ -251,7 +251,7 @@ def test_by_keyboard_alone(page, served):
     assert [place for place, *_ in seen] == sorted(place for place, *_ in seen)
     page.locator("#do-play").focus()
     page.keyboard.press("Enter")
-    eventually(lambda: app.calls[-1] == ("act", "start", {}))
+    eventually(lambda: app.calls[-1:] == [("act", "start", {})])
     page.get_by_role("radio", name="band").focus()
     page.keyboard.press("ArrowRight")
     eventually(lambda: app.controls["mode"] == "answer")
