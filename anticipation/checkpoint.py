@@ -67,6 +67,7 @@ def save(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             save_file(tensors, Path(scratch) / WEIGHTS, metadata={"format": "pt"})
+            (Path(scratch) / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read what it writes
             (Path(scratch) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
             for name in (WEIGHTS, "config.json"):
                 os.replace(Path(scratch) / name, folder / name)
