@@ -1,7 +1,7 @@
 """Weights of eight bits on the CPU: a drop-in for the large matrices of either family, run by ONNX Runtime.
 
 A decode step of one stream is bound by the bytes of the weights it reads; this reads a quarter of them. Measured
-against torch's own int8 kernels, bf16 and torch.compile in train/LOG.md. Knows matrices, not models.
+against torch's own int8 kernels and bf16 in train/LOG.md. Knows matrices, not models.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anticipation.errors import LiveError, RequestError
+from anticipation.errors import LiveError
 
 from .controls import TABLE
 
@@ -121,11 +121,6 @@ def open_page(args: argparse.Namespace, app, say):
         raise LiveError('the page needs an extra: pip install "anticipation-copilot[live]"; or --no-page') from None
     say(f"page: {server.url}")
     return server
-
-
-def check_seconds(value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise RequestError("--seconds must be more than 0")
 
 
 def live_flags(sub: argparse.ArgumentParser) -> None:
