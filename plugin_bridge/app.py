@@ -13,9 +13,9 @@ from anticipation.errors import RequestError
 from anticipation.notes import instrument_name
 from anticipation.tasks import instrument_number
 
-from . import ports
 from .clock import Clock
 from .controls import ACTIONS, check, nearest
+from .driver import Driver
 from .ears import CONTROLLER, REAL_TIME, EchoGuard, parse
 from .hands import Hands
 from .meters import Meters
@@ -26,7 +26,7 @@ from .score import timeline_rows
 from .session import Session
 from .transport import Transport
 
-IDLE, STANDING, WATCH = 0.1, 0.25, 1.0  # seconds between looks: while playing, while not, at the ports
+IDLE, STANDING = 0.1, 0.25  # seconds between looks: while playing, while not
 
 
 class App:
@@ -69,14 +69,11 @@ class App:
         self.meters, self.echo = Meters(), EchoGuard()
         self.controllers = Controllers()
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.pair = ports.Pair(ports.choose(api), in_port, out_port)
-        self.ears, self.out = self.pair.ears, self.pair.out
-        self.hands = Hands(self.out.send, lambda: self._inbox.put(("lost",)), self.echo)
+        self.driver = Driver(self._inbox.put, api, in_port, out_port)
+        self.hands = Hands(self.driver.send, lambda: self._inbox.put(("lost",)), self.echo)
         self.mind = Mind(self._inbox.put, checkpoint, threads, weights=weights)
         self._stamp: float | None = None  # of the player's note that the next question is about
-        self._watched = 0.0
         self._closing = False
-        self.ears.listen(self.hear)
         self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
         self.transport.programs()
         self.mind.start()
@@ -96,7 +93,7 @@ class App:
                 "bpm": round(self.clock.bpm, 2), "meter": [self.clock.grid.meter, 4],
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
-                "ports": self.pair.names(),
+                "ports": self.driver.names,
                 "meters": self.meters.figures(self.hands.scheduler.errors, self.late, self.dropped),
                 "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
@@ -178,14 +175,12 @@ class App:
             self._osc.shutdown()
             self._osc.server_close()
         self.hands.close()
+        self.driver.close()
         self.mind.close()
-        last = threading.Thread(target=self.pair.close, daemon=True, name="ports")  # a driver may take its time
-        last.start()
-        last.join(3)
 
-    def hear(self, data: list[int]) -> None:
-        """What a port's callback does: stamp, and enqueue."""
-        self._inbox.put(("heard", time.perf_counter(), data))
+    def hear(self, wall: float, data: list[int]) -> None:
+        """A message has come at that time (of perf_counter)."""
+        self._inbox.put(("heard", wall, data))
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until the mind has loaded, or died."""
@@ -269,9 +264,6 @@ class App:
         return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
 
     def _advance(self, now: float) -> None:
-        if now - self._watched > WATCH and not self._closing:
-            self._watched = now
-            self._watch()
         self.transport.tick(now)
         if not self.clock.playing:
             return
@@ -292,24 +284,33 @@ class App:
             self._stamp = None
             self.mind.ask(ask)
 
-    def _watch(self) -> None:
-        """Once a second: the ports that were named."""
-        for port, change in self.pair.watch():
-            if port is self.ears and change == "lost":
-                self.session.release_all(self.clock.song(time.perf_counter()))
-            elif port is self.out and change == "lost":
-                self.hands.works = False
-            elif port is self.out:
-                self.hands.back()
-                self.transport.programs()
-            self.tell(f"the port {port.name} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
-
     def _on_look(self) -> None:
         """Something changed: the heart looks."""
 
     def _on_lost(self) -> None:
-        self.out.open = False
         self.tell("the output is gone; I play on when it is back")
+
+    def _on_port(self, side: str, name: str, change: str) -> None:
+        """A port that was named has gone, or is there again."""
+        if side == "out":
+            self._output(change == "back")
+        elif change == "lost":
+            self.session.release_all(self.clock.song(time.perf_counter()))
+        self.tell(f"the port {name} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
+
+    def _on_driver(self, change: str) -> None:
+        """The MIDI system hangs, crashed or ended, and its process with it; or there is another one."""
+        self._output(change == "back")
+        self.session.release_all(self.clock.song(time.perf_counter()))
+        gone = "the MIDI system is gone; I play on when it is back"
+        self.tell(gone if change == "lost" else "the MIDI system is back")
+
+    def _output(self, works: bool) -> None:
+        if works:
+            self.hands.back()
+            self.transport.programs()
+        else:
+            self.hands.works = False
 
     def _on_heard(self, wall: float, data: list[int]) -> None:
         message = parse(data)

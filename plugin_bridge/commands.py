@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import faulthandler
-import os
 import signal
 import sys
 import threading
@@ -88,8 +86,8 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
               osc=args.osc, say=say)  # fmt: skip
     server = None
     try:
-        say(f"ports: {app.ears.name or 'Anticipation in'}, {app.out.name or 'Anticipation out'} ({app.out.api[0]}); "
-            f"takes go to {args.takes}")  # fmt: skip
+        names = app.driver.names
+        say(f"ports: {', '.join(names['chosen'].values())} ({names['api']}); takes go to {args.takes}")
         server = open_page(args, app, say)
         if args.play:
             app.wait_ready(60)
@@ -101,11 +99,7 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
     finally:
         if server:
             server.close()
-        # A MIDI driver that hangs while its port is closed holds the interpreter: then we end without its consent.
-        with open(os.devnull, "w") as nowhere:
-            faulthandler.dump_traceback_later(8.0, exit=True, file=nowhere)
-            app.close()
-            faulthandler.cancel_dump_traceback_later()
+        app.close()
         say("all notes off")
 
 

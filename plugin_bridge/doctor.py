@@ -38,6 +38,7 @@ def round_trip(api: tuple[str, int], count: int = 100) -> dict[str, float | None
         if heard.wait(0.5):
             times.append(time.perf_counter() - begin)
         time.sleep(0.003)
+    target.cancel_callback()
     for client in (source, target):
         client.close_port()
         client.delete()
@@ -51,9 +52,9 @@ def play(app: App, seconds: float) -> None:
     n = 0
     while (at := n * 0.3) < seconds:
         time.sleep(max(0.0, begin + at - time.perf_counter()))
-        app.hear([0x90, TUNE[n % 8], 80])
+        app.hear(time.perf_counter(), [0x90, TUNE[n % 8], 80])
         time.sleep(0.2)
-        app.hear([0x80, TUNE[n % 8], 0])
+        app.hear(time.perf_counter(), [0x80, TUNE[n % 8], 0])
         n += 1
 
 

@@ -14,6 +14,12 @@ from .scheduler import Scheduler
 SPIN = 0.0008  # seconds before a note's time from which on we no longer trust the system's sleep
 
 
+def urgent() -> None:
+    """Nobody goes before this thread, where we may ask for that."""
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
+
+
 class Hands:
     """send: to the port, raises OSError where it is gone; then `lost` is told once, all is silent, and `back` ends what
     may still sound. All verbs may be called from any thread."""
@@ -32,8 +38,7 @@ class Hands:
         self._echo.sent(time.perf_counter(), message)
 
     def _run(self) -> None:
-        with suppress(OSError, AttributeError):  # where we may: nobody goes first
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
+        urgent()
         while not self._closing:
             due = self._do(self.scheduler.tick)
             left = 1.0 if due is None else due - time.perf_counter()

@@ -1,11 +1,10 @@
-"""Ports: MIDI in and out through python-rtmidi, virtual where the system has virtual ports. Knows drivers and names;
-what comes in is stamped and put into a queue, no more."""
+"""Ports: MIDI in and out through python-rtmidi, virtual where the system has virtual ports. Knows MIDI systems and
+names; knows no process and no music."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import contextmanager, suppress
 
 from anticipation.errors import LiveError
@@ -14,6 +13,7 @@ from .controls import nearest
 
 CLIENT = "Anticipation"
 APIS = {"coremidi": "API_MACOSX_CORE", "winmm": "API_WINDOWS_MM", "alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK"}
+QUEUE = 4096  # messages
 VIRTUAL = ("coremidi", "alsa", "jack")
 HINTS = {
     "win32": """\
@@ -82,14 +82,18 @@ def choose(api: str = "auto") -> tuple[str, int]:
 
 
 def listing(number: int) -> dict[str, list[str]]:
-    """The names of the ports that others offer: what we can hear ('in') and play into ('out')."""
+    """The names of the ports that others offer: what we can hear ('in') and play into ('out'). Raises LiveError where
+    the MIDI system is gone."""
     module = rtmidi()
     out = {}
-    with hushed():
-        for side, kind in (("in", module.MidiIn), ("out", module.MidiOut)):
-            client = kind(number, name=f"{CLIENT} look")
-            out[side] = [name for name in client.get_ports() if not name.startswith(CLIENT)]
-            client.delete()
+    try:
+        with hushed():
+            for side, kind in (("in", module.MidiIn), ("out", module.MidiOut)):
+                client = kind(number, name=f"{CLIENT} look")
+                out[side] = [name for name in client.get_ports() if not name.startswith(CLIENT)]
+                client.delete()
+    except module.RtMidiError as error:
+        raise LiveError(f"the MIDI system does not answer: {error}") from None
     return out
 
 
@@ -112,7 +116,6 @@ class Port:
         self.side, self.api, self.name = side, api, name
         self.open = False
         self._client = None
-        self._callback: Callable | None = None
         self.connect()
 
     def connect(self) -> None:
@@ -121,27 +124,31 @@ class Port:
         self.close()
         if self.name is None and self.api[0] not in VIRTUAL:
             raise LiveError(f"{self.api[0]} has no virtual ports: name one with --{self.side}; see `anticipate ports`")
-        kind = module.MidiIn if self.side == "in" else module.MidiOut
+        kind, more = (module.MidiIn, {"queue_size_limit": QUEUE}) if self.side == "in" else (module.MidiOut, {})
+        client = None
         try:
             with hushed():
-                client = kind(self.api[1], name=CLIENT)
+                client = kind(self.api[1], name=CLIENT, **more)
                 if self.name is None:
                     client.open_virtual_port(self.side)
                 else:
                     client.open_port(find(self.name, client.get_ports()), name=self.side)
-        except module.RtMidiError as error:
+        except (LiveError, module.RtMidiError) as error:
+            if client is not None:
+                client.delete()  # at once: while it lives, it has our name
+            if isinstance(error, LiveError):
+                raise
             raise LiveError(f"cannot open the port {self.name or self.side!r}: {error}") from None
         if self.side == "in":
             client.ignore_types(sysex=True, timing=False, active_sense=True)
-            if self._callback:
-                client.set_callback(self._callback)
         self._client, self.open = client, True
 
-    def listen(self, hear: Callable[[list[int]], None]) -> None:
-        """Have every message heard, in the driver's thread."""
-        self._callback = lambda event, _=None: hear(event[0])
-        if self._client:
-            self._client.set_callback(self._callback)
+    def read(self) -> list[list[int]]:
+        """The messages that have come since the last time; they wait in rtmidi's queue, which holds QUEUE."""
+        messages: list[list[int]] = []
+        while self._client is not None and (event := self._client.get_message()):
+            messages.append(event[0])
+        return messages
 
     def send(self, message: list[int]) -> None:
         """Raises OSError where the port is gone."""
@@ -171,8 +178,6 @@ class Port:
         client, self._client, self.open = self._client, None, False
         if client is not None:
             with suppress(Exception), hushed():
-                if self.side == "in":
-                    client.cancel_callback()
                 client.close_port()
                 client.delete()
 
@@ -182,24 +187,36 @@ class Pair:
 
     def __init__(self, api: tuple[str, int], in_name: str | None, out_name: str | None) -> None:
         self.api = api
-        self.ears = Port("in", api, in_name)
+        self.input = Port("in", api, in_name)
         self.out = Port("out", api, out_name)
         self._listing: dict[str, list[str]] = {"in": [], "out": []}
+        self._sounding: set[tuple[int, int]] = set()  # (channel, pitch)
 
     def names(self) -> dict:
         """What is there, and what was chosen."""
-        chosen = {"in": self.ears.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
+        chosen = {"in": self.input.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
         return self._listing | {"api": self.api[0], "chosen": chosen}
 
-    def watch(self) -> list[tuple[Port, str]]:
-        """(port, 'lost' or 'back') for those whose fate has changed; virtual ports have none."""
-        if self.ears.name is None and self.out.name is None:
-            return []
-        with suppress(LiveError, rtmidi().RtMidiError):
-            self._listing = listing(self.api[1])
-        changes = [(port, port.watch(self._listing[port.side])) for port in (self.ears, self.out)]
+    def send(self, message: list[int]) -> bool:
+        """Whether it could be sent."""
+        if message[0] & 0xE0 == 0x80:
+            change = self._sounding.add if message[0] & 0x10 and message[2] else self._sounding.discard
+            change((message[0] & 0x0F, message[1]))
+        try:
+            self.out.send(message)
+        except OSError:
+            return False
+        return True
+
+    def watch(self, names: dict[str, list[str]]) -> list[tuple[Port, str]]:
+        """Compare with what is there (of `listing`): (port, 'lost' or 'back') for those whose fate has changed."""
+        self._listing = names
+        changes = [(port, port.watch(names[port.side])) for port in (self.input, self.out)]
         return [(port, change) for port, change in changes if change]
 
     def close(self) -> None:
-        self.ears.close()
+        """What still sounds is ended."""
+        for channel, pitch in sorted(self._sounding):
+            self.send([0x80 | channel, pitch, 0])
+        self.input.close()
         self.out.close()

@@ -1,10 +1,12 @@
 """A DAW's stand-in: a process of its own with real MIDI ports. Reads a job as JSON from stdin, {"api", "to", "from",
 "messages": [[seconds, [bytes]]...], "seconds", "name"}; plays, listens, and prints {"sent", "heard"} with times of
-perf_counter, which all processes of a Linux machine share. A line "ready" comes first."""
+perf_counter, which all processes of a Linux machine share. A line "ready" comes first; a line
+from stdin ends it before its time."""
 
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import rtmidi
@@ -23,6 +25,16 @@ def main() -> None:
     name = job.get("name", "daw")
     out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=f"{name}-out")
     inp = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=f"{name}-in")
+    try:
+        play(job, name, out, inp)
+    finally:
+        inp.cancel_callback()
+        for side in (out, inp):  # a client that goes without a word holds up JACK's whole graph for its timeout
+            side.close_port()
+            side.delete()
+
+
+def play(job, name, out, inp) -> None:
     out.open_virtual_port("out")
     inp.open_virtual_port("in")
     inp.ignore_types(sysex=False, timing=False, active_sense=True)
@@ -32,6 +44,8 @@ def main() -> None:
         connect(f"{name}-out:out", job["to"])
     if job.get("from"):
         connect(job["from"], f"{name}-in:in")
+    over = threading.Event()
+    threading.Thread(target=lambda: sys.stdin.readline() and over.set(), daemon=True).start()
     print("ready", flush=True)
     begin = time.perf_counter() + 0.1
     for at, message in job["messages"]:
@@ -42,12 +56,8 @@ def main() -> None:
             pass
         sent.append((time.perf_counter(), message))
         out.send_message(message)
-    time.sleep(max(0.0, begin + job["seconds"] - time.perf_counter()))
+    over.wait(max(0.0, begin + job["seconds"] - time.perf_counter()))
     print(json.dumps({"begin": begin, "sent": sent, "heard": heard}), flush=True)
-    inp.cancel_callback()
-    for side in (out, inp):  # a client that goes without a word holds up JACK's whole graph for its timeout
-        side.close_port()
-        side.delete()
 
 
 if __name__ == "__main__":
