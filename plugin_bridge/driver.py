@@ -5,9 +5,12 @@ song."""
 from __future__ import annotations
 
 import multiprocessing
+import selectors
 import signal
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -19,11 +22,11 @@ from . import ports
 from .hands import urgent
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
-# ("driver", "lost" or "back"). Within: ("open", names), ("error", text), ("alive", names).
+# ("driver", "lost" or "back"). Within: ("open", names), ("error", text), ("alive", names, ways).
 
-LOOK, DOZE, AWAKE = 0.001, 0.004, 2.0  # seconds between looks at the input; where AWAKE seconds brought nothing
+LOOK, DOZE, AWAKE = 0.001, 0.005, 2.0  # seconds between looks at the input; where AWAKE seconds brought nothing
 BEAT, PATIENCE = 1.0, 8.0  # seconds between signs of life; without one it hangs (JACK's own timeouts are 5 s and less)
-WATCH = 1.5  # seconds between looks at who is there
+WATCH = 4.0  # seconds between looks at who is there
 RETRY = 1.0
 
 
@@ -52,19 +55,33 @@ def drive(connection, lookout, api: str, in_name: str | None, out_name: str | No
             pair.close()
 
 
+def waiter(*connections) -> Callable[[float], list]:
+    """multiprocessing's `wait`, a hundred times a second: what it makes anew for every call is made once, where it can
+    be."""
+    if sys.platform == "win32":
+        return lambda patience: wait(connections, patience)
+    selector = selectors.DefaultSelector()
+    for connection in connections:
+        selector.register(connection, selectors.EVENT_READ)
+    return lambda patience: [key.fileobj for key, _ in selector.select(patience)]
+
+
 def exchange(connection, lookout, pair: ports.Pair) -> None:
     """One thread for all of it, and no callback: that would run in the MIDI system's thread and wait there for Python's
     lock. JACK's whole graph waits with it, and whoever holds the lock may be waiting for the graph."""
+    look = waiter(connection, lookout)
     heard, beaten = 0.0, time.perf_counter()
+    ways: list[float] = []
     while True:
         now = time.perf_counter()
-        ready = wait([connection, lookout], LOOK if now - heard < AWAKE else DOZE)
+        ready = look(LOOK if now - heard < AWAKE else DOZE)
         if connection in ready:
-            message = connection.recv()
-            if message is None:
+            told = connection.recv()
+            if told is None:
                 return
-            if not pair.send(message):
+            if not pair.send(told[1]):
                 connection.send(("port", "out", pair.out.name, "lost"))
+            ways.append(time.perf_counter() - told[0])
         for data in pair.input.read():
             heard = time.perf_counter()
             connection.send(("heard", heard, data))
@@ -73,7 +90,8 @@ def exchange(connection, lookout, pair: ports.Pair) -> None:
                 connection.send(("port", port.side, port.name, change))
         if now - beaten > BEAT:
             beaten = now
-            connection.send(("alive", pair.names()))
+            connection.send(("alive", pair.names(), ways))
+            ways = []
 
 
 def look_out(driver, api: str) -> None:
@@ -92,6 +110,7 @@ class Driver:
     def __init__(self, report: Callable[[tuple], None], api: str, in_name: str | None, out_name: str | None) -> None:
         self.report, self.settings = report, (api, in_name, out_name)
         self.names: dict = {}  # of ports.Pair
+        self.ways: deque[float] = deque(maxlen=4096)  # seconds that a message took from `send` to the MIDI system
         self._processes: list[Any] = []  # the driver's, and the lookout's
         self._connection: Any = None
         self._closing = threading.Event()
@@ -131,6 +150,7 @@ class Driver:
             while message := self._next(PATIENCE):
                 if message[0] == "alive":
                     self.names = message[1]
+                    self.ways.extend(message[2])
                 else:
                     self.report(message)
             if self._closing.is_set():
@@ -146,7 +166,7 @@ class Driver:
     def send(self, message: list[int]) -> None:
         """One message out; one thread at a time. Raises OSError where the driver is gone."""
         try:
-            self._connection.send(message)
+            self._connection.send((time.perf_counter(), message))
         except (TypeError, ValueError) as error:  # it is being closed
             raise OSError(str(error)) from None
 

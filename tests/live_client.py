@@ -4,6 +4,7 @@ perf_counter, which all processes of a Linux machine share. A line "ready" comes
 from stdin ends it before its time."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ def connect(source: str, target: str) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     job = json.loads(sys.stdin.readline())
     name = job.get("name", "daw")
     out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=f"{name}-out")

@@ -447,9 +447,9 @@ def real(tmp_path):
         )
         url = next(line for line in running[1].stdout if line.startswith("page: ")).split()[1]
         ports = subprocess.run(["jack_lsp"], env=world, capture_output=True, text=True).stdout.split("\n")
-        job = {"to": next(port for port in ports if re.match(r"Anticipation.*:in$", port)), "seconds": 22,
+        job = {"to": next(port for port in ports if re.match(r"Anticipation.*:in$", port)), "seconds": 240,
                "messages": [[0.5 * i + 0.4 * (kind == 0x80), [kind, 60 + (i * 4) % 12, 90]]
-                            for i in range(42) for kind in (0x90, 0x80)]}  # fmt: skip
+                            for i in range(470) for kind in (0x90, 0x80)]}  # fmt: skip
         player = subprocess.Popen([sys.executable, Path(__file__).parent / "live_client.py"], stdin=subprocess.PIPE,
                                   **quiet)  # fmt: skip
         running.append(player)
