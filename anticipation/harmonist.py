@@ -12,7 +12,7 @@ from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmony import chord_notes
-from .infilling import consensus
+from .infilling import expected_tones, settle
 from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 from .scene import Scene, none, rows_of
@@ -20,11 +20,13 @@ from .scene import Scene, none, rows_of
 DELTA = 0.5  # seconds of anticipation that the drafts are told: the shortest that training knew
 DRAFTS = 8
 AHEAD = 4.0  # seconds that are harmonised at least
+FADING = 0.7  # what the drafts of the thought before count, of one of now
 
 
 class Harmonist:
     """Drafts of chord tracks, all in one batch, and their consensus beat by beat, as `plan_chords` has it offline; here
-    over decoders that keep what still agrees. What has sounded is never thought of anew."""
+    over decoders that keep what still agrees. The drafts of earlier thoughts have a vote, too. What has sounded is
+    never thought of anew."""
 
     def __init__(self, model, seed: int = 0, drafts: int = DRAFTS) -> None:
         self.model = model
@@ -32,6 +34,7 @@ class Harmonist:
         self._decoder: Decoder | None = None
         self._place: tuple | None = None  # origin and transposition of what the decoder holds
         self._beats: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
+        self._votes: dict[float, tuple[np.ndarray, float]] = {}  # by beat: (12,) sums of expected tones, their weight
         self.fed = 0
 
     def chart(self, since: float) -> Notes:
@@ -39,7 +42,7 @@ class Harmonist:
         return chord_notes(beat for beat in self._beats if beat[1] > since)
 
     def forget(self) -> None:
-        self._beats, self._decoder = [], None
+        self._beats, self._decoder, self._votes = [], None, {}
 
     def think(self, scene: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
         """Harmonise from the scene's start on, a step of all drafts at a time; the chart changes at the end. A thought
@@ -68,10 +71,22 @@ class Harmonist:
         edges = np.unique(np.concatenate([[asked.start], inside, [asked.end]]))
         before = chord_notes(past[-1:])
         drafts = [before + self._notes(draft, origin, shift) for draft in drafted]
-        thought = consensus(drafts, edges)
+        thought = settle(self._vote(expected_tones(drafts, edges), edges, beats.onset), edges)
         if past:
             past[-1] = (past[-1][0], min(past[-1][1], asked.start), past[-1][2])
         self._beats = past[-256:] + [(c[0], c[0] + c[1], c[2]) for c in thought]
+
+    def _vote(self, tones: np.ndarray, edges: np.ndarray, beats: np.ndarray) -> np.ndarray:
+        """Expected tones, those of the thoughts before among them."""
+        if not len(beats):
+            return tones
+        places = beats[np.maximum(np.searchsorted(beats, (edges[:-1] + edges[1:]) / 2) - 1, 0)].tolist()
+        votes = {}
+        for place, now in zip(places, tones, strict=True):
+            before, weight = self._votes.get(place, (np.zeros(12), 0.0))
+            votes[place] = now + FADING * before, 1.0 + FADING * weight
+        self._votes = votes
+        return np.array([votes[place][0] / votes[place][1] for place in places])
 
     def _ready(self, origin: float, shift: int) -> Decoder:
         if self._decoder is None or self._place != (origin, shift):

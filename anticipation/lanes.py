@@ -85,7 +85,8 @@ class EventLanes:
                 if field and rest[j]:
                     continue  # a rest draws nothing more, whatever the neighbours do
                 heat = temperature[j] if temperature else sampling.temperature
-                classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng)
+                apart = None if field else REST_CLASS
+                classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart)
 
         sample(0, [legal_shifts(stream, limit, later) for stream, limit in zip(mine, limits, strict=True)])
         rest = classes[:, 0] == REST_CLASS
@@ -183,8 +184,10 @@ class AmtLanes:
         self.start = one.start * len(self.start)
 
     @staticmethod
-    def _choose(logits: Tensor, legal: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
-        return nucleus(logits.cpu().numpy(), legal, sampling.temperature, sampling.top_p, rng)
+    def _choose(
+        logits: Tensor, legal: np.ndarray, sampling: Sampling, rng: np.random.Generator, apart: int | None = None
+    ) -> int:
+        return nucleus(logits.cpu().numpy(), legal, sampling.temperature, sampling.top_p, rng, apart)
 
     def _feed_one(self, active: list[int], tokens: np.ndarray) -> None:
         several: list[list[int]] = [[] for _ in self.tokens]
@@ -202,7 +205,7 @@ class AmtLanes:
         for j, i in enumerate(active):
             legal = np.append(shifts[j][: s.REST], True)  # after a second there may be an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
-            shift[j] = self._choose(logits, legal, sampling, mine[j].rng)
+            shift[j] = self._choose(logits, legal, sampling, mine[j].rng, apart=s.REST)
         self._feed_one(active, amt.TIME.start + now + shift)
         for j, i in enumerate(active):
             legal = np.arange(len(amt.DURATION)) > 0

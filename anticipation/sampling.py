@@ -18,19 +18,35 @@ class Sampling:
     chord_temperature: float = 0.7
 
 
-def nucleus(logits: np.ndarray, legal: np.ndarray, temperature: float, top_p: float, rng: np.random.Generator) -> int:
+def nucleus(
+    logits: np.ndarray,
+    legal: np.ndarray,
+    temperature: float,
+    top_p: float,
+    rng: np.random.Generator,
+    apart: int | None = None,
+) -> int:
     """A class drawn from the legal ones: the fewest that hold top_p of their probability (Holtzman et al. 2020). Each
-    stream has a generator of its own, so a take does not depend on its neighbours."""
+    stream has a generator of its own, so a take does not depend on its neighbours.
+
+    apart: a class that keeps its own probability, whatever is cut from the others. So it is with the rest: it stands
+    for every time beyond the next second, and were it one of the candidates, nothing would ever begin again where it
+    has more than top_p.
+    """
     classes = np.flatnonzero(legal)
     heat = (logits[classes].astype(np.float64)) / max(temperature, 1e-4)
     mass = np.exp(heat - heat.max())
-    goal = top_p * mass.sum()
-    candidates = np.arange(len(mass))
+    alone = np.flatnonzero(classes == apart)
+    rivals = np.delete(np.arange(len(mass)), alone) if len(mass) > len(alone) else alone
+    goal = top_p * mass[rivals].sum()
     if len(mass) > 2 * _FEW:
-        few = np.argpartition(-mass, _FEW)[:_FEW]
-        candidates = few if mass[few].sum() >= goal else candidates
-    candidates = candidates[np.argsort(-mass[candidates], kind="stable")]
-    kept = candidates[: int(np.searchsorted(np.cumsum(mass[candidates]), goal)) + 1]
+        few = rivals[np.argpartition(-mass[rivals], _FEW)[:_FEW]]
+        rivals = few if mass[few].sum() >= goal else rivals
+    rivals = rivals[np.argsort(-mass[rivals], kind="stable")]
+    kept = rivals[: int(np.searchsorted(np.cumsum(mass[rivals]), goal)) + 1]
+    if len(alone) and kept[0] != alone[0]:
+        mass[kept] *= goal / top_p / mass[kept].sum()
+        kept = np.append(kept, alone)
     # Drawn in the order of the classes, not of their masses: so rounding, which depends on how many streams share a
     # batch, does not shuffle near-equals.
     kept = np.sort(kept)

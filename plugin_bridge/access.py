@@ -10,12 +10,13 @@ import hmac
 import ipaddress
 import os
 import secrets
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from anticipation.errors import RequestError
+
+from .home import config_folder
 
 SCRIPTS = Path(__file__).parent / "daw"
 LINK = """\
@@ -47,16 +48,8 @@ def loopback(host: str) -> str:
 
 
 def link_file() -> Path:
-    """Where scripts look for the server: `live.curl` in the user's config folder, or in $ANTICIPATION_CONFIG."""
-    if own := os.environ.get("ANTICIPATION_CONFIG"):
-        return Path(own) / "live.curl"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "anticipation" / "live.curl"
+    """Where scripts look for the server."""
+    return config_folder() / "live.curl"
 
 
 def write_link(path: Path, url: str, token: str) -> None:

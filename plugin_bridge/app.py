@@ -18,6 +18,7 @@ from .controls import ACTIONS, check, nearest
 from .driver import Driver
 from .ears import CONTROLLER, REAL_TIME, EchoGuard, parse
 from .hands import Hands
+from .home import config_folder
 from .meters import Meters
 from .mind import Mind
 from .recorder import Recorder
@@ -67,7 +68,7 @@ class App:
         self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})
         self.recorder = Recorder(takes)
         self.meters, self.echo = Meters(), EchoGuard()
-        self.controllers = Controllers()
+        self.controllers = Controllers(config_folder() / "controllers.json")
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.driver = Driver(self._inbox.put, api, in_port, out_port)
         self.hands = Hands(self.driver.send, lambda: self._inbox.put(("lost",)), self.echo)

@@ -3,9 +3,12 @@ verbs; knows no music."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from anticipation.errors import LiveError, RequestError
@@ -16,12 +19,19 @@ INSTALL = 'pip install "anticipation-copilot[live]"'
 
 
 class Controllers:
-    """Which MIDI controller steers what. One that is learned forgets what it steered before."""
+    """Which MIDI controller steers what. One that is learned forgets what it steered before, and is known the next
+    time: what was learned is kept in `file`, controller numbers and names as JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         self.map: dict[int, str] = {c.cc: c.name for c in TABLE if c.cc is not None}
         self.map |= {number: name for name, number in ACTION_CCS.items()}
         self.learning: str | None = None
+        self._file = file
+        self._learned: dict[int, str] = {}
+        with suppress(OSError, ValueError, AttributeError, TypeError):  # none yet, or spoilt
+            for number, name in json.loads(file.read_text(encoding="utf-8")).items() if file else ():
+                if name in NAMES or name in ACTIONS:
+                    self._teach(int(number), name)
 
     def learn(self, name: str) -> None:
         """The next controller that moves will steer this; an empty name: none will. Raises RequestError."""
@@ -29,11 +39,27 @@ class Controllers:
             raise RequestError(f"no control {name!r}{nearest(name, [*NAMES, *ACTIONS])}")
         self.learning = name or None
 
+    def _teach(self, number: int, name: str) -> None:
+        for known in (self.map, self._learned):
+            for other in [n for n, what in known.items() if what == name]:
+                del known[other]
+            known[number] = name
+
+    def _save(self) -> None:
+        """What cannot be kept is known until the end."""
+        with suppress(OSError):
+            if self._file:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                part = self._file.with_suffix(".part")
+                part.write_text(json.dumps(self._learned), encoding="utf-8")
+                part.replace(self._file)
+
     def meaning(self, number: int, value: int) -> tuple[str, Value] | None:
         """(name, value) of what a controller's movement means; an action is meant by a press, not by its release."""
         if self.learning:
-            self.map = {n: name for n, name in self.map.items() if name != self.learning} | {number: self.learning}
+            self._teach(number, self.learning)
             self.learning = None
+            self._save()
         name = self.map.get(number)
         if name is None:
             return None

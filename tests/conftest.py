@@ -1,5 +1,6 @@
 """Fixtures that several test files share: real MIDI files, and how long hypothesis may look for trouble."""
 
+import os
 import sys
 import tarfile
 import zlib
@@ -16,6 +17,14 @@ ONE_IN = 89  # of the corpus' 17,809 files: 195
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def config_folder(tmp_path_factory) -> Path:
+    """No test reads or writes the settings of whoever runs it."""
+    folder = tmp_path_factory.mktemp("config")
+    os.environ["ANTICIPATION_CONFIG"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

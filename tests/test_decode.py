@@ -125,6 +125,18 @@ def test_sampling_follows_the_probabilities():
     np.testing.assert_allclose(np.bincount(drawn) / 4000, [0.5, 0.3, 0.2], atol=0.03)
 
 
+@pytest.mark.parametrize("rest", [0.97, 0.03])
+def test_a_rest_is_as_likely_as_the_model_says(rest):
+    """Whatever the nucleus cuts: it neither silences a part that seldom begins nor drops the pauses of a busy one."""
+    p = np.append(np.array([0.6, 0.3, 0.06, 0.04]) * (1 - rest), rest)
+    rng, everything = np.random.default_rng(1), np.ones(5, dtype=bool)
+    drawn = [nucleus(np.log(p), everything, 1.0, 0.85, rng, apart=4) for _ in range(8000)]
+    share = np.bincount(drawn, minlength=5) / 8000
+    assert share[4] == pytest.approx(rest, abs=0.01) and not share[2:4].any()
+    assert share[0] == pytest.approx(2 * share[1], rel=0.2)
+    assert nucleus(np.log(p), np.arange(5) == 4, 1.0, 0.85, rng, apart=4) == 4
+
+
 # ---- rows and cache agree --------------------------------------------------------------------------------------------
 
 pieces = notes(max_size=25).map(lambda n: s.interleave(s.quantise(n), EMPTY, GRID, s.Header()))

@@ -20,6 +20,7 @@ from anticipation import midi  # noqa: E402
 from anticipation.errors import LiveError, RequestError  # noqa: E402
 from plugin_bridge import ports  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
+from plugin_bridge.remote import Controllers  # noqa: E402
 
 HERE = Path(__file__).parent
 TUNE = [72, 76, 79, 77, 74, 81, 79, 72]
@@ -235,10 +236,11 @@ def test_it_does_not_hear_itself(app):
     assert not app.session.known.heard
 
 
-def test_controllers_are_learned_and_panic_tells_all(app):
+def test_controllers_are_learned_and_panic_tells_all(app, config_folder):
     app.act("learn", name="density")
     process = client([[0.1, [0xB0, 77, 127]], [1.0, [0xB0, 26, 0]]], 3.0)
     assert until(lambda: app.state()["controls"]["density"] == 20 and app.state()["controls"]["temperature"] < 0.2)
+    assert Controllers(config_folder / "controllers.json").meaning(77, 127) == ("density", 20)
     app.act("panic")
     heard = finish(process)["heard"]
     assert sum(m[0] & 0xF0 == 0xB0 and m[1] == 123 for _, m in heard) == 16
