@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -156,6 +157,29 @@ def test_a_midi_clock_leads(app):
     stopped = next(t for t, m in heard["sent"] if m == [0xFC])
     assert [m for t, m in notes_of(heard["heard"]) if m[0] & 0xF0 == 0x90 and m[2] and t > stopped + 0.05] == []
     check_clean(notes_of(heard["heard"]))
+
+
+def test_another_program_leads_by_link(app):
+    """A real peer in the session, at 97 bpm: it starts us, we are where it is, and it stops us."""
+    pytest.importorskip("link", reason="needs LinkPython-extern")
+    app.set("sync", "link")
+    app.set("listen", 0)
+    peer = subprocess.Popen([sys.executable, HERE / "link_peer.py", "97"], text=True, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE)  # fmt: skip
+    try:
+        if not select.select([peer.stdout], [], [], 15)[0]:
+            pytest.skip("programs do not find each other here: no multicast")
+        assert until(lambda: app.state()["playing"])
+        assert until(lambda: app.state()["bpm"] == 97)
+        assert until(lambda: app.hands.scheduler.sounding)
+        for _ in range(20):  # what it says of a moment, against what we then think of it
+            wall, beat = json.loads(peer.stdout.readline())
+        assert app.clock.grid.beat_at(app.clock.song(wall)) == pytest.approx(beat, abs=0.03)
+        peer.communicate("stop\n", timeout=20)
+        assert until(lambda: not app.state()["playing"]) and not app.hands.scheduler.sounding
+    finally:
+        peer.kill()
+        peer.wait()
 
 
 def test_garbage_and_floods_are_survived(app):
