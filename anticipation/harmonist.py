@@ -12,7 +12,7 @@ from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmony import chord_notes
-from .infilling import expected_tones, settle
+from .infilling import consensus
 from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 from .scene import Scene, none, rows_of
@@ -20,38 +20,44 @@ from .scene import Scene, none, rows_of
 DELTA = 0.5  # seconds of anticipation that the drafts are told: the shortest that training knew
 DRAFTS = 8
 AHEAD = 4.0  # seconds that are harmonised at least
-FADING = 0.7  # what the drafts of the thought before count, of one of now
+BACK = 4.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
+
+
+def ended(chords: list[tuple[float, float, int]], end: float) -> list[tuple[float, float, int]]:
+    """What of them lies before `end`."""
+    return [(start, min(stop, end), symbol) for start, stop, symbol in chords if start < end]
 
 
 class Harmonist:
     """Drafts of chord tracks, all in one batch, and their consensus beat by beat, as `plan_chords` has it offline; here
-    over decoders that keep what still agrees. The drafts of earlier thoughts have a vote, too. What has sounded is
-    never thought of anew."""
+    over decoders that keep what still agrees. The chords of the last seconds are thought of anew each time, with the
+    melody that was heard over them, for a better idea of what follows; what was told of them stays told."""
 
     def __init__(self, model, seed: int = 0, drafts: int = DRAFTS) -> None:
         self.model = model
         self._rngs = [np.random.default_rng((seed, draft)) for draft in range(drafts)]
         self._decoder: Decoder | None = None
         self._place: tuple | None = None  # origin and transposition of what the decoder holds
-        self._beats: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
-        self._votes: dict[float, tuple[np.ndarray, float]] = {}  # by beat: (12,) sums of expected tones, their weight
+        self._told: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
+        self._thought: list[tuple[float, float, int]] = []  # the same in hindsight
         self.fed = 0
 
     def chart(self, since: float) -> Notes:
         """CHORD notes of what is thought by now."""
-        return chord_notes(beat for beat in self._beats if beat[1] > since)
+        return chord_notes(chord for chord in self._told if chord[1] > since)
 
     def forget(self) -> None:
-        self._beats, self._decoder, self._votes = [], None, {}
+        self._told, self._thought, self._decoder = [], [], None
 
     def think(self, scene: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
         """Harmonise from the scene's start on, a step of all drafts at a time; the chart changes at the end. A thought
         that is not finished leaves everything as it was."""
-        past = [beat for beat in self._beats if beat[0] < scene.start]
         beats = scene.chart[scene.chart.instrument == BEAT]
-        ahead = scene.late + scene.ahead
-        asked = replace(scene, own=chord_notes(past), late=none(), ahead=ahead, chart=beats, instruments=(CHORD,),
-                        delta=DELTA, end=max(scene.end, scene.start + AHEAD))  # fmt: skip
+        start = max(beats.onset[beats.onset <= scene.start - BACK].max(initial=origin), origin)
+        past = ended(self._thought, start)
+        asked = replace(scene, start=start, own=chord_notes(past), late=none(), ahead=scene.late + scene.ahead,
+                        chart=beats, instruments=(CHORD,), delta=DELTA,
+                        end=max(scene.end, scene.start + AHEAD))  # fmt: skip
         known = rows_of(asked, origin, shift, cold)
         decoder = self._ready(origin, shift)
         for stream in decoder.streams:
@@ -71,22 +77,10 @@ class Harmonist:
         edges = np.unique(np.concatenate([[asked.start], inside, [asked.end]]))
         before = chord_notes(past[-1:])
         drafts = [before + self._notes(draft, origin, shift) for draft in drafted]
-        thought = settle(self._vote(expected_tones(drafts, edges), edges, beats.onset), edges)
-        if past:
-            past[-1] = (past[-1][0], min(past[-1][1], asked.start), past[-1][2])
-        self._beats = past[-256:] + [(c[0], c[0] + c[1], c[2]) for c in thought]
-
-    def _vote(self, tones: np.ndarray, edges: np.ndarray, beats: np.ndarray) -> np.ndarray:
-        """Expected tones, those of the thoughts before among them."""
-        if not len(beats):
-            return tones
-        places = beats[np.maximum(np.searchsorted(beats, (edges[:-1] + edges[1:]) / 2) - 1, 0)].tolist()
-        votes = {}
-        for place, now in zip(places, tones, strict=True):
-            before, weight = self._votes.get(place, (np.zeros(12), 0.0))
-            votes[place] = now + FADING * before, 1.0 + FADING * weight
-        self._votes = votes
-        return np.array([votes[place][0] / votes[place][1] for place in places])
+        thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges)]
+        self._thought = past[-256:] + thought
+        coming = [(max(c[0], scene.start), c[1], c[2]) for c in thought if c[1] > scene.start]
+        self._told = ended(self._told, scene.start)[-256:] + coming
 
     def _ready(self, origin: float, shift: int) -> Decoder:
         if self._decoder is None or self._place != (origin, shift):

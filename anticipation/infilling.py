@@ -191,18 +191,10 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     return [consensus(drafted[a:b], edges) for a, b in pairwise(bounds)]
 
 
-def consensus(drafts: list[Notes], edges: np.ndarray) -> Notes:
+def consensus(drafts: list[Notes], edges: np.ndarray, change: float = 0.04) -> Notes:
     """The chords, one decision between two edges, whose tones are most to be expected in the drafts."""
-    return settle(expected_tones(drafts, edges), edges)
-
-
-def expected_tones(drafts: list[Notes], edges: np.ndarray) -> np.ndarray:
-    """(len(edges) - 1, 12) the share of the drafts that have a pitch class in their chord between two edges."""
-    return np.mean([chord_tones_at(draft, (edges[:-1] + edges[1:]) / 2) for draft in drafts], axis=0)
-
-
-def settle(tones: np.ndarray, edges: np.ndarray, change: float = 0.04) -> Notes:
-    """CHORD notes, one decision between two edges: the symbols that hold most of the expected tones, few changes."""
+    middle = (edges[:-1] + edges[1:]) / 2
+    tones = np.mean([chord_tones_at(draft, middle) for draft in drafts], axis=0)  # (segments, 12)
     symbols = CHORD_TONES[:NO_CHORD].astype(np.float64)
     score = tones @ (symbols / symbols.sum(1, keepdims=True)).T  # the share of a chord's tones that are expected
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
