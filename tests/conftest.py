@@ -150,3 +150,37 @@ def music_folder(tmp_path_factory) -> Path:
     (folder / "band" / "ATTRIBUTION.txt").write_text("CC0: made by a test")
     (folder / "notes.txt").write_text("not looked at")
     return folder
+
+
+@pytest.fixture(scope="module")
+def served(random_checkpoint, tmp_path_factory):
+    """(a stand-in for the app, the real server around it)."""
+    from stand_in import StandIn
+
+    from plugin_bridge.server import serve
+
+    app = StandIn()
+    server = serve(app, checkpoint=random_checkpoint, link=tmp_path_factory.mktemp("config") / "sub" / "live.curl")
+    yield app, server
+    server.close()
+
+
+@pytest.fixture
+def ask(served):
+    """ask(method, path, body, **headers) -> (status, headers, JSON or bytes), with the token unless told otherwise."""
+
+    import http.client
+    import json
+
+    def run(method: str, path: str, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", served[1].port, timeout=60)
+        data = json.dumps(body) if isinstance(body, dict) else body
+        sent = {"Authorization": f"Bearer {served[1].token}"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        connection.request(method, path, data, {name: text for name, text in sent.items() if text is not None})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        kind = answer.headers.get_content_type()
+        return answer.status, answer.headers, json.loads(content) if kind == "application/json" else content
+
+    return run
