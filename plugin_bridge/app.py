@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +14,7 @@ from anticipation.tasks import instrument_number
 
 from .clock import Clock
 from .controls import ACTIONS, check, nearest
-from .driver import Driver
-from .ears import CONTROLLER, REAL_TIME, EchoGuard, parse
+from .ears import CONTROLLER, REAL_TIME, parse
 from .hands import Hands
 from .home import config_folder
 from .meters import Meters
@@ -62,16 +60,14 @@ class App:
         say: Callable[[str], None] = lambda line: None,
     ) -> None:  # fmt: skip
         """Opens the ports, starts the mind. Raises LiveError, RequestError, MidiError."""
-        sys.setswitchinterval(0.0005)  # hands must not wait for the page
         self._lock = threading.RLock()
         self._say, self.message, self.revision = say, "", 0
         self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})
         self.recorder = Recorder(takes)
-        self.meters, self.echo = Meters(), EchoGuard()
+        self.meters = Meters()
         self.controllers = Controllers(config_folder() / "controllers.json")
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.driver = Driver(self._inbox.put, api, in_port, out_port)
-        self.hands = Hands(self.driver.send, lambda: self._inbox.put(("lost",)), self.echo)
+        self.hands = Hands(self._inbox.put, api, in_port, out_port)
         self.mind = Mind(self._inbox.put, checkpoint, threads, weights=weights)
         self._stamp: float | None = None  # of the player's note that the next question is about
         self._closing = False
@@ -94,8 +90,8 @@ class App:
                 "bpm": round(self.clock.bpm, 2), "meter": [self.clock.grid.meter, 4],
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
-                "ports": self.driver.names,
-                "meters": self.meters.figures(self.hands.scheduler.errors, self.late, self.dropped),
+                "ports": self.hands.names,
+                "meters": self.meters.figures(self.hands.errors, self.late, self.dropped),
                 "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
                 "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,
@@ -109,12 +105,12 @@ class App:
     @property
     def late(self) -> int:
         """Notes that were sent more than 10 ms after their time."""
-        return sum(error > 0.01 for error in list(self.hands.scheduler.errors))
+        return sum(error > 0.01 for error in list(self.hands.errors))
 
     @property
     def dropped(self) -> int:
         """Notes that were silent because they were decided, or came to the hands, too late."""
-        return self.session.dropped + self.hands.scheduler.dropped
+        return self.session.dropped + self.hands.dropped
 
     def set(self, name: str, value) -> None:
         value = check(name, value)
@@ -176,7 +172,6 @@ class App:
             self._osc.shutdown()
             self._osc.server_close()
         self.hands.close()
-        self.driver.close()
         self.mind.close()
 
     def hear(self, wall: float, data: list[int]) -> None:
@@ -288,34 +283,21 @@ class App:
     def _on_look(self) -> None:
         """Something changed: the heart looks."""
 
-    def _on_lost(self) -> None:
-        self.tell("the output is gone; I play on when it is back")
-
     def _on_port(self, side: str, name: str, change: str) -> None:
         """A port that was named has gone, or is there again."""
-        if side == "out":
-            self._output(change == "back")
-        elif change == "lost":
-            self.session.release_all(self.clock.song(time.perf_counter()))
-        self.tell(f"the port {name} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
+        self._on_hands(change, side, f"the port {name}")
 
-    def _on_driver(self, change: str) -> None:
-        """The MIDI system hangs, crashed or ended, and its process with it; or there is another one."""
-        self._output(change == "back")
-        self.session.release_all(self.clock.song(time.perf_counter()))
-        gone = "the MIDI system is gone; I play on when it is back"
-        self.tell(gone if change == "lost" else "the MIDI system is back")
-
-    def _output(self, works: bool) -> None:
-        if works:
-            self.hands.back()
+    def _on_hands(self, change: str, side: str = "both", what: str = "the MIDI system") -> None:
+        """The MIDI system hangs, crashed or ended, and our hands with it; or there are others."""
+        if change == "back" and side != "in":
             self.transport.programs()
-        else:
-            self.hands.works = False
+        elif change == "lost" and side != "out":
+            self.session.release_all(self.clock.song(time.perf_counter()))
+        self.tell(f"{what} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
 
     def _on_heard(self, wall: float, data: list[int]) -> None:
         message = parse(data)
-        if message is None or self.echo.is_echo(wall, message):
+        if message is None:
             return
         if message.kind == REAL_TIME:
             self.transport.hear(message.number, message.value, wall)

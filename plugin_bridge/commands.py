@@ -86,7 +86,7 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
               osc=args.osc, say=say)  # fmt: skip
     server = None
     try:
-        names = app.driver.names
+        names = app.hands.names
         say(f"ports: {', '.join(names['chosen'].values())} ({names['api']}); takes go to {args.takes}")
         server = open_page(args, app, say)
         if args.play:

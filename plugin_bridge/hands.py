@@ -1,94 +1,277 @@
-"""Hands: the thread that sends in time. Knows the scheduler, a port and the wall clock; knows no song and no music."""
+"""Hands: the process that plays in time and listens, and the parent's end of it. Its scheduler shares no interpreter
+with page, session or model; a MIDI system that hangs or crashes does so there; and where the program is killed, what
+still sounds is ended. Knows the wall clock, ports and messages; knows no song and no music."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
-from .ears import EchoGuard
+from anticipation.errors import LiveError
+
+from . import ports
+from .ears import EchoGuard, parse
 from .scheduler import Scheduler
+from .waiting import waiter
+
+# What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
+# ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict).
 
 SPIN = 0.0008  # seconds before a note's time from which on we no longer trust the system's sleep
+LOOK, DOZE, AWAKE = 0.001, 0.005, 2.0  # seconds between looks at the input; where AWAKE seconds brought nothing
+TELL, BEAT = 0.05, 1.0  # seconds between figures: where something has happened; where nothing has
+PATIENCE = 8.0  # seconds without figures: it hangs (JACK's own timeouts are 5 s and less)
+WATCH = 4.0  # seconds between looks at who is there
+RETRY = 1.0
+
+
+def ignore_signals() -> None:
+    """They are the parent's to handle: we end when it has."""
+    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def urgent() -> None:
-    """Nobody goes before this thread, where we may ask for that."""
+    """Nobody goes first, where we may ask for that."""
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
 
 
-class Hands:
-    """send: to the port, raises OSError where it is gone; then `lost` is told once, all is silent, and `back` ends what
-    may still sound. All verbs may be called from any thread."""
+def look_out(hands, api: str) -> None:
+    """Another process: it tells the hands who is there. To look may take the time of several notes. Ends with the
+    hands, or with the MIDI system."""
+    ignore_signals()
+    with suppress(LiveError, OSError):
+        number = ports.choose(api)[1]
+        while not hands.poll(WATCH):
+            hands.send(ports.listing(number))
 
-    def __init__(self, send: Callable[[list[int]], None], lost: Callable[[], None], echo: EchoGuard) -> None:
-        self.scheduler = Scheduler(time.perf_counter, self._send)
+
+def play(connection, lookout, api: str, in_name: str | None, out_name: str | None) -> None:
+    """The process. Ends when the parent or the MIDI system is gone."""
+    ignore_signals()
+    with suppress(EOFError, OSError):  # the parent is gone
+        try:
+            pair = ports.Pair(ports.choose(api), in_name, out_name)
+        except LiveError as error:
+            connection.send(("error", str(error)))
+            return
+        connection.send(("open", pair.names()))
+        urgent()
+        try:
+            Player(connection, lookout, pair).run()
+        finally:
+            pair.close()
+
+
+class Player:
+    """What the process does. One thread for all of it, and no callback: that would run in the MIDI system's thread and
+    wait there for Python's lock. JACK's whole graph waits with it, and whoever holds the lock may be waiting for the
+    graph."""
+
+    def __init__(self, connection, lookout, pair: ports.Pair) -> None:
+        self.connection, self.lookout, self.pair = connection, lookout, pair
+        self.scheduler, self.echo = Scheduler(time.perf_counter, self._send), EchoGuard()
         self.works = True
-        self._port, self._lost, self._echo = send, lost, echo
-        self._lock, self._wake = threading.RLock(), threading.Event()
-        self._closing = False
+        self._told, self._told_at = (0, 0, 0), 0.0
+
+    def _send(self, message: list[int]) -> None:
+        self.pair.send(message)
+        self.echo.sent(time.perf_counter(), message)
+
+    def run(self) -> None:
+        look, heard = waiter(self.connection, self.lookout), 0.0
+        while True:
+            due = self._do(self.scheduler.tick)
+            now = time.perf_counter()
+            left = due - now - SPIN if due is not None else DOZE
+            if left <= 0:
+                while time.perf_counter() < (due or 0.0):
+                    pass
+                continue
+            ready = look(min(left, LOOK if now - heard < AWAKE else DOZE))
+            for data in self.pair.input.read():
+                heard = time.perf_counter()
+                message = parse(data)
+                if message is not None and not self.echo.is_echo(heard, message):
+                    self.connection.send(("heard", heard, data))
+            if self.connection in ready:
+                self._obey(*self.connection.recv())
+            if self.lookout in ready:
+                self._watch(self.lookout.recv())
+            self._tell()
+
+    def _do(self, verb: Callable, *args) -> Any:
+        """Call the scheduler; where the port is gone it rests until that is back."""
+        if not self.works:
+            return None
+        try:
+            return verb(*args)
+        except OSError:
+            if self.pair.out.name is None:
+                raise  # nobody will plug it in again: other hands are to open another
+            self.works = False
+            self.connection.send(("port", "out", self.pair.out.name, "lost"))
+            return None
+
+    def _obey(self, verb: str, *args) -> None:
+        """add, pass_on, silence, panic: the scheduler's; send: a message as it is; tell: figures, now."""
+        if verb == "tell":
+            self._told_at = 0.0
+        else:
+            self._do(self._send if verb == "send" else getattr(self.scheduler, verb), *args)
+
+    def _watch(self, names: dict) -> None:
+        for port, change in self.pair.watch(names):
+            if port is self.pair.out:
+                self.works = change == "back"
+                self._do(self.scheduler.silence)  # what sounded when it went
+            self.connection.send(("port", port.side, port.name, change))
+
+    def _tell(self) -> None:
+        """Figures, when they have changed and now and then: a sign of life, too."""
+        scheduler, now = self.scheduler, time.perf_counter()
+        state = scheduler.sent, scheduler.dropped, len(scheduler.sounding)
+        if now - self._told_at > (TELL if state != self._told else BEAT):
+            self._told, self._told_at = state, now
+            errors = list(scheduler.errors)
+            scheduler.errors.clear()
+            figures = {"names": self.pair.names(), "errors": errors, "caught": self.echo.caught}
+            self.connection.send(("figures", figures | dict(zip(("sent", "dropped", "sounding"), state, strict=True))))
+
+
+class Hands:
+    """The parent's end. All verbs may be called from any thread, and none waits for the music. `report` is called from
+    a thread of ours. Opens at once: raises LiveError.
+
+    works: whether there is an output. names: of ports.Pair. sent, dropped, sounding: notes, up to some 50 ms ago.
+    errors: seconds between due time and sending, of the last note-ons. caught: echoes of ours that came in.
+    """
+
+    def __init__(self, report: Callable[[tuple], None], api: str, in_name: str | None, out_name: str | None) -> None:
+        self.report, self.settings = report, (api, in_name, out_name)
+        self.works = True
+        self.names: dict = {}
+        self.errors: deque[float] = deque(maxlen=50_000)
+        self.sent = self.dropped = self.sounding = self.caught = 0
+        self._before = (0, 0)  # sent and dropped by hands that have died
+        self._processes: list[Any] = []  # the hands, and the lookout
+        self._connection: Any = None
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._open()
         self._thread = threading.Thread(target=self._run, daemon=True, name="hands")
         self._thread.start()
 
-    def _send(self, message: list[int]) -> None:
-        self._port(message)
-        self._echo.sent(time.perf_counter(), message)
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
 
-    def _run(self) -> None:
-        urgent()
-        while not self._closing:
-            due = self._do(self.scheduler.tick)
-            left = 1.0 if due is None else due - time.perf_counter()
-            if left > SPIN:
-                self._wake.wait(left - SPIN)
-                self._wake.clear()
-            elif due is not None:
-                while time.perf_counter() < due:
-                    time.sleep(0)
-
-    def _do(self, verb: Callable, *args):
-        """Call the scheduler; a port that is gone makes it rest until `back`."""
-        with self._lock:
-            if not self.works:
-                return None
-            try:
-                return verb(*args)
-            except OSError:
-                self.works = False
-                self._lost()
-                return None
+    # Verbs
 
     def add(self, strikes: Iterable[tuple[float, float, int, int, int]]) -> None:
         """(on, off, channel, pitch, velocity), wall times."""
         for strike in strikes:
-            self._do(self.scheduler.add, *strike)
-        self._wake.set()
+            self._say("add", *strike)
 
     def pass_on(self, message: list[int], wall: float) -> None:
-        self._do(self.scheduler.pass_on, message, wall)
+        self._say("pass_on", message, wall)
 
     def programs(self, channels: dict[int, int]) -> None:
         """Choose the sound of each channel: channel 0-15 -> program."""
         for channel, program in channels.items():
-            self._do(self._port, [0xC0 | channel, program])
+            self._say("send", [0xC0 | channel, program])
 
     def silence(self) -> None:
-        self._do(self.scheduler.silence)
+        self._say("silence")
 
     def panic(self) -> None:
-        self._do(self.scheduler.panic)
+        self._say("panic")
 
-    def back(self) -> None:
-        """The port is there again: what sounded when it went ends now."""
-        with self._lock:
-            self.works = True
-            self.silence()
+    def _say(self, *told) -> None:
+        """Hands that are gone, or hang, are told nothing: there will be others."""
+        if self._lock.acquire(timeout=1.0):
+            try:
+                with suppress(OSError, TypeError, ValueError):
+                    self._connection.send(told)
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
+        """All notes off, and the end. Where the hands hang, they are ended."""
         self.silence()
-        self._closing = True
-        self._wake.set()
-        self._thread.join(2)
+        self._closing.set()
+        self._say("tell")
+        self._thread.join(3 * PATIENCE)
+
+    # The thread
+
+    def _open(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, end = context.Pipe()
+        ends = context.Pipe()
+        for target, args in ((play, (end, ends[0], *self.settings)), (look_out, (ends[1], self.settings[0]))):
+            process = context.Process(target=target, args=args, daemon=True, name=f"anticipate-{target.__name__}")
+            process.start()
+            self._processes.append(process)
+        for connection in (end, *ends):
+            connection.close()
+        kind, what = self._next(4 * PATIENCE) or ("error", "the MIDI system does not answer")
+        if kind == "error":
+            self._end()
+            raise LiveError(what)
+        self.names, self.works = what, True
+
+    def _next(self, patience: float) -> tuple | None:
+        """The next report; None where the hands have ended, or say nothing."""
+        with suppress(EOFError, OSError):
+            if self._connection.poll(patience):
+                return self._connection.recv()
+        return None
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            while (message := self._next(PATIENCE)) and not self._closing.is_set():
+                self._take(message)
+            if not self._closing.is_set():
+                self.works, self.sounding = False, 0
+                self._before = (self.sent, self.dropped)
+                self.report(("hands", "lost"))
+            self._end()
+            while not self._closing.wait(RETRY):
+                with suppress(LiveError):
+                    self._open()
+                    self.report(("hands", "back"))
+                    break
+
+    def _take(self, message: tuple) -> None:
+        kind, *what = message
+        if kind == "figures":
+            told = what[0]
+            self.names, self.sounding, self.caught = told["names"], told["sounding"], told["caught"]
+            self.sent, self.dropped = self._before[0] + told["sent"], self._before[1] + told["dropped"]
+            self.errors.extend(told["errors"])
+            return
+        if kind == "port" and what[0] == "out":
+            self.works = what[2] == "back"
+        self.report(message)
+
+    def _end(self) -> None:
+        """Hang up, whereupon they end; where they do not, end them."""
+        idle = self._lock.acquire(timeout=1.0)  # else somebody waits for hands that hang
+        self._connection.close()
+        if idle:
+            self._lock.release()
+        processes, self._processes = self._processes, []
+        for process in processes:
+            process.join(PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join(5.0)

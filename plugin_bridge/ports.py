@@ -197,16 +197,12 @@ class Pair:
         chosen = {"in": self.input.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
         return self._listing | {"api": self.api[0], "chosen": chosen}
 
-    def send(self, message: list[int]) -> bool:
-        """Whether it could be sent."""
+    def send(self, message: list[int]) -> None:
+        """Raises OSError where the port is gone."""
         if message[0] & 0xE0 == 0x80:
             change = self._sounding.add if message[0] & 0x10 and message[2] else self._sounding.discard
             change((message[0] & 0x0F, message[1]))
-        try:
-            self.out.send(message)
-        except OSError:
-            return False
-        return True
+        self.out.send(message)
 
     def watch(self, names: dict[str, list[str]]) -> list[tuple[Port, str]]:
         """Compare with what is there (of `listing`): (port, 'lost' or 'back') for those whose fate has changed."""
@@ -216,7 +212,8 @@ class Pair:
 
     def close(self) -> None:
         """What still sounds is ended."""
-        for channel, pitch in sorted(self._sounding):
-            self.send([0x80 | channel, pitch, 0])
+        with suppress(OSError):
+            for channel, pitch in sorted(self._sounding):
+                self.send([0x80 | channel, pitch, 0])
         self.input.close()
         self.out.close()

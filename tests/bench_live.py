@@ -121,7 +121,7 @@ def steady(args, folder: str) -> None:
         sizes.append((memory(os.getpid()), memory(app.mind.pid)))
     app.act("stop")
     heard = finish(process)
-    meters, errors = app.meters, list(app.hands.scheduler.errors)
+    meters, errors = app.meters, list(app.hands.errors)
     off = quantiles(np.abs(errors), {"p50": 0.5, "p99": 0.99, "max": 1.0})
     react = quantiles(meters.reactions, {"p50": 0.5, "p95": 0.95})
     grid = app.clock.grid
@@ -133,9 +133,6 @@ def steady(args, folder: str) -> None:
         f"p50 {off['p50']} ms, p99 {off['p99']}, max {off['max']}",
         "p99 <= 2 ms, max <= 10 ms",
     )
-    ways = quantiles(list(app.driver.ways), {"p50": 0.5, "p99": 0.99, "max": 1.0})
-    row(f"and from there through the driver to the MIDI system, the last {len(app.driver.ways)} messages",
-        f"p50 {ways['p50']} ms, p99 {ways['p99']}, max {ways['max']}", "")  # fmt: skip
     row(f"note-on to a plan that knows it, {len(meters.reactions)} notes", f"p50 {react['p50']} ms, p95 {react['p95']}",
         "p50 <= 60 ms, p95 <= 150 ms")  # fmt: skip
     row(
@@ -148,7 +145,7 @@ def steady(args, folder: str) -> None:
     if len(sizes) > 3:
         first, last = sizes[len(sizes) // 3], sizes[-1]
         row(
-            "memory after a third and at the end, MB: hands, mind",
+            "memory after a third and at the end, MB: app, mind",
             f"{first[0]:.0f}, {first[1]:.0f}; {last[0]:.0f}, {last[1]:.0f}",
             "flat",
         )
@@ -190,7 +187,7 @@ def rough(args, folder: str) -> None:
         on[key] = 1 if status & 0xF0 == 0x90 and velocity else 0
     row(f"late / stuck / overlapping, {args.random:g} min of mess and {len(songs)} "
         f"held-out melodies, 20 stops, 20 relocations, 5 tempos, a "
-        f"killed mind, a vanished port; {app.hands.scheduler.sent} notes out",
+        f"killed mind, a vanished port; {app.hands.sent} notes out",
         f"{app.late} / {sum(on.values())} / {overlapping} (too late, silent: {app.dropped})", "0 / 0 / 0")  # fmt: skip
     app.close()
 
@@ -198,12 +195,12 @@ def rough(args, folder: str) -> None:
 def idle(args, folder: str) -> None:
     app = open_app(folder, args.model)
     app.act("start")
-    pids = [os.getpid(), app.mind.pid, *app.driver.pids]
+    pids = [os.getpid(), app.mind.pid, *app.hands.pids]
     before, begin = [cpu(pid) for pid in pids], time.perf_counter()
     time.sleep(args.idle)
     each = [(cpu(pid) - was) / (time.perf_counter() - begin) for pid, was in zip(pids, before, strict=True)]
     row("CPU of a session that plays and hears nothing", f"{100 * sum(each):.1f} % of a core (" + ", ".join(
-        f"{name} {100 * share:.1f}" for name, share in zip(("app", "mind", "driver", "lookout"), each, strict=True))
+        f"{name} {100 * share:.1f}" for name, share in zip(("app", "mind", "hands", "lookout"), each, strict=True))
         + ")", "<= 2 %")  # fmt: skip
     app.close()
 

@@ -131,7 +131,7 @@ def test_a_melody_is_answered_and_the_take_is_kept(app):
     assert len(state["notes"]["heard"]) == 32 and state["notes"]["played"]
     assert state["meters"]["reaction_ms"]["p50"] is not None and state["playing"]
     app.act("stop")
-    assert not app.hands.scheduler.sounding
+    assert until(lambda: not app.hands.sounding)
     assert {m[0] & 15 for _, m in notes_of(heard["heard"])} <= {0, 1}
     assert any(m[0] & 0xF0 == 0xC0 for _, m in heard["heard"]) or app.session.told.band == [0, 33]
     take = midi.Score.from_bytes(app.take(app.state()["takes"][-1]["name"]))
@@ -153,7 +153,7 @@ def test_a_midi_clock_leads(app):
     assert until(lambda: app.state()["playing"])
     assert until(lambda: abs(app.state()["bpm"] - 140) < 1.5)
     heard = finish(process)
-    assert not app.state()["playing"] and not app.hands.scheduler.sounding
+    assert not app.state()["playing"] and until(lambda: not app.hands.sounding)
     stopped = next(t for t, m in heard["sent"] if m == [0xFC])
     assert [m for t, m in notes_of(heard["heard"]) if m[0] & 0xF0 == 0x90 and m[2] and t > stopped + 0.05] == []
     check_clean(notes_of(heard["heard"]))
@@ -171,12 +171,12 @@ def test_another_program_leads_by_link(app):
             pytest.skip("programs do not find each other here: no multicast")
         assert until(lambda: app.state()["playing"])
         assert until(lambda: app.state()["bpm"] == 97)
-        assert until(lambda: app.hands.scheduler.sounding)
+        assert until(lambda: app.hands.sounding)
         for _ in range(20):  # what it says of a moment, against what we then think of it
             wall, beat = json.loads(peer.stdout.readline())
         assert app.clock.grid.beat_at(app.clock.song(wall)) == pytest.approx(beat, abs=0.03)
         peer.communicate("stop\n", timeout=20)
-        assert until(lambda: not app.state()["playing"]) and not app.hands.scheduler.sounding
+        assert until(lambda: not app.state()["playing"] and not app.hands.sounding)
     finally:
         peer.kill()
         peer.wait()
@@ -225,18 +225,18 @@ def test_a_killed_mind_is_replaced(app):
     check_clean(notes_of(finish(process)["heard"]))
 
 
-def test_drivers_and_midi_systems_may_die(mortal, random_checkpoint, tmp_path):
-    """The driver is killed, then the MIDI system: nobody waits for them, and the band plays on with the next."""
+def test_hands_and_midi_systems_may_die(mortal, random_checkpoint, tmp_path):
+    """The hands are killed, then the MIDI system: nobody waits for them, and the band plays on with the next."""
     server = mortal()
     made = App(api="jack", takes=tmp_path, checkpoint=random_checkpoint,
                settings={"listen": 0, "count_in": 0, "instruments": "piano"})  # fmt: skip
     try:
         assert made.wait_ready(120)
         made.act("start")
-        assert until(lambda: made.hands.scheduler.sounding)
-        before = made.driver.pids[0]
+        assert until(lambda: made.hands.sounding)
+        before = made.hands.pids[0]
         os.kill(before, signal.SIGKILL)
-        assert until(lambda: made.driver.pids and before not in made.driver.pids and made.hands.works)
+        assert until(lambda: made.hands.pids and before not in made.hands.pids and made.hands.works)
         assert made.state()["message"] == "the MIDI system is back" and made.state()["playing"]
         server.kill()
         server.wait()
@@ -255,7 +255,7 @@ def test_it_does_not_hear_itself(app):
     subprocess.run(["jack_connect", "Anticipation-01:out", "Anticipation:in"], check=True)
     app.set("listen", 0)
     app.act("start")
-    assert until(lambda: app.echo.caught >= 3)
+    assert until(lambda: app.hands.caught >= 3)
     app.act("stop")
     assert not app.session.known.heard
 
@@ -311,14 +311,14 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
     try:
         assert made.wait_ready(120)
         made.act("start")
-        assert until(lambda: made.hands.scheduler.sounding)
+        assert until(lambda: made.hands.sounding)
         finish(keyboard, now=True)  # the device is unplugged, perhaps while notes sound
         assert until(lambda: not made.hands.works)
         assert "gone" in made.state()["message"]
         synth = client([[1.0 + k, [0x90, 60 + k, 99]] for k in range(6)], 8.0, to=None, **{"from": None})
         assert until(lambda: made.hands.works)
         assert until(lambda: made.session.known.heard)
-        assert until(lambda: made.hands.scheduler.sounding)
+        assert until(lambda: made.hands.sounding)
         made.act("stop")
         heard = notes_of(finish(synth, now=True)["heard"])
         assert any(m[0] & 0xF0 == 0x90 for _, m in heard)
@@ -332,7 +332,7 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
-    """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0. SIGKILL: the driver ends what still sounds."""
+    """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0. SIGKILL: the hands end what still sounds."""
     line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--play", "--takes",
             str(tmp_path / "takes"), "--model", str(random_checkpoint), "--count-in", "0", "--listen", "0"]  # fmt: skip
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
