@@ -13,11 +13,11 @@ from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmonist import Harmonist
 from .harmony import CHORD_TONES, NO_CHORD, estimate_key
-from .infilling import moved
+from .infilling import chord_at, moved
 from .lanes import window_of
 from .notes import CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling
-from .scene import Rows, Scene, chord_at, rows_of
+from .scene import Rows, Scene, none, rows_of
 from .windows import to_c
 
 ROOM = 128  # rows of the window that are kept free for a plan
@@ -139,8 +139,9 @@ class Planner:
             return None
         note = s.to_notes(row[None], origin).transpose(-self.shift)
         onset, duration, pitch, instrument, velocity = next(iter(note))
-        chord = chord_at(scene.chart, onset) if scene.chord_lock and instrument < DRUMS else None
-        if chord is not None and chord != NO_CHORD:
+        locked = scene.chart[scene.chart.instrument == CHORD] if scene.chord_lock and instrument < DRUMS else none()
+        chord = int(chord_at(locked, np.array([onset]))[0])
+        if 0 <= chord < NO_CHORD:
             legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
             pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch
         return onset, duration, pitch, instrument, velocity

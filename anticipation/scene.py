@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import stream as s
-from .notes import BEAT, CHORD, Notes
+from .notes import BEAT, Notes
 
 
 def none() -> Notes:
@@ -98,10 +98,3 @@ def rows_of(scene: Scene, origin: float, shift: int, cold: bool, reads_chart: bo
     rows[:, s.CHART] = chart.columns(rows[:, s.CLOCK])
     rows[:, s.CHORD_] = s.written_chords(rows)
     return Rows(np.concatenate([header.rows(chart), rows]), controls, chart, delta)
-
-
-def chord_at(chart: Notes, time: float) -> int | None:
-    """The chord symbol of a chart that sounds at a time."""
-    chords = chart[chart.instrument == CHORD]
-    i = int(np.searchsorted(chords.onset, time + 1e-6, side="right")) - 1
-    return int(chords.pitch[i]) if i >= 0 and time < chords.offset[i] + 1e-3 else None
