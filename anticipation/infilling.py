@@ -18,6 +18,7 @@ from .sampling import Sampling
 from .windows import to_c
 
 PIANO = 0
+INSIST = 3  # times that a silent take is drawn anew
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 
 
@@ -108,12 +109,33 @@ def generate(
     sampling: Sampling | None = None,
     charts: list[Notes] | None = None,
     progress: Callable[[float, float], None] | None = None,
+    insist: int = INSIST,
 ) -> tuple[list[Notes], Decoder]:
     """Notes that answer the request, `takes` times over, in one batch that shares its beginning.
 
     charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
-    take has reached, and those that are asked. Returns the takes and the decoder (for its count of rows fed).
+    take has reached, and those that are asked. insist: how often a take that is silent is drawn anew, for who asks for
+    music has no use for silence. Returns the takes and the decoder (for its count of rows fed).
     """
+    written, decoder = _draw(model, request, takes, seed, sampling, charts, progress)
+    for attempt in range(1, insist + 1):
+        for take in [i for i, notes in enumerate(written) if not len(notes)]:
+            own = seed + 10_007 * (take + 1) + 1_000_003 * attempt  # whatever its neighbours do
+            chart = [charts[take]] if charts else None
+            (written[take],), again = _draw(model, request, 1, own, sampling, chart)
+            decoder.lanes.fed += again.fed
+    return written, decoder
+
+
+def _draw(
+    model,
+    request: Infill,
+    takes: int,
+    seed: int,
+    sampling: Sampling | None,
+    charts: list[Notes] | None,
+    progress: Callable[[float, float], None] | None = None,
+) -> tuple[list[Notes], Decoder]:
     streams, first, shift, origin = prepare(model, request, takes, seed, charts)
     decoder = Decoder(model, streams, sampling)
     decoder.sync(first)
@@ -181,7 +203,7 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     drafts = drafts or (32 if model.reads_chart else 4)
     ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
-    drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.95, 0.8))
+    drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.95, 0.8), insist=0)
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     if written != CHORD:
         heard = request.known.between(request.start, request.end).pitched

@@ -186,7 +186,19 @@ def test_undoing_the_grid_moves_little_and_makes_no_overlap(written, known, star
     assert all(abs(snapped.onset - onset).min() <= 0.017 for onset in long.onset)
 
 
-@pytest.mark.parametrize("top_p, temperature", [(1e-6, 1.0), (1.0, 1e-6)])
+def test_a_silent_take_is_drawn_anew(random_model):
+    """Where the model rests nearly always, who asks for music gets some in more takes; and a take is still the same
+    whatever it shares a batch with."""
+    model, request = random_model(rests=8.0), ask(end=2.0)
+    first, _ = generate(model, request, takes=8, seed=3, insist=0)
+    again, _ = generate(model, request, takes=8, seed=3)
+    silent = [i for i, take in enumerate(first) if not len(take)]
+    assert silent and sum(not len(take) for take in again) < len(silent)
+    assert all(again[i] == take for i, take in enumerate(first) if len(take))
+    assert again[:3] == generate(model, request, takes=3, seed=3)[0]
+
+
+@pytest.mark.parametrize("top_p, temperature", [(0.9, 1e-6), (1.0, 1e-6)])
 def test_cold_sampling_has_one_answer(random_model, top_p, temperature):
     """Whatever the seed."""
     takes, _ = generate(random_model(), ask(end=3.0), takes=2, sampling=Sampling(temperature, top_p))
