@@ -73,7 +73,7 @@ def main() -> int:
         ours.terminate()
         ours.wait(20)
         jack.terminate()
-    print(daw.stdout[-4000:])
+    print(daw.stdout[-4000:], daw.stderr[-1500:])
     return check(daw.stdout, folder)
 
 
