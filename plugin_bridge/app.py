@@ -334,9 +334,6 @@ class App:
         self.session.surprised = True
         self.tell(f"ready: {facts['events_per_second']:.0f} events a second")
 
-    def _on_begun(self, number: int) -> None:
-        """A question is being answered."""
-
     def _on_step(self, number: int, reached: float, note, fed: int) -> None:
         self.meters.stepped(number, time.perf_counter(), fed)
         self.session.take(number, reached, note)

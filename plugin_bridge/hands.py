@@ -28,7 +28,7 @@ SPIN = 0.0008  # seconds before a note's time from which on we no longer trust t
 LOOK, DOZE, AWAKE = 0.001, 0.005, 2.0  # seconds between looks at the input; where AWAKE seconds brought nothing
 TELL, BEAT = 0.05, 1.0  # seconds between figures: where something has happened; where nothing has
 PATIENCE = 8.0  # seconds without figures: it hangs (JACK's own timeouts are 5 s and less)
-WATCH = 4.0  # seconds between looks at who is there
+WATCH = 1.0  # seconds between looks at who is there
 RETRY = 1.0
 
 
@@ -45,17 +45,7 @@ def urgent() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
 
 
-def look_out(hands, api: str) -> None:
-    """Another process: it tells the hands who is there. To look may take the time of several notes. Ends with the
-    hands, or with the MIDI system."""
-    ignore_signals()
-    with suppress(LiveError, OSError):
-        number = ports.choose(api)[1]
-        while not hands.poll(WATCH):
-            hands.send(ports.listing(number))
-
-
-def play(connection, lookout, api: str, in_name: str | None, out_name: str | None) -> None:
+def play(connection, api: str, in_name: str | None, out_name: str | None) -> None:
     """The process. Ends when the parent or the MIDI system is gone."""
     ignore_signals()
     with suppress(EOFError, OSError):  # the parent is gone
@@ -67,7 +57,7 @@ def play(connection, lookout, api: str, in_name: str | None, out_name: str | Non
         connection.send(("open", pair.names()))
         urgent()
         try:
-            Player(connection, lookout, pair).run()
+            Player(connection, pair).run()
         finally:
             pair.close()
 
@@ -77,8 +67,8 @@ class Player:
     wait there for Python's lock. JACK's whole graph waits with it, and whoever holds the lock may be waiting for the
     graph."""
 
-    def __init__(self, connection, lookout, pair: ports.Pair) -> None:
-        self.connection, self.lookout, self.pair = connection, lookout, pair
+    def __init__(self, connection, pair: ports.Pair) -> None:
+        self.connection, self.pair = connection, pair
         self.scheduler, self.echo = Scheduler(time.perf_counter, self._send), EchoGuard()
         self.works = True
         self._told, self._told_at = (0, 0, 0), 0.0
@@ -88,7 +78,8 @@ class Player:
         self.echo.sent(time.perf_counter(), message)
 
     def run(self) -> None:
-        look, heard = waiter(self.connection, self.lookout), 0.0
+        look, complained = waiter(self.connection), ports.overheard()
+        heard = watched = 0.0
         while True:
             due = self._do(self.scheduler.tick)
             now = time.perf_counter()
@@ -97,16 +88,19 @@ class Player:
                 while time.perf_counter() < (due or 0.0):
                     pass
                 continue
-            ready = look(min(left, LOOK if now - heard < AWAKE else DOZE))
+            told = look(min(left, LOOK if now - heard < AWAKE else DOZE))
             for data in self.pair.input.read():
                 heard = time.perf_counter()
                 message = parse(data)
                 if message is not None and not self.echo.is_echo(heard, message):
                     self.connection.send(("heard", heard, data))
-            if self.connection in ready:
+            if told:
                 self._obey(*self.connection.recv())
-            if self.lookout in ready:
-                self._watch(self.lookout.recv())
+            if now - watched > WATCH:
+                watched = now
+                self._watch()
+                if complained() and not self.pair.alive():
+                    return
             self._tell()
 
     def _do(self, verb: Callable, *args) -> Any:
@@ -129,8 +123,8 @@ class Player:
         else:
             self._do(self._send if verb == "send" else getattr(self.scheduler, verb), *args)
 
-    def _watch(self, names: dict) -> None:
-        for port, change in self.pair.watch(names):
+    def _watch(self) -> None:
+        for port, change in self.pair.watch():
             if port is self.pair.out:
                 self.works = change == "back"
                 self._do(self.scheduler.silence)  # what sounded when it went
@@ -163,7 +157,7 @@ class Hands:
         self.errors: deque[float] = deque(maxlen=50_000)
         self.sent = self.dropped = self.sounding = self.caught = 0
         self._before = (0, 0)  # sent and dropped by hands that have died
-        self._processes: list[Any] = []  # the hands, and the lookout
+        self._process: Any = None
         self._connection: Any = None
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._open()
@@ -171,8 +165,8 @@ class Hands:
         self._thread.start()
 
     @property
-    def pids(self) -> list[int]:
-        return [process.pid for process in self._processes]
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
 
     # Verbs
 
@@ -216,13 +210,9 @@ class Hands:
     def _open(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, end = context.Pipe()
-        ends = context.Pipe()
-        for target, args in ((play, (end, ends[0], *self.settings)), (look_out, (ends[1], self.settings[0]))):
-            process = context.Process(target=target, args=args, daemon=True, name=f"anticipate-{target.__name__}")
-            process.start()
-            self._processes.append(process)
-        for connection in (end, *ends):
-            connection.close()
+        self._process = context.Process(target=play, args=(end, *self.settings), daemon=True, name="anticipate-hands")
+        self._process.start()
+        end.close()
         kind, what = self._next(4 * PATIENCE) or ("error", "the MIDI system does not answer")
         if kind == "error":
             self._end()
@@ -264,14 +254,12 @@ class Hands:
         self.report(message)
 
     def _end(self) -> None:
-        """Hang up, whereupon they end; where they do not, end them."""
+        """Hang up, whereupon it ends; where it does not, end it."""
         idle = self._lock.acquire(timeout=1.0)  # else somebody waits for hands that hang
         self._connection.close()
         if idle:
             self._lock.release()
-        processes, self._processes = self._processes, []
-        for process in processes:
-            process.join(PATIENCE)
-            if process.is_alive():
-                process.kill()
-                process.join(5.0)
+        self._process.join(PATIENCE)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(5.0)

@@ -13,8 +13,9 @@ from typing import Any
 
 from .session import Ask
 
-# What it reports, as tuples: ("ready", facts), ("begun", number), ("step", number, reached, note, fed),
-# ("done", number, seconds of compute, seconds of music), ("error", text), ("died", exit code).
+# What it reports, as tuples: ("ready", facts), ("step", number, reached, note, fed),
+# ("done", number, seconds of compute, seconds of music), ("error", text), ("died", exit code); within,
+# ("begun", number).
 
 RESTARTS = 5  # deaths in a minute after which a mind is left alone
 
@@ -139,7 +140,8 @@ class Mind:
                         self.state = "ready" if message[0] == "ready" else self.state
                         self._busy = False
                         self._send()
-                self.report(message)
+                if message[0] != "begun":
+                    self.report(message)
         except (EOFError, OSError, TypeError):
             pass  # its end, or ours: a connection that is closed while it is read answers with a TypeError
         process.join(5)

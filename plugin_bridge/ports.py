@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 
 from anticipation.errors import LiveError
@@ -34,6 +35,26 @@ def rtmidi():
     except ImportError:
         raise LiveError('live playing needs python-rtmidi: pip install "anticipation-copilot[live]"') from None
     return module
+
+
+def overheard() -> Callable[[], bool]:
+    """Answers, each time it is called, whether a library has complained on stderr since the last time. What JACK has to
+    say of its server's end it says there, and nowhere else. Python's own stderr stays where it was."""
+    if sys.platform != "linux":
+        return lambda: False
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)  # nobody waits for us to listen
+    os.dup2(writer, 2)
+
+    def said() -> bool:
+        try:
+            return bool(os.read(reader, 1 << 16))
+        except BlockingIOError:
+            return False
+
+    return said
 
 
 @contextmanager
@@ -82,19 +103,20 @@ def choose(api: str = "auto") -> tuple[str, int]:
 
 
 def listing(number: int) -> dict[str, list[str]]:
-    """The names of the ports that others offer: what we can hear ('in') and play into ('out'). Raises LiveError where
-    the MIDI system is gone."""
+    """The names of the ports that others offer: what we can hear ('in') and play into ('out')."""
     module = rtmidi()
     out = {}
-    try:
-        with hushed():
-            for side, kind in (("in", module.MidiIn), ("out", module.MidiOut)):
-                client = kind(number, name=f"{CLIENT} look")
-                out[side] = [name for name in client.get_ports() if not name.startswith(CLIENT)]
-                client.delete()
-    except module.RtMidiError as error:
-        raise LiveError(f"the MIDI system does not answer: {error}") from None
+    with hushed():
+        for side, kind in (("in", module.MidiIn), ("out", module.MidiOut)):
+            client = kind(number, name=f"{CLIENT} look")
+            out[side] = others(client)
+            client.delete()
     return out
+
+
+def others(client) -> list[str]:
+    """The ports that a client could be connected to, but for ours."""
+    return [name for name in client.get_ports() if not name.startswith(CLIENT)]
 
 
 def find(name: str, names: list[str]) -> int:
@@ -159,12 +181,16 @@ class Port:
         except (rtmidi().RtMidiError, RuntimeError) as error:
             raise OSError(str(error)) from None
 
-    def watch(self, names: list[str]) -> str | None:
+    def others(self) -> list[str]:
+        """The names of the ports that it could be connected to."""
+        return others(self._client) if self._client else []
+
+    def watch(self) -> str | None:
         """Compare a named port with what is there. Answers 'lost' or 'back' when that changed."""
         if self.name is None:
             return None
         try:
-            find(self.name, names)
+            find(self.name, self.others())
         except LiveError:
             was, self.open = self.open, False
             return "lost" if was else None
@@ -189,13 +215,12 @@ class Pair:
         self.api = api
         self.input = Port("in", api, in_name)
         self.out = Port("out", api, out_name)
-        self._listing: dict[str, list[str]] = {"in": [], "out": []}
         self._sounding: set[tuple[int, int]] = set()  # (channel, pitch)
 
     def names(self) -> dict:
         """What is there, and what was chosen."""
         chosen = {"in": self.input.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
-        return self._listing | {"api": self.api[0], "chosen": chosen}
+        return {"in": self.input.others(), "out": self.out.others(), "api": self.api[0], "chosen": chosen}
 
     def send(self, message: list[int]) -> None:
         """Raises OSError where the port is gone."""
@@ -204,11 +229,14 @@ class Pair:
             change((message[0] & 0x0F, message[1]))
         self.out.send(message)
 
-    def watch(self, names: dict[str, list[str]]) -> list[tuple[Port, str]]:
-        """Compare with what is there (of `listing`): (port, 'lost' or 'back') for those whose fate has changed."""
-        self._listing = names
-        changes = [(port, port.watch(names[port.side])) for port in (self.input, self.out)]
+    def watch(self) -> list[tuple[Port, str]]:
+        """(port, 'lost' or 'back') for those whose fate has changed; virtual ports have none."""
+        changes = [(port, port.watch()) for port in (self.input, self.out)]
         return [(port, change) for port, change in changes if change]
+
+    def alive(self) -> bool:
+        """Whether the MIDI system still takes clients; to ask may take the time of several notes."""
+        return self.api[0] in available()
 
     def close(self) -> None:
         """What still sounds is ended."""

@@ -195,12 +195,12 @@ def rough(args, folder: str) -> None:
 def idle(args, folder: str) -> None:
     app = open_app(folder, args.model)
     app.act("start")
-    pids = [os.getpid(), app.mind.pid, *app.hands.pids]
+    pids = [os.getpid(), app.mind.pid, app.hands.pid]
     before, begin = [cpu(pid) for pid in pids], time.perf_counter()
     time.sleep(args.idle)
     each = [(cpu(pid) - was) / (time.perf_counter() - begin) for pid, was in zip(pids, before, strict=True)]
     row("CPU of a session that plays and hears nothing", f"{100 * sum(each):.1f} % of a core (" + ", ".join(
-        f"{name} {100 * share:.1f}" for name, share in zip(("app", "mind", "hands", "lookout"), each, strict=True))
+        f"{name} {100 * share:.1f}" for name, share in zip(("app", "mind", "hands"), each, strict=True))
         + ")", "<= 2 %")  # fmt: skip
     app.close()
 
