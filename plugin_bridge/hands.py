@@ -71,6 +71,7 @@ class Player:
         self.connection, self.pair = connection, pair
         self.scheduler, self.echo = Scheduler(time.perf_counter, self._send), EchoGuard()
         self.works = True
+        self._names = pair.names()
         self._told, self._told_at = (0, 0, 0), 0.0
 
     def _send(self, message: list[int]) -> None:
@@ -124,6 +125,7 @@ class Player:
             self._do(self._send if verb == "send" else getattr(self.scheduler, verb), *args)
 
     def _watch(self) -> None:
+        self._names = self.pair.names()
         for port, change in self.pair.watch():
             if port is self.pair.out:
                 self.works = change == "back"
@@ -138,7 +140,7 @@ class Player:
             self._told, self._told_at = state, now
             errors = list(scheduler.errors)
             scheduler.errors.clear()
-            figures = {"names": self.pair.names(), "errors": errors, "caught": self.echo.caught}
+            figures = {"names": self._names, "errors": errors, "caught": self.echo.caught}
             self.connection.send(("figures", figures | dict(zip(("sent", "dropped", "sounding"), state, strict=True))))
 
 

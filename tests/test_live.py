@@ -245,7 +245,7 @@ def test_hands_and_midi_systems_may_die(mortal, random_checkpoint, tmp_path):
             os.kill(before, blow)
             assert until(lambda before=before: made.hands.pid != before, 60)
             assert until(lambda: made.hands.works and made.hands.sounding)
-            assert made.state()["message"] == "the MIDI system is back" and made.state()["playing"]
+            assert until(lambda: made.state()["message"] == "the MIDI system is back") and made.state()["playing"]
         server.kill()
         server.wait()
         assert until(lambda: not made.hands.works, 60)
@@ -322,7 +322,7 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
         assert until(lambda: made.hands.sounding)
         finish(keyboard, now=True)  # the device is unplugged, perhaps while notes sound
         assert until(lambda: not made.hands.works)
-        assert "gone" in made.state()["message"]
+        assert until(lambda: "gone" in made.state()["message"])
         synth = client([[1.0 + k, [0x90, 60 + k, 99]] for k in range(6)], 8.0, to=None, **{"from": None})
         assert until(lambda: made.hands.works)
         assert until(lambda: made.session.known.heard)
