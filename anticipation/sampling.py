@@ -38,14 +38,15 @@ def nucleus(
     mass = np.exp(heat - heat.max())
     alone = np.flatnonzero(classes == apart)
     rivals = np.delete(np.arange(len(mass)), alone) if len(mass) > len(alone) else alone
-    goal = top_p * mass[rivals].sum()
+    whole = mass[rivals].sum()
+    goal = top_p * whole
     if len(mass) > 2 * _FEW:
         few = rivals[np.argpartition(-mass[rivals], _FEW)[:_FEW]]
         rivals = few if mass[few].sum() >= goal else rivals
     rivals = rivals[np.argsort(-mass[rivals], kind="stable")]
     kept = rivals[: int(np.searchsorted(np.cumsum(mass[rivals]), goal)) + 1]
     if len(alone) and kept[0] != alone[0]:
-        mass[kept] *= goal / top_p / mass[kept].sum()
+        mass[kept] *= whole / max(mass[kept].sum(), 1e-300)
         kept = np.append(kept, alone)
     # Drawn in the order of the classes, not of their masses: so rounding, which depends on how many streams share a
     # batch, does not shuffle near-equals.

@@ -135,6 +135,8 @@ def test_a_rest_is_as_likely_as_the_model_says(rest):
     assert share[4] == pytest.approx(rest, abs=0.01) and not share[2:4].any()
     assert share[0] == pytest.approx(2 * share[1], rel=0.2)
     assert nucleus(np.log(p), np.arange(5) == 4, 1.0, 0.85, rng, apart=4) == 4
+    frozen = {nucleus(np.log(p), everything, 0.0, top_p, rng, apart=4) for top_p in (0.0, 0.5, 1.0) for _ in range(9)}
+    assert frozen == {int(p.argmax())}
 
 
 # ---- rows and cache agree --------------------------------------------------------------------------------------------
