@@ -40,6 +40,7 @@ class Harmonist:
         self._place: tuple | None = None  # origin and transposition of what the decoder holds
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
         self._thought: list[tuple[float, float, int]] = []  # the same in hindsight
+        self.reached = 0.0  # seconds: what begins before has been written by what was told
         self.fed = 0
 
     def chart(self, since: float) -> Notes:
@@ -50,8 +51,8 @@ class Harmonist:
         self._told, self._thought, self._decoder = [], [], None
 
     def think(self, scene: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
-        """Harmonise from the scene's start on, a step of all drafts at a time; the chart changes at the end. A thought
-        that is not finished leaves everything as it was."""
+        """Harmonise around the scene's start, a step of all drafts at a time; at the end the chart changes, from where
+        the plan has come to meanwhile. A thought that is not finished leaves everything as it was."""
         beats = scene.chart[scene.chart.instrument == BEAT]
         start = max(beats.onset[beats.onset <= scene.start - BACK].max(initial=origin), origin)
         past = ended(self._thought, start)
@@ -79,8 +80,9 @@ class Harmonist:
         drafts = [before + self._notes(draft, origin, shift) for draft in drafted]
         thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges)]
         self._thought = past[-256:] + thought
-        coming = [(max(c[0], scene.start), c[1], c[2]) for c in thought if c[1] > scene.start]
-        self._told = ended(self._told, scene.start)[-256:] + coming
+        since = max(scene.start, self.reached)
+        coming = [(max(c[0], since), c[1], c[2]) for c in thought if c[1] > since]
+        self._told = ended(self._told, since)[-256:] + coming
 
     def _ready(self, origin: float, shift: int) -> Decoder:
         if self._decoder is None or self._place != (origin, shift):

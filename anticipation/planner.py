@@ -65,6 +65,7 @@ class Planner:
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
         self._place(scene)
+        self.harmonist.reached = scene.start
         if self.harmonises(scene):
             if not len(self.harmonist.chart(scene.start)):
                 for _ in self.think(scene):  # the first time, thought comes first

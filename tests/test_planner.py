@@ -160,6 +160,14 @@ def test_chords_are_thought_of_while_there_is_time(random_model):
     from anticipation.infilling import chord_at
 
     assert (chord_at(now, at) == chord_at(first, at)).all()  # what has sounded stays
+    thought = planner.think(later)
+    next(thought)
+    list(planner.plan(scene(11.1, tune(22), chart=BEATS.between(0, 22))))  # the plan goes on meanwhile
+    told = planner.harmonist.chart(0.0)
+    for _ in thought:
+        pass
+    at = np.arange(8.2, 11.0, 0.5)
+    assert (chord_at(planner.harmonist.chart(0.0), at) == chord_at(told, at)).all()
     assert not planner.harmonises(scene(1.0, tune(4)))
     assert not planner.harmonises(scene(1.0, tune(4), chart=BEATS[:4], instruments=(DRUMS,)))
 
