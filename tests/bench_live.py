@@ -241,7 +241,7 @@ def harmony(args) -> None:
     from anticipation.sampling import Sampling
 
     torch.set_num_threads(1)
-    model, songs = checkpoint.load(args.model, "cpu"), held_out(args, args.songs)
+    model, songs = checkpoint.load(args.model, "cpu"), [c for c in held_out(args, args.songs) if len(c.beats)]
     rates: dict[str, np.ndarray] = {}
 
     def score(name: str, written: Notes, case) -> None:
