@@ -85,6 +85,12 @@ def eventually(test, seconds: float = 10.0) -> None:
     assert test()
 
 
+def told(page, app) -> bool:
+    """Whether the page knows what the app does by now."""
+    state = app.state()
+    return all(page.evaluate(f"anticipation.state.{name}") == state[name] for name in ("playing", "mode", "band"))
+
+
 def ink(page, colour: str) -> int:
     """How many pixels of the roll have a colour of the style sheet."""
     return page.evaluate(
@@ -219,7 +225,7 @@ def test_shortcuts_but_not_while_typing(page, served):
                       ("m", ("set", "mode", "answer")), ("Space", ("act", "stop", {}))):  # fmt: skip
         page.keyboard.press(key)
         eventually(lambda call=call: app.calls[-1:] == [call])
-        page.wait_for_timeout(120)  # until the page knows that it plays
+        eventually(lambda: told(page, app))
     count = len(app.calls)
     page.get_by_role("textbox", name="Scale").click()
     page.keyboard.type("a k")
