@@ -236,7 +236,7 @@ def test_shortcuts_but_not_while_typing(page, served):
     page.wait_for_timeout(200)
     assert len(app.calls) == count + 1
     page.reload()
-    assert not page.get_by_role("switch", name="single-key shortcuts").is_checked()
+    eventually(lambda: not page.get_by_role("switch", name="single-key shortcuts").is_checked())
 
 
 def test_by_keyboard_alone(page, served):
