@@ -17,7 +17,7 @@ from .infilling import chord_at, moved
 from .lanes import window_of
 from .notes import CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling
-from .scene import Rows, Scene, none, rows_of
+from .scene import Rows, Scene, rows_of
 from .windows import to_c
 
 ROOM = 128  # rows of the window that are kept free for a plan
@@ -140,11 +140,12 @@ class Planner:
             return None
         note = s.to_notes(row[None], origin).transpose(-self.shift)
         onset, duration, pitch, instrument, velocity = next(iter(note))
-        locked = scene.chart[scene.chart.instrument == CHORD] if scene.chord_lock and instrument < DRUMS else none()
-        chord = int(chord_at(locked, np.array([onset]))[0])
-        if 0 <= chord < NO_CHORD:
-            legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
-            pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch
+        if scene.chord_lock and instrument < DRUMS:
+            chords = scene.chart[scene.chart.instrument == CHORD]
+            chord = int(chord_at(chords, np.array([onset]))[0])
+            if 0 <= chord < NO_CHORD:
+                legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
+                pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch
         return onset, duration, pitch, instrument, velocity
 
 
