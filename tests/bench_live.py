@@ -20,6 +20,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "train"), str(HERE.parent)]
+from jackd import SYNCHRONOUS, serve_jack  # noqa: E402
 from test_scheduler import check_clean  # noqa: E402
 from virtual import Stage, player  # noqa: E402
 
@@ -38,13 +39,10 @@ def row(what: str, measured: str, bar: str) -> None:
 
 @contextmanager
 def jack():
-    """A server while it lasts. Synchronous (-S), it keeps bursts in order, and loses nothing on a busy machine."""
+    """A server while it lasts; synchronous, it loses nothing on a busy machine."""
     name = f"bench{os.getpid()}"
     os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_AUDIO_RESERVATION="1")
-    line = f"jackd -r -S -n {name} -p 512 -t 5000 -d dummy -r 48000 -p 64 -C 2 -P 2"
-    server = subprocess.Popen(line.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while subprocess.run(["jack_lsp"], capture_output=True).returncode:
-        time.sleep(0.1)
+    server = serve_jack(name, *SYNCHRONOUS)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jackd import SYNCHRONOUS, serve_jack
 from test_scheduler import check_clean
 
 rtmidi = pytest.importorskip("rtmidi")
@@ -27,26 +28,13 @@ HERE = Path(__file__).parent
 TUNE = [72, 76, 79, 77, 74, 81, 79, 72]
 
 
-def serve_jack(name, *how):
-    """Start a server; it answers."""
-    line = f"jackd -r -n {name} -p 512 {' '.join(how)} -d dummy -r 48000 -p 64 -C 2 -P 2"
-    server = subprocess.Popen(line.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        if subprocess.run(["jack_lsp"], capture_output=True).returncode == 0:
-            return server
-        time.sleep(0.1)
-    server.kill()
-    server.wait()
-    raise OSError("jackd does not start")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def jack():
     """A server of our own."""
     name = f"anticipation{os.getpid()}"
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_AUDIO_RESERVATION")}
     os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_AUDIO_RESERVATION="1")
-    server = serve_jack(name, "-S", "-t", "5000")  # synchronous: bursts stay in order
+    server = serve_jack(name, *SYNCHRONOUS)
     yield
     server.terminate()
     server.wait(10)
@@ -61,14 +49,14 @@ def mortal(monkeypatch):
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "anticipation-mortal")
     servers = []
 
-    def serve():
+    def start():
         for server in servers:
             server.kill()
             server.wait()
         servers.append(serve_jack(os.environ["JACK_DEFAULT_SERVER"], "-t", "500"))
         return servers[-1]
 
-    yield serve
+    yield start
     for server in servers:
         server.terminate()
         try:

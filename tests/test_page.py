@@ -19,6 +19,7 @@ from anticipation.midi import read
 pytest.importorskip("aiohttp", reason="the page needs aiohttp")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the package, not its browsers)")
 
+from jackd import SYNCHRONOUS, serve_jack  # noqa: E402
 from stand_in import StandIn  # noqa: E402
 
 from plugin_bridge import controls, feed  # noqa: E402
@@ -441,13 +442,10 @@ def real(tmp_path):
     world = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1", "PYTHONUNBUFFERED": "1",
                           "ANTICIPATION_CONFIG": str(tmp_path)}  # fmt: skip
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": world}
-    jack = ["jackd", "-r", "-S", "-n", name, "-p", "512", "-t", "5000", "-d", "dummy", "-r", "48000", "-p", "256",
-            "-C", "2", "-P", "2"]  # fmt: skip
     command = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--takes", str(tmp_path / "takes"),
                "--instruments", "piano,finger bass", "--bravery", "1", "--listen", "1"]  # fmt: skip
-    running = [subprocess.Popen(jack, **quiet)]
+    running = [serve_jack(name, *SYNCHRONOUS, period=256)]
     try:
-        eventually(lambda: subprocess.run(["jack_lsp"], **quiet).returncode == 0)
         running.append(
             subprocess.Popen(command, env=world, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         )
