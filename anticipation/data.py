@@ -1,4 +1,4 @@
-"""Shards: memory-mapped columns of notes and a manifest; several folders of them joined to one, each piece once.
+"""Shards: columns of notes and a manifest; several folders of them joined to one, each piece once.
 
 Knows no MIDI, no tokens, no rows and no models.
 """
@@ -10,7 +10,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,26 +60,19 @@ class Shards:
                 f"{folder}: the columns do not have the {rows} rows of the manifest; prepare it again"
             )
 
-    @cached_property
-    def columns(self) -> dict[str, np.ndarray]:
-        """All rows, memory-mapped when they are first looked at."""
-        return {
-            name: np.memmap(self.folder / f"{name}.bin", dtype=kind, mode="r") if self.pieces else np.zeros(0, kind)
-            for name, kind in COLUMNS.items()
-        }
-
     def notes(self, piece: Piece) -> Notes:
-        """All rows of a piece, chords and beats among them; velocity 0 is 'unknown'."""
-        rows = slice(piece.start, piece.start + piece.count)
-        return Notes(*(self.columns[name][rows] for name in COLUMNS))
-
-    def read(self, piece: Piece) -> Notes:
-        """`notes` without a map: of thousands of folders, not all can be open at once."""
-        columns = []
+        """All rows of a piece, chords and beats among them; velocity 0 is 'unknown'. Raises AnticipationError where a
+        file is gone or cut by now: it is read, for a map of a file that somebody cuts would kill the process."""
+        columns = {}
         for name, kind in COLUMNS.items():
-            skip = piece.start * np.dtype(kind).itemsize
-            columns.append(np.fromfile(self.folder / f"{name}.bin", kind, piece.count, offset=skip))
-        return Notes(*columns)
+            path = self.folder / f"{name}.bin"
+            try:
+                columns[name] = np.fromfile(path, kind, piece.count, offset=piece.start * np.dtype(kind).itemsize)
+            except OSError:
+                columns[name] = np.zeros(0, kind)
+            if len(columns[name]) < piece.count:
+                raise AnticipationError(f"{path} vanished or was cut while it was read")
+        return Notes(**columns)
 
     def split(self, name: str) -> list[Piece]:
         return [piece for piece in self.pieces if piece.split == name]
@@ -105,7 +97,7 @@ class Shards:
         try:
             return np.fromfile(self.folder / "prints.bin", "<u4").reshape(len(self.pieces), SKETCH)
         except (OSError, ValueError):
-            return np.array([sketch(lines(self.read(p))) for p in self.pieces], np.uint32).reshape(-1, SKETCH)
+            return np.array([sketch(lines(self.notes(p))) for p in self.pieces], np.uint32).reshape(-1, SKETCH)
 
 
 class _Columns:
@@ -185,7 +177,7 @@ def join(
     pieces = [piece for piece, _ in every]
 
     def notes(i: int) -> Notes:
-        return every[i][1].read(every[i][0])
+        return every[i][1].notes(every[i][0])
 
     kept = list(range(len(every)))
     if decide:

@@ -85,7 +85,7 @@ class Kit:
     @classmethod
     def of(cls, shards: Shards) -> Kit:
         """The training takes of shards: held-out ones stay held out."""
-        found = (take_of(p.name, shards.read(p)) for p in shards.split("train") if p.source == "groove")
+        found = (take_of(p.name, shards.notes(p)) for p in shards.split("train") if p.source == "groove")
         takes = [take for take in found if take]
         beats = [take for take in takes if not take.fill and take.bars >= 4 and take.upright]
         fills = [take for take in takes if take.fill and 2.0 <= take.position.max() < 4.3 and len(take.pitch) >= 6]

@@ -7,7 +7,6 @@ trainer and one comparison serve both.
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -103,19 +102,7 @@ class Batches(torch.utils.data.Dataset):
         return 10**9
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
-        intact(self.windows.shards)
         return self.pack([self.one(step, i) for i in self.share])
-
-
-def intact(shards: Any) -> None:
-    """Raises AnticipationError where a memory-mapped file of the shards is gone or cut: reading on would kill us."""
-    try:
-        columns = getattr(shards, "columns", {}).values()
-        cut = [c.filename for c in columns if os.stat(c.filename).st_size < c.offset + c.nbytes]
-    except OSError as error:
-        cut = [error.filename]
-    if cut:
-        raise AnticipationError(f"{cut[0]} vanished or was cut while it was read")
 
 
 @dataclass(frozen=True)

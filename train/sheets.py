@@ -106,7 +106,7 @@ def shard_sheets(shards: Shards, sources: tuple[str, ...]) -> Iterator[Sheet]:
     """The sheets of training pieces. Held-out songs have none."""
     for piece in shards.split("train"):
         if piece.source in sources:
-            sheet = sheet_of(piece, shards.read(piece))
+            sheet = sheet_of(piece, shards.notes(piece))
             if sheet:
                 yield sheet
 
