@@ -137,8 +137,10 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--temperature", type=float, default=1.0, help="below 1 tamer, above 1 wilder (default: 1)")
     sub.add_argument("--scale", metavar='"C major"', help="write only pitches of this scale")
     sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5")
-    sub.add_argument("--polyphony", type=int, metavar="N", help="at most N notes at once in each part")
-    sub.add_argument("--density", type=int, metavar="N", help="at most N onsets in any second")
+    sub.add_argument("--polyphony", type=int, metavar="N", help="at most N notes of a part at once")
+    sub.add_argument("--density", type=int, metavar="N", help="at most N onsets of a part in any second")
+    grids = "where notes may begin: N places a beat, free, or auto: as the piece divides its beats (default: auto)"
+    sub.add_argument("--grid", default="auto", metavar="auto|free|N", help=grids)
     charts = "chords to write on, one cell a bar; or the name of a part that plays them; or 'none'"
     sub.add_argument("--chords", default="auto", metavar='"| C | Am |"', help=charts)
     sub.add_argument("--style", default="unknown", help="pop, classical, piano, folk, band or drums")

@@ -134,7 +134,7 @@ def run_task(args: argparse.Namespace, make) -> None:
     low, high = pitch_range(args.range)
     options = Options(
         takes=args.takes, seed=seed, top_p=args.top_p, temperature=args.temperature, scale=args.scale, low=low,
-        high=high, polyphony=args.polyphony, density=args.density, chords=args.chords, style=args.style,
+        high=high, polyphony=args.polyphony, density=args.density, grid=args.grid, chords=args.chords, style=args.style,
     )  # fmt: skip
     jobs = [(source, read(source), outputs(args, source)) for source in args.input]
     twice = [path for path, count in Counter(path for *_, paths in jobs for path in paths).items() if count > 1]
@@ -167,7 +167,7 @@ def describe(take, score) -> str:
     """The chords of a take, from the bar in which they begin."""
     import numpy as np
 
-    from .tasks import chart_text
+    from .voicing import chart_text
 
     bars = score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1)
     first = int(np.searchsorted(bars, float(take.chords.onset[0]) + 0.03, side="right")) - 1

@@ -34,7 +34,8 @@ class Limits:
     """What may be drawn, by construction: every field is sampled from its legal classes only.
 
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
-    one instrument that sound at once. density: onsets in any second. A rest is always legal, so nothing dead-ends.
+    one instrument that sound at once. density: onsets of one in any second. nearest: (end + REST + 1,) of each step the
+    nearest one where an event may begin. A rest is always legal, so nothing dead-ends.
     """
 
     start: int
@@ -42,6 +43,14 @@ class Limits:
     table: np.ndarray
     polyphony: int | None = None
     density: int | None = None
+    nearest: np.ndarray | None = None
+
+
+def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
+    """`Limits.nearest` of ascending places in steps."""
+    steps = np.arange(end + s.REST + 1)
+    places = np.unique(places) if len(places) else np.array([2 * len(steps)])  # none is ever reached
+    return places[np.searchsorted((places[1:] + places[:-1]) / 2, steps)]
 
 
 @dataclass
@@ -58,7 +67,7 @@ class Stream:
     written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
     chord: int | None = None  # the last chord that was written as an event
     ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
-    onsets: list[int] = field(default_factory=list)  # of the events of the last second
+    onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
 
     @property
     def clock(self) -> int:
@@ -115,11 +124,11 @@ class Stream:
 
     def _count(self, row: np.ndarray) -> None:
         self.ends.append((int(row[s.INSTRUMENT]), int(row[s.CLOCK] + row[s.DURATION])))
-        self.onsets.append(int(row[s.CLOCK]))
+        self.onsets.append((int(row[s.INSTRUMENT]), int(row[s.CLOCK])))
 
     def _forget(self, clock: int) -> None:
         self.ends = [(instrument, end) for instrument, end in self.ends if end > clock]
-        self.onsets = [t for t in self.onsets if t > clock - s.STEPS]
+        self.onsets = [(instrument, t) for instrument, t in self.onsets if t > clock - s.STEPS]
 
     def due(self, clock: int) -> np.ndarray:
         """Rows of the controls that stand right after a row at `clock`, which are thereby given."""
@@ -132,15 +141,15 @@ class Stream:
 
 
 def free_from(stream: Stream, limits: Limits) -> np.ndarray:
-    """(INSTRUMENTS,) the earliest clock at which each instrument has a voice free."""
+    """(INSTRUMENTS,) the earliest clock at which each instrument has a voice free, and an onset left."""
     out = np.full(INSTRUMENTS, -(1 << 30))
-    if limits.polyphony is not None:
-        ends: dict[int, list[int]] = {}
-        for instrument, end in stream.ends:
-            ends.setdefault(instrument, []).append(end)
-        for instrument, several in ends.items():
-            if len(several) >= limits.polyphony:
-                out[instrument] = sorted(several)[-limits.polyphony]
+    for most, several, after in ((limits.polyphony, stream.ends, 0), (limits.density, stream.onsets, s.STEPS)):
+        times: dict[int, list[int]] = {}
+        for instrument, time in several if most is not None else ():
+            times.setdefault(instrument, []).append(time + after)
+        for instrument, own in times.items():
+            if len(own) >= (most or 0):
+                out[instrument] = max(out[instrument], sorted(own)[-(most or 0)])
     return out
 
 
@@ -174,9 +183,24 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
     if not instruments.any():
         inside[:] = False
     else:
-        chords_only = instruments[CHORD] and not instruments[:CHORD].any()
         inside &= clocks >= free_from(stream, limits)[instruments].min()
-        if limits.density is not None and not chords_only and len(stream.onsets) >= limits.density:
-            inside &= clocks >= stream.onsets[-limits.density] + s.STEPS
         inside[0] &= not later and bool(legal_table(stream, limits, 0).any())
+    if limits.nearest is not None:
+        inside[inside] &= limits.nearest[clocks[inside]] == clocks[inside]
     return np.append(inside, True)
+
+
+def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
+    """Logits of shifts, of which the last class is the rest, where every step has given its probability to the nearest
+    one where an event may begin: a beat that the model hears a little blurred is as likely as it was, and the rest is
+    no likelier. What is nearest to something beyond the last shift is rest."""
+    if limits.nearest is None:
+        return logits
+    count = len(logits) - 1
+    clocks = stream.clock + np.arange(count)
+    inside = np.flatnonzero((clocks >= limits.start) & (clocks < limits.end))
+    shift = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
+    out = np.full(count + 1, -np.inf)
+    out[count] = logits[count]
+    np.logaddexp.at(out, shift[shift >= 0], logits[inside[shift >= 0]])
+    return out

@@ -11,7 +11,7 @@ import numpy as np
 from . import stream as s
 from .decode import Decoder
 from .errors import RequestError
-from .grammar import Limits, Stream, pitch_table
+from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords, estimate_key
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
@@ -29,7 +29,8 @@ class Infill:
     known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
     start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
     excepted. polyphony: notes of one instrument at once. density: onsets a second. delta: seconds of anticipation;
-    negative where known notes reach the model late.
+    negative where known notes reach the model late. places: seconds, ascending, where what is written may begin;
+    anywhere by default.
     """
 
     known: Notes
@@ -41,6 +42,7 @@ class Infill:
     density: int | None = None
     delta: float = 5.0
     style: str = "unknown"
+    places: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -56,48 +58,76 @@ class Infill:
             raise RequestError("polyphony and density are at least 1")
 
 
-def prepare(
-    model, request: Infill, takes: int, seed: int, charts: list[Notes] | None
-) -> tuple[list[Stream], list, int, float]:
-    """Streams and their first rows, the transposition to C, and the origin in seconds. A model that reads no chart is
-    told nothing but notes, in their own key."""
-    before = request.known.audible.of_instruments(request.instruments).between(request.start - HISTORY, request.start)
-    # It begins where what is to be continued begins, or with the span: no training window opens in a long silence.
-    origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else request.start
-    near = request.known.between(origin, request.end + 10.0)
-    reads = model.reads_chart
-    shift = to_c(estimate_key(near)) if reads else 0
-    if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
-        shift += -12 if shift > 0 else 12
-    audible = near.audible
-    past = (np.isin(audible.instrument, request.instruments) | (not model.anticipates)) & (
-        audible.onset < request.start
-    )
-    history, rest = audible[past], audible[~past]
-    beats = near[(near.instrument == BEAT) & reads]
-    sounding = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin) & reads]
-    told = tuple(sorted(set(request.instruments)))  # two violins are one instrument
-    header = s.Header(
-        delta=round(request.delta * s.STEPS),
-        instruments=told if reads and len(told) <= 24 else None,
-        style=s.STYLES.index(request.style),
-        cold=origin == 0.0,
-    )
-    events, controls = (s.quantise(notes.transpose(shift), origin, strokes=reads) for notes in (history, rest))
-    if len(controls) and not model.anticipates:
-        raise RequestError(
-            "these weights were trained without anticipation: they can continue, but not write around notes"
+@dataclass(frozen=True)
+class Asked:
+    """A request as a model is told it, and the way back: the rows up to the span, what they are read against, the
+    controls, semitones up to C (0 for a model that reads no chart: it is told nothing but notes, in their own key) and
+    the seconds where the rows begin."""
+
+    request: Infill
+    rows: np.ndarray
+    chart: s.Chart
+    controls: np.ndarray
+    delta: int
+    shift: int
+    origin: float
+
+    @classmethod
+    def of(cls, model, request: Infill) -> Asked:
+        """Raises RequestError where the model cannot be told the controls."""
+        before = request.known.audible.of_instruments(request.instruments)
+        before = before.between(request.start - HISTORY, request.start)
+        # It begins where what is to be continued begins, or with the span: no training window opens in a long silence.
+        origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else request.start
+        near = request.known.between(origin, request.end + 10.0)
+        reads = model.reads_chart
+        shift = to_c(estimate_key(near)) if reads else 0
+        if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
+            shift += -12 if shift > 0 else 12
+        audible = near.audible
+        past = (np.isin(audible.instrument, request.instruments) | (not model.anticipates)) & (
+            audible.onset < request.start
         )
-    until = int((request.start - origin) * s.STEPS) - s.REST
-    first, streams = [], []
-    for take in range(takes):
-        chords = sounding if charts is None else charts[take]
-        if take == 0 or charts is not None:
-            chart = s.Chart.of((beats + chords).transpose(shift), origin)
-            rows = s.interleave(events, controls, chart, header, until=until)
-        first.append(rows)
-        streams.append(Stream(chart, controls, header.delta, np.random.default_rng((seed, take)), ordered=reads))
-    return streams, first, shift, origin
+        history, rest = audible[past], audible[~past]
+        beats = near[(near.instrument == BEAT) & reads]
+        chords = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin) & reads]
+        told = tuple(sorted(set(request.instruments)))  # two violins are one instrument
+        header = s.Header(
+            delta=round(request.delta * s.STEPS),
+            instruments=told if reads and len(told) <= 24 else None,
+            style=s.STYLES.index(request.style),
+            cold=origin == 0.0,
+        )
+        events, controls = (s.quantise(notes.transpose(shift), origin, strokes=reads) for notes in (history, rest))
+        if len(controls) and not model.anticipates:
+            raise RequestError(
+                "these weights were trained without anticipation: they can continue, but not write around notes"
+            )
+        until = int((request.start - origin) * s.STEPS) - s.REST
+        chart = s.Chart.of((beats + chords).transpose(shift), origin)
+        rows = s.interleave(events, controls, chart, header, until=until)
+        return cls(request, rows, chart, controls, header.delta, shift, origin)
+
+    @property
+    def limits(self) -> Limits:
+        ask = self.request
+        begin, end = (round((t - self.origin) * s.STEPS) for t in (ask.start, ask.end))
+        pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
+        nearest = None
+        if ask.places is not None:
+            nearest = nearest_place(np.rint((ask.places - self.origin) * s.STEPS).astype(np.int64), end)
+        return Limits(begin, end, pitch_table(ask.instruments, pitches), ask.polyphony, ask.density, nearest)
+
+    def notes(self, written: list[np.ndarray]) -> Notes:
+        """The rows of written events as notes of the request."""
+        rows = np.array(written).reshape(-1, len(s.COLUMNS))
+        notes = s.to_notes(rows, self.origin).transpose(-self.shift)
+        if not rows[:, s.VELOCITY].any():  # a model that knows no dynamics
+            notes = with_dynamics(notes, self.request.known.audible)
+        return snap(notes, self.request.known, self.request.start, self.request.end)
+
+
+Progress = Callable[[float, float], None]
 
 
 def generate(
@@ -108,53 +138,88 @@ def generate(
     seed: int = 0,
     sampling: Sampling | None = None,
     charts: list[Notes] | None = None,
-    progress: Callable[[float, float], None] | None = None,
+    progress: Progress | None = None,
     insist: int = INSIST,
-) -> tuple[list[Notes], Decoder]:
+    in_turn: bool = False,
+) -> tuple[list[Notes], int]:
     """Notes that answer the request, `takes` times over, in one batch that shares its beginning.
 
     charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
     take has reached, and those that are asked. insist: how often a take that is silent is drawn anew, for who asks for
-    music has no use for silence. Returns the takes and the decoder (for its count of rows fed).
+    music has no use for silence. in_turn: one instrument after another in the order of the request, each told what
+    those before it play, so that none is left out; a model that cannot be told writes them at once all the same.
+    Returns the takes, and how many rows were fed.
     """
-    written, decoder = _draw(model, request, takes, seed, sampling, charts, progress)
+    requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
+    parts = _turns(request.instruments) if in_turn and model.anticipates else [request.instruments]
+    written, fed = [request.known[:0]] * takes, 0
+    for number, part in enumerate(parts):
+        same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning
+        asks = [
+            same.setdefault((id(ask), id(notes)), replace(ask, known=ask.known + notes, instruments=part))
+            for ask, notes in zip(requests, written, strict=True)
+        ]
+        told = progress and _share(progress, number, len(parts))
+        new, rows = _write(model, asks, [(seed, take, number) for take in range(takes)], sampling, told, insist)
+        written = new if not number else [(one + other).sorted() for one, other in zip(written, new, strict=True)]
+        fed += rows
+    return written, fed
+
+
+def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Who writes when: one after another, chord symbols with the first."""
+    first, *others = [i for i in dict.fromkeys(instruments) if i != CHORD] or [CHORD]
+    return [(first, CHORD) if CHORD in instruments and first != CHORD else (first,), *((i,) for i in others)]
+
+
+def _share(progress: Progress, number: int, count: int) -> Progress:
+    """The progress of one part of several."""
+    return lambda reached, asked: progress((number * asked + reached) / count, asked)
+
+
+def _on(request: Infill, chart: Notes) -> Infill:
+    return replace(request, known=request.known[request.known.instrument != CHORD] + chart)
+
+
+def _write(
+    model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None, progress: Progress | None,
+    insist: int,
+) -> tuple[list[Notes], int]:  # fmt: skip
+    """What answers each request, silent takes drawn anew, and how many rows were fed."""
+    written, decoder = draw(model, requests, seeds, sampling, progress)
+    fed = decoder.fed
     for attempt in range(1, insist + 1):
         for take in [i for i, notes in enumerate(written) if not len(notes)]:
-            own = seed + 10_007 * (take + 1) + 1_000_003 * attempt  # whatever its neighbours do
-            chart = [charts[take]] if charts else None
-            (written[take],), again = _draw(model, request, 1, own, sampling, chart)
-            decoder.lanes.fed += again.fed
-    return written, decoder
+            own = (*seeds[take], attempt)  # whatever its neighbours do
+            (written[take],), decoder = draw(model, [requests[take]], [own], sampling)
+            fed += decoder.fed
+    return written, fed
 
 
-def _draw(
-    model,
-    request: Infill,
-    takes: int,
-    seed: int,
-    sampling: Sampling | None,
-    charts: list[Notes] | None,
-    progress: Callable[[float, float], None] | None = None,
-) -> tuple[list[Notes], Decoder]:
-    streams, first, shift, origin = prepare(model, request, takes, seed, charts)
+def draw(
+    model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[Notes], Decoder]:  # fmt: skip
+    """Notes that answer each request, all of them over one span, side by side in one batch. seeds: of each, whatever
+    its neighbours are. Returns the decoder too."""
+    told = {id(request): request for request in requests}
+    known = {key: Asked.of(model, request) for key, request in told.items()}
+    asked = [known[id(request)] for request in requests]
+    streams = [
+        Stream(one.chart, one.controls, one.delta, np.random.default_rng(seed), ordered=model.reads_chart)
+        for one, seed in zip(asked, seeds, strict=True)
+    ]
     decoder = Decoder(model, streams, sampling)
-    decoder.sync(first)
-    pitches = None if request.pitches is None else moved(request.pitches, shift)
-    begin, end = (round((t - origin) * s.STEPS) for t in (request.start, request.end))
-    limits = Limits(begin, end, pitch_table(request.instruments, pitches), request.polyphony, request.density)
-    while any(stream.clock < end for stream in streams):
-        decoder.next_event([limits if stream.clock < end else None for stream in streams])
+    decoder.sync([one.rows for one in asked])
+    limits = [one.limits for one in asked]
+    start, span = requests[0].start, requests[0].end - requests[0].start
+    while any(stream.clock < limit.end for stream, limit in zip(streams, limits, strict=True)):
+        decoder.next_event([limit if stream.clock < limit.end else None
+                            for stream, limit in zip(streams, limits, strict=True)])  # fmt: skip
         if progress:
-            reached = min(min(stream.clock for stream in streams), end) / s.STEPS + origin - request.start
-            progress(max(0.0, reached), request.end - request.start)
-    results = []
-    for stream in streams:
-        rows = np.array(stream.written).reshape(-1, len(s.COLUMNS))
-        notes = s.to_notes(rows, origin).transpose(-shift)
-        if not rows[:, s.VELOCITY].any():  # a model that knows no dynamics
-            notes = with_dynamics(notes, request.known.audible)
-        results.append(snap(notes, request.known, request.start, request.end))
-    return results, decoder
+            reached = min(stream.clock / s.STEPS + one.origin for stream, one in zip(streams, asked, strict=True))
+            progress(min(max(0.0, reached - start), span), span)
+    return [one.notes(stream.written) for one, stream in zip(asked, streams, strict=True)], decoder
 
 
 def with_dynamics(notes: Notes, known: Notes) -> Notes:

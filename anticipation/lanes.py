@@ -13,7 +13,7 @@ from torch import Tensor
 from . import amt
 from . import stream as s
 from .gpt2 import GPT2
-from .grammar import REST_CLASS, Limits, Stream, legal_shifts, legal_table, writable
+from .grammar import REST_CLASS, Limits, Stream, gathered, legal_shifts, legal_table, writable
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus
@@ -85,6 +85,7 @@ class EventLanes:
                 if field and rest[j]:
                     continue  # a rest draws nothing more, whatever the neighbours do
                 heat = temperature[j] if temperature else sampling.temperature
+                row = row if field else gathered(row, stream, limits[j])
                 apart = None if field else REST_CLASS
                 classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart)
 
@@ -205,7 +206,8 @@ class AmtLanes:
         for j, i in enumerate(active):
             legal = np.append(shifts[j][: s.REST], True)  # after a second there may be an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
-            shift[j] = self._choose(logits, legal, sampling, mine[j].rng, apart=s.REST)
+            onto = gathered(logits.cpu().numpy(), mine[j], limits[j])
+            shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, apart=s.REST)
         self._feed_one(active, amt.TIME.start + now + shift)
         for j, i in enumerate(active):
             legal = np.arange(len(amt.DURATION)) > 0

@@ -10,10 +10,11 @@ import numpy as np
 
 from . import __version__
 from .errors import RequestError
-from .harmony import CHORD_TONES, NO_CHORD, chord_name, estimate_chords, parse_chart, parse_scale
+from .harmony import estimate_chords, parse_chart, parse_scale
 from .midi import MAX_HOURS, Score
-from .notes import DRUMS, GM_NAMES, Notes, instrument_name
-from .tempo import on_grid
+from .notes import BEAT, DRUMS, GM_NAMES, Notes, instrument_name
+from .tempo import on_grid, places
+from .voicing import voicing
 
 if TYPE_CHECKING:
     from .gpt2 import GPT2
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Model = EventModel | GPT2
 
 VOICE = 53  # how the model is shown a melody of an instrument that it is to write itself
+MOST_PARTS = 24  # of a beat
 GUIDES = (49, *range(DRUMS))  # slow strings, or whoever is free
 FAMILIES = {"bass": 33, "guitar": 25, "electric guitar": 27, "organ": 16, "strings": 48, "sax": 66, "keys": 4,
             "pad": 89, "lead": 81, "brass": 61, "epiano": 4}  # fmt: skip
@@ -39,7 +41,8 @@ class Options:
     low: int = 0  # MIDI pitches, both included
     high: int = 127
     polyphony: int | None = None  # notes at once, per instrument
-    density: int | None = None  # onsets in any second
+    density: int | None = None  # onsets in any second, per instrument
+    grid: str = "auto"  # where notes may begin: so many places a beat, "free", or as the known notes divide it
     chords: str = "auto"  # "| C | Am F |", the name of a part to read them from, "none", or "auto": the model's own
     style: str = "unknown"
     progress: Callable[[float, float], None] | None = None  # seconds of music written, and asked
@@ -187,49 +190,10 @@ def harmonize(
     request = _request(known, 0.0, end, [number], options)
     takes = []
     for take, plan in enumerate(_plans(model, request, options)):
-        notes = voicing(plan, number, options)
+        notes = voicing(plan, number, request.pitches, options.polyphony, options.density)
         stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number])
         takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan))
     return takes
-
-
-def voicing(chords: Notes, instrument: int, options: Options) -> Notes:
-    """Block chords: a root below, the tones above it each time as near as may be to where they were, in the limits."""
-    legal = _pitches(options)
-    legal = np.ones(128, dtype=bool) if legal is None else legal
-    rows: list[tuple] = []
-    centre = 62.0
-
-    def tones(classes, low: int, high: int) -> list[int]:
-        """The legal pitches of some pitch classes in a register; if it has none, wherever there are any."""
-        found = [p for p in range(128) if legal[p] and p % 12 in classes]
-        return [p for p in found if low <= p < high] or found
-
-    for onset, duration, symbol, _, _ in chords:
-        if symbol == NO_CHORD:
-            continue
-        bass = sorted(tones([symbol % 12], 40, 52), key=lambda p: abs(p - 46))[:1]
-        upper = [p for p in tones(np.flatnonzero(CHORD_TONES[symbol]), 54, 72) if p not in bass]
-        upper = sorted(sorted(upper, key=lambda p: abs(p - centre))[:4])
-        lately = sum(row[0] > onset - 1.0 for row in rows)
-        room = (options.polyphony, None if options.density is None else options.density - lately)
-        voices = (bass + upper)[: min((n for n in room if n is not None), default=None)]
-        centre = float(np.mean(upper)) * 0.5 + 31.0 if upper else centre
-        rows += [(onset, duration * 0.98, p, instrument, 70) for p in voices]
-    return Notes.of(rows)
-
-
-def chart_text(chords: Notes, bars: np.ndarray) -> str:
-    """'| C | Am F | G |' of CHORD notes against bar lines (seconds)."""
-    cells, sounding = [], "N"
-    for start, end in zip(bars[:-1], bars[1:], strict=True):
-        inside = chords[(chords.onset >= start - 0.03) & (chords.onset < end - 0.03)]
-        names = [chord_name(int(p)) for p in inside.pitch]
-        if not len(inside) or inside.onset[0] > start + 0.06:
-            names = [sounding, *names]
-        sounding = names[-1]
-        cells.append(" ".join(names))
-    return "| " + " | ".join(cells) + " |"
 
 
 def _instruments(names: str | Iterable[str | int]) -> list[int]:
@@ -281,7 +245,18 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
     if options.takes < 1:
         raise RequestError("--takes must be at least 1")
     return Infill(known, start, end, tuple(instruments), _pitches(options), options.polyphony, options.density,
-                  style=options.style)  # fmt: skip
+                  style=options.style, places=_places(known, start, end, options.grid))  # fmt: skip
+
+
+def _places(known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:
+    """Where notes may begin, by the beats among the known notes; None for anywhere. Raises RequestError."""
+    if grid not in ("auto", "free") and not (grid.isascii() and grid.isdecimal() and 1 <= int(grid) <= MOST_PARTS):
+        raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {grid!r}")
+    beats = known[known.instrument == BEAT]
+    if grid == "free" or not len(beats):
+        return None
+    near = known.audible.between(start - 30.0, end + 10.0)
+    return places(near, beats, None if grid == "auto" else int(grid))
 
 
 def _plans(model, request, options: Options) -> list[Notes]:
@@ -327,7 +302,7 @@ def _write(
     ):
         charts = _plans(model, request, options)
     sampling = Sampling(options.temperature, options.top_p)
-    written, decoder = generate(
+    written, fed = generate(
         model,
         request,
         takes=options.takes,
@@ -335,18 +310,19 @@ def _write(
         sampling=sampling,
         charts=charts,
         progress=options.progress,
+        in_turn=True,
     )
     takes = []
     for take, notes in enumerate(written):
         stamp = _stamp(model, task, options, take, start, end, instruments)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
-        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, used, decoder.fed))
+        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, used, fed))
     return takes
 
 
 def _guide(chords: Notes, instruments: list[int]) -> Notes:
     """Chords for a model that reads no symbols: a part that plays them, which it hears and nobody else does."""
-    return voicing(chords, next(i for i in GUIDES if i not in instruments), Options())
+    return voicing(chords, next(i for i in GUIDES if i not in instruments))
 
 
 def _stamp(model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int]) -> str:
@@ -359,5 +335,6 @@ def _stamp(model, task: str, options: Options, take: int, start: float, end: flo
     names = ",".join(instrument_name(i) for i in instruments)
     facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",
              f"take {take + 1}", f"{task} {names} {start:.3f}-{end:.3f} s", f"top-p {options.top_p}",
-             f"temperature {options.temperature}", f"chords {options.chords}", *limits]  # fmt: skip
+             f"temperature {options.temperature}", f"grid {options.grid}", f"chords {options.chords}",
+             *limits]  # fmt: skip
     return "; ".join(facts)

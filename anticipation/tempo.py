@@ -9,6 +9,7 @@ import numpy as np
 
 from .notes import BEAT, Notes
 
+PARTS, NEAR = (4, 6, 8), 1 / 30  # places a beat may have; the share of a beat that a note may be off its place
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
 
@@ -109,3 +110,26 @@ def on_grid(notes: Notes, beats: Notes) -> bool:
     phase = (notes.onset[inside] - beats.onset[i[inside]]) / beats.duration[i[inside]] * 4
     mean = np.exp(2j * np.pi * phase).mean()
     return bool(abs(mean) > 0.3 and abs(np.angle(mean)) < np.pi / 3)
+
+
+def parts_of(notes: Notes, beats: Notes) -> int:
+    """Into how many parts the onsets divide the beats: 4, 6 or 8, whichever explains most more of them than chance."""
+    i = np.searchsorted(beats.onset, notes.onset, side="right") - 1
+    phase = ((notes.onset - beats.onset[i]) / beats.duration[i])[i >= 0]
+    if not len(phase):
+        return PARTS[0]
+    near = [np.mean(abs(phase - np.rint(phase * parts) / parts) < NEAR) - 2 * NEAR * parts for parts in PARTS]
+    return PARTS[int(np.argmax(near))]
+
+
+def places(notes: Notes, beats: Notes, parts: int | None = None) -> np.ndarray:
+    """Seconds, ascending, where notes that go with `notes` may begin: with one of them, and where a beat divided by
+    `parts` (`parts_of` them) has a place that none of them is nearer to than a twelfth of a beat."""
+    parts = parts or parts_of(notes, beats)
+    grid = (beats.onset[:, None] + beats.duration[:, None] * np.arange(parts) / parts).ravel()
+    near = np.repeat(beats.duration / 12, parts)
+    onset = np.unique(notes.onset)
+    if len(onset):
+        i = np.searchsorted((onset[1:] + onset[:-1]) / 2, grid)
+        grid = grid[abs(onset[i] - grid) > near]
+    return np.sort(np.append(grid, onset))

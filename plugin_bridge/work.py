@@ -21,7 +21,7 @@ ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit
 PPQN = 960  # of the scores that are made from rows of notes
 
 COMMON = {"takes": int, "seed": int, "top_p": float, "temperature": float, "scale": str, "range": str,
-          "polyphony": int, "density": int, "chords": str, "style": str}  # fmt: skip
+          "polyphony": int, "density": int, "grid": str, "chords": str, "style": str}  # fmt: skip
 SPAN = {"start": float, "end": float, "bars": str}
 TASKS: dict[str, dict[str, type]] = {
     "accompany": COMMON | SPAN | {"instruments": str, "melody": str},
@@ -128,8 +128,8 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
     """Do a task. Returns for every take {"mid": bytes, "facts": ...}, see README.md. Raises AnticipationError."""
     score, unit = (Score.from_bytes(body), "seconds") if body[:4] == b"MThd" else score_of_rows(body)
     low, high = pitch_range(o.get("range"))
-    limits = {name: o[name] for name in ("scale", "polyphony", "density", "chords", "style", "top_p", "temperature")
-              if name in o}  # fmt: skip
+    several = ("scale", "polyphony", "density", "grid", "chords", "style", "top_p", "temperature")
+    limits = {name: o[name] for name in several if name in o}
     options = Options(takes=o["takes"], seed=o["seed"], low=low, high=high, progress=progress, **limits)
     if unit == "quarters":
         o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}

@@ -40,16 +40,15 @@ def long_continuation(model, known, minutes: float) -> None:
 
     from anticipation import stream as s
     from anticipation.decode import Decoder
-    from anticipation.grammar import Limits, Stream, pitch_table
-    from anticipation.infilling import Infill, prepare
+    from anticipation.grammar import Stream
+    from anticipation.infilling import Asked, Infill
 
     request = Infill(known, known.end, known.end + minutes * 60, tuple(known.instruments), density=12)
-    (stream,), (rows,), _, origin = prepare(model, request, 1, 0, None)
-    decoder = Decoder(model, [stream])
-    decoder.sync([rows])
-    begin, end = (round((t - origin) * s.STEPS) for t in (request.start, request.end))
-    limits = Limits(begin, end, pitch_table(request.instruments), None, request.density)
-    assert isinstance(stream, Stream) and isinstance(rows, np.ndarray)
+    asked = Asked.of(model, request)
+    stream = Stream(asked.chart, asked.controls, asked.delta, np.random.default_rng(0), ordered=model.reads_chart)
+    decoder, limits = Decoder(model, [stream]), asked.limits
+    decoder.sync([asked.rows])
+    begin, end = limits.start, limits.end
     mark, events, fed, clock = time.perf_counter(), 0, decoder.fed, begin
     print(f"\n{'minute':>8} {'events':>8} {'ms/event':>9} {'rows/event':>11} {'MB':>7}")
     while stream.clock < end:

@@ -11,7 +11,7 @@ from strategies import notes
 from anticipation import model as m
 from anticipation import stream as s
 from anticipation.decode import Decoder, window_of
-from anticipation.grammar import DRUM_KIT, Limits, Stream, pitch_table
+from anticipation.grammar import DRUM_KIT, Limits, Stream, nearest_place, pitch_table
 from anticipation.model import Config, EventModel
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.sampling import Sampling, nucleus
@@ -52,7 +52,9 @@ def limits(draw) -> Limits:
     pitches = np.isin(np.arange(128), draw(st.none() | st.sets(st.integers(0, 127), max_size=12)) or np.arange(128))
     start, length = draw(st.integers(0, 500)), draw(st.integers(1, 800))
     polyphony, density = (draw(st.none() | st.integers(1, 4)) for _ in range(2))
-    return Limits(start, start + length, pitch_table(instruments, pitches), polyphony, density)
+    places = draw(st.none() | st.sets(st.integers(0, 1500), max_size=60))
+    nearest = None if places is None else nearest_place(np.array(sorted(places), dtype=np.int64), start + length)
+    return Limits(start, start + length, pitch_table(instruments, pitches), polyphony, density, nearest)
 
 
 # ---- what is drawn ---------------------------------------------------------------------------------------------------
@@ -67,13 +69,14 @@ def test_what_a_random_model_draws_is_inside_the_limits(random_model, limits, kn
     onset, instrument, pitch, duration = drawn[:, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION]].T
     assert ((onset >= limits.start) & (onset < limits.end)).all()
     assert limits.table[instrument, pitch].all()
+    assert limits.nearest is None or (limits.nearest[onset] == onset).all()
     assert np.isin(pitch[instrument == DRUMS], DRUM_KIT).all()
     assert np.isin(duration, m.DURATIONS).all() and ((drawn[:, s.VELOCITY] > 0) & (drawn[:, s.VELOCITY] < 128)).all()
     note = instrument != CHORD
     for at, who in zip(onset[note], instrument[note], strict=True):
         sounding = note & (instrument == who) & (onset <= at) & (at < onset + duration)
         assert limits.polyphony is None or sounding.sum() <= limits.polyphony
-        last_second = note & (onset > at - s.STEPS) & (onset <= at)
+        last_second = note & (instrument == who) & (onset > at - s.STEPS) & (onset <= at)
         assert limits.density is None or last_second.sum() <= limits.density
 
 

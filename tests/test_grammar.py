@@ -77,12 +77,35 @@ def test_polyphony_is_counted_by_instrument():
     assert shifts(now, alone) == []  # the long one ends 290 steps from here: wait
 
 
-def test_density_is_counted_over_all_instruments_in_any_second():
-    now = stream((0, PIANO, 60, 10), (30, 33, 60, 10), (50, CHORD, 5, 10))
-    assert shifts(now, limits(density=2)) == list(range(50, 101))  # until a second has passed since the first
-    assert shifts(now, limits(density=1)) == list(range(80, 101))
-    assert shifts(now, limits(density=3)) == list(range(101))
+def test_density_is_counted_by_instrument_in_any_second():
+    now = stream((0, PIANO, 60, 10), (30, PIANO, 64, 10), (40, 33, 60, 10), (50, CHORD, 5, 10))
+    alone = {"table": g.pitch_table([PIANO])}
+    assert shifts(now, limits(density=2, **alone)) == list(range(50, 101))  # until a second has passed since the first
+    assert shifts(now, limits(density=1, **alone)) == list(range(80, 101))
+    assert shifts(now, limits(density=3, **alone)) == list(range(101))
+    assert pitches(g.legal_table(now, limits(density=2), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(density=2), 50)) == {PIANO: [60, 62], 33: [60, 62]}
     assert shifts(now, limits(density=1, table=g.pitch_table([CHORD]))) == list(range(1, 101))  # chords are not onsets
+
+
+def test_events_begin_where_there_is_a_place():
+    now = stream((12, PIANO, 60, 10))
+    told = limits(nearest=g.nearest_place(np.array([0, 12, 37, 62, 87, 120]), 200))
+    assert shifts(now, told) == [0, 25, 50, 75]
+    assert shifts(now, limits(start=30, nearest=told.nearest)) == [25, 50, 75]
+    assert shifts(now, limits(nearest=g.nearest_place(np.array([], int), 200))) == []
+
+
+def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_its_own():
+    """What is nearest to a place behind the clock is gone; what is nearest to one beyond the next second is rest."""
+    now = stream((12, PIANO, 60, 10))
+    logits = np.random.default_rng(0).normal(size=102)
+    told = limits(nearest=g.nearest_place(np.array([10, 37, 62, 150]), 200))
+    mass, before = np.exp(g.gathered(logits, now, told)), np.exp(logits)
+    near = {25: range(12, 38), 50: range(38, 95)}  # the middles are 23.5, 49.5 and 106
+    np.testing.assert_allclose([mass[shift] for shift in near], [before[list(steps)].sum() for steps in near.values()])
+    np.testing.assert_allclose(mass[101], before[101] + before[95:101].sum())
+    assert np.count_nonzero(mass) == 3 and np.array_equal(g.gathered(logits, now, limits()), logits)
 
 
 def test_nothing_to_write_is_rest():

@@ -12,7 +12,7 @@ from anticipation.errors import RequestError
 from anticipation.harmony import NO_CHORD, parse_chord
 from anticipation.infilling import Infill, generate, plan_chords
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.tempo import TempoMap, places
 
 FLUTE = 73
 MELODY = Notes.of((0.5 * i, 0.45, 60 + (0, 4, 7, 5, 2, 9, 7, 11)[i % 8], FLUTE, 80) for i in range(40))
@@ -32,28 +32,32 @@ def requests(draw) -> Infill:
     mask = draw(st.none() | st.sets(st.integers(0, 127), min_size=1, max_size=20))
     start, length = draw(st.floats(0, 15) | st.just(4.0)), draw(st.floats(0.001, 5) | st.just(2.0))
     instruments = tuple(draw(st.sets(st.sampled_from([0, 24, 33, DRUMS]), min_size=1)))
+    beats = known[known.instrument == BEAT]
     return Infill(known, start, start + length, instruments, mask and np.isin(np.arange(128), list(mask)),
-                  draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(1, 8)))  # fmt: skip
+                  draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(1, 8)),
+                  places=places(known.audible, beats) if len(beats) and draw(st.booleans()) else None)  # fmt: skip
 
 
 def check_limits(notes: Notes, request: Infill) -> None:
     assert ((notes.onset >= request.start) & (notes.onset < request.end)).all()
     assert set(notes.instruments) <= set(request.instruments)
     assert request.pitches is None or request.pitches[notes.pitched.pitch].all()
+    if request.places is not None and len(notes):
+        assert abs(request.places[:, None] - notes.onset).min(0).max() < 0.0051  # the rounding of the model's steps
     assert (notes.duration > 0).all() and ((notes.velocity > 0) & (notes.velocity < 128)).all()
     for onset, _, _, instrument, _ in notes:
         own = notes.of_instruments([instrument])
         sounding = (own.onset <= onset) & (onset < own.offset - EPSILON)
         assert request.polyphony is None or sounding.sum() <= request.polyphony
-        second = (notes.onset > onset - 1 + GRID) & (notes.onset <= onset)
+        second = (own.onset > onset - 1 + GRID) & (own.onset <= onset)
         assert request.density is None or second.sum() <= request.density
 
 
 @settings(max_examples=40)
-@given(requests(), st.integers(0, 99))
-def test_what_is_written_keeps_to_the_request(random_model, request, seed):
+@given(requests(), st.integers(0, 99), st.booleans())
+def test_what_is_written_keeps_to_the_request(random_model, request, seed, in_turn):
     """In seconds, after the grid of the model is undone."""
-    (written,), _ = generate(random_model(), request, seed=seed)
+    (written,), _ = generate(random_model(), request, seed=seed, in_turn=in_turn)
     check_limits(written, request)
 
 
@@ -88,17 +92,17 @@ def test_late_in_a_piece_only_the_nearby_past_is_read(random_model):
     long = Notes.concat([MELODY.shift(20.0 * i) for i in range(10)])
     history = long.replace(instrument=np.zeros(len(long)))
     for known in (long, history, long + history):
-        (written,), decoder = generate(random_model(), ask(180.0, 183.0, known), seed=1)
+        (written,), fed = generate(random_model(), ask(180.0, 183.0, known), seed=1)
         check_limits(written, ask(180.0, 183.0, known))
-        assert len(written) and decoder.fed < 300
+        assert len(written) and fed < 300
         assert written == generate(random_model(), ask(180.0, 183.0, known.between(140, 200)), seed=1)[0][0]
 
 
 def test_work_is_about_a_row_for_each_event(random_model):
     """Events, rests and controls, once each."""
-    written, decoder = generate(random_model(), ask(), takes=2, seed=1)
+    written, fed = generate(random_model(), ask(), takes=2, seed=1)
     known = len(MELODY.between(0, 20))
-    assert decoder.fed <= sum(map(len, written)) + 2 * (known + 10 + 2)
+    assert fed <= sum(map(len, written)) + 2 * (known + 10 + 2)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +200,30 @@ def test_a_silent_take_is_drawn_anew(random_model):
     assert silent and sum(not len(take) for take in again) < len(silent)
     assert all(again[i] == take for i, take in enumerate(first) if len(take))
     assert again[:3] == generate(model, request, takes=3, seed=3)[0]
+
+
+def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model):
+    """A take still is what it is alone, the first part whoever follows it; chord symbols come with the first."""
+    model = random_model(rests=2.0)
+    several, fed = generate(model, ask(instruments=(33, 0, DRUMS)), takes=3, seed=3, in_turn=True)
+    assert all(set(take.instruments) == {0, 33, DRUMS} for take in several) and several[0] != several[1]
+    assert generate(model, ask(instruments=(33, 0, DRUMS)), seed=3, in_turn=True)[0] == several[:1]
+    for take in several:
+        check_limits(take, ask(instruments=(0, 33, DRUMS)))
+    (bass,), alone = generate(model, ask(instruments=(33,)), seed=3)
+    assert several[0].of_instruments([33]) == bass and fed > 3 * alone
+    piano = several[0].of_instruments([0])
+    told, _ = infilling.draw(model, [ask(known=MELODY + bass, instruments=(0,))], [(3, 0, 1)])
+    assert told == [piano]
+    (chords,), _ = generate(model, ask(instruments=(33, CHORD, 0)), seed=3, in_turn=True)
+    assert set(chords.instruments) == {0, 33, CHORD}
+
+
+def test_progress_goes_on_over_all_parts(random_model):
+    seen: list[tuple[float, float]] = []
+    generate(random_model(), ask(end=4.0), progress=lambda *now: seen.append(now), in_turn=True)
+    shares = [reached / asked for reached, asked in seen]
+    assert shares == sorted(shares) and shares[-1] == 1.0 and any(0.3 < share <= 0.5 for share in shares)
 
 
 @pytest.mark.parametrize("top_p, temperature", [(0.9, 1e-6), (1.0, 1e-6)])

@@ -14,8 +14,8 @@ from anticipation import amt
 from anticipation import stream as s
 from anticipation.decode import Decoder
 from anticipation.errors import RequestError
-from anticipation.grammar import Limits, Stream, pitch_table
-from anticipation.infilling import Infill, generate, plan_chords
+from anticipation.grammar import Limits, Stream, nearest_place, pitch_table
+from anticipation.infilling import Infill, draw, generate, plan_chords
 from anticipation.notes import DRUMS, Notes
 
 BAND = pitch_table([0, 33, DRUMS])
@@ -79,13 +79,15 @@ def test_only_what_differs_is_fed_and_a_note_costs_three_tokens(random_amt):
 
 @settings(max_examples=30)
 @given(st.sets(st.sampled_from([0, 24, 33, DRUMS]), min_size=1), notes(max_size=20), st.integers(0, 99),
-       st.none() | st.integers(1, 3), st.none() | st.integers(1, 6), st.sampled_from([0.0, 0.5]))  # fmt: skip
+       st.none() | st.integers(1, 3), st.none() | st.integers(1, 6), st.none() | st.integers(3, 150),
+       st.sampled_from([0.0, 0.5]))  # fmt: skip
 def test_what_is_drawn_is_grammatical_and_inside_the_limits(
-    random_amt, instruments, known, seed, polyphony, density, rests
+    random_amt, instruments, known, seed, polyphony, density, period, rests
 ):
     """No rest in the slot of a time or a duration, no control, no separator, no time before the clock."""
     stream, first = begin(s.quantise(known), seed=seed)
-    limits = Limits(100, 700, pitch_table(instruments), polyphony, density)
+    nearest = None if period is None else nearest_place(np.arange(0, 900, period), 700)
+    limits = Limits(100, 700, pitch_table(instruments), polyphony, density, nearest)
     decoder = Decoder(random_amt(rests=rests), [stream])
     decoder.sync([first])
     while stream.clock < limits.end:
@@ -96,11 +98,13 @@ def test_what_is_drawn_is_grammatical_and_inside_the_limits(
     drawn = np.array(stream.written, dtype=np.int64).reshape(-1, len(s.COLUMNS))
     onset, instrument, pitch, duration = drawn[:, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION]].T
     assert ((onset >= limits.start) & (onset < limits.end)).all() and limits.table[instrument, pitch].all()
+    assert period is None or not (onset % period).any()
     assert len({*zip(onset.tolist(), instrument.tolist(), pitch.tolist(), strict=True)}) == len(drawn)
     for at, who in zip(onset, instrument, strict=True):
         sounding = (instrument == who) & (onset <= at) & (at < onset + duration)
         assert polyphony is None or sounding.sum() <= polyphony
-        assert density is None or ((onset > at - s.STEPS) & (onset <= at)).sum() <= density
+        lately = (instrument == who) & (onset > at - s.STEPS) & (onset <= at)
+        assert density is None or lately.sum() <= density
     check(decoder)
 
 
@@ -126,7 +130,7 @@ def test_streams_slide_for_ever_side_by_side(random_amt):
 @pytest.mark.parametrize("takes", [2, 3])
 def test_a_take_does_not_depend_on_its_neighbours(random_amt, takes):
     request = Infill(Notes.of([(0.5 * i, 0.45, 72 + i % 5, 73, 80) for i in range(20)]), 0.0, 8.0, (0, 33))
-    several, decoder = generate(random_amt(), request, takes=takes, seed=5)
+    several, decoder = draw(random_amt(), [request] * takes, [(5, take) for take in range(takes)])
     check(decoder)
     assert several == generate(random_amt(), request, takes=takes, seed=5)[0]
     assert generate(random_amt(), request, seed=5)[0][0] == several[0] and several[0] != several[1]
@@ -142,7 +146,7 @@ def test_a_take_does_not_depend_on_its_neighbours(random_amt, takes):
 def test_a_control_in_the_first_50_ms_is_heard(random_amt):
     """It was clipped: five seconds were read as five ticks."""
     melody = Notes.of([(0.0, 0.5, 60, 73, 80), (0.03, 0.5, 64, 73, 80), (0.5, 0.5, 67, 73, 80)])
-    _, decoder = generate(random_amt(), Infill(melody, 0.0, 1.0, (0,)))
+    _, decoder = draw(random_amt(), [Infill(melody, 0.0, 1.0, (0,))], [(0,)])
     heard = [token - amt.CONTROL_NOTE.start for token in decoder.lanes.tokens[0] if token in amt.CONTROL_NOTE]
     assert [note % 128 for note in heard] == [60, 64, 67] and decoder.lanes.tokens[0][0] == amt.ANTICIPATE
 
@@ -168,9 +172,9 @@ def test_seventeen_instruments_are_a_band_like_any_other(random_amt):
 
 def test_a_piece_that_begins_is_told_so_and_needs_no_reference(random_amt):
     melody = Notes.of([(0.5 * i, 0.4, 72, 73, 80) for i in range(8)])
-    _, decoder = generate(random_amt(), Infill(melody, 0.0, 1.0, (0,)))
+    _, decoder = draw(random_amt(), [Infill(melody, 0.0, 1.0, (0,))], [(0,)])
     assert decoder.lanes.tokens[0][1:4] == [amt.SEPARATOR] * 3
-    _, decoder = generate(random_amt(), Infill(melody.shift(20.0), 20.0, 21.0, (0,)))
+    _, decoder = draw(random_amt(), [Infill(melody.shift(20.0), 20.0, 21.0, (0,))], [(0,)])
     assert amt.SEPARATOR not in decoder.lanes.tokens[0]
 
 
@@ -188,7 +192,7 @@ def test_weights_without_anticipation_refuse_controls_and_continue(random_amt):
     melody = Notes.of([(0.5 * i, 0.4, 72, 73, 80) for i in range(8)])
     with pytest.raises(RequestError, match="without anticipation"):
         generate(model, Infill(melody, 0.0, 4.0, (0,)))
-    (written,), decoder = generate(model, Infill(melody, 4.0, 8.0, (0,)), seed=1)
+    (written,), decoder = draw(model, [Infill(melody, 4.0, 8.0, (0,))], [(1,)])
     assert len(written) and decoder.lanes.tokens[0][0] == amt.AUTOREGRESS
     assert sum(token in amt.CONTROL_NOTE for token in decoder.lanes.tokens[0]) == 0
 

@@ -22,6 +22,7 @@ LIGHT = [
     "grammar",
     "data",
     "tasks",
+    "voicing",
     "render",
     "sound",
 ]

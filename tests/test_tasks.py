@@ -9,11 +9,12 @@ from conftest import CORPUS
 
 from anticipation import tasks
 from anticipation.errors import RequestError
-from anticipation.harmony import parse_scale
+from anticipation.harmony import CHORD_TONES, parse_scale
 from anticipation.midi import Score, read
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.tasks import Options
 from anticipation.tempo import TempoMap
+from anticipation.voicing import chart_text
 
 TEMPO = TempoMap(480, ((0, 428_571), (1920, 500_000)), ((0, 4, 4),))  # 140 bpm, then 120
 FLUTE, PIANO, BASS = 73, 0, 33
@@ -125,7 +126,7 @@ def test_harmonizing_writes_the_chords_it_names(random_model):
         assert set(take.notes.instruments) == {16} and set(take.chords.instruments) == {CHORD}
         for onset, _, symbol, _, _ in take.chords:
             pitches = take.notes.pitch[abs(take.notes.onset - onset) < 0.01]
-            assert symbol == 120 or set(pitches % 12) == set(np.flatnonzero(tasks.CHORD_TONES[symbol]).tolist())
+            assert symbol == 120 or set(pitches % 12) == set(np.flatnonzero(CHORD_TONES[symbol]).tolist())
     assert takes[0].chords != takes[1].chords
 
 
@@ -148,13 +149,36 @@ LIMITS = Options(seed=3, scale="Eb minor", low=50, high=70, polyphony=1, density
 def test_limits_hold_in_the_file(random_model, task):
     (take,) = task(BAND, random_model())
     ours = take.score.notes[~old(take.score)]
-    onset, pitch = ours.onset, ours.pitched.pitch
+    pitch = ours.pitched.pitch
     assert len(ours) > 2 and ((pitch >= 50) & (pitch <= 70) & parse_scale("Eb minor")[pitch % 12]).all()
-    assert (onset[3:] - onset[:-3] >= 1 - 0.02).all(), "density, to the hundredth of a second that the model counts in"
     ticks = take.score.tempo.ticks
     for instrument in ours.instruments:
         own = ours.of_instruments([instrument])
         assert (ticks(own.offset[:-1]) <= ticks(own.onset[1:])).all()
+        assert (own.onset[3:] - own.onset[:-3] >= 1 - 0.02).all(), "density, to the hundredth of a second"
+
+
+@pytest.mark.parametrize("grid, parts", [("4", 4), ("3", 3), ("auto", 4), ("1", 1)])
+def test_what_is_written_begins_on_the_grid_or_with_a_known_note(random_model, grid, parts):
+    """Or so near that the model's hundredth of a second cannot tell."""
+    (take,) = tasks.accompany(MELODY, random_model(), "piano,drums", options=Options(seed=1, grid=grid))
+    beats = MELODY.beats()
+    grids = (beats.onset[:, None] + beats.duration[:, None] * np.arange(parts) / parts).ravel()
+    there = np.append(grids, MELODY.notes.onset)
+    assert len(take.notes) > 4 and abs(there[:, None] - take.notes.onset).min(0).max() < 0.0051
+    assert "grid " + grid in {part.stamp for part in take.score.parts if part.stamp}.pop()
+
+
+def test_off_the_grid_and_without_one_notes_begin_anywhere(random_model):
+    free = tasks.accompany(MELODY, random_model(), "piano", options=Options(seed=1, grid="free"))[0].notes
+    phase = free.onset / (MELODY.beats().duration[0] / 4) % 1
+    assert len(set((phase * 10).astype(int).tolist())) > 5
+
+
+@pytest.mark.parametrize("grid", ["0", "25", "-4", "1/16", "", "²"])
+def test_a_grid_that_is_none_is_refused(random_model, grid):
+    with pytest.raises(RequestError, match="--grid is auto, free, or 1 to 24"):
+        tasks.accompany(MELODY, random_model(), "piano", options=Options(grid=grid))
 
 
 def test_new_tracks_say_where_they_are_from(random_model):
@@ -200,7 +224,7 @@ def test_takes_differ_and_do_not_depend_on_how_many_are_asked(random_model):
 def test_chords_may_be_a_chart_or_a_part(random_model):
     chart = tasks.accompany(MELODY, random_model(), options=Options(seed=1, chords="| C | Am |"))[0]
     lines = MELODY.tempo.bar_seconds(MELODY.end)
-    assert tasks.chart_text(chart.chords, lines[:5]) == "| C | Am | C | Am |"
+    assert chart_text(chart.chords, lines[:5]) == "| C | Am | C | Am |"
     both = MELODY.with_notes(
         chart.chords.replace(pitch=48 + chart.chords.pitch % 12, instrument=chart.chords.pitch * 0 + 24)
     )

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pretty_midi import PrettyMIDI
@@ -10,7 +11,7 @@ from strategies import tempo_maps
 
 from anticipation.midi import Score
 from anticipation.notes import Notes
-from anticipation.tempo import TempoMap, beat_notes
+from anticipation.tempo import TempoMap, beat_notes, parts_of, places
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
 
@@ -54,3 +55,31 @@ def test_of_several_tempos_at_one_tick_the_last_counts():
 def test_beats_from_times_last_until_the_next():
     beats = beat_notes([0, 0.5, 1.1], [0, 1, 2])
     assert beats.pitch.tolist() == [0, 1, 2] and np.allclose(beats.duration, [0.5, 0.6, 0.6])
+
+
+BEATS = TempoMap.constant(100).beats(30)
+
+
+def line(phases: list[float], jitter: float = 0.0) -> Notes:
+    """A note at each of these places of the beats, by turns, off by so many seconds at random."""
+    rng = np.random.default_rng(0)
+    return Notes.of((max(0.0, 0.6 * (i + p) + rng.normal(0, jitter or 1e-9)), 0.2, 60, 0, 64)
+                    for i in range(40) for p in phases)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "phases, parts",
+    [([0], 4), ([0, 0.5], 4), ([0, 0.75], 4), ([0, 2 / 3], 6), ([0, 1 / 3, 2 / 3], 6), ([0, 1 / 6, 0.5], 6),
+     ([0, 0.125, 0.25, 0.375], 8), ([], 4)],
+)  # fmt: skip
+def test_notes_tell_how_their_beats_are_divided(phases, parts):
+    assert parts_of(line(phases), BEATS) == parts
+    assert parts_of(line(phases, 0.012), BEATS) == parts, "played by hand"
+
+
+def test_new_notes_go_with_known_ones_or_on_the_grid_between_them():
+    """Where a known note is near a place, that note is the place: the band follows whom it plays with."""
+    known = Notes.of([(0.62, 0.2, 60, 0, 64), (1.0, 0.2, 60, 0, 64)])  # a fiftieth late; on no sixteenth
+    found = places(known, BEATS, 4)
+    assert found[:9].round(3).tolist() == [0, 0.15, 0.3, 0.45, 0.62, 0.75, 0.9, 1.0, 1.2]
+    assert len(places(Notes.of([]), BEATS)) == 4 * len(BEATS)

@@ -25,7 +25,7 @@ from anticipation.data import Piece, Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.notes import DRUMS, Notes  # noqa: E402
-from anticipation.tempo import beat_notes  # noqa: E402
+from anticipation.tempo import beat_notes, places  # noqa: E402
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0
@@ -98,8 +98,9 @@ def rubrics(model, shards: Shards, songs: int, seed: int) -> dict[str, dict[str,
     written: list[Notes] = []
     known = list(cases(shards, "accompany", most=songs))
     for case in known:
-        request = Infill(case.melody + case.beats, 0.0, SECONDS, (BASS, DRUMS), style="band")
-        written.append(generate(model, request, seed=seed)[0][0].audible)
+        request = Infill(case.melody + case.beats, 0.0, SECONDS, (BASS, DRUMS), style="band",
+                         places=places(case.melody, case.beats))  # fmt: skip
+        written.append(generate(model, request, seed=seed, in_turn=True)[0][0].audible)
     for i, case in enumerate(known):
         other = written[i - 1]
         rows["model"].add(written[i], case.chords, case.beats)

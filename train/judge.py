@@ -28,6 +28,7 @@ from anticipation.errors import AnticipationError, RequestError  # noqa: E402
 from anticipation.infilling import Infill, generate, plan_chords  # noqa: E402
 from anticipation.memory import Memory  # noqa: E402
 from anticipation.notes import CHORD, DRUMS, Notes  # noqa: E402
+from anticipation.tempo import places  # noqa: E402
 
 SAMPLES = 1000  # of the bootstrap
 COPIES = (4, 8)  # bars of a match that are called a copy
@@ -130,10 +131,12 @@ def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, s
     nothing = Notes.of([])
     known = case.known + (case.beats if beats else nothing) + (case.chords if chords == "given" else nothing)
     instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
-    request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown")
+    request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown",
+                     places=places(case.known, case.beats) if beats and len(case.beats) else None)  # fmt: skip
     plan = chords == "planned" and any(i < DRUMS for i in instruments)
     charts = plan_chords(model, request, takes=takes, seed=seed, drafts=drafts) if plan else None
-    written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts)[0]
+    written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts,
+                       in_turn=True)[0]  # fmt: skip
     return [notes.audible for notes in written]
 
 

@@ -1,0 +1,50 @@
+"""Chord symbols as something else: block chords for an instrument, and a chart to read. Knows no models."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .harmony import CHORD_TONES, NO_CHORD, chord_name
+from .notes import Notes
+
+
+def voicing(
+    chords: Notes, instrument: int, pitches: np.ndarray | None = None, polyphony: int | None = None,
+    density: int | None = None,
+) -> Notes:  # fmt: skip
+    """Block chords: a root below, the tones above it each time as near as may be to where they were, in the limits
+    (see infilling.Infill)."""
+    legal = np.ones(128, dtype=bool) if pitches is None else pitches
+    rows: list[tuple] = []
+    centre = 62.0
+
+    def tones(classes, low: int, high: int) -> list[int]:
+        """The legal pitches of some pitch classes in a register; if it has none, wherever there are any."""
+        found = [p for p in range(128) if legal[p] and p % 12 in classes]
+        return [p for p in found if low <= p < high] or found
+
+    for onset, duration, symbol, _, _ in chords:
+        if symbol == NO_CHORD:
+            continue
+        bass = sorted(tones([symbol % 12], 40, 52), key=lambda p: abs(p - 46))[:1]
+        upper = [p for p in tones(np.flatnonzero(CHORD_TONES[symbol]), 54, 72) if p not in bass]
+        upper = sorted(sorted(upper, key=lambda p: abs(p - centre))[:4])
+        lately = sum(row[0] > onset - 1.0 for row in rows)
+        room = (polyphony, None if density is None else density - lately)
+        voices = (bass + upper)[: min((n for n in room if n is not None), default=None)]
+        centre = float(np.mean(upper)) * 0.5 + 31.0 if upper else centre
+        rows += [(onset, duration * 0.98, p, instrument, 70) for p in voices]
+    return Notes.of(rows)
+
+
+def chart_text(chords: Notes, bars: np.ndarray) -> str:
+    """'| C | Am F | G |' of CHORD notes against bar lines (seconds)."""
+    cells, sounding = [], "N"
+    for start, end in zip(bars[:-1], bars[1:], strict=True):
+        inside = chords[(chords.onset >= start - 0.03) & (chords.onset < end - 0.03)]
+        names = [chord_name(int(p)) for p in inside.pitch]
+        if not len(inside) or inside.onset[0] > start + 0.06:
+            names = [sounding, *names]
+        sounding = names[-1]
+        cells.append(" ".join(names))
+    return "| " + " | ".join(cells) + " |"
