@@ -100,8 +100,9 @@ class Decoder:
             self.lanes.feed(self.streams, several)
 
     @torch.inference_mode()
-    def next_event(self, limits: list[Limits | None]) -> list[np.ndarray | None]:
+    def next_event(self, limits: list[Limits | None], together: bool = False) -> list[np.ndarray | None]:
         """Draw an event or a rest for every stream that has limits; feed it, and the controls that stand after it.
+        together: the streams are parts of one band, and what one has drawn the others are told at once, as a control.
         Returns the drawn rows."""
         active = [i for i, limit in enumerate(limits) if limit is not None]
         drawn: list[np.ndarray | None] = [None] * len(limits)
@@ -114,5 +115,15 @@ class Decoder:
                 stream.chord = int(row[s.PITCH])
             drawn[i] = row
             several[i] = np.concatenate([row[None], stream.due(int(row[s.CLOCK]))])
+        for i in active if together else ():
+            if drawn[i][s.KIND] == s.EVENT:
+                several = [new if k == i else self._told(k, new, drawn[i]) for k, new in enumerate(several)]
         self._feed(several)
         return drawn
+
+    def _told(self, i: int, new: np.ndarray, event: np.ndarray) -> np.ndarray:
+        """The rows that stream i is about to get, and another stream's event behind them."""
+        clock = int(new[-1, s.CLOCK]) if len(new) else self.streams[i].clock
+        row = s.control_rows(event[None, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION, s.VELOCITY]], np.array([clock]))
+        row[:, s.CHART] = self.streams[i].columns(clock)
+        return np.concatenate([new, row])

@@ -1,5 +1,6 @@
-"""Planner: live is the same infill again and again, over a decoder that keeps what still agrees. Knows scenes and the
-model; knows no clock, no ports and no process."""
+"""Planner: live is the same infill again and again, over a decoder that keeps what still agrees. Each part of a band is
+a stream of its own, told what the player and the other parts do. Knows scenes and the model; knows no clock, no ports
+and no process."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ import numpy as np
 
 from . import stream as s
 from .decode import Decoder
-from .grammar import Limits, Stream, pitch_table
+from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist
 from .harmony import CHORD_TONES, NO_CHORD, estimate_key
 from .infilling import chord_at, moved
 from .lanes import window_of
-from .notes import CHORD, DRUMS, INSTRUMENTS, Notes
+from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
+from .tempo import divided
 from .windows import to_c
 
 ROOM = 128  # rows of the window that are kept free for a plan
@@ -36,7 +38,7 @@ class Step:
 
 
 class Planner:
-    """One band's mind. The stream begins at `origin` seconds and is moved `shift` semitones to C; both stay as long as
+    """One band's mind. The streams begin at `origin` seconds and are moved `shift` semitones to C; both stay as long as
     they can, because to change them is to read everything anew."""
 
     def __init__(self, model, seed: int = 0) -> None:
@@ -48,6 +50,7 @@ class Planner:
         self.fed = 0
         self._other: list[int] = []  # keys that the last plans heard, where it was not ours
         self._decoder: Decoder | None = None
+        self._parts: list[tuple[int, ...]] = []  # who writes what, a stream each
         self.harmonist = Harmonist(model, seed)
 
     def think(self, scene: Scene) -> Iterator[None]:
@@ -71,23 +74,37 @@ class Planner:
                 for _ in self.think(scene):  # the first time, thought comes first
                     pass
             scene = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since))
-        known = self._prepare(scene)
-        decoder = self._decoder or Decoder(self.model, [self._stream(known)])
-        self._decoder, stream = decoder, decoder.streams[0]
-        stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
+        several = self._prepare(scene)
+        decoder = self._decoder or Decoder(self.model, [self._stream(known) for known in several])
+        self._decoder, streams = decoder, decoder.streams
+        for stream, known in zip(streams, several, strict=True):
+            stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
         decoder.sampling = Sampling(scene.temperature, scene.top_p)
         before = decoder.fed
-        decoder.sync([known.rows])
+        decoder.sync([known.rows for known in several])
+        origin, limits = self.origin or 0.0, self._limits(scene)
+        waiting: list[np.ndarray] = []  # events of parts that are ahead of others
+        while any(stream.clock < limits[0].end for stream in streams):
+            last = min(range(len(streams)), key=lambda i: streams[i].clock)
+            asked = [limit if i == last else None for i, limit in enumerate(limits)]
+            waiting.append(decoder.next_event(asked, together=True)[last])  # type: ignore[arg-type]
+            self.fed, before = self.fed + decoder.fed - before, decoder.fed
+            reached = min(stream.clock for stream in streams)
+            ready = sorted((row for row in waiting if row[s.CLOCK] <= reached), key=lambda row: int(row[s.CLOCK]))
+            waiting = [row for row in waiting if row[s.CLOCK] > reached]
+            for row in ready:
+                yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)
+
+    def _limits(self, scene: Scene) -> list[Limits]:
+        """Of each part."""
         origin = self.origin or 0.0
         pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
         begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
-        table = pitch_table([i for i in scene.instruments if i < INSTRUMENTS], pitches)
-        limits = Limits(begin, end, table, scene.polyphony, scene.density)
-        while stream.clock < end:
-            row = decoder.next_event([limits])[0]
-            assert row is not None
-            self.fed, before = self.fed + decoder.fed - before, decoder.fed
-            yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)
+        beats, nearest = scene.chart[scene.chart.instrument == BEAT], None
+        if scene.grid and len(beats):
+            nearest = nearest_place(np.rint((divided(beats, scene.grid) - origin) * s.STEPS).astype(np.int64), end)
+        tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
+        return [Limits(begin, end, table, scene.polyphony, scene.density, nearest) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
@@ -98,21 +115,34 @@ class Planner:
         moves = self.origin is None or not scene.since <= self.origin <= scene.start
         if moves:
             self.origin, self.cold = self._beginning(scene)
-        if self._hear_key(scene) or moves:
-            self._decoder = None
+        parts = [(i,) for i in dict.fromkeys(scene.instruments)] if self.listens else [scene.instruments]
+        if self._hear_key(scene) or moves or parts != self._parts:
+            self._decoder, self._parts = None, parts
 
-    def _prepare(self, scene: Scene) -> Rows:
-        """The rows of a scene. When the window is nearly full its origin moves, to half a window ago."""
+    def _prepare(self, scene: Scene) -> list[Rows]:
+        """The rows of a scene, for each part. When a window is nearly full the origin moves, to half a window ago."""
         assert self.origin is not None
-        known = rows_of(scene, self.origin, self.shift, self.cold, self.reads)
+        several = self._rows(scene)
         window = window_of(self.model)
-        if len(known.rows) > window - ROOM:
-            recent = known.rows[-(window // 2) :]
+        longest = max((known.rows for known in several), key=len)
+        if len(longest) > window - ROOM:
+            recent = longest[-(window // 2) :]
             recent = recent[recent[:, s.KIND] != s.CONTROL]
             steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
             self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None
-            known = rows_of(scene, self.origin, self.shift, self.cold, self.reads)
-        return known
+            several = self._rows(scene)
+        return several
+
+    def _rows(self, scene: Scene) -> list[Rows]:
+        """What each part is told: its own notes, and late as the player's those of the others. Where one stream has
+        the whole band, everything that it has played is its own."""
+        out = []
+        for part in self._parts:
+            others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
+            mine = scene.own if not len(others) else scene.own.of_instruments(part)
+            told = replace(scene, own=mine, late=scene.late + others, instruments=part)
+            out.append(rows_of(told, self.origin or 0.0, self.shift, self.cold, self.reads))
+        return out
 
     def _beginning(self, scene: Scene) -> tuple[float, bool]:
         """Where a stream begins that has none yet: with the first thing that is known, or half a minute ago."""

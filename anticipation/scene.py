@@ -23,7 +23,8 @@ class Scene:
     player's notes, known `lateness` seconds after they began. ahead: music that is written (the timeline, a loop),
     known `delta` seconds before it sounds, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
     seconds; what is written has start <= onset < end. since: what began before it may be missing; cold: nothing
-    did. The rest is as in Infill; temperature and top_p as in Sampling.
+    did. grid: places a beat where what is written may begin; None for anywhere. The rest is as in Infill; temperature
+    and top_p as in Sampling.
     """
 
     start: float
@@ -38,6 +39,7 @@ class Scene:
     pitches: np.ndarray | None = None
     polyphony: int | None = None
     density: int | None = None
+    grid: int | None = None
     chord_lock: bool = False
     lateness: float = 0.05
     delta: float = 5.0

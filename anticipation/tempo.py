@@ -122,11 +122,16 @@ def parts_of(notes: Notes, beats: Notes) -> int:
     return PARTS[int(np.argmax(near))]
 
 
+def divided(beats: Notes, parts: int) -> np.ndarray:
+    """Seconds where a beat divided by `parts` has its places, beat by beat."""
+    return (beats.onset[:, None] + beats.duration[:, None] * np.arange(parts) / parts).ravel()
+
+
 def places(notes: Notes, beats: Notes, parts: int | None = None) -> np.ndarray:
     """Seconds, ascending, where notes that go with `notes` may begin: with one of them, and where a beat divided by
     `parts` (`parts_of` them) has a place that none of them is nearer to than a twelfth of a beat."""
     parts = parts or parts_of(notes, beats)
-    grid = (beats.onset[:, None] + beats.duration[:, None] * np.arange(parts) / parts).ravel()
+    grid = divided(beats, parts)
     near = np.repeat(beats.duration / 12, parts)
     onset = np.unique(notes.onset)
     if len(onset):

@@ -119,8 +119,8 @@ TABLE: tuple[Control, ...] = (
     Control("beats", "int", 4, "Beats in a bar", "quarters in a bar", 1, 12, group="Time"),
     Control("count_in", "int", 1, "Count-in", "bars counted before the first, internal clock only", 0, 4, unit="bars",
             group="Time"),
-    Control("quantise", "float", 0.8, "Quantise", "how far the band's notes are drawn to the sixteenths", cc=30,
-            group="Time"),
+    Control("quantise", "float", 0.8, "Quantise", "how far notes are drawn to the grid; from a half on they are "
+            "thought of on it", cc=30, group="Time"),
     Control("commit", "float", 100.0, "Commit", "notes nearer than this are final", 20, 1000, unit="ms", group="Time"),
     Control("horizon", "float", 3.0, "Horizon", "how far ahead the band plans", 0.5, 10, unit="s", group="Time"),
     Control("latency", "float", 0.0, "Latency", "send this much early (or, below 0, late)", -200, 200, unit="ms",

@@ -15,6 +15,7 @@ import numpy as np
 
 from anticipation.notes import DRUMS, Notes
 from anticipation.scene import Scene
+from anticipation.tempo import PARTS, parts_of
 
 from .clock import Grid
 from .controls import defaults
@@ -22,6 +23,7 @@ from .score import Known, Told
 from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
+ENOUGH = 12  # notes of the player that tell how the beats are divided
 KEPT, CUT = 90.0, 30.0  # seconds of the past that are kept; where they are cut to when they are more
 # What is given up when the mind is too slow, step by step: shares of the horizon and of the instruments.
 RELIEF = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5), (0.25, 0.25))
@@ -68,6 +70,7 @@ class Session:
         self.sounded: list[Play] = []  # as they were sent
         self.since, self.cold = -np.inf, True
         self.calm = 0.0  # stream time since when the mind has kept up
+        self.parts = PARTS[0]  # places a beat, as the player divides it
         self.drop_plan()
 
     def drop_plan(self) -> None:
@@ -158,11 +161,14 @@ class Session:
         count = max(1, round(len(told.band) * RELIEF[self.level][1]))
         late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
         chords = told.chart(self.since, start + 20.0, grid, self.known)
-        instruments = tuple(told.band[:count])
+        instruments, beats = tuple(told.band[:count]), self.known.beats(grid, start + 12.0)
+        heard = (late + ahead).between(now - CUT, start + 12.0)
+        self.parts = parts_of(heard, beats) if len(heard) >= ENOUGH and len(beats) else PARTS[0]
         return Scene(
-            start, self._end, instruments, Notes.of(own), late, ahead, self.known.beats(grid, start + 12.0) + chords,
+            start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
             since=self.since, cold=self.cold, pitches=told.pitches, polyphony=settings["polyphony"] or None,
-            density=settings["density"] or None, chord_lock=settings["chord_lock"], delta=settings["delta"],
+            density=settings["density"] or None, grid=self.parts if settings["quantise"] >= 0.5 else None,
+            chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip
 
@@ -207,8 +213,8 @@ class Session:
         return out
 
     def _quantised(self, onset: float, now: float, grid: Grid) -> float:
-        """Drawn to the nearest sixteenth; never to before now."""
-        nearest = grid.time_of(round(grid.beat_at(onset) * 4) / 4)
+        """Drawn to the nearest place of the beat; never to before now."""
+        nearest = grid.time_of(round(grid.beat_at(onset) * self.parts) / self.parts)
         moved = onset + (nearest - onset) * self.settings["quantise"]
         return moved if moved >= now + 0.002 else onset
 

@@ -78,7 +78,8 @@ def test_the_newest_note_is_known_at_once():
 
 
 def test_only_what_changed_is_read(random_model):
-    """A note of the player costs the rows after it; a plan that is gone on from costs nothing but its own."""
+    """A note of the player costs the rows after it, in the stream of each part, and then what is drawn. Where a plan is
+    gone on from, its notes are read once more in their places, for the parts were told each other's at once."""
     planner = Planner(random_model(rests=1.0))
     own = []
     for i in range(8, 60):
@@ -88,15 +89,44 @@ def test_only_what_changed_is_read(random_model):
         drawn = len(steps)
         if i > 12:
             behind = sum(n[0] > start - 0.7 for n in own)
-            assert steps[0].fed - before <= behind + 8
+            assert steps[-1].fed - before <= 2 * (behind + drawn + 4)
         own += [step.note for step in steps if step.note and step.note[0] < start + 0.5]
     before = planner.fed
     known = scene(start, tune(60), Notes.of(own), end=start + 3)
     plan = [step.note for step in planner.plan(known) if step.note]
     more = scene(start + 3, tune(60), Notes.of(own + plan), end=start + 4)
     before = planner.fed
-    first = next(planner.plan(more))
-    assert first.fed - before <= drawn + 12
+    steps = list(planner.plan(more))
+    assert steps[-1].fed - before <= 2 * (len(plan) + len(steps) + 4)
+
+
+def test_every_part_is_told_what_the_others_play(random_model):
+    """Also those who are not in the band any longer; and what is decided comes in the order of time."""
+    planner = Planner(random_model(rests=1.0))
+    own = Notes.of([(1.0, 0.5, 60, 0, 70), (1.5, 0.5, 36, 33, 70), (2.0, 0.1, 36, DRUMS, 70), (2.5, 0.5, 67, 48, 70)])
+    steps = list(planner.plan(scene(4.1, tune(8), own, instruments=(33, 0, DRUMS))))
+    assert {step.note[3] for step in steps if step.note} == {0, 33, DRUMS}
+    assert [step.reached for step in steps] == sorted(step.reached for step in steps)
+    written = {step.note[3]: step.note[2] for step in steps if step.note}
+    for stream, part in zip(planner._decoder.streams, (33, 0, DRUMS), strict=True):
+        rows = stream.rows[stream.rows[:, s.KIND] != s.REST_KIND]
+        events, controls = (rows[rows[:, s.KIND] == kind] for kind in (s.EVENT, s.CONTROL))
+        assert set(events[:, s.INSTRUMENT].tolist()) == {part}
+        assert set(controls[:, s.INSTRUMENT].tolist()) == {0, 33, 48, 53, DRUMS} - {part}
+        drawn = controls[controls[:, s.AT] >= (4.1 - planner.origin) * 100]
+        assert set(drawn[:, s.INSTRUMENT].tolist()) == set(written) - {part}
+
+
+@pytest.mark.parametrize("grid", [4, 6])
+def test_what_is_planned_begins_on_the_grid(random_model, grid):
+    planner = Planner(random_model(rests=1.0))
+
+    def off(**more) -> float:
+        onsets = [step.note[0] for step in planner.plan(scene(4.1, tune(8), **more)) if step.note]
+        assert len(onsets) > 3
+        return max(abs(t * 2 * grid - round(t * 2 * grid)) / 2 / grid for t in onsets)
+
+    assert off(grid=grid) < 0.0101 and off() > 0.02
 
 
 def test_a_cache_that_was_kept_answers_as_a_fresh_one(random_model):
