@@ -17,8 +17,10 @@ from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 from .scene import Scene, none, rows_of
 
-DELTA = 0.5  # seconds of anticipation that the drafts are told: the shortest that training knew
-DRAFTS = 8
+DELTA = (
+    0.5  # seconds of anticipation that the drafts are told where nothing is written: the shortest that training knew
+)
+DRAFTS = 16
 AHEAD = 4.0  # seconds that are harmonised at least
 BACK = 4.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
 
@@ -57,7 +59,7 @@ class Harmonist:
         start = max(beats.onset[beats.onset <= scene.start - BACK].max(initial=origin), origin)
         past = ended(self._thought, start)
         asked = replace(scene, start=start, own=chord_notes(past), late=none(), ahead=scene.late + scene.ahead,
-                        chart=beats, instruments=(CHORD,), delta=DELTA,
+                        chart=beats, instruments=(CHORD,), delta=scene.delta if len(scene.ahead) else DELTA,
                         end=max(scene.end, scene.start + AHEAD))  # fmt: skip
         known = rows_of(asked, origin, shift, cold)
         decoder = self._ready(origin, shift)
