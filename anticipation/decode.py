@@ -115,9 +115,9 @@ class Decoder:
                 stream.chord = int(row[s.PITCH])
             drawn[i] = row
             several[i] = np.concatenate([row[None], stream.due(int(row[s.CLOCK]))])
-        for i in active if together else ():
-            if drawn[i][s.KIND] == s.EVENT:
-                several = [new if k == i else self._told(k, new, drawn[i]) for k, new in enumerate(several)]
+        for i, row in enumerate(drawn) if together else ():
+            if row is not None and row[s.KIND] == s.EVENT:
+                several = [new if k == i else self._told(k, new, row) for k, new in enumerate(several)]
         self._feed(several)
         return drawn
 

@@ -19,6 +19,7 @@ from .windows import to_c
 
 PIANO = 0
 INSIST = 3  # times that a silent take is drawn anew
+RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 
 
@@ -145,9 +146,10 @@ def generate(
     """Notes that answer the request, `takes` times over, in one batch that shares its beginning.
 
     charts: CHORD notes for each take, in place of the known ones. progress: called with the seconds of music that every
-    take has reached, and those that are asked. insist: how often a take that is silent is drawn anew, for who asks for
-    music has no use for silence. in_turn: one instrument after another in the order of the request, each told what
-    those before it play, so that none is left out; a model that cannot be told writes them at once all the same.
+    take has reached, and those that are asked. insist: how often a take that is silent is drawn anew, each time with
+    less liking for rests, for who asks for music has no use for silence. in_turn: one instrument after another in the
+    order of the request, each told what those before it play, so that none is left out; a model that cannot be told
+    writes them at once all the same.
     Returns the takes, and how many rows were fed.
     """
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
@@ -191,7 +193,8 @@ def _write(
     for attempt in range(1, insist + 1):
         for take in [i for i, notes in enumerate(written) if not len(notes)]:
             own = (*seeds[take], attempt)  # whatever its neighbours do
-            (written[take],), decoder = draw(model, [requests[take]], [own], sampling)
+            livelier = replace(sampling or Sampling(), rest=RELUCTANCE**attempt)
+            (written[take],), decoder = draw(model, [requests[take]], [own], livelier)
             fed += decoder.fed
     return written, fed
 

@@ -115,7 +115,9 @@ class Planner:
         moves = self.origin is None or not scene.since <= self.origin <= scene.start
         if moves:
             self.origin, self.cold = self._beginning(scene)
-        parts = [(i,) for i in dict.fromkeys(scene.instruments)] if self.listens else [scene.instruments]
+        parts: list[tuple[int, ...]] = [scene.instruments]
+        if self.listens:
+            parts = [(i,) for i in dict.fromkeys(scene.instruments)]
         if self._hear_key(scene) or moves or parts != self._parts:
             self._decoder, self._parts = None, parts
 

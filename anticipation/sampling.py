@@ -11,11 +11,13 @@ _FEW = 512  # candidates that hold the nucleus nearly always; sorting the others
 
 @dataclass(frozen=True)
 class Sampling:
-    """temperature and top_p (nucleus) of every field; chord symbols, the boldest choice, have their own."""
+    """temperature and top_p (nucleus) of every field; chord symbols, the boldest choice, have their own. rest: what the
+    odds of a rest are multiplied by."""
 
     temperature: float = 1.0
     top_p: float = 0.95
     chord_temperature: float = 0.7
+    rest: float = 1.0
 
 
 def nucleus(
@@ -25,13 +27,14 @@ def nucleus(
     top_p: float,
     rng: np.random.Generator,
     apart: int | None = None,
+    odds: float = 1.0,
 ) -> int:
     """A class drawn from the legal ones: the fewest that hold top_p of their probability (Holtzman et al. 2020). Each
     stream has a generator of its own, so a take does not depend on its neighbours.
 
     apart: a class that keeps its own probability, whatever is cut from the others. So it is with the rest: it stands
     for every time beyond the next second, and were it one of the candidates, nothing would ever begin again where it
-    has more than top_p.
+    has more than top_p. odds: what its odds are multiplied by.
     """
     classes = np.flatnonzero(legal)
     heat = (logits[classes].astype(np.float64)) / max(temperature, 1e-4)
@@ -46,7 +49,7 @@ def nucleus(
     rivals = rivals[np.argsort(-mass[rivals], kind="stable")]
     kept = rivals[: int(np.searchsorted(np.cumsum(mass[rivals]), goal)) + 1]
     if len(alone) and kept[0] != alone[0]:
-        mass[kept] *= whole / max(mass[kept].sum(), 1e-300)
+        mass[kept] *= whole / max(mass[kept].sum(), 1e-300) / odds
         kept = np.append(kept, alone)
     # Drawn in the order of the classes, not of their masses: so rounding, which depends on how many streams share a
     # batch, does not shuffle near-equals.

@@ -137,6 +137,8 @@ def test_a_rest_is_as_likely_as_the_model_says(rest):
     share = np.bincount(drawn, minlength=5) / 8000
     assert share[4] == pytest.approx(rest, abs=0.01) and not share[2:4].any()
     assert share[0] == pytest.approx(2 * share[1], rel=0.2)
+    drawn = [nucleus(np.log(p), everything, 1.0, 0.85, rng, apart=4, odds=0.2) for _ in range(8000)]
+    assert np.mean(np.array(drawn) == 4) == pytest.approx(0.2 * rest / (0.2 * rest + 1 - rest), abs=0.015)
     assert nucleus(np.log(p), np.arange(5) == 4, 1.0, 0.85, rng, apart=4) == 4
     frozen = {nucleus(np.log(p), everything, 0.0, top_p, rng, apart=4) for top_p in (0.0, 0.5, 1.0) for _ in range(9)}
     assert frozen == {int(p.argmax())}
