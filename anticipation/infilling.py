@@ -20,6 +20,7 @@ from .windows import to_c
 PIANO = 0
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
+EAGER = 0.5  # and where the beats are known: models believe too readily that who is silent stays silent (train/LOG.md)
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 
 
@@ -188,12 +189,15 @@ def _write(
     insist: int,
 ) -> tuple[list[Notes], int]:  # fmt: skip
     """What answers each request, silent takes drawn anew, and how many rows were fed."""
+    sampling = sampling or Sampling()
+    if requests[0].places is not None:
+        sampling = replace(sampling, rest=sampling.rest * EAGER)
     written, decoder = draw(model, requests, seeds, sampling, progress)
     fed = decoder.fed
     for attempt in range(1, insist + 1):
         for take in [i for i, notes in enumerate(written) if not len(notes)]:
             own = (*seeds[take], attempt)  # whatever its neighbours do
-            livelier = replace(sampling or Sampling(), rest=RELUCTANCE**attempt)
+            livelier = replace(sampling, rest=sampling.rest * RELUCTANCE**attempt)
             (written[take],), decoder = draw(model, [requests[take]], [own], livelier)
             fed += decoder.fed
     return written, fed
@@ -269,7 +273,7 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     """
     written = CHORD if model.reads_chart else PIANO
     drafts = drafts or (32 if model.reads_chart else 4)
-    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None)
+    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
     drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.95, 0.8), insist=0)
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
