@@ -28,7 +28,9 @@ train4 --out "$WORK/run4" --init "$WORK/run3/step-600" --minutes 42 --cooldown 0
 # That afternoon, by the code of e195278, from run4's float32 weights (state.pt: what ships is bf16): 1,588 steps beside tests,
 # 14.6 M rows, on the same shards.
 train4 --out "$WORK/run5" --init "$WORK/run4/float32" --minutes 112 --cooldown 0.7 --warmup 30 --compile --seed 5 --workers 1
+# That evening, by the code of 81af66d, from run5's float32 weights, on the same shards: 1,684 steps, 15.5 M rows.
+train4 --out "$WORK/run6" --init "$WORK/run5/float32" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 6 --workers 1
 
-python train/evaluate.py "$WORK/run5/checkpoint" "$WORK/shards4" --pieces 40
-python train/judge.py "$WORK/run5/checkpoint" "$WORK/shards4"
-python train/memorise.py "$WORK/shards4" -o "$WORK/run5/checkpoint/memory.npz"
+python train/evaluate.py "$WORK/run6/checkpoint" "$WORK/shards4" --pieces 40
+python train/judge.py "$WORK/run6/checkpoint" "$WORK/shards4"
+python train/memorise.py "$WORK/shards4" -o "$WORK/run6/checkpoint/memory.npz"
