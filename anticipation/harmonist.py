@@ -17,9 +17,7 @@ from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 from .scene import Scene, none, rows_of
 
-DELTA = (
-    0.5  # seconds of anticipation that the drafts are told where nothing is written: the shortest that training knew
-)
+DELTA = 0.5  # seconds of anticipation that drafts are told where nothing is written: the shortest in training
 DRAFTS = 16
 AHEAD = 4.0  # seconds that are harmonised at least
 BACK = 4.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is

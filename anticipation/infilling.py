@@ -15,6 +15,7 @@ from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords, estimate_key
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
+from .tempo import divided
 from .windows import to_c
 
 PIANO = 0
@@ -126,7 +127,8 @@ class Asked:
         notes = s.to_notes(rows, self.origin).transpose(-self.shift)
         if not rows[:, s.VELOCITY].any():  # a model that knows no dynamics
             notes = with_dynamics(notes, self.request.known.audible)
-        return snap(notes, self.request.known, self.request.start, self.request.end)
+        ask = self.request
+        return snap(notes, ask.known, ask.start, ask.end, ask.places)
 
 
 Progress = Callable[[float, float], None]
@@ -243,15 +245,17 @@ def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
     return np.isin(np.arange(128), legal)
 
 
-def snap(notes: Notes, known: Notes, start: float, end: float, reach: float = 0.008) -> Notes:
-    """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a twelfth of a known
-    beat, they fall on it. What the grid moved out of the span is brought back; what shrinks to nothing goes."""
-    beats = known[known.instrument == BEAT]
-    twelfths = (beats.onset[:, None] + beats.duration[:, None] * np.arange(12) / 12).ravel()
+def snap(
+    notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None, reach: float = 0.008
+) -> Notes:
+    """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a place where they
+    may begin (by default, a twelfth of a known beat), they fall on it. What the grid moved out of the span is brought
+    back; what shrinks to nothing goes."""
+    places = divided(known[known.instrument == BEAT], 12) if places is None else places
 
     def onto(times: np.ndarray) -> np.ndarray:
         """Of two times the earlier one stays the earlier: so notes that did not overlap still do not."""
-        for targets in (twelfths, known.audible.onset):
+        for targets in (places, known.audible.onset):
             if len(targets):
                 targets = np.sort(targets)
                 i = np.searchsorted((targets[1:] + targets[:-1]) / 2, times)  # the nearest
