@@ -47,9 +47,10 @@ class Limits:
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
-    """`Limits.nearest` of ascending places in steps."""
+    """`Limits.nearest` of places in steps, which may be fractions."""
     steps = np.arange(end + s.REST + 1)
-    places = np.unique(places) if len(places) else np.array([2 * len(steps)])  # none is ever reached
+    never = np.array([2 * len(steps)])
+    places = np.unique(np.rint(places).astype(np.int64)) if len(places) else never
     return places[np.searchsorted((places[1:] + places[:-1]) / 2, steps)]
 
 

@@ -111,6 +111,11 @@ class Asked:
         rows = s.interleave(events, controls, chart, header, until=until)
         return cls(request, rows, chart, controls, header.delta, shift, origin)
 
+    def stream(self, model, seed: int | tuple[int, ...]) -> Stream:
+        """A stream that is read against this, and has no rows yet."""
+        rng = np.random.default_rng(seed)
+        return Stream(self.chart, self.controls, self.delta, rng, ordered=model.reads_chart)
+
     @property
     def limits(self) -> Limits:
         ask = self.request
@@ -118,7 +123,7 @@ class Asked:
         pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
         nearest = None
         if ask.places is not None:
-            nearest = nearest_place(np.rint((ask.places - self.origin) * s.STEPS).astype(np.int64), end)
+            nearest = nearest_place((ask.places - self.origin) * s.STEPS, end)
         return Limits(begin, end, pitch_table(ask.instruments, pitches), ask.polyphony, ask.density, nearest)
 
     def notes(self, written: list[np.ndarray]) -> Notes:
@@ -214,10 +219,7 @@ def draw(
     told = {id(request): request for request in requests}
     known = {key: Asked.of(model, request) for key, request in told.items()}
     asked = [known[id(request)] for request in requests]
-    streams = [
-        Stream(one.chart, one.controls, one.delta, np.random.default_rng(seed), ordered=model.reads_chart)
-        for one, seed in zip(asked, seeds, strict=True)
-    ]
+    streams = [one.stream(model, seed) for one, seed in zip(asked, seeds, strict=True)]
     decoder = Decoder(model, streams, sampling)
     decoder.sync([one.rows for one in asked])
     limits = [one.limits for one in asked]

@@ -185,10 +185,8 @@ class AmtLanes:
         self.start = one.start * len(self.start)
 
     @staticmethod
-    def _choose(
-        logits: Tensor, legal: np.ndarray, sampling: Sampling, rng: np.random.Generator, apart: int | None = None
-    ) -> int:
-        return nucleus(logits.cpu().numpy(), legal, sampling.temperature, sampling.top_p, rng, apart)
+    def _choose(logits: Tensor, legal: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
+        return nucleus(logits.cpu().numpy(), legal, sampling.temperature, sampling.top_p, rng)
 
     def _feed_one(self, active: list[int], tokens: np.ndarray) -> None:
         several: list[list[int]] = [[] for _ in self.tokens]

@@ -102,7 +102,7 @@ class Planner:
         begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
         beats, nearest = scene.chart[scene.chart.instrument == BEAT], None
         if scene.grid and len(beats):
-            nearest = nearest_place(np.rint((divided(beats, scene.grid) - origin) * s.STEPS).astype(np.int64), end)
+            nearest = nearest_place((divided(beats, scene.grid) - origin) * s.STEPS, end)
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
         return [Limits(begin, end, table, scene.polyphony, scene.density, nearest) for table in tables]
 

@@ -36,16 +36,14 @@ def megabytes() -> float:
 
 def long_continuation(model, known, minutes: float) -> None:
     """Every two minutes of music: milliseconds and rows fed for each event, and the memory held."""
-    import numpy as np
 
     from anticipation import stream as s
     from anticipation.decode import Decoder
-    from anticipation.grammar import Stream
     from anticipation.infilling import Asked, Infill
 
     request = Infill(known, known.end, known.end + minutes * 60, tuple(known.instruments), density=12)
     asked = Asked.of(model, request)
-    stream = Stream(asked.chart, asked.controls, asked.delta, np.random.default_rng(0), ordered=model.reads_chart)
+    stream = asked.stream(model, 0)
     decoder, limits = Decoder(model, [stream]), asked.limits
     decoder.sync([asked.rows])
     begin, end = limits.start, limits.end
