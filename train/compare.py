@@ -15,6 +15,7 @@ import json
 import statistics
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     much = parser.add_mutually_exclusive_group()
     much.add_argument("--minutes", type=float, help="of training, a run")
-    much.add_argument("--petaflops", type=float, help="10^15 operations of training, a run, in place of minutes")
+    much.add_argument("--petaflops", type=float, nargs="+", help="10^15 operations of training, a run; several: each")
     parser.add_argument("--batch", type=int, nargs="+", default=[18], help="windows a step; or one number a preset")
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--amt-head", choices=HEADS, default="full", help="; ".join(map(": ".join, HEADS.items())))
@@ -60,9 +61,9 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def run(args: argparse.Namespace, name: str, batch: int, seed: int) -> dict[str, Any]:
+def run(args: argparse.Namespace, name: str, batch: int, seed: int, petaflops: float | None) -> dict[str, Any]:
     """Train one preset by train.py's own code, and its card."""
-    out = args.out / f"{name}-{seed}"
+    out = args.out / "-".join([name, str(seed), *([f"{petaflops:g}"] if petaflops else [])])
     line = ["--data", str(args.shards), "--out", str(out), "--preset", name, "--seed", str(seed), "--batch", str(batch),
             "--warmup", str(args.warmup), "--mix", args.mix, "--device", args.device, "--eval-every", str(10**9),
             "--sample-every", "0", "--save-every", str(10**9),
@@ -72,8 +73,8 @@ def run(args: argparse.Namespace, name: str, batch: int, seed: int) -> dict[str,
     preset, settings = chosen(asked)
     if isinstance(preset.recipe, Amt):
         preset = replace(preset, recipe=replace(preset.recipe, sliced=args.amt_head == "sliced"))
-    if args.petaflops:
-        settings = replace(settings, steps=max(1, round(1e15 * args.petaflops / step_flops(preset, settings))))
+    if petaflops:
+        settings = replace(settings, steps=max(1, round(1e15 * petaflops / step_flops(preset, settings))))
     out.mkdir(parents=True, exist_ok=True)
     training = Training(asked, preset, settings, build(asked, preset, settings, Place.join(args.device)))
     if training.complete():
@@ -109,9 +110,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     batches = args.batch * (len(args.presets) if len(args.batch) == 1 else 1)
     runs = []
-    for seed in args.seeds:
-        for name, batch in zip(args.presets, batches, strict=True):
-            runs.append(run(args, name, batch, seed))
+    for petaflops in args.petaflops or [None]:
+        for seed, (name, batch) in product(args.seeds, zip(args.presets, batches, strict=True)):
+            runs.append(run(args, name, batch, seed, petaflops))
             print(json.dumps(runs[-1]), flush=True)
     print(summary(runs))
 
