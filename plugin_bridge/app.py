@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anticipation.errors import RequestError
-from anticipation.notes import instrument_name
-from anticipation.tasks import instrument_number
 
 from .clock import Clock
-from .controls import ACTIONS, check, nearest
+from .controls import ACTIONS, check, check_action
+from .deeds import DEEDS
 from .ears import CONTROLLER, REAL_TIME, parse
 from .hands import Hands
 from .home import config_folder
@@ -133,21 +132,10 @@ class App:
         self._inbox.put(("look",))
 
     def act(self, name: str, /, **args) -> dict | None:
-        if name not in ACTIONS:
-            raise RequestError(f"no action {name!r}{nearest(name, ACTIONS)}")
-        wanted = ACTIONS[name][1]
-        unknown = set(args) - set(wanted)
-        if unknown:
-            raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
+        given = check_action(name, args)
         with self._lock:
             self.revision += 1
-            try:
-                given = {key: wanted[key](value) for key, value in args.items()}
-            except (TypeError, ValueError):
-                raise RequestError(
-                    f"{name} takes {', '.join(f'{k}: {t.__name__}' for k, t in wanted.items())}"
-                ) from None
-            answer = getattr(self, f"_do_{name}")(time.perf_counter(), **given)
+            answer = DEEDS[name](self, time.perf_counter(), **given)
         self._inbox.put(("look",))
         return answer
 
@@ -190,46 +178,6 @@ class App:
         if line and line != self.message:
             self.message, self.revision = line, self.revision + 1
             self._say(line)
-
-    # What can be done; each with the wall time and its arguments, under the lock
-
-    def _do_start(self, now: float) -> None:
-        self.transport.start(now)
-
-    def _do_continue(self, now: float) -> None:
-        self.transport.resume(now)
-
-    def _do_stop(self, now: float) -> None:
-        self.transport.stop(now)
-
-    def _do_locate(self, now: float, seconds: float = 0.0) -> None:
-        self.transport.locate(now, seconds)
-
-    def _do_panic(self, now: float) -> None:
-        self.hands.panic()
-        self.session.drop_plan()
-
-    def _do_again(self, now: float) -> None:
-        self.session.drop_plan()
-
-    def _do_keep(self, now: float, bars: int = 0) -> dict:
-        bars = int(bars) or self.session.settings["keep_bars"]
-        seconds = bars * self.clock.grid.meter * self.clock.grid.period
-        return {"name": self.recorder.keep(now, seconds)}
-
-    def _do_learn(self, now: float, name: str = "") -> None:
-        self.controllers.learn(name)
-
-    def _do_switch(self, now: float, instrument: str = "", on: bool = True) -> None:
-        number = instrument_number(instrument)
-        muted = self.session.told.muted
-        if number not in self.session.told.band:
-            raise RequestError(f"{instrument_name(number)} is not in the band")
-        muted = muted - {number} if on else muted | {number}
-        self.set("muted", ",".join(instrument_name(i) for i in sorted(muted)))
-
-    def _do_forget(self, now: float) -> None:
-        self.session.forget()
 
     # The heart: one thread that everything comes to
 

@@ -163,6 +163,20 @@ def check(name: str, value: object) -> Value:
     return NAMES[name].check(value)
 
 
+def check_action(name: str, args: dict) -> dict:
+    """The arguments of a named action in their own types. Raises RequestError, with the nearest names."""
+    if name not in ACTIONS:
+        raise RequestError(f"no action {name!r}{nearest(name, ACTIONS)}")
+    wanted = ACTIONS[name][1]
+    unknown = set(args) - set(wanted)
+    if unknown:
+        raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
+    try:
+        return {key: wanted[key](value) for key, value in args.items()}
+    except (TypeError, ValueError):
+        raise RequestError(f"{name} takes {', '.join(f'{k}: {t.__name__}' for k, t in wanted.items())}") from None
+
+
 def nearest(name: str, names) -> str:
     """'; did you mean X?' for a name that is close to others, else a list of them."""
     import difflib

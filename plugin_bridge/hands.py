@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -17,9 +16,9 @@ from typing import Any
 from anticipation.errors import LiveError
 
 from . import ports
+from .child import ignore_signals, waiter
 from .ears import EchoGuard, parse
 from .scheduler import Scheduler
-from .waiting import waiter
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
 # ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict).
@@ -30,13 +29,6 @@ TELL, BEAT = 0.05, 1.0  # seconds between figures: where something has happened;
 PATIENCE = 8.0  # seconds without figures: it hangs (JACK's own timeouts are 5 s and less)
 WATCH = 1.0  # seconds between looks at who is there
 RETRY = 1.0
-
-
-def ignore_signals() -> None:
-    """They are the parent's to handle: we end when it has."""
-    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def urgent() -> None:

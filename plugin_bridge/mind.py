@@ -4,13 +4,13 @@ session, no ports and no clock."""
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from .child import ignore_signals
 from .session import Ask
 
 # What it reports, as tuples: ("ready", facts), ("step", number, reached, note, fed),
@@ -22,7 +22,7 @@ RESTARTS = 5  # deaths in a minute after which a mind is left alone
 
 def think(connection, checkpoint: str | None, threads: int, seed: int, weights: str) -> None:
     """The process. Answers the newest question, step by step; a newer one is looked for after every step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    ignore_signals()
     import gc
 
     import torch
