@@ -35,7 +35,8 @@ class Limits:
 
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
     one instrument that sound at once. density: onsets of one in any second. nearest: (end + REST + 1,) of each step the
-    nearest one where an event may begin. A rest is always legal, so nothing dead-ends.
+    nearest one where an event may begin. since: the step from which silence counts (default: start). A rest is always
+    legal, so nothing dead-ends.
     """
 
     start: int
@@ -44,6 +45,7 @@ class Limits:
     polyphony: int | None = None
     density: int | None = None
     nearest: np.ndarray | None = None
+    since: int | None = None
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -69,10 +71,16 @@ class Stream:
     chord: int | None = None  # the last chord that was written as an event
     ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
     onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
+    last: int = 0  # clock of the last event, or of the first row
 
     @property
     def clock(self) -> int:
         return int(self.rows[-1, s.CLOCK])
+
+    def silence(self, limits: Limits) -> float:
+        """Seconds without an event."""
+        since = limits.start if limits.since is None else limits.since
+        return max(self.clock - max(self.last, since), 0) / s.STEPS
 
     def columns(self, clock: int) -> np.ndarray:
         """(6,) chart columns at a clock, with the written chord where chords are written."""
@@ -95,6 +103,7 @@ class Stream:
         if len(chords):  # it may slide out of the window and still hold
             self.chord = int(chords[-1, s.PITCH])
         if len(rows):
+            self.last = int((events if len(events) else rows[:1])[-1, s.CLOCK])
             recent = events[events[:, s.CLOCK] > rows[-1, s.CLOCK] - s.MAX_DURATION]
             for row in recent[recent[:, s.INSTRUMENT] != CHORD]:
                 self._count(row)
@@ -120,6 +129,7 @@ class Stream:
         self._forget(int(row[s.CLOCK]))
         if row[s.KIND] == s.EVENT:
             self.written.append(row)
+            self.last = int(row[s.CLOCK])
             if row[s.INSTRUMENT] != CHORD:
                 self._count(row)
 

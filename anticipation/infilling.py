@@ -21,7 +21,9 @@ from .windows import to_c
 PIANO = 0
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
-EAGER = 0.5  # and where the beats are known: models believe too readily that who is silent stays silent (train/LOG.md)
+# Where the beats are known, what they are multiplied by, and seconds of silence that halve them again: models believe
+# too readily that who is silent stays silent (train/LOG.md).
+EAGER, PATIENCE = 0.5, 4.0
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 
 
@@ -198,7 +200,7 @@ def _write(
     """What answers each request, silent takes drawn anew, and how many rows were fed."""
     sampling = sampling or Sampling()
     if requests[0].places is not None:
-        sampling = replace(sampling, rest=sampling.rest * EAGER)
+        sampling = replace(sampling, rest=sampling.rest * EAGER, patience=PATIENCE)
     written, decoder = draw(model, requests, seeds, sampling, progress)
     fed = decoder.fed
     for attempt in range(1, insist + 1):

@@ -87,7 +87,8 @@ class EventLanes:
                 heat = temperature[j] if temperature else sampling.temperature
                 row = row if field else gathered(row, stream, limits[j])
                 apart = None if field else REST_CLASS
-                classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart, sampling.rest)
+                odds = sampling.odds(stream.silence(limits[j]))
+                classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart, odds)
 
         sample(0, [legal_shifts(stream, limit, later) for stream, limit in zip(mine, limits, strict=True)])
         rest = classes[:, 0] == REST_CLASS
@@ -205,7 +206,8 @@ class AmtLanes:
             legal = np.append(shifts[j][: s.REST], True)  # after a second there may be an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
             onto = gathered(logits.cpu().numpy(), mine[j], limits[j])
-            shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, s.REST, sampling.rest)
+            odds = sampling.odds(mine[j].silence(limits[j]))
+            shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, s.REST, odds)
         self._feed_one(active, amt.TIME.start + now + shift)
         for j, i in enumerate(active):
             legal = np.arange(len(amt.DURATION)) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,17 @@ _FEW = 512  # candidates that hold the nucleus nearly always; sorting the others
 @dataclass(frozen=True)
 class Sampling:
     """temperature and top_p (nucleus) of every field; chord symbols, the boldest choice, have their own. rest: what the
-    odds of a rest are multiplied by."""
+    odds of a rest are multiplied by. patience: seconds of silence after which they are half of that, and so on."""
 
     temperature: float = 1.0
     top_p: float = 0.95
     chord_temperature: float = 0.7
     rest: float = 1.0
+    patience: float = math.inf
+
+    def odds(self, silence: float) -> float:
+        """Of a rest after so many seconds without an event."""
+        return self.rest * 0.5 ** (silence / self.patience)
 
 
 def nucleus(

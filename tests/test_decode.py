@@ -128,6 +128,27 @@ def test_sampling_follows_the_probabilities():
     np.testing.assert_allclose(np.bincount(drawn) / 4000, [0.5, 0.3, 0.2], atol=0.03)
 
 
+def test_the_longer_the_silence_the_likelier_an_event(random_model):
+    """Where a model rests nearly always and patience is short, no rest follows a second of silence; silence counts from
+    the last event, or from where the limits say."""
+    model, limits = random_model(rests=6.0), Limits(100, 3000, pitch_table([0]))
+    counts = {}
+    for patience in (np.inf, 0.02):
+        stream, rows = begin()
+        run(model, [stream], [rows], limits, Sampling(patience=patience))
+        counts[patience] = len(stream.written)
+        gaps = np.diff([100, *(int(row[s.CLOCK]) for row in stream.written), 3000])
+        assert gaps.max() <= 2 * s.REST + 1 if patience < 1 else gaps.max() > 4 * s.REST
+    assert counts[np.inf] < counts[0.02]
+    assert stream.silence(limits) == (stream.clock - stream.last) / s.STEPS
+    stream.restart(rows, 0)
+    stream.rows = rows[:1].copy()
+    stream.rows[0, s.CLOCK] = 300
+    assert stream.silence(limits) == 2.0 and stream.silence(Limits(100, 3000, limits.table, since=50)) == 2.5
+    assert [Sampling(rest=0.5, patience=4.0).odds(silence) for silence in (0.0, 4.0, 8.0)] == [0.5, 0.25, 0.125]
+    assert Sampling().odds(1e6) == 1.0
+
+
 @pytest.mark.parametrize("rest", [0.97, 0.03])
 def test_a_rest_is_as_likely_as_the_model_says(rest):
     """Whatever the nucleus cuts: it neither silences a part that seldom begins nor drops the pauses of a busy one."""
