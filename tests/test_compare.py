@@ -57,10 +57,15 @@ def test_both_families_get_the_same_operations_and_answer_for_the_same_notes(cal
     ]
     for one in runs:
         assert one["steps"] >= 1 and one["flops"] == pytest.approx(2e10, rel=0.5 / one["steps"] + 0.01)
-        assert checkpoint.load(tmp_path / "out" / f"{one['preset']}-{one['seed']}" / "checkpoint")
+        assert checkpoint.load(tmp_path / "out" / f"{one['preset']}-{one['seed']}-2e-05" / "checkpoint")
     ours, theirs = (one["held_out"] for one in runs[:2])
     assert ours["notes"] == theirs["notes"] > 0 and set(theirs["by_request"]) < set(ours["by_request"])
     assert table[0] == "| nats per event | tiny | amt-tiny |" and " ± " in table[2] and "dev none" in table[2]
+
+
+def test_several_budgets_are_as_many_runs(call):
+    runs, _ = call("--petaflops", "1e-5", "3e-5", "--presets", "tiny")
+    assert [round(one["flops"] / 1e10) for one in runs] == [1, 3]
 
 
 def test_a_comparison_that_was_made_is_not_overwritten(call):

@@ -1,0 +1,86 @@
+"""Loss against compute, from the JSON lines of compare.py: python train/law.py RUNS.jsonl [--at PETAFLOPS].
+
+Of every budget of operations a parabola over the logarithm of the size gives the best size and its loss (the second
+approach of Hoffmann et al. 2022); over the budgets both are lines in logarithms. Knows numbers only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def read(lines: list[str]) -> list[dict[str, Any]]:
+    """The runs among the lines of a log."""
+    return [json.loads(line) for line in lines if line.startswith('{"preset"') and '"flops"' in line]
+
+
+def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
+    """The best size and its loss by a parabola over log size; the best that was tried where it has no lowest point
+    between the smallest and the largest."""
+    best = float(sizes[losses.argmin()]), float(losses.min())
+    if len(sizes) < 3:
+        return best
+    a, b, c = np.polyfit(np.log(sizes), losses, 2)
+    place = -b / (2 * a) if a > 0 else -np.inf
+    if not np.log(sizes.min()) < place < np.log(sizes.max()):
+        return best
+    return float(np.exp(place)), float(np.polyval([a, b, c], place))
+
+
+def law(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """budgets: [(FLOP, best size, its loss)]. size, loss: (factor, exponent) of factor * FLOP ** exponent."""
+    budgets = []
+    for flops in sorted({budget(run) for run in runs}):
+        own = [run for run in runs if budget(run) == flops]
+        sizes, losses = (np.array(column, float) for column in zip(*map(point, own), strict=True))
+        budgets.append((flops, *optimum(sizes, losses)))
+    spent, *both = (np.log(column) for column in zip(*budgets, strict=True))
+    lines = [np.polyfit(spent, values, 1) for values in both]
+    return {"budgets": budgets} | {
+        name: (float(np.exp(line[1])), float(line[0])) for name, line in zip(("size", "loss"), lines, strict=True)
+    }
+
+
+def budget(run: dict[str, Any]) -> float:
+    """Its operations to two digits: whole steps do not come out even."""
+    return float(f"{run['flops']:.1e}")
+
+
+def point(run: dict[str, Any]) -> tuple[float, float]:
+    return run["parameters"], run["held_out"]["nats_per_event"]
+
+
+def table(runs: list[dict[str, Any]], found: dict[str, Any]) -> str:
+    names = list(dict.fromkeys(run["preset"] for run in runs))
+    lines = ["| FLOP | " + " | ".join(names) + " | best size | its loss |", "|---" * (len(names) + 3) + "|"]
+    for flops, size, loss in found["budgets"]:
+        cells = {run["preset"]: f"{point(run)[1]:.3f}" for run in runs if budget(run) == flops}
+        row = [f"{flops:.1e}", *(cells.get(name, "") for name in names), f"{size / 1e6:.1f} M", f"{loss:.3f}"]
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, help="what compare.py printed, with several --presets and --petaflops")
+    parser.add_argument("--at", type=float, nargs="*", default=[], help="petaflops at which to read the lines")
+    args = parser.parse_args()
+    runs = read(args.runs.read_text().splitlines())
+    if len({budget(run) for run in runs}) < 2:
+        sys.exit("law: a line needs runs of two budgets at least; see compare.py --petaflops")
+    found = law(runs)
+    print(table(runs, found))
+    for name, unit in (("size", "parameters"), ("loss", "nats per event")):
+        factor, exponent = found[name]
+        print(f"best {name}: {factor:.3g} * FLOP ** {exponent:.3f} {unit}", end="")
+        print("".join(f"; {factor * (1e15 * at) ** exponent:.4g} at {at:g} PFLOP" for at in args.at))
+
+
+if __name__ == "__main__":
+    main()
