@@ -17,10 +17,10 @@ from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 from .scene import Scene, none, rows_of
 
-DELTA = 0.5  # seconds of anticipation that drafts are told where nothing is written: the shortest in training
+DELTA = 5.0  # seconds of anticipation that drafts are told: all that was heard over a chord, for hindsight
 DRAFTS = 16
 AHEAD = 4.0  # seconds that are harmonised at least
-BACK = 4.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
+BACK = 8.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
 
 
 def ended(chords: list[tuple[float, float, int]], end: float) -> list[tuple[float, float, int]]:
@@ -56,9 +56,17 @@ class Harmonist:
         beats = scene.chart[scene.chart.instrument == BEAT]
         start = max(beats.onset[beats.onset <= scene.start - BACK].max(initial=origin), origin)
         past = ended(self._thought, start)
-        asked = replace(scene, start=start, own=chord_notes(past), late=none(), ahead=scene.late + scene.ahead,
-                        chart=beats, instruments=(CHORD,), delta=scene.delta if len(scene.ahead) else DELTA,
-                        end=max(scene.end, scene.start + AHEAD))  # fmt: skip
+        asked = replace(
+            scene,
+            start=start,
+            own=chord_notes(past),
+            late=none(),
+            ahead=scene.late + scene.ahead,
+            chart=beats,
+            instruments=(CHORD,),
+            delta=DELTA,
+            end=max(scene.end, scene.start + AHEAD),
+        )
         known = rows_of(asked, origin, shift, cold)
         decoder = self._ready(origin, shift)
         for stream in decoder.streams:
