@@ -18,14 +18,20 @@ from .sampling import Sampling
 from .scene import Scene, none, rows_of
 
 DELTA = 5.0  # seconds of anticipation that drafts are told: all that was heard over a chord, for hindsight
-DRAFTS = 16
-AHEAD = 4.0  # seconds that are harmonised at least
-BACK = 8.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
+DRAFTS = 8
+AHEAD, SOON = 4.0, 1.0  # seconds that are harmonised at least; and where there is no time
+BACK = 4.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
+CHANGE = 0.1  # what a change costs, in shares of a chord's tones: fewer drafts, more doubt
 
 
 def ended(chords: list[tuple[float, float, int]], end: float) -> list[tuple[float, float, int]]:
     """What of them lies before `end`."""
     return [(start, min(stop, end), symbol) for start, stop, symbol in chords if start < end]
+
+
+def last_heard(scene: Scene) -> float:
+    """Onset of the player's last note, in seconds."""
+    return float(scene.late.onset.max(initial=-np.inf))
 
 
 class Harmonist:
@@ -41,56 +47,59 @@ class Harmonist:
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
         self._thought: list[tuple[float, float, int]] = []  # the same in hindsight
         self.reached = 0.0  # seconds: what begins before has been written by what was told
+        self.heard = -np.inf  # seconds: the last note of the player that was thought of
+        self._turn = 0  # thoughts share the decoder: one that is begun ends the one before
         self.fed = 0
 
-    def chart(self, since: float) -> Notes:
-        """CHORD notes of what is thought by now."""
-        return chord_notes(chord for chord in self._told if chord[1] > since)
+    def chart(self, since: float, until: float = -np.inf) -> Notes:
+        """CHORD notes of what is thought by now. until: seconds, to where the last one holds at least."""
+        told = [chord for chord in self._told if chord[1] > since]
+        return chord_notes([*told[:-1], *((on, max(off, until), symbol) for on, off, symbol in told[-1:])])
 
     def forget(self) -> None:
         self._told, self._thought, self._decoder = [], [], None
 
-    def think(self, scene: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
+    def think(self, scene: Scene, origin: float, shift: int, cold: bool, soon: bool = False) -> Iterator[None]:
         """Harmonise around the scene's start, a step of all drafts at a time; at the end the chart changes, from where
-        the plan has come to meanwhile. A thought that is not finished leaves everything as it was."""
+        the plan has come to meanwhile. soon: no further than SOON, where all else stays as it was. A thought that is
+        not finished, because nobody went on with it or another was begun, leaves everything as it was."""
+        self._turn = turn = self._turn + 1
         beats = scene.chart[scene.chart.instrument == BEAT]
         start = max(beats.onset[beats.onset <= scene.start - BACK].max(initial=origin), origin)
+        end = scene.start + SOON if soon else max(scene.end, scene.start + AHEAD)
         past = ended(self._thought, start)
-        asked = replace(
-            scene,
-            start=start,
-            own=chord_notes(past),
-            late=none(),
-            ahead=scene.late + scene.ahead,
-            chart=beats,
-            instruments=(CHORD,),
-            delta=DELTA,
-            end=max(scene.end, scene.start + AHEAD),
-        )
-        known = rows_of(asked, origin, shift, cold)
+        asked = replace(scene, start=start, end=end, own=chord_notes(past), late=none(), ahead=scene.late + scene.ahead,
+                        chart=beats, instruments=(CHORD,), delta=DELTA)  # fmt: skip
         decoder = self._ready(origin, shift)
+        for _ in self._draft(decoder, asked, origin, shift, cold):
+            yield
+            if turn != self._turn:
+                return
+        drafts = [chord_notes(past[-1:]) + self._notes(stream.written, origin, shift) for stream in decoder.streams]
+        inside = beats.onset[(beats.onset > start) & (beats.onset < end)]
+        edges = np.unique(np.concatenate([[start], inside, [end]]))
+        thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges, CHANGE)]
+        self._thought = past[-256:] + thought
+        since = max(scene.start, self.reached)
+        since = float(beats.onset[beats.onset > since - 0.02].min(initial=end))  # a band moves on the beat
+        coming = [(max(c[0], since), c[1], c[2]) for c in thought if c[1] > since]
+        later = [(max(c[0], end), c[1], c[2]) for c in self._told if c[1] > end]
+        self._told = ended(self._told, since)[-256:] + coming + later
+        self.heard = max(last_heard(scene), self.heard)
+
+    def _draft(self, decoder: Decoder, asked: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
+        """All drafts, a step longer each time."""
+        known = rows_of(asked, origin, shift, cold)
         for stream in decoder.streams:
             stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
         decoder.sync([known.rows.copy() for _ in decoder.streams])  # each has drafted something else
         begin, end = (round((t - origin) * s.STEPS) for t in (asked.start, asked.end))
         limits = Limits(begin, end, pitch_table([CHORD]))
-        drafted: list[list[np.ndarray]] = [[] for _ in decoder.streams]
         yield
         while any(stream.clock < end for stream in decoder.streams):
-            rows = decoder.next_event([limits if stream.clock < end else None for stream in decoder.streams])
-            for draft, row in zip(drafted, rows, strict=True):
-                draft += [row] if row is not None and row[s.KIND] == s.EVENT else []
+            decoder.next_event([limits if stream.clock < end else None for stream in decoder.streams])
+            self.fed = decoder.fed
             yield
-        self.fed = decoder.fed
-        inside = beats.onset[(beats.onset > asked.start) & (beats.onset < asked.end)]
-        edges = np.unique(np.concatenate([[asked.start], inside, [asked.end]]))
-        before = chord_notes(past[-1:])
-        drafts = [before + self._notes(draft, origin, shift) for draft in drafted]
-        thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges)]
-        self._thought = past[-256:] + thought
-        since = max(scene.start, self.reached)
-        coming = [(max(c[0], since), c[1], c[2]) for c in thought if c[1] > since]
-        self._told = ended(self._told, since)[-256:] + coming
 
     def _ready(self, origin: float, shift: int) -> Decoder:
         if self._decoder is None or self._place != (origin, shift):

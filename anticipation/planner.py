@@ -12,9 +12,9 @@ import numpy as np
 from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .harmonist import Harmonist
+from .harmonist import Harmonist, last_heard
 from .harmony import CHORD_TONES, NO_CHORD, estimate_key
-from .infilling import chord_at, moved
+from .infilling import PATIENCE, chord_at, moved
 from .lanes import window_of
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling
@@ -24,7 +24,8 @@ from .windows import to_c
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key
-PATIENCE = 3  # plans in a row that must hear another key before it is believed
+STUBBORN = 3  # plans in a row that must hear another key before it is believed
+FIRST = 0.25  # seconds of a plan that come before a thought
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class Planner:
         self._parts: list[tuple[int, ...]] = []  # who writes what, a stream each
         self.harmonist = Harmonist(model, seed)
 
-    def think(self, scene: Scene) -> Iterator[None]:
-        """Harmonise what lies ahead of a scene that was planned, for the next one: in the time that is left."""
+    def think(self, scene: Scene, soon: bool = False) -> Iterator[None]:
+        """Harmonise what lies ahead of a scene that was planned: in the time that is left, or soon."""
         if self.harmonises(scene) and self.origin is not None:
-            yield from self.harmonist.think(scene, self.origin, self.shift, self.cold)
+            yield from self.harmonist.think(scene, self.origin, self.shift, self.cold, soon)
 
     def harmonises(self, scene: Scene) -> bool:
         """Whether chords are ours to choose: somebody plays pitches, and nobody gave a chart."""
@@ -64,36 +65,53 @@ class Planner:
         return ours and any(i < DRUMS for i in scene.instruments)
 
     def plan(self, scene: Scene) -> Iterator[Step]:
-        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating."""
+        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating. Where the
+        player has played since the last thought, the chords are thought of anew once the first notes are out; they are
+        for the next plan, for a band whose chords change under what it has begun is restless (train/LOG.md)."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
         self._place(scene)
-        self.harmonist.reached = scene.start
+        self.harmonist.reached, told = scene.start, scene
         if self.harmonises(scene):
             if not len(self.harmonist.chart(scene.start)):
                 for _ in self.think(scene):  # the first time, thought comes first
                     pass
-            scene = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since))
+            told = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since, scene.end))
+        decoder = self._ready(told)
+        news = last_heard(scene) > self.harmonist.heard
+        for row in self._draw(decoder, self._limits(told)):
+            reached = (self.origin or 0.0) + int(row[s.CLOCK]) / s.STEPS
+            yield Step(reached, self._note(row, told), self.fed)
+            if news and reached > scene.start + FIRST:
+                news = False
+                for _ in self.think(scene, soon=True):
+                    yield Step(reached, None, self.fed)
+
+    def _ready(self, scene: Scene) -> Decoder:
+        """The decoder, having read the scene up to its start."""
         several = self._prepare(scene)
         decoder = self._decoder or Decoder(self.model, [self._stream(known) for known in several])
-        self._decoder, streams = decoder, decoder.streams
-        for stream, known in zip(streams, several, strict=True):
+        for stream, known in zip(decoder.streams, several, strict=True):
             stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
-        decoder.sampling = Sampling(scene.temperature, scene.top_p)
-        before = decoder.fed
+        decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
+        before = decoder.fed if decoder is self._decoder else 0
         decoder.sync([known.rows for known in several])
-        origin, limits = self.origin or 0.0, self._limits(scene)
+        self._decoder, self.fed = decoder, self.fed + decoder.fed - before
+        return decoder
+
+    def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:
+        """Events and rests of all parts, by time. Who is behind draws next, and the others are told."""
+        streams = decoder.streams
         waiting: list[np.ndarray] = []  # events of parts that are ahead of others
         while any(stream.clock < limits[0].end for stream in streams):
-            last = min(range(len(streams)), key=lambda i: streams[i].clock)
+            last, before = min(range(len(streams)), key=lambda i: streams[i].clock), decoder.fed
             asked = [limit if i == last else None for i, limit in enumerate(limits)]
             waiting.append(decoder.next_event(asked, together=True)[last])  # type: ignore[arg-type]
-            self.fed, before = self.fed + decoder.fed - before, decoder.fed
+            self.fed += decoder.fed - before
             reached = min(stream.clock for stream in streams)
             ready = sorted((row for row in waiting if row[s.CLOCK] <= reached), key=lambda row: int(row[s.CLOCK]))
             waiting = [row for row in waiting if row[s.CLOCK] > reached]
-            for row in ready:
-                yield Step(origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene, origin), self.fed)
+            yield from ready
 
     def _limits(self, scene: Scene) -> list[Limits]:
         """Of each part."""
@@ -104,7 +122,7 @@ class Planner:
         if scene.grid and len(beats):
             nearest = nearest_place((divided(beats, scene.grid) - origin) * s.STEPS, end)
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
-        return [Limits(begin, end, table, scene.polyphony, scene.density, nearest) for table in tables]
+        return [Limits(begin, end, table, scene.polyphony, scene.density, nearest, since=0) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
@@ -160,17 +178,17 @@ class Planner:
         shift = to_c(estimate_key(known))
         if scene.pitches is not None and not moved(scene.pitches, shift).any():
             shift += -12 if shift > 0 else 12
-        self._other = [*self._other[1 - PATIENCE :], shift] if shift != self.shift else []
+        self._other = [*self._other[1 - STUBBORN :], shift] if shift != self.shift else []
         young = len(theirs.pitched) < 24
-        if not self._other or not (young or len(self._other) == PATIENCE and len(set(self._other)) == 1):
+        if not self._other or not (young or len(self._other) == STUBBORN and len(set(self._other)) == 1):
             return False
         self.shift, self._other = shift, []
         return True
 
-    def _note(self, row: np.ndarray, scene: Scene, origin: float) -> tuple[float, float, int, int, int] | None:
+    def _note(self, row: np.ndarray, scene: Scene) -> tuple[float, float, int, int, int] | None:
         if row[s.KIND] != s.EVENT:
             return None
-        note = s.to_notes(row[None], origin).transpose(-self.shift)
+        note = s.to_notes(row[None], self.origin or 0.0).transpose(-self.shift)
         onset, duration, pitch, instrument, velocity = next(iter(note))
         if scene.chord_lock and instrument < DRUMS:
             chords = scene.chart[scene.chart.instrument == CHORD]

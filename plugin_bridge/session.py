@@ -23,6 +23,8 @@ from .score import Known, Told
 from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
+LEAD = 0.02  # seconds behind `commit` where a new plan begins: what becomes final while it is thought of is known to it
+SAME = 0.006  # seconds within which notes begin at once
 ENOUGH = 12  # notes of the player that tell how the beats are divided
 KEPT, CUT = 90.0, 30.0  # seconds of the past that are kept; where they are cut to when they are more
 # What is given up when the mind is too slow, step by step: shares of the horizon and of the instruments.
@@ -77,6 +79,7 @@ class Session:
         self.plan: list[tuple[int, Note]] = []  # (question, note), by onset
         self.number += 1  # what is still on its way is stale
         self.frontier = self._end = -np.inf  # stream time up to which all is decided; up to which it was asked
+        self._final = -np.inf  # onset of the last note that was committed though a newer plan was asked for
         self.surprised = True
 
     def change(self, name: str, value) -> None:
@@ -141,8 +144,8 @@ class Session:
             self.frontier = self._end = -np.inf
             return None
         horizon = max(self.settings["horizon"] * RELIEF[self.level][0], 2 * self.commit_seconds)
-        start = max(now + self.commit_seconds, span[0])
-        own = self.played
+        start = max(now + self.commit_seconds + LEAD, span[0])
+        own = self.played + [note for _, note in self.plan if note[0] < start]
         if not self.surprised and self.frontier >= self._end > start:  # all that was asked is decided
             if self._end >= min(now + self.commit_seconds + horizon / 2, span[1]):
                 return None
@@ -174,12 +177,12 @@ class Session:
 
     def take(self, number: int, reached: float, note: Note | None) -> None:
         """A step of the mind: nothing more begins before `reached`, where `note` does. What an older plan had there
-        gives way."""
+        gives way; unless it was committed while the new one was thought of, for that knows nothing of it."""
         if number != self.number:
             return
         self.plan = [entry for entry in self.plan if entry[0] == number or not self.frontier <= entry[1][0] <= reached]
         self.frontier = max(self.frontier, reached)
-        if note is not None:
+        if note is not None and note[0] > self._final + SAME:
             self.plan.append((number, note))
             self.plan.sort(key=lambda entry: entry[1])
 
@@ -198,7 +201,9 @@ class Session:
         now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
         out = []
         while self.plan and self.plan[0][1][0] < now + self.commit_seconds:
-            note = self.plan.pop(0)[1]
+            number, note = self.plan.pop(0)
+            if number != self.number:
+                self._final = note[0]
             onset = self._quantised(note[0], now, grid)
             if onset < now:
                 self.dropped += 1

@@ -120,10 +120,35 @@ def test_a_surprise_is_answered_by_a_new_plan_and_committed_notes_stay():
     asked, sounded = len(mind.scenes), list(made.session.sounded)
     made.run([(3.0, 66, 90)], 3.002)
     scene = mind.scenes[-1]
-    assert len(mind.scenes) == asked + 1 and scene.start == pytest.approx(3.1, abs=0.005)
+    assert len(mind.scenes) == asked + 1 and scene.start == pytest.approx(3.12, abs=0.005)
     assert 66 in scene.late.pitch and scene.late.onset[-1] == pytest.approx(3.0)
     assert made.session.sounded[: len(sounded)] == sounded
     assert set(scene.own.onset.round(3)) >= {round(p.onset, 3) for p in sounded}
+
+
+@pytest.mark.parametrize("pace", [0.001, 0.03])
+def test_what_becomes_final_while_a_plan_is_made_is_not_played_twice(pace):
+    """Every plan has a chord of its own on every quarter of a second; of one place only one plan's chord is heard,
+    however slow the mind is and whenever the player plays; and the next plan is told of it."""
+    plans = []
+
+    def mind(scene):
+        plans.append(scene)
+        pitch = 40 + len(plans) % 40
+        for k in range(int(np.ceil(scene.start * 4)), int(scene.end * 4)):
+            for voice in range(3):
+                yield Step(k / 4, (k / 4, 0.2, pitch + voice, 0, 70), 0)
+
+    made = Stage(mind, lambda: pace, {"quantise": 0.0, "listen": 0, "bravery": 1.0})
+    made.start()
+    made.run([(0.057 * n, 90, 64 * (n % 2 == 0)) for n in range(460)], 26.0)
+    chords: dict[float, set[int]] = {}
+    for note in made.session.sounded:
+        chords.setdefault(note.onset, set()).add(note.pitch)
+    assert len(plans) > 150 and len(chords) > 60
+    assert all(len(chord) <= 3 and max(chord) - min(chord) <= 2 for chord in chords.values())
+    told = {(n[0], n[2]) for n in plans[-1].own}
+    assert {(n.onset, n.pitch) for n in made.session.sounded if n.onset < plans[-1].start - 0.05} <= told
 
 
 def test_a_plan_is_gone_on_from_where_nothing_happens():
