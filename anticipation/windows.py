@@ -47,11 +47,10 @@ class Recipe:
     wrong_key: float = 0.2  # the key is not brought to C major / A minor but anywhere
     beginning: float = 0.2  # the window starts where the piece starts
     plans: bool = True  # see PLANS
-    cut: float = 0.5  # in a plan, and live: what is given ends at some time, for nobody knows what a player will do
 
     @staticmethod
     def plain(controls: str = "parts", chords: str = "hidden", beats: float = 1.0) -> Recipe:
-        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, 0.0, 0.0, 0.0, 0.0, 0.2, False, 0.0)
+        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, 0.0, 0.0, 0.0, 0.0, 0.2, False)
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
@@ -140,8 +139,6 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         given = choose_controls(audible, kind, rng)
     controls, events = audible[given], audible[~given]
     shift = key_shift(controls if len(controls.pitched) >= 8 else audible, rng, recipe)
-    if (planning or kind == "live") and rng.random() < recipe.cut:
-        controls = controls[controls.onset < rng.uniform(0.0, audible.end)]
     chart = Notes.of([])
     if role == "written":
         events = events + chords
