@@ -30,9 +30,9 @@ def test_the_lines_that_runs_were_made_from_are_found():
 
 def test_where_the_best_size_is_not_between_the_sizes_it_is_one_of_them():
     sizes = np.array([1.0, 2.0, 4.0])
-    assert law.optimum(sizes, np.array([3.0, 2.0, 1.5])) == (4.0, 1.5)
-    assert law.optimum(sizes, np.array([1.0, 2.0, 3.5])) == (1.0, 1.0)
-    assert law.optimum(sizes[:2], np.array([1.0, 2.0])) == (1.0, 1.0)
+    assert law.optimum(sizes, np.array([3.0, 2.0, 1.5])) == (4.0, 1.5, False)
+    assert law.optimum(sizes, np.array([1.0, 2.0, 3.5])) == (1.0, 1.0, False)
+    assert law.optimum(sizes[:2], np.array([1.0, 2.0])) == (1.0, 1.0, False)
 
 
 def test_the_script_reads_a_log(tmp_path, monkeypatch, capsys):
@@ -42,6 +42,11 @@ def test_the_script_reads_a_log(tmp_path, monkeypatch, capsys):
     law.main()
     out = capsys.readouterr().out
     assert "| 4.0e+12 |" in out and "best size: 2 * FLOP ** 0.500 parameters; 6.325e+07 at 1 PFLOP" in out
+    log.write_text(
+        "\n".join(json.dumps(run | {"parameters": 1e20 / run["parameters"] ** 2}) for run in made()[::4] + made()[1::4])
+    )
+    law.main()
+    assert "(edge)" in (out := capsys.readouterr().out) and "no line" in out and "best loss" in out
     log.write_text(json.dumps(made()[0]))
     with pytest.raises(SystemExit, match="two budgets"):
         law.main()

@@ -20,31 +20,34 @@ def read(lines: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith('{"preset"') and '"flops"' in line]
 
 
-def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
-    """The best size and its loss by a parabola over log size; the best that was tried where it has no lowest point
-    between the smallest and the largest."""
-    best = float(sizes[losses.argmin()]), float(losses.min())
+def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, bool]:
+    """The best size, its loss, and whether it lies between the sizes: by a parabola over log size, or the best that was
+    tried where that has no lowest point between the smallest and the largest."""
+    best = float(sizes[losses.argmin()]), float(losses.min()), False
     if len(sizes) < 3:
         return best
     a, b, c = np.polyfit(np.log(sizes), losses, 2)
     place = -b / (2 * a) if a > 0 else -np.inf
     if not np.log(sizes.min()) < place < np.log(sizes.max()):
         return best
-    return float(np.exp(place)), float(np.polyval([a, b, c], place))
+    return float(np.exp(place)), float(np.polyval([a, b, c], place)), True
 
 
 def law(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """budgets: [(FLOP, best size, its loss)]. size, loss: (factor, exponent) of factor * FLOP ** exponent."""
+    """budgets: [(FLOP, best size, its loss, whether that lies between those that were tried)]. size, loss: (factor,
+    exponent) of factor * FLOP ** exponent; no size where a best one lies at the edge."""
     budgets = []
     for flops in sorted({budget(run) for run in runs}):
         own = [run for run in runs if budget(run) == flops]
         sizes, losses = (np.array(column, float) for column in zip(*map(point, own), strict=True))
         budgets.append((flops, *optimum(sizes, losses)))
-    spent, *both = (np.log(column) for column in zip(*budgets, strict=True))
-    lines = [np.polyfit(spent, values, 1) for values in both]
-    return {"budgets": budgets} | {
-        name: (float(np.exp(line[1])), float(line[0])) for name, line in zip(("size", "loss"), lines, strict=True)
-    }
+    columns = {"flops": 0, "size": 1, "loss": 2}
+    logs = {name: np.log([row[i] for row in budgets]) for name, i in columns.items()}
+    found: dict[str, Any] = {"budgets": budgets}
+    for name in ("size", "loss") if all(row[3] for row in budgets) else ("loss",):
+        exponent, offset = np.polyfit(logs["flops"], logs[name], 1)
+        found[name] = float(np.exp(offset)), float(exponent)
+    return found
 
 
 def budget(run: dict[str, Any]) -> float:
@@ -59,9 +62,10 @@ def point(run: dict[str, Any]) -> tuple[float, float]:
 def table(runs: list[dict[str, Any]], found: dict[str, Any]) -> str:
     names = list(dict.fromkeys(run["preset"] for run in runs))
     lines = ["| FLOP | " + " | ".join(names) + " | best size | its loss |", "|---" * (len(names) + 3) + "|"]
-    for flops, size, loss in found["budgets"]:
+    for flops, size, loss, inside in found["budgets"]:
         cells = {run["preset"]: f"{point(run)[1]:.3f}" for run in runs if budget(run) == flops}
-        row = [f"{flops:.1e}", *(cells.get(name, "") for name in names), f"{size / 1e6:.1f} M", f"{loss:.3f}"]
+        best = f"{size / 1e6:.1f} M{'' if inside else ' (edge)'}"
+        row = [f"{flops:.1e}", *(cells.get(name, "") for name in names), best, f"{loss:.3f}"]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
@@ -77,6 +81,9 @@ def main() -> None:
     found = law(runs)
     print(table(runs, found))
     for name, unit in (("size", "parameters"), ("loss", "nats per event")):
+        if name not in found:
+            print("best size: at the edge of those that were tried; no line")
+            continue
         factor, exponent = found[name]
         print(f"best {name}: {factor:.3g} * FLOP ** {exponent:.3f} {unit}", end="")
         print("".join(f"; {factor * (1e15 * at) ** exponent:.4g} at {at:g} PFLOP" for at in args.at))
