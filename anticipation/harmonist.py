@@ -81,10 +81,13 @@ class Harmonist:
         thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges, CHANGE)]
         self._thought = past[-256:] + thought
         since = max(scene.start, self.reached)
-        since = float(beats.onset[beats.onset > since - 0.02].min(initial=end))  # a band moves on the beat
+        if self._told:  # a band moves on the beat, and holds its chord until then
+            since = float(beats.onset[beats.onset > since - 0.02].min(initial=end))
+        kept = ended(self._told, since)[-256:]
+        kept[-1:] = [(on, since, symbol) for on, _, symbol in kept[-1:]]
         coming = [(max(c[0], since), c[1], c[2]) for c in thought if c[1] > since]
         later = [(max(c[0], end), c[1], c[2]) for c in self._told if c[1] > end]
-        self._told = ended(self._told, since)[-256:] + coming + later
+        self._told = kept + coming + later
         self.heard = max(last_heard(scene), self.heard)
 
     def _draft(self, decoder: Decoder, asked: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
