@@ -49,15 +49,11 @@ class Harmonist:
         self.reached = 0.0  # seconds: what begins before has been written by what was told
         self.heard = -np.inf  # seconds: the last note of the player that was thought of
         self._turn = 0  # thoughts share the decoder: one that is begun ends the one before
-        self.fed = 0
 
     def chart(self, since: float, until: float = -np.inf) -> Notes:
         """CHORD notes of what is thought by now. until: seconds, to where the last one holds at least."""
         told = [chord for chord in self._told if chord[1] > since]
         return chord_notes([*told[:-1], *((on, max(off, until), symbol) for on, off, symbol in told[-1:])])
-
-    def forget(self) -> None:
-        self._told, self._thought, self._decoder = [], [], None
 
     def think(self, scene: Scene, origin: float, shift: int, cold: bool, soon: bool = False) -> Iterator[None]:
         """Harmonise around the scene's start, a step of all drafts at a time; at the end the chart changes, from where
@@ -101,7 +97,6 @@ class Harmonist:
         yield
         while any(stream.clock < end for stream in decoder.streams):
             decoder.next_event([limits if stream.clock < end else None for stream in decoder.streams])
-            self.fed = decoder.fed
             yield
 
     def _ready(self, origin: float, shift: int) -> Decoder:

@@ -94,7 +94,7 @@ class Planner:
         for stream, known in zip(decoder.streams, several, strict=True):
             stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
         decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
-        before = decoder.fed if decoder is self._decoder else 0
+        before = decoder.fed
         decoder.sync([known.rows for known in several])
         self._decoder, self.fed = decoder, self.fed + decoder.fed - before
         return decoder

@@ -1,10 +1,10 @@
 """Laws of the comparison: equal work for both families, by the trainer's own code, and a table with the spread."""
 
-import json
 import sys
 from dataclasses import replace
 
 import compare
+import law
 import prepare
 import pytest
 import recipes
@@ -39,8 +39,7 @@ def call(music_folder, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [*line, "--excerpts", "1", "--mix", "all", "--amt-head", "sliced", *flags])
         compare.main()
         lines = capsys.readouterr().out.splitlines()
-        runs = [json.loads(line) for line in lines if line.startswith('{"preset"') and '"flops"' in line]
-        return runs, [line for line in lines if line.startswith("|")]
+        return law.read(lines), [line for line in lines if line.startswith("|")]
 
     yield run
     torch.set_float32_matmul_precision(precision)
