@@ -84,9 +84,10 @@ def features(rows: np.ndarray) -> np.ndarray:
 
 def targets(rows: np.ndarray) -> np.ndarray:
     """(..., T, columns) rows to (..., T, 5) classes of what follows each row; -100 where a field is given, not drawn:
-    all of a control's, all but a rest's shift, an unknown velocity, the velocity of a chord."""
+    all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord."""
     after = rows[..., 1:, :]
-    event, rest = after[..., s.KIND] == s.EVENT, after[..., s.KIND] == s.REST_KIND
+    event = after[..., s.KIND] == s.EVENT
+    rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
     out = np.full((*rows.shape[:-1], 5), -100, dtype=np.int64)
     body = out[..., :-1, :]
     body[..., 0] = np.where(rest, REST_CLASS, np.where(event, after[..., s.SHIFT], -100))

@@ -161,7 +161,9 @@ class Planner:
             others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
             mine = scene.own if not len(others) else scene.own.of_instruments(part)
             told = replace(scene, own=mine, late=scene.late + others, instruments=part)
-            out.append(rows_of(told, self.origin or 0.0, self.shift, self.cold, self.reads))
+            out.append(
+                rows_of(told, self.origin or 0.0, self.shift, self.cold, reads_chart=self.reads, looks=self.listens)
+            )
         return out
 
     def _beginning(self, scene: Scene) -> tuple[float, bool]:

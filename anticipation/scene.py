@@ -63,13 +63,14 @@ class Rows:
     delta: int
 
 
-def rows_of(scene: Scene, origin: float, shift: int, cold: bool, reads_chart: bool = True) -> Rows:
+def rows_of(
+    scene: Scene, origin: float, shift: int, cold: bool, *, reads_chart: bool = True, looks: bool = True
+) -> Rows:
     """The rows from `origin` (seconds) on, `shift` semitones up. cold: the music begins here. reads_chart: the model is
-    told of beats and chords, and of who may write.
+    told of beats and chords, and of who may write. looks: and that the clock is at the scene's start.
 
-    Written music stands where the rule of anticipation has it. A late note stands after the first row that lies
-    `lateness` behind its onset; where the stream has not come so far it stands at its end, for what is written next
-    shall know it. As the stream grows it moves to the place of the rule, where training had it.
+    Written music stands where the rule of anticipation has it, a late note after the first row that lies `lateness`
+    behind its onset. The look at the start is the last of the rows, and what is late by then is told with it.
     """
     heard, ahead = (
         s.quantise(n[n.onset >= origin].transpose(shift), origin, reads_chart) for n in (scene.late, scene.ahead)
@@ -78,25 +79,19 @@ def rows_of(scene: Scene, origin: float, shift: int, cold: bool, reads_chart: bo
     events = s.quantise(own[own.instrument != BEAT].transpose(shift), origin, reads_chart)
     begin = round((scene.start - origin) * s.STEPS)
     late, early = round(scene.lateness * s.STEPS), round(scene.delta * s.STEPS)
-    delta = early if len(ahead) else -late
-    told = tuple(sorted(set(scene.instruments)))
-    header = s.Header(delta, told if reads_chart and len(told) <= 24 else None, s.STYLES.index(scene.style), cold)
-    chart = s.Chart.of(scene.chart.transpose(shift) if reads_chart else none(), origin)
-    body = s.event_rows(events, until=begin - s.REST)
-    stops = np.concatenate([[0], body[:, s.CLOCK]])
-    after = np.concatenate(
-        [
-            np.minimum(np.searchsorted(stops, heard[:, 0] + late), len(stops) - 1),
-            np.searchsorted(stops, ahead[:, 0] - early),
-        ]
+    names = tuple(sorted(set(scene.instruments)))
+    header = s.Header(
+        delta=early if len(ahead) else -late,
+        instruments=names if reads_chart and len(names) <= 24 else None,
+        style=s.STYLES.index(scene.style),
+        cold=cold,
     )
+    chart = s.Chart.of(scene.chart.transpose(shift) if reads_chart else none(), origin)
+    told = np.concatenate([np.minimum(heard[:, 0] + late, begin), ahead[:, 0] - early])
     controls = np.concatenate([heard, ahead])
-    order = np.lexsort((controls[:, 2], controls[:, 1], controls[:, 0], after))
-    controls, after = controls[order], after[order]
-    reached = after < len(stops)
-    given = s.control_rows(controls[reached], stops[after[reached]])
-    order = np.argsort(np.concatenate([np.arange(1, len(stops)), after[reached] + 0.5]), kind="stable")
-    rows = np.concatenate([body, given])[order]
-    rows[:, s.CHART] = chart.columns(rows[:, s.CLOCK])
-    rows[:, s.CHORD_] = s.written_chords(rows)
-    return Rows(np.concatenate([header.rows(chart), rows]), controls, chart, delta)
+    order = np.lexsort((controls[:, 2], controls[:, 1], controls[:, 0]))
+    controls, told = controls[order], told[order]
+    look = (begin,) if looks else ()
+    rows = s.interleave(events, controls, chart, header, told=told, looks=look, until=begin - s.REST)
+    given = told <= rows[-1, s.CLOCK]
+    return Rows(rows, np.concatenate([controls[given], controls[~given]]), chart, header.delta)

@@ -108,8 +108,17 @@ class Header:
         return out
 
 
-def event_rows(events: np.ndarray, until: int = 0) -> np.ndarray:
-    """Rows of quantised events with the rests between them, and after the last while the clock is before `until`."""
+def event_rows(events: np.ndarray, until: int = 0, looks: np.ndarray | tuple[int, ...] = ()) -> np.ndarray:
+    """Rows of quantised events with the rests between them, and after the last while the clock is before `until`.
+
+    looks: steps to which the clock is moved by a shorter rest, ahead of the events that begin there. It says that there
+    is no event before, and that what is known by then has been told. A look is given, as controls are, and not drawn.
+    """
+    looks = np.unique(np.asarray(looks, dtype=np.int64))
+    looks = looks[looks > 0]
+    events = np.concatenate([np.pad(looks[:, None], ((0, 0), (0, 4))), events])
+    order = np.argsort(events[:, 0], kind="stable")
+    events, look = events[order], order < len(looks)
     onset = events[:, 0]
     gap = np.diff(onset, prepend=0)
     rests = np.maximum(-(-gap // REST) - 1, 0)  # so that what is left is 1..REST, or the gap itself when short
@@ -117,7 +126,7 @@ def event_rows(events: np.ndarray, until: int = 0) -> np.ndarray:
     where = np.arange(len(events)) + np.cumsum(rests)
     out = np.zeros((len(events) + int(rests.sum()) + tail, len(COLUMNS)), dtype=np.int64)
     out[:, KIND], out[:, SHIFT] = REST_KIND, REST
-    out[where, KIND] = EVENT
+    out[where, KIND] = np.where(look, REST_KIND, EVENT)
     out[where, SHIFT] = gap - rests * REST
     out[where, INSTRUMENT : VELOCITY + 1] = events[:, 1:]
     out[:, CLOCK] = np.cumsum(out[:, SHIFT])
@@ -135,21 +144,21 @@ def control_rows(controls: np.ndarray, clock: np.ndarray) -> np.ndarray:
 
 
 def interleave(
-    events: np.ndarray, controls: np.ndarray, chart: Chart, header: Header, *, until: int = 0, limit: int | None = None
-) -> np.ndarray:
+    events: np.ndarray, controls: np.ndarray, chart: Chart, header: Header, *, told: np.ndarray | None = None,
+    looks: np.ndarray | tuple[int, ...] = (), until: int = 0, limit: int | None = None,
+) -> np.ndarray:  # fmt: skip
     """The whole stream at once, (N, len(COLUMNS)): start rows, then events and rests with each control right after the
-    first row whose clock reaches its onset less delta.
+    first row whose clock reaches the step at which it is told.
 
-    events, controls: from `quantise`, relative to the stream's origin. until: keep resting until this step. limit: at
-    most this many rows. Decoding does the same a row at a time (`Infilling` feeds what `due` answers): a test holds
-    both equal.
+    events, controls: from `quantise`, relative to the stream's origin. told: (controls,) steps, by default the onsets
+    less delta. looks: as for `event_rows`. until: keep resting until this step. limit: at most this many rows. Decoding
+    does the same a row at a time (it feeds what `due` answers): a test holds both equal.
     """
     start = header.rows(chart)
-    if limit is not None:
-        events, controls = events[:limit], controls[:limit]
-    body = event_rows(events, until)
+    told = controls[:, 0] - header.delta if told is None else told
+    body = event_rows(events[:limit], until, looks)
     stops = np.concatenate([[0], body[:, CLOCK]])  # the start rows are the first stopping time, at clock 0
-    after = np.searchsorted(stops, controls[:, 0] - header.delta, side="left")
+    after = np.searchsorted(stops, told, side="left")
     reached = after < len(stops)
     given = control_rows(controls[reached], stops[after[reached]])
     rows = np.concatenate([body, given])

@@ -7,6 +7,7 @@ Knows shards and rows; knows no weights.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,11 +19,14 @@ from .model import HEARD, features, target_chart, target_heard, targets
 from .notes import BEAT, CHORD, Notes
 
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
-CONTROLS = {"none": 0.10, "span": 0.15, "parts": 0.50, "random": 0.12, "live": 0.13}
+CONTROLS = {"none": 0.10, "span": 0.14, "parts": 0.46, "random": 0.12, "live": 0.18}
 CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
 # How often a window is a plan: a part is given, nothing but chords is written. More often where people labelled them.
 PLANS = {"pop909": 0.45, "pop909-versions": 0.4}
 PLAN = 0.1
+LOOK = 3.0  # seconds between two looks of a live window, in the mean
+PLANNED = 3.0  # seconds that are planned after a look, at most
+LATENESS = 5  # steps after which a band's own notes are among what is known, where the player's are anticipated
 DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
@@ -47,10 +51,14 @@ class Recipe:
     wrong_key: float = 0.2  # the key is not brought to C major / A minor but anywhere
     beginning: float = 0.2  # the window starts where the piece starts
     plans: bool = True  # see PLANS
+    mates: float = 0.5  # of a live window: the band has other parts too
+    timeline: float = 0.3  # of a live window: the player is known ahead, only the band is not
+    looked: float = 0.2  # of another window: there are looks
 
     @staticmethod
     def plain(controls: str = "parts", chords: str = "hidden", beats: float = 1.0) -> Recipe:
-        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, 0.0, 0.0, 0.0, 0.0, 0.2, False)
+        never = dict.fromkeys(("style", "drop", "tempo", "wrong_key", "mates", "timeline", "looked"), 0.0)
+        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, plans=False, **never)
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
@@ -106,6 +114,36 @@ def choose_controls(notes: Notes, kind: str, rng: np.random.Generator) -> np.nda
     return given
 
 
+def choose_mates(notes: Notes, given: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Instruments of a live band beside the player's, which are given, and at least one that writes."""
+    others = notes[~given].instruments
+    return rng.choice(others, size=int(rng.integers(1, len(others))), replace=False) if len(others) > 1 else np.zeros(0)
+
+
+def live_told(
+    controls: np.ndarray, mates: np.ndarray, delta: int, looks: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(N,) steps at which a live band's planner tells quantised controls (N, 5), of which `mates` (N,) are the band's.
+
+    A plan begins at a look. Until it gives way, nothing more is heard of the player, unless he is anticipated (delta
+    > 0). The parts are planned in lock step: another one's note is told when the one before it has begun, and at the
+    look if it begins before that.
+    """
+    onset = controls[:, 0]
+    told = np.where(mates, onset + max(-delta, LATENESS), onset - delta)
+    before = np.zeros(len(controls), dtype=np.int64)
+    for part in np.unique(controls[mates, 1]):
+        own = np.flatnonzero(controls[:, 1] == part)
+        before[own] = np.maximum(np.concatenate([[0], onset[own[:-1]]]), onset[own] - s.REST)
+    for look, following in pairwise([*looks.tolist(), 1 << 40]):
+        end = min(look + int(rng.uniform(0.1, PLANNED) * s.STEPS), following)
+        unheard = ~mates & (told > look) & (told <= end) & (delta < 0)
+        planned = mates & (onset >= look) & (onset < end)
+        told = np.where(unheard, end, np.where(planned, np.maximum(before, look), told))
+        told = np.where(mates & (onset < look), np.minimum(told, look), told)
+    return told
+
+
 def key_shift(notes: Notes, rng: np.random.Generator, recipe: Recipe) -> int:
     """Semitones that bring the notes to C major or A minor (-5..6), or by chance anywhere."""
     key = estimate_key(notes)
@@ -137,6 +175,10 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         kind, role, given = "parts", "written", np.ones(len(audible), dtype=bool)
     else:
         given = choose_controls(audible, kind, rng)
+    live, mates = kind == "live", np.zeros(0)
+    if live and given.any() and rng.random() < recipe.mates:
+        mates = choose_mates(audible, given, rng)
+        given |= np.isin(audible.instrument, mates)
     controls, events = audible[given], audible[~given]
     shift = key_shift(controls if len(controls.pitched) >= 8 else audible, rng, recipe)
     chart = Notes.of([])
@@ -146,20 +188,29 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         chart = chords
     if rng.random() < recipe.beats:
         chart = chart + beats
-    late = kind == "live"
-    delta = -rng.uniform(0.02, 1.0) if late else rng.choice(DELTAS)
+    late = live and rng.random() >= recipe.timeline
+    delta = int(round((-rng.uniform(0.02, 1.0) if late else rng.choice(DELTAS)) * s.STEPS))
+    looks, told = np.zeros(0, dtype=np.int64), None
+    if live or rng.random() < recipe.looked:
+        looks = rng.exponential(LOOK * s.STEPS, length // 2).cumsum().astype(np.int64)
+        looks = looks[looks < window.audible.end * s.STEPS]
+    table = s.quantise(controls.transpose(shift))
+    if live:
+        told = live_told(table, np.isin(table[:, 1], mates), delta, looks, rng)
     written = tuple(sorted(int(i) for i in events.instruments))
     header = s.Header(
-        delta=int(round(delta * s.STEPS)),
+        delta=delta,
         instruments=written if rng.random() < recipe.told and 0 < len(written) <= 24 else None,
         style=s.STYLES.index(STYLE_OF.get(piece.source, "unknown")) if rng.random() < recipe.style else 0,
         cold=cold,
     )
     return s.interleave(
         s.quantise(events.transpose(shift)),
-        s.quantise(controls.transpose(shift)),
+        table,
         s.Chart.of(chart.transpose(shift)),
         header,
+        told=told,
+        looks=looks,
         until=int(window.audible.end * s.STEPS) if len(window) < length else 0,
         limit=length,
     )

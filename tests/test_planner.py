@@ -50,26 +50,29 @@ def test_what_is_planned_is_legal(random_model, own, late, ahead, start, lock):
     assert reached >= start + 1.99
 
 
-@given(notes(30), notes(20), st.floats(0.5, 10), st.floats(0, 25))
-def test_written_music_stands_where_the_rule_has_it(own, ahead, delta, start):
-    """Rows of a scene are the interleaved stream, as training made it."""
-    asked = Scene(start, start + 1, (0,), own, ahead=ahead, delta=delta)
-    known = rows_of(asked, 0.0, 0, True)
-    header = s.Header(round(delta * 100) if len(ahead) else -5, (0,), 0, True)
-    whole = s.interleave(s.quantise(own), s.quantise(ahead), s.Chart.of(Notes.of([])), header,
-                         until=round(start * 100) - s.REST)  # fmt: skip
-    assert np.array_equal(known.rows, whole)
-    given_ = int((known.rows[:, s.KIND] == s.CONTROL).sum())
-    assert (np.diff(known.controls[given_:, 0]) >= 0).all()
-
-
-@given(notes(30), notes(20), st.floats(0, 1))
-def test_late_notes_stand_where_the_rule_has_them_once_the_stream_has_come_so_far(own, late, lateness):
-    asked = Scene(45.0, 46.0, (0,), own, late, lateness=lateness)
-    known = rows_of(asked, 0.0, 0, True)
-    header = s.Header(-round(lateness * 100), (0,), 0, True)
-    whole = s.interleave(s.quantise(own), s.quantise(late), s.Chart.of(Notes.of([])), header, until=4400)
-    assert np.array_equal(known.rows, whole)
+@given(notes(30), notes(20), notes(20), st.floats(0.5, 10), st.floats(0, 1), st.floats(0, 25))
+def test_a_scene_is_told_as_training_tells_it(own, late, ahead, delta, lateness, start):
+    """Written music by the rule of anticipation, late notes by the rule of lateness, and a look at the start: what is
+    late by then is told with it, all of it."""
+    own, late = own.between(0, start), late.between(0, start)
+    known = rows_of(Scene(start, start + 1, (0,), own, late, ahead, lateness=lateness, delta=delta), 0.0, 0, True)
+    steps, begin = s.quantise(late + ahead), round(start * 100)
+    controls = known.rows[known.rows[:, s.KIND] == s.CONTROL]
+    assert len(controls) >= len(s.quantise(late))
+    for row in controls:
+        place = [row[s.AT], row[s.INSTRUMENT], row[s.PITCH]]
+        assert (steps[:, :3] == place).all(1).any()
+    events = s.quantise(own)
+    whole = s.interleave(events, events[:0], s.Chart.of(Notes.of([])), s.Header(0, (0,), 0, True), looks=(begin,),
+                         until=begin - s.REST)  # fmt: skip
+    plain = known.rows[known.rows[:, s.KIND] != s.CONTROL]
+    assert np.array_equal(plain[1:], whole[1:]) and known.rows[-1, s.CLOCK] == max(begin, events[:, 0].max(initial=0))
+    pending = known.controls[len(controls) :, 0]
+    assert (np.diff(pending) >= 0).all() and (pending - round(delta * 100) > known.rows[-1, s.CLOCK]).all()
+    if not len(late) or not len(ahead):
+        header = s.Header(round(delta * 100) if len(ahead) else -round(lateness * 100), (0,), 0, True)
+        ruled = s.interleave(events, steps, s.Chart.of(Notes.of([])), header, looks=(begin,), until=begin - s.REST)
+        assert np.array_equal(known.rows[: len(ruled)], ruled)  # but for what is only just late
 
 
 def test_the_newest_note_is_known_at_once():
@@ -89,7 +92,7 @@ def test_only_what_changed_is_read(random_model):
         drawn = len(steps)
         if i > 12:
             behind = sum(n[0] > start - 0.7 for n in own)
-            assert steps[-1].fed - before <= 2 * (behind + drawn + 4)
+            assert steps[-1].fed - before <= 2 * (behind + drawn + 6)  # the look among them
         own += [step.note for step in steps if step.note and step.note[0] < start + 0.5]
     before = planner.fed
     known = scene(start, tune(60), Notes.of(own), end=start + 3)
@@ -97,7 +100,7 @@ def test_only_what_changed_is_read(random_model):
     more = scene(start + 3, tune(60), Notes.of(own + plan), end=start + 4)
     before = planner.fed
     steps = list(planner.plan(more))
-    assert steps[-1].fed - before <= 2 * (len(plan) + len(steps) + 4)
+    assert steps[-1].fed - before <= 2 * (len(plan) + len(steps) + 6)
 
 
 def test_every_part_is_told_what_the_others_play(random_model):

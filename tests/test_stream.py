@@ -74,6 +74,25 @@ def test_no_gap_between_events_over_a_second(request):
     assert (after[:, s.SHIFT] > 0).all(), "a rest that is not needed"
 
 
+@given(streams(), st.lists(st.integers(-5, 3000)))
+def test_a_look_moves_the_clock_and_changes_nothing_else(request, looks):
+    """It stands ahead of the events at its step; what is told by then stands behind it, and no event is elsewhere."""
+    events, controls, chart, header, until = request
+    rows = s.interleave(events, controls, chart, header, looks=looks, until=until)
+    plain = s.interleave(events, controls, chart, header, until=until)
+    assert np.array_equal(kind(rows, s.EVENT)[:, s.AT], kind(plain, s.EVENT)[:, s.AT])
+    moving = rows[(rows[:, s.KIND] == s.EVENT) | (rows[:, s.KIND] == s.REST_KIND)]
+    assert np.array_equal(moving[:, s.CLOCK], np.cumsum(moving[:, s.SHIFT])) and (moving[:, s.SHIFT] <= s.REST).all()
+    stops = rows[rows[:, s.KIND] != s.CONTROL]
+    given_ = np.flatnonzero(rows[:, s.KIND] == s.CONTROL)
+    for look in {step for step in looks if step > 0}:
+        at = np.flatnonzero((rows[:, s.KIND] == s.REST_KIND) & (rows[:, s.CLOCK] == look))[0]
+        assert not (kind(rows[:at], s.EVENT)[:, s.CLOCK] >= look).any()
+        later = stops[stops[:, s.CLOCK] > look, s.CLOCK].min(initial=1 << 40)
+        due = controls[:, 0] - header.delta <= look
+        assert (rows[given_, s.CLOCK] < later).sum() == due.sum()
+
+
 @given(streams(), st.integers(1, 60))
 def test_a_limit_cuts_the_stream_and_changes_nothing_else(request, limit):
     *request, until = request

@@ -1,15 +1,20 @@
 """Laws of training windows: a function of (seed, step), made of the piece's own notes, legal for the grammar."""
 
+from itertools import pairwise
+
 import numpy as np
 import prepare
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import notes
 
 from anticipation import stream as s
 from anticipation.data import Shards
 from anticipation.grammar import REST_CLASS, Stream, legal_table
-from anticipation.model import _OFFSETS, FIELD_SIZES
-from anticipation.notes import BEAT, CHORD
-from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, to_c
+from anticipation.model import _OFFSETS, FIELD_SIZES, targets
+from anticipation.notes import BEAT, CHORD, DRUMS
+from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, live_told, to_c
 
 pytest.importorskip("symusic")
 
@@ -109,6 +114,37 @@ def test_controls_are_given_early_and_a_player_comes_late(shards):
             assert (rows[0, s.SHIFT] > 0) == early
             controls = rows[rows[:, s.KIND] == s.CONTROL]
             assert (controls[:, s.SHIFT] <= rows[0, s.SHIFT]).all()
+
+
+def test_a_live_window_is_looked_at(shards):
+    """Every look is told that it is one, so a rest that is drawn is always a whole second; others have none here."""
+    for kind, looked in (("parts", False), ("live", True)):
+        several = [windows(shards, recipe=Recipe.plain(kind)).rows(step, 0)[0] for step in range(8)]
+        shorter = [(rows[:, s.KIND] == s.REST_KIND) & (rows[:, s.SHIFT] < s.REST) for rows in several]
+        assert any(map(np.any, shorter)) == looked
+        for rows, look in zip(several, shorter, strict=True):
+            assert (targets(rows)[:-1, 0][look[1:]] == -100).all()
+
+
+@given(notes(40), st.lists(st.integers(1, 2500), max_size=6, unique=True), st.integers(-100, 500), st.integers(0, 9))
+def test_what_a_live_band_is_told(music, looks, delta, seed):
+    """Of the player no more than the rule has it, and nothing for a while after a look; of the other parts each note in
+    its turn, before the writer can pass it, and at a look everything that has begun."""
+    table, looks = s.quantise(music), np.array(sorted(looks), dtype=np.int64)
+    mates = np.isin(table[:, 1], (24, 33, DRUMS))
+    told = live_told(table, mates, delta, looks, np.random.default_rng(seed))
+    onset = table[:, 0]
+    assert (told[~mates] >= onset[~mates] - delta).all()
+    for look, following in pairwise([*looks.tolist(), 10**9]):
+        unheard = (told > look) & (told < min(look + 10, following))
+        assert delta >= 0 or not unheard[~mates].any()
+        assert (told[mates & (onset < look)] <= look).all()
+        assert (told[mates & (onset >= look)] >= look).all()
+    for part in np.unique(table[mates, 1]):
+        own = table[:, 1] == part
+        assert (told[own] <= onset[own] + max(-delta, 5)).all()
+        early = np.flatnonzero(told[own] < onset[own])[1:]
+        assert (told[own][early] >= np.minimum(onset[own][early - 1], onset[own][early] - s.REST)).all()
 
 
 def test_the_kinds_of_controls(shards):
