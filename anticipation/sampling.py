@@ -23,7 +23,7 @@ class Sampling:
 
     def odds(self, silence: float) -> float:
         """Of a rest after so many seconds without an event."""
-        return self.rest * 0.5 ** (silence / self.patience)
+        import os; return self.rest * 0.5 ** ((silence / self.patience) ** float(os.environ.get("POW", "1")))
 
 
 def nucleus(

@@ -7,6 +7,8 @@ import law
 import numpy as np
 import pytest
 
+from anticipation.errors import AnticipationError
+
 
 def run(flops: float, parameters: float, loss: float) -> dict:
     return {"preset": f"p{parameters:.0f}", "flops": flops, "parameters": parameters,
@@ -48,5 +50,7 @@ def test_the_script_reads_a_log(tmp_path, monkeypatch, capsys):
     law.main()
     assert "(edge)" in (out := capsys.readouterr().out) and "no line" in out and "best loss" in out
     log.write_text(json.dumps(made()[0]))
-    with pytest.raises(SystemExit, match="two budgets"):
-        law.main()
+    for path, why in ((log, "two budgets"), (tmp_path / "gone", "gone: No such file")):
+        monkeypatch.setattr(sys, "argv", ["law.py", str(path)])
+        with pytest.raises(AnticipationError, match=why):
+            law.main()

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from anticipation.errors import AnticipationError  # noqa: E402
+
 
 def read(lines: list[str]) -> list[dict[str, Any]]:
     """The runs among the lines of a log."""
@@ -75,9 +78,12 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="what compare.py printed, with several --presets and --petaflops")
     parser.add_argument("--at", type=float, nargs="*", default=[], help="petaflops at which to read the lines")
     args = parser.parse_args()
-    runs = read(args.runs.read_text().splitlines())
+    try:
+        runs = read(args.runs.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError as error:
+        raise AnticipationError(f"{args.runs}: {error.strerror}") from None
     if len({budget(run) for run in runs}) < 2:
-        sys.exit("law: a line needs runs of two budgets at least; see compare.py --petaflops")
+        raise AnticipationError("a line needs runs of two budgets at least; see compare.py --petaflops")
     found = law(runs)
     print(table(runs, found))
     for name, unit in (("size", "parameters"), ("loss", "nats per event")):
@@ -90,4 +96,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AnticipationError as error:
+        print(f"law: {error}", file=sys.stderr)
+        sys.exit(2)
