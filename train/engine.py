@@ -166,8 +166,8 @@ class Engine:
                 (nats.sum() * (place.world / (count * self.recipe.terms)).float()).backward()
             total += nats.detach().sum(0)
         mean = (place.sum(total).double() / count).tolist()
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.layout.clip)
-        norm = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+        length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.layout.clip)
+        norm = float(length.full_tensor() if isinstance(length, DTensor) else length)
         good = self.guard.accepts(sum(mean), norm)
         rate = self.schedule.rate(step, share)
         for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
@@ -191,7 +191,7 @@ class Engine:
             return self.objective.no_sync()
         return nullcontext()
 
-    def whole(self, fresh) -> nn.Module:
+    def whole(self, fresh) -> Any:
         """A network that can be evaluated and saved by one process: the own one, or where it is sharded a copy, made by
         `fresh()`. All processes must ask."""
         if not self.layout.fsdp:

@@ -87,8 +87,8 @@ def audience(case: Case, written: Notes) -> tuple[Case, Notes]:
         return notes.between(begin, end).shift(-begin)
 
     known, human, beats = (heard(notes) for notes in (case.known, case.human, case.beats))
-    moved = {"start": case.start - begin, "end": case.end - begin}
-    return replace(case, known=known, human=human, beats=beats, **moved), heard(written)
+    inside = replace(case, known=known, human=human, beats=beats, start=case.start - begin, end=case.end - begin)
+    return inside, heard(written)
 
 
 def mp3(notes: Notes, path: Path) -> None:

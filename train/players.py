@@ -168,7 +168,7 @@ def bass_fill(song: Song, end: int, last: float) -> list[Sound]:
     goal = near(following % 12, root, BASS[0], BASS[1] - 5)
     scale = scale_of(symbol)
     side = 1 if song.rng.random() < 0.5 and goal - 7 >= BASS[0] else -1
-    path, pitch = [], goal
+    path, pitch = list[int](), goal
     while len(path) < 3:
         pitch -= side
         if pitch % 12 in scale:
@@ -267,7 +267,7 @@ def chords(
     song: Song, comp: str, phrases: list[bool], home: tuple[int, int], size: int = 4, under: bool = True
 ) -> list[Sound]:
     """A part that plays a comp in voice-led chords, below the melody where there is one."""
-    sheet, out, before = song.sheet, [], ()
+    sheet, out, before = song.sheet, [], tuple[int, ...]()
     order = ORDERS[int(song.rng.integers(len(ORDERS)))]
     for _, bar in playing_bars(sheet, phrases):
         low, high = home

@@ -95,12 +95,12 @@ class Split:
             waiting = np.concatenate([waiting, amt.SEPARATION, triplets(notes)])
             whole = len(waiting) // amt.TRIPLETS * amt.TRIPLETS
             for window in waiting[:whole].reshape(-1, amt.TRIPLETS, 3):
-                window = relative(window)
-                if window is None:
+                near = relative(window)
+                if near is None:
                     self.dropped["windows of 100 s"] += 1
                     continue
                 self.windows += 1
-                yield amt.sequence(window, anticipated=False)
+                yield amt.sequence(near, anticipated=False)
             waiting = waiting[whole:]
 
 
@@ -137,7 +137,7 @@ def table_1(net: Any, pieces: Iterable[np.ndarray], *, batch: int = 2, most: int
     """Table 1 of a GPT-2 on (N, 5) pieces. most: windows to look at, for a quick answer; `tokens` and `seconds` are the
     whole split's all the same, as bits a second wants them."""
     split, total, seen = Split(), torch.zeros(3, dtype=torch.float64), 0
-    device, held = next(net.parameters()).device, []
+    device, held = next(net.parameters()).device, list[np.ndarray]()
     for window in split.cut(pieces):
         if seen + len(held) < most:
             held.append(window)

@@ -249,7 +249,7 @@ class Amt:
 
 def _amt(name: str, **settings: Any) -> Preset:
     config, lr = gpt2.PRESETS[name]
-    common = {"lr": lr, "lr_rest": lr, "warmup": 1000, "steps": 100_000, "batch": 512, "micro": 4}
+    common: dict[str, Any] = {"lr": lr, "lr_rest": lr, "warmup": 1000, "steps": 100_000, "batch": 512, "micro": 4}
     common |= {"length": amt.CONTEXT, "optimizer": "adamw", "schedule": "cosine"}
     return Preset(Amt(), config, Settings(**(common | settings)))
 

@@ -127,7 +127,7 @@ def parse_chart_file(name: str, text: str) -> Sheet | None:
     """A chart of the Billboard corpus: seconds, a tab, and a phrase of bars. Its beats are even within a phrase. None
     where less than 16 bars, or 1.2 to 4 beats a second, come out."""
     lines = [line.split("\t", 1) for line in text.splitlines() if "\t" in line and not line.startswith("#")]
-    times, bars, phrases, chords, beat, started = [], [], [], [], 0, False
+    times, bars, phrases, chords, beat, started = [], list[int](), [], [], 0, False
     for (at, words), (until, _) in zip(lines[:-1], lines[1:], strict=True):
         found = bars_of(words)
         beats = sum(len(bar) for bar in found) // 2
