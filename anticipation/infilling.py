@@ -21,7 +21,7 @@ from .windows import to_c
 PIANO = 0
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
-# Where the beats are known, what they are multiplied by, and seconds of silence that halve them again: models believe
+# Where the beats are known, what they are multiplied by, and seconds of silence that halve them: models believe
 # too readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more

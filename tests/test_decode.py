@@ -145,7 +145,7 @@ def test_the_longer_the_silence_the_likelier_an_event(random_model):
     stream.rows = rows[:1].copy()
     stream.rows[0, s.CLOCK] = 300
     assert stream.silence(limits) == 2.0 and stream.silence(Limits(100, 3000, limits.table, since=50)) == 2.5
-    assert [Sampling(rest=0.5, patience=4.0).odds(silence) for silence in (0.0, 4.0, 8.0)] == [0.5, 0.25, 0.125]
+    assert [Sampling(rest=0.5, patience=4.0).odds(silence) for silence in (0.0, 4.0, 8.0)] == [0.5, 0.25, 1 / 32]
     assert Sampling().odds(1e6) == 1.0
 
 
