@@ -57,6 +57,7 @@ def client(messages: list, seconds: float) -> subprocess.Popen:
     process.stdin.write(json.dumps(job) + "\n")
     process.stdin.flush()
     process.stdout.readline()
+    time.sleep(0.1)  # after which its time begins
     return process
 
 
@@ -110,8 +111,8 @@ def playing(seconds: float, rng: random.Random, songs: list[Notes]) -> list:
 def steady(args, folder: str) -> None:
     """Scheduling error and reaction while the model generates all the time."""
     app = open_app(folder, args.model)
-    app.act("start")
     process = client(melody(args.minutes * 60, random.Random(0), False), args.minutes * 60 + 3)
+    app.act("start")  # as the client begins: who plays to a click plays on its beats
     sizes = []
     while len(sizes) < args.minutes * 6:
         time.sleep(10)
