@@ -30,7 +30,11 @@ train4 --out "$WORK/run4" --init "$WORK/run3/step-600" --minutes 42 --cooldown 0
 train4 --out "$WORK/run5" --init "$WORK/run4/float32" --minutes 112 --cooldown 0.7 --warmup 30 --compile --seed 5 --workers 1
 # That evening, by the code of 81af66d, from run5's float32 weights, on the same shards: 1,684 steps, 15.5 M rows.
 train4 --out "$WORK/run6" --init "$WORK/run5/float32" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 6 --workers 1
+# On 2026-11-28, windows with looks (the code of 7b274ad), from run6's shipped bf16 weights, on the same shards, two
+# processes: 2,620 steps, 24.1 M rows, stopped twice and resumed (once to measure live playing on a quiet machine).
+train8() { torchrun --standalone --nproc-per-node 2 train/train.py --preset tiny --mix shipped --data "$WORK/shards4" "$@"; }
+train8 --out "$WORK/run8" --init "$WORK/run6/checkpoint" --minutes 101.5 --cooldown 0.7 --warmup 30 --compile --seed 8 --workers 1
 
-python train/evaluate.py "$WORK/run6/checkpoint" "$WORK/shards4" --pieces 40
-python train/judge.py "$WORK/run6/checkpoint" "$WORK/shards4"
-python train/memorise.py "$WORK/shards4" -o "$WORK/run6/checkpoint/memory.npz"
+python train/evaluate.py "$WORK/run8/checkpoint" "$WORK/shards4" --pieces 40
+python train/judge.py "$WORK/run8/checkpoint" "$WORK/shards4"
+python train/memorise.py "$WORK/shards4" -o "$WORK/run8/checkpoint/memory.npz"
