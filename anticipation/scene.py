@@ -41,7 +41,7 @@ class Scene:
     density: int | None = None
     grid: int | None = None
     chord_lock: bool = False
-    lateness: float = 0.05
+    lateness: float = s.LATENESS / s.STEPS
     delta: float = 5.0
     style: str = "unknown"
     temperature: float = 1.0

@@ -16,6 +16,7 @@ from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
 STEPS = 100  # steps in a second
 REST = STEPS  # a rest moves the clock by this much; the clock never stands still for longer
 MAX_DURATION = 10 * STEPS
+LATENESS = STEPS // 20  # of live music: after so many steps what began is known
 UNTOLD = INSTRUMENTS  # a start row's instrument when the stream does not say what may be written
 NO_BEAT, UNKNOWN_CHORD = 16, CHORDS  # chart columns where nothing is known
 HORIZON = 10 * STEPS  # how far ahead the chart looks

@@ -26,7 +26,6 @@ PLANS = {"pop909": 0.45, "pop909-versions": 0.4}
 PLAN = 0.1
 LOOK = 3.0  # seconds between two looks of a live window, in the mean
 PLANNED = 3.0  # seconds that are planned after a look, at most
-LATENESS = 5  # steps after which a band's own notes are among what is known, where the player's are anticipated
 DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
@@ -130,7 +129,7 @@ def live_told(
     look if it begins before that.
     """
     onset = controls[:, 0]
-    told = np.where(mates, onset + max(-delta, LATENESS), onset - delta)
+    told = np.where(mates, onset + max(-delta, s.LATENESS), onset - delta)
     before = np.zeros(len(controls), dtype=np.int64)
     for part in np.unique(controls[mates, 1]):
         own = np.flatnonzero(controls[:, 1] == part)

@@ -100,7 +100,7 @@ def test_only_what_changed_is_read(random_model):
     more = scene(start + 3, tune(60), Notes.of(own + plan), end=start + 4)
     before = planner.fed
     steps = list(planner.plan(more))
-    assert steps[-1].fed - before <= 2 * (len(plan) + len(steps) + 6)
+    assert steps[-1].fed - before <= 2 * (len(plan) + len(steps) + 5)
 
 
 def test_every_part_is_told_what_the_others_play(random_model):
