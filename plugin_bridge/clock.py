@@ -112,15 +112,43 @@ def line(points: list[tuple[int, float]]) -> tuple[float, float]:
     return float(walls.mean() + period * (ticks[-1] - ticks.mean())), period
 
 
+UNLIKELY = 12.0  # cost of believing that ticks were lost or the tempo changed: odds of 1 in 400, twice their log
+
+
+def lost_before(late: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
+    """How many ticks were lost before each of some ticks that lie `late` periods behind, and what it costs to believe
+    that: the likeliest numbers that never fall (Viterbi), at Gaussian jitter of `noise` periods. All below 0: too many
+    were counted before."""
+    numbers = np.array(sorted({0, *np.rint(late).astype(int).tolist()}))
+    change = np.where(numbers[:, None] == numbers, 0, np.where(numbers[:, None] < numbers, UNLIKELY, np.inf))
+    cost, back = UNLIKELY * (numbers != 0), []
+    for tick in late:
+        ways = cost[:, None] + change
+        back.append(ways.argmin(0))
+        cost = ways.min(0) + ((tick - numbers) / noise) ** 2
+    path = [int(cost.argmin())]
+    for before in back[:0:-1]:
+        path.append(int(before[path[-1]]))
+    return numbers[path[::-1]], float(cost.min())
+
+
+def bent(late: np.ndarray, noise: float) -> float:
+    """What it costs to believe that those ticks have another tempo, from whichever of them on."""
+    steps = np.arange(1, len(late) + 1)
+    ramps = np.maximum(steps[None] - np.arange(len(late) - 2)[:, None], 0)
+    slopes = (ramps @ late) / (ramps**2).sum(1)
+    return float(((late - slopes[:, None] * ramps) ** 2).sum(1).min() / noise**2 + UNLIKELY)
+
+
 class MidiClock(Clock):
     """Follows ticks, start, stop, continue and song position.
 
     A straight line through the last ticks averages their jitter. Where the newest ticks leave the line that the older
     ones make, either ticks were lost between them (they lie whole periods late: they are numbered anew) or the tempo is
-    another (the older ones are forgotten).
+    another (the older ones are forgotten): whichever is likelier, once it is clearly so.
     """
 
-    MEMORY, NEW = 96, 7  # ticks on the line; ticks that may leave it
+    MEMORY, NEW = 96, 7  # ticks on the line; ticks that may leave it (twice as many while it is open what they tell)
 
     def __init__(self, bpm: float = 120.0, meter: int = 4) -> None:
         super().__init__(bpm, meter)
@@ -128,6 +156,7 @@ class MidiClock(Clock):
         self._armed: str | None = None  # start or continue was heard: the next tick begins
         self._points: list[tuple[int, float]] = []  # (number since the song's beginning, wall time) of the last ticks
         self._next = 0  # the number of the next tick
+        self._open = self.NEW  # so many ticks may have left the line
         self._refused = 0  # ticks at a tempo that cannot be followed
 
     def hear(self, status: int, wall: float, position: int = 0) -> str | None:
@@ -188,16 +217,21 @@ class MidiClock(Clock):
     def _mind_the_new(self) -> list[tuple[int, float]]:
         """Ask whether the newest ticks are still on the line of the older ones. Answers those to follow: while
         it is open what has happened, the ones that left the line are not among them."""
-        old, new = self._points[: -self.NEW], self._points[-self.NEW :]
+        old, new = self._points[: -self._open], self._points[-self._open :]
         end, period = line(old)
         late = np.array([wall - end - period * (tick - old[-1][0]) for tick, wall in new])
-        noise = np.std([wall - end - period * (tick - old[-1][0]) for tick, wall in old])
-        if abs(np.median(late)) < max(0.005, 0.1 * period, 2.2 * noise):
-            return old + [point for point, error in zip(new, late, strict=True) if abs(error) < 0.5 * period]
-        lost = np.rint(late / period).astype(int)
-        left = np.sqrt(np.mean((late - lost * period) ** 2))
-        jumps = int((np.diff(lost, prepend=0) != 0).sum())
-        if 1 <= jumps <= 3 and (np.diff(lost, prepend=0) >= 0).all() and left < 1.8 * noise + 0.0005:
+        noise = float(np.std([wall - end - period * (tick - old[-1][0]) for tick, wall in old]))
+        near = old + [point for point, error in zip(new, late, strict=True) if abs(error) < 0.5 * period]
+        if abs(np.median(late[-self.NEW :])) < max(0.005, 0.1 * period, 2.2 * noise):
+            self._open = self.NEW
+            return near
+        late, jitter = late / period, max(noise / period, 0.01)
+        (lost, cost), other = lost_before(late, jitter), bent(late, jitter)
+        if abs(cost - other) < UNLIKELY and self._open < 2 * self.NEW:
+            self._open += 1
+            return near
+        self._open = self.NEW
+        if np.any(lost) and cost < other:
             new = [(tick + int(k), wall) for (tick, wall), k in zip(new, lost, strict=True)]
             self._points, self._next = old + new, new[-1][0] + 1
         else:
