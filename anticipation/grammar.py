@@ -68,6 +68,8 @@ class Stream:
     rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(s.COLUMNS)), dtype=np.int64))
     given: int = 0
     written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
+    belief: np.ndarray = field(default_factory=lambda: np.zeros(12))  # how likely each tone was in the chord drawn last
+    expected: list[np.ndarray] = field(default_factory=list)  # that of each written chord
     chord: int | None = None  # the last chord that was written as an event
     ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
     onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
@@ -97,7 +99,8 @@ class Stream:
 
     def restart(self, rows: np.ndarray, given: int) -> None:
         """Become a stream of these rows, of which nothing is drawn yet; the limits remember their events."""
-        self.rows, self.given, self.written, self.chord, self.ends, self.onsets = rows[:0], given, [], None, [], []
+        self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
+        self.chord, self.ends, self.onsets = None, [], []
         events = rows[rows[:, s.KIND] == s.EVENT]
         chords = events[events[:, s.INSTRUMENT] == CHORD]
         if len(chords):  # it may slide out of the window and still hold
@@ -132,6 +135,8 @@ class Stream:
             self.last = int(row[s.CLOCK])
             if row[s.INSTRUMENT] != CHORD:
                 self._count(row)
+            else:
+                self.expected.append(self.belief)
 
     def _count(self, row: np.ndarray) -> None:
         self.ends.append((int(row[s.INSTRUMENT]), int(row[s.CLOCK] + row[s.DURATION])))

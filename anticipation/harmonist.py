@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from . import stream as s
+from .consensus import DRAFTING, Draft, consensus
 from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmony import chord_notes
-from .infilling import consensus
 from .notes import BEAT, CHORD, Notes
-from .sampling import Sampling
 from .scene import Scene, none, rows_of
 
 DELTA = 5.0  # seconds of anticipation that drafts are told: all that was heard over a chord, for hindsight
@@ -71,7 +70,8 @@ class Harmonist:
             yield
             if turn != self._turn:
                 return
-        drafts = [chord_notes(past[-1:]) + self._notes(stream.written, origin, shift) for stream in decoder.streams]
+        settled = Draft.of(chord_notes(past[-1:]))
+        drafts = [settled + Draft.drawn(stream, origin, shift) for stream in decoder.streams]
         inside = beats.onset[(beats.onset > start) & (beats.onset < end)]
         edges = np.unique(np.concatenate([[start], inside, [end]]))
         thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges, CHANGE)]
@@ -103,9 +103,5 @@ class Harmonist:
         if self._decoder is None or self._place != (origin, shift):
             empty = s.Chart.of(none())
             streams = [Stream(empty, np.zeros((0, 5), dtype=np.int64), 0, rng) for rng in self._rngs]
-            self._decoder, self._place = Decoder(self.model, streams, Sampling(1.0, 0.95, 0.8)), (origin, shift)
+            self._decoder, self._place = Decoder(self.model, streams, DRAFTING), (origin, shift)
         return self._decoder
-
-    @staticmethod
-    def _notes(rows: list[np.ndarray], origin: float, shift: int) -> Notes:
-        return s.to_notes(np.array(rows).reshape(-1, len(s.COLUMNS)), origin).transpose(-shift)

@@ -96,6 +96,14 @@ def chord_notes(changes: Iterable[tuple[float, float, int]]) -> Notes:
     return Notes.of((onset, end - onset, int(symbol), CHORD, 64) for onset, end, symbol in rows)
 
 
+def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:
+    """The chord symbol that sounds at each time, -1 for none: the last one begun that has not ended."""
+    if not len(chords):
+        return np.full(len(times), -1)
+    i = np.searchsorted(chords.onset, times + 1e-6, side="right") - 1
+    return np.where((i >= 0) & (times < chords.offset[i] + 1e-3), chords.pitch[i], -1)
+
+
 def parse_chart(text: str, bars: np.ndarray) -> Notes:
     """CHORD notes of '| C | Am F | G7 |': one bar between two strokes, shared evenly by its chords; '%' repeats the bar
     before. bars: bar lines in seconds; the chart is repeated until they end. Raises RequestError."""

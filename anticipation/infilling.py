@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,13 +11,12 @@ from . import stream as s
 from .decode import Decoder
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords, estimate_key
+from .harmony import estimate_key
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
 from .tempo import divided
 from .windows import to_c
 
-PIANO = 0
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 # Where the beats are known, what they are multiplied by, and seconds of silence that halve them: models believe
@@ -270,49 +268,3 @@ def snap(
     onset = np.where(onto(onset) < end, onto(onset), onset)
     duration = onto(offset) - onset
     return notes.replace(onset=onset, duration=duration)[duration > 0].sorted()
-
-
-def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
-    """CHORD notes that harmonise what is known over the span, a different plan for each take.
-
-    The model writes `drafts` (32) chord tracks for a take, all in one batch; the plan is their consensus (minimum Bayes
-    risk beat by beat, smoothed): the test-time compute of harmony. One that knows no chord symbols writes piano parts
-    (4), and their chords are estimated.
-    """
-    written = CHORD if model.reads_chart else PIANO
-    drafts = drafts or (32 if model.reads_chart else 4)
-    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None)
-    bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
-    drafted, _ = generate(model, ask, takes=int(bounds[-1]), seed=seed, sampling=Sampling(1.0, 0.95, 0.8), insist=0)
-    beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
-    if written != CHORD:
-        heard = request.known.between(request.start, request.end).pitched
-        drafted = [estimate_chords(draft + heard, beats) for draft in drafted]
-    edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
-    edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
-    return [consensus(drafted[a:b], edges) for a, b in pairwise(bounds)]
-
-
-def consensus(drafts: list[Notes], edges: np.ndarray, change: float = 0.04) -> Notes:
-    """The chords, one decision between two edges, whose tones are most to be expected in the drafts."""
-    middle = (edges[:-1] + edges[1:]) / 2
-    tones = np.mean([chord_tones_at(draft, middle) for draft in drafts], axis=0)  # (segments, 12)
-    symbols = CHORD_TONES[:NO_CHORD].astype(np.float64)
-    score = tones @ (symbols / symbols.sum(1, keepdims=True)).T  # the share of a chord's tones that are expected
-    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
-
-
-def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:
-    """The chord symbol that sounds at each time, -1 for none: the last one begun that has not ended."""
-    if not len(chords):
-        return np.full(len(times), -1)
-    i = np.searchsorted(chords.onset, times + 1e-6, side="right") - 1
-    return np.where((i >= 0) & (times < chords.offset[i] + 1e-3), chords.pitch[i], -1)
-
-
-def chord_tones_at(chords: Notes, times: np.ndarray) -> np.ndarray:
-    """(len(times), 12) pitch classes of the chord last begun at each time; none before the first."""
-    if not len(chords):
-        return np.zeros((len(times), 12), dtype=bool)
-    i = np.searchsorted(chords.onset, times + 1e-6, side="right") - 1
-    return np.where((i >= 0)[:, None], CHORD_TONES[chords.pitch[np.maximum(i, 0)]], False)

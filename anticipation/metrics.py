@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .harmony import CHORD_TONES, NO_CHORD
-from .infilling import chord_at
+from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .notes import Notes
 
 

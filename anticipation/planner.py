@@ -13,8 +13,8 @@ from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist, last_heard
-from .harmony import CHORD_TONES, NO_CHORD, estimate_key
-from .infilling import PATIENCE, chord_at, moved
+from .harmony import CHORD_TONES, NO_CHORD, chord_at, estimate_key
+from .infilling import PATIENCE, moved
 from .lanes import window_of
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling

@@ -27,6 +27,13 @@ class Sampling:
         return self.rest * 0.5 ** min((silence / self.patience) ** 2, 100.0)
 
 
+def shares(logits: np.ndarray, legal: np.ndarray, temperature: float) -> np.ndarray:
+    """(legal classes,) their probabilities, nothing cut off."""
+    heat = logits[legal].astype(np.float64) / max(temperature, 1e-4)
+    mass = np.exp(heat - heat.max())
+    return mass / mass.sum()
+
+
 def nucleus(
     logits: np.ndarray,
     legal: np.ndarray,

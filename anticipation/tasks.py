@@ -260,7 +260,7 @@ def _places(known: Notes, start: float, end: float, grid: str) -> np.ndarray | N
 
 
 def _plans(model, request, options: Options) -> list[Notes]:
-    from .infilling import plan_chords
+    from .consensus import plan_chords
 
     return plan_chords(model, request, takes=options.takes, seed=options.seed)
 

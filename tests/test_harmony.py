@@ -131,3 +131,10 @@ def test_chroma_conserves_time(music, edges):
 def test_equal_neighbours_are_one_chord():
     joined = h.chord_notes([(0, 1, 0), (1, 2, 0), (2, 2, 5), (2, 3, 9), (4, 5, 9)])
     assert symbols(joined) == [(0, 2, "C"), (2, 3, "A"), (4, 5, "A")] and set(joined.instrument) == {CHORD}
+
+
+def test_the_chord_at_a_time():
+    chords = Notes.of([(1, 1, 5, CHORD, 64), (2, 1, h.NO_CHORD, CHORD, 64), (4, 1, 9, CHORD, 64)])
+    times = np.array([0.5, 1.0, 1.99, 2.0, 3.5, 4.5, 6])
+    assert h.chord_at(chords, times).tolist() == [-1, 5, 5, h.NO_CHORD, -1, 9, -1]
+    assert h.chord_at(chords[:0], times).tolist() == [-1] * 7

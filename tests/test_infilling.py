@@ -9,8 +9,8 @@ from strategies import notes
 from anticipation import infilling
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
-from anticipation.harmony import NO_CHORD, parse_chord
-from anticipation.infilling import Infill, generate, plan_chords
+from anticipation.harmony import parse_chord
+from anticipation.infilling import Infill, generate
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.tempo import TempoMap, places
 
@@ -132,20 +132,6 @@ def test_drums_need_no_pitch(random_model):
 # ---- chords ----------------------------------------------------------------------------------------------------------
 
 
-def test_plans_cover_the_span_and_differ(random_model):
-    plans = plan_chords(random_model(), ask(2.0, 8.0), takes=3, seed=1, drafts=5)
-    assert len(plans) == 3 and plans[0] != plans[1] != plans[2]
-    for plan in plans:
-        assert set(plan.instruments) <= {CHORD} and ((plan.onset >= 2) & (plan.onset < 8)).all()
-        np.testing.assert_allclose(plan.offset, [*plan.onset[1:], 8.0])
-    assert plan_chords(random_model(), ask(2.0, 8.0), takes=1, seed=1, drafts=5) == plans[:1]
-
-
-def test_of_many_plans_the_first_is_that_of_few(random_model):
-    one = plan_chords(random_model(), ask(0.0, 4.0), takes=1, seed=1, drafts=3)
-    assert plan_chords(random_model(), ask(0.0, 4.0), takes=5, seed=1, drafts=3)[:1] == one
-
-
 def test_chords_that_are_given_are_read(random_model):
     """They change what is written, each take its own, and are not written themselves."""
     charts = [Notes.of([(0, 10, parse_chord(name), CHORD, 64)]) for name in ("C", "F#m", "C")]
@@ -153,13 +139,6 @@ def test_chords_that_are_given_are_read(random_model):
     (given_,), _ = generate(random_model(), ask(known=MELODY + charts[0]), seed=1)
     (plain,), _ = generate(random_model(), ask(), seed=1)
     assert one == given_ != plain and set(one.instruments) <= {0, 33} and len(other)
-
-
-def test_the_chord_at_a_time():
-    chords = Notes.of([(1, 1, 5, CHORD, 64), (2, 1, NO_CHORD, CHORD, 64), (4, 1, 9, CHORD, 64)])
-    times = np.array([0.5, 1.0, 1.99, 2.0, 3.5, 4.5, 6])
-    assert infilling.chord_at(chords, times).tolist() == [-1, 5, 5, NO_CHORD, -1, 9, -1]
-    assert infilling.chord_at(chords[:0], times).tolist() == [-1] * 7
 
 
 # ---- the grid undone -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from anticipation import stream as s
 from anticipation.decode import Decoder
 from anticipation.errors import RequestError
 from anticipation.grammar import Limits, Stream, nearest_place, pitch_table
-from anticipation.infilling import Infill, draw, generate, plan_chords
+from anticipation.infilling import Infill, draw, generate
 from anticipation.notes import DRUMS, Notes
 
 BAND = pitch_table([0, 33, DRUMS])
@@ -195,9 +195,3 @@ def test_weights_without_anticipation_refuse_controls_and_continue(random_amt):
     (written,), decoder = draw(model, [Infill(melody, 4.0, 8.0, (0,))], [(1,)])
     assert len(written) and decoder.lanes.tokens[0][0] == amt.AUTOREGRESS
     assert sum(token in amt.CONTROL_NOTE for token in decoder.lanes.tokens[0]) == 0
-
-
-def test_chords_are_planned_from_drafts(random_amt):
-    melody = Notes.of([(0.5 * i, 0.4, 60 + (0, 4, 7)[i % 3], 73, 80) for i in range(16)])
-    (plan,) = plan_chords(random_amt(), Infill(melody, 0.0, 8.0, (0,)), drafts=2)
-    assert len(plan) and plan.onset[0] == 0.0 and plan.end == 8.0

@@ -190,7 +190,7 @@ def test_chords_are_thought_of_while_there_is_time(random_model):
     now = planner.harmonist.chart(0.0)
     assert now.end >= 14.0
     at = np.arange(8.2, 10.0, 0.5)
-    from anticipation.infilling import chord_at
+    from anticipation.harmony import chord_at
 
     assert (chord_at(now, at) == chord_at(first, at)).all()  # what has sounded stays
     thought = planner.think(later)

@@ -22,10 +22,11 @@ from cases import TASKS, Case, cases
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, metrics  # noqa: E402
+from anticipation.consensus import plan_chords
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
 from anticipation.errors import AnticipationError, RequestError  # noqa: E402
-from anticipation.infilling import Infill, generate, plan_chords  # noqa: E402
+from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.memory import Memory  # noqa: E402
 from anticipation.notes import CHORD, DRUMS, Notes  # noqa: E402
 from anticipation.tempo import places  # noqa: E402

@@ -1,0 +1,72 @@
+"""Laws of planned chords: drafts vote with their odds, and the plan is what they expect together."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from test_infilling import MELODY, ask
+
+from anticipation.consensus import DRAFTING, Draft, consensus, plan_chords
+from anticipation.harmony import CHORD_TONES, chord_at, chord_notes, parse_chord
+from anticipation.infilling import Asked, Infill, draw
+from anticipation.notes import CHORD, Notes
+
+C, F, G = (parse_chord(name) for name in ("C", "F", "G"))
+
+
+def test_plans_cover_the_span_and_differ(random_model):
+    plans = plan_chords(random_model(), ask(2.0, 8.0), takes=3, seed=1, drafts=5)
+    assert len(plans) == 3 and plans[0] != plans[1] != plans[2]
+    for plan in plans:
+        assert set(plan.instruments) <= {CHORD} and ((plan.onset >= 2) & (plan.onset < 8)).all()
+        np.testing.assert_allclose(plan.offset, [*plan.onset[1:], 8.0])
+    assert plan_chords(random_model(), ask(2.0, 8.0), takes=1, seed=1, drafts=5) == plans[:1]
+
+
+def test_of_many_plans_the_first_is_that_of_few(random_model):
+    one = plan_chords(random_model(), ask(0.0, 4.0), takes=1, seed=1, drafts=3)
+    assert plan_chords(random_model(), ask(0.0, 4.0), takes=5, seed=1, drafts=3)[:1] == one
+
+
+def test_the_chords_of_a_part_of_their_own_are_estimated(random_amt):
+    """A model without chord symbols drafts piano parts."""
+    melody = Notes.of([(0.5 * i, 0.4, 60 + (0, 4, 7)[i % 3], 73, 80) for i in range(16)])
+    (plan,) = plan_chords(random_amt(), Infill(melody, 0.0, 8.0, (0,)), drafts=2)
+    assert len(plan) and plan.onset[0] == 0.0 and plan.end == 8.0
+
+
+@given(st.lists(st.sampled_from([C, F, G]), min_size=1, max_size=8), st.integers(1, 5))
+def test_of_one_mind_the_consensus_is_what_all_think(symbols, count):
+    edges = np.arange(len(symbols) + 1.0)
+    chords = chord_notes(zip(edges[:-1], edges[1:], symbols, strict=True))
+    assert consensus([Draft.of(chords)] * count, edges, 0.04) == chords
+
+
+def test_doubt_counts_and_a_change_has_its_price():
+    """One draft that is sure outweighs two that hardly prefer another chord; at a high price the chord stays."""
+    edges = np.arange(3.0)
+    sure = Draft(np.array([0.0, 1.0]), CHORD_TONES[[C, F]].astype(float))
+    torn = Draft(np.array([0.0, 1.0]), np.array([CHORD_TONES[C], 0.5 * CHORD_TONES[F] + 0.5 * CHORD_TONES[G]], float))
+    assert consensus([torn, torn, sure], edges, 0.04).pitch.tolist() == [C, F]
+    assert consensus([torn, torn, sure], edges, 2.0).pitch.tolist() == [C]
+    begun = Draft.of(chord_notes([(0.0, 0.5, G)])) + Draft(np.array([1.0]), CHORD_TONES[[C]].astype(float))
+    assert chord_at(consensus([begun], edges, 0.04), np.array([0.5, 1.5])).tolist() == [G, C]
+    assert not Draft.of(Notes.of([])).at(edges).any()
+
+
+def test_a_draft_expects_what_it_is_drawn_from(random_model):
+    """Over many drafts, first chords have each tone as often as is expected, and expectations scatter less. The key
+    that the model hears them in is not the key that they come back in."""
+    request = ask(2.0, 6.0, known=MELODY.transpose(3), instruments=(CHORD,))
+    model = random_model()
+    told = Asked.of(model, request)
+    notes, decoder = draw(model, [request] * 300, [(0, n) for n in range(300)], DRAFTING)
+    drafts = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
+    assert told.shift
+    for chords, draft in zip(notes, drafts, strict=True):
+        assert len(chords) == len(draft.onset) == len(draft.tones)
+        np.testing.assert_allclose(chords.onset, draft.onset, atol=0.011)  # the grid undone
+    first = np.array([draft.tones[0] for draft in drafts if len(draft.onset)])
+    drawn = np.array([CHORD_TONES[chords.pitch[0]] for chords in notes if len(chords)], float)
+    assert len(first) > 200 and ((first >= 0) & (first <= 1)).all()
+    assert (abs(drawn.mean(0) - first.mean(0)) < 4 * drawn.std(0) / len(drawn) ** 0.5 + 0.02).all()
+    assert first.var(0).sum() < 0.5 * drawn.var(0).sum()
