@@ -12,10 +12,12 @@ from . import stream as s
 from .grammar import Stream
 from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords
 from .infilling import Asked, Infill, draw
+from .markov import Markov
 from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 
 PIANO = 0
+MEMORY = 30.0  # seconds around a span that songs are recalled by
 DRAFTING = Sampling(1.0, 0.95, 0.8)
 
 
@@ -52,11 +54,27 @@ class Draft:
         return np.concatenate([np.zeros((1, 12)), self.tones])[i]
 
 
-def consensus(drafts: list[Draft], edges: np.ndarray, change: float) -> Notes:
-    """The chords, one decision between two edges (seconds), whose tones are most to be expected (minimum Bayes risk).
-    change: what a change costs, in shares of a chord's tones."""
+def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
+    """(N, 12) how surely each pitch class is in the chord between two edges (N + 1, seconds), by all drafts."""
     middle = (edges[:-1] + edges[1:]) / 2
-    tones = np.mean([draft.at(middle) for draft in drafts], axis=0)
+    return np.mean([draft.at(middle) for draft in drafts], axis=0)
+
+
+def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
+    """The same by the songs that were counted, from what sounds now, has sounded and will; where beats are known they
+    are the steps."""
+    beats = known[known.instrument == BEAT].between(edges[0] - MEMORY, edges[-1] + MEMORY)
+    melody = known.pitched.between(edges[0] - MEMORY, edges[-1] + MEMORY)
+    steps = np.unique(np.concatenate([edges, beats.onset]).round(3))
+    last = np.searchsorted(beats.onset, steps[:-1] + 0.002) - 1
+    places = np.where(last >= 0, beats.pitch[last], 1) if len(beats) else np.ones(len(steps) - 1, dtype=np.int64)
+    middle = (edges[:-1] + edges[1:]) / 2
+    return markov.tones(melody, steps, places)[np.searchsorted(steps, middle) - 1]
+
+
+def consensus(tones: np.ndarray, edges: np.ndarray, change: float) -> Notes:
+    """The chords, one decision between two edges (seconds), whose tones (N, 12) are most to be expected (minimum Bayes
+    risk). change: what a change costs, in shares of a chord's tones."""
     symbols = CHORD_TONES[:NO_CHORD].astype(np.float64)
     score = tones @ (symbols / symbols.sum(1, keepdims=True)).T  # the share of a chord's tones that are expected
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
@@ -67,8 +85,9 @@ def plan_chords(
 ) -> list[Notes]:
     """CHORD notes that harmonise what is known over the span, a different plan for each take.
 
-    The model writes `drafts` (32) chord tracks for a take, all in one batch; the plan is their consensus beat by beat.
-    One that knows no chord symbols writes piano parts (4), and their chords are estimated.
+    The model writes `drafts` (32) chord tracks for a take, all in one batch; the plan is their consensus beat by beat,
+    with what the model recalls of songs. One that knows no chord symbols writes piano parts (4), and their chords are
+    estimated.
     """
     written = CHORD if model.reads_chart else PIANO
     drafts = drafts or (32 if model.reads_chart else 4)
@@ -85,4 +104,8 @@ def plan_chords(
         drafted = [Draft.of(estimate_chords(draft + heard, beats)) for draft in notes]
     edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
     edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
-    return [consensus(drafted[a:b], edges, change) for a, b in pairwise(bounds)]
+    several = [expected(drafted[a:b], edges) for a, b in pairwise(bounds)]
+    if model.markov:
+        recall = recalled(model.markov, request.known, edges)
+        several = [(tones + recall) / 2 for tones in several]
+    return [consensus(tones, edges, change) for tones in several]

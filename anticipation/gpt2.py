@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .amt import CONTEXT, CONTROL_OFFSET, SLOTS, VOCABULARY
 from .cache import Cache
+from .markov import Markov
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class GPT2(nn.Module):
     takes_late = False
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' files, where they came from some
+    markov: Markov | None = None  # its second opinion on chords
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import stream as s
-from .consensus import DRAFTING, Draft, consensus
+from .consensus import DRAFTING, Draft, consensus, expected, recalled
 from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmony import chord_notes
@@ -45,6 +45,10 @@ class Harmonist:
         self._place: tuple | None = None  # origin and transposition of what the decoder holds
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
         self._thought: list[tuple[float, float, int]] = []  # the same in hindsight
+        self._drafted, self._reach = (
+            Draft.of(none()),
+            -np.inf,
+        )  # what drafts expect, beat by beat; until when, in seconds
         self.reached = 0.0  # seconds: what begins before has been written by what was told
         self.heard = -np.inf  # seconds: the last note of the player that was thought of
         self._turn = 0  # thoughts share the decoder: one that is begun ends the one before
@@ -74,17 +78,41 @@ class Harmonist:
         drafts = [settled + Draft.drawn(stream, origin, shift) for stream in decoder.streams]
         inside = beats.onset[(beats.onset > start) & (beats.onset < end)]
         edges = np.unique(np.concatenate([[start], inside, [end]]))
-        thought = [(c[0], c[0] + c[1], c[2]) for c in consensus(drafts, edges, CHANGE)]
+        self._drafted, self._reach = Draft(edges[:-1], expected(drafts, edges)), end
+        thought = self._decide(scene, edges)
         self._thought = past[-256:] + thought
+        self._tell(scene, thought)
+        self.heard = max(last_heard(scene), self.heard)
+
+    def listen(self, scene: Scene) -> None:
+        """Think again of what was drafted, by what was heard since: it takes no time."""
+        if self._told and self.model.markov:
+            beats = scene.chart.onset[scene.chart.instrument == BEAT]
+            start = beats[beats <= scene.start].max(initial=scene.start)
+            inside = beats[(beats > start) & (beats < scene.end)]
+            self._tell(scene, self._decide(scene, np.unique(np.concatenate([[start], inside, [scene.end]]))))
+
+    def _decide(self, scene: Scene, edges: np.ndarray) -> list[tuple[float, float, int]]:
+        """(start, end, symbol) of the chords between edges, by what was drafted and what is recalled."""
+        tones = expected([self._drafted], edges)
+        if self.model.markov:
+            recall = recalled(self.model.markov, scene.late + scene.ahead + scene.chart, edges)
+            fresh = (edges[1:] <= self._reach + 0.01)[:, None]
+            tones = np.where(fresh, (tones + recall) / 2, recall)
+        return [(on, on + length, symbol) for on, length, symbol, _, _ in consensus(tones, edges, CHANGE)]
+
+    def _tell(self, scene: Scene, thought: list[tuple[float, float, int]]) -> None:
+        """The chart changes, from where the plan has come to meanwhile. A band moves on the beat, and holds its chord
+        until then."""
+        beats, end = scene.chart.onset[scene.chart.instrument == BEAT], thought[-1][1]
         since = max(scene.start, self.reached)
-        if self._told:  # a band moves on the beat, and holds its chord until then
-            since = float(beats.onset[beats.onset > since - 0.02].min(initial=end))
+        if self._told:
+            since = float(beats[beats > since - 0.02].min(initial=end))
         kept = ended(self._told, since)[-256:]
         kept[-1:] = [(on, since, symbol) for on, _, symbol in kept[-1:]]
         coming = [(max(c[0], since), c[1], c[2]) for c in thought if c[1] > since]
         later = [(max(c[0], end), c[1], c[2]) for c in self._told if c[1] > end]
         self._told = kept + coming + later
-        self.heard = max(last_heard(scene), self.heard)
 
     def _draft(self, decoder: Decoder, asked: Scene, origin: float, shift: int, cold: bool) -> Iterator[None]:
         """All drafts, a step longer each time."""

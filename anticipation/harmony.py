@@ -200,6 +200,11 @@ def estimate_key(notes: Notes) -> int:
     return key if key < 12 else (key - 12 + 3) % 12
 
 
+def to_c(key: int) -> int:
+    """Semitones (-5..6) from the major scale on `key` to the one on C."""
+    return (5 - key) % 12 - 5
+
+
 def key_clarity(notes: Notes) -> float:
     """How well the best key fits, as a correlation: about 0.8 for a tune, 0.5 for pitches drawn at random. 1
     where there are fewer than three pitch classes to judge by."""

@@ -11,11 +11,10 @@ from . import stream as s
 from .decode import Decoder
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .harmony import estimate_key
+from .harmony import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
 from .tempo import divided
-from .windows import to_c
 
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time

@@ -16,6 +16,7 @@ from . import stream as s
 from .cache import Cache
 from .grammar import REST_CLASS
 from .harmony import CHORDS
+from .markov import Markov
 from .notes import CHORD, INSTRUMENTS
 
 _EXACT = 100  # shifts within a second are told exactly, beyond it in tenths
@@ -193,6 +194,7 @@ class EventModel(nn.Module):
     takes_late = True  # and on those that come after their time, as a live player's do
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' file, where they came from one
+    markov: Markov | None = None  # its second opinion on chords
 
     def __init__(self, config: Config) -> None:
         super().__init__()

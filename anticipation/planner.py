@@ -13,14 +13,13 @@ from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist, last_heard
-from .harmony import CHORD_TONES, NO_CHORD, chord_at, estimate_key
+from .harmony import CHORD_TONES, NO_CHORD, chord_at, estimate_key, to_c
 from .infilling import PATIENCE, moved
 from .lanes import window_of
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 from .tempo import divided
-from .windows import to_c
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key
@@ -76,6 +75,7 @@ class Planner:
             if not len(self.harmonist.chart(scene.start)):
                 for _ in self.think(scene):  # the first time, thought comes first
                     pass
+            self.harmonist.listen(scene)
             told = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since, scene.end))
         decoder = self._ready(told)
         news = last_heard(scene) > self.harmonist.heard

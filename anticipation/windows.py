@@ -14,7 +14,7 @@ import numpy as np
 from . import stream as s
 from .data import Piece, Shards
 from .errors import AnticipationError
-from .harmony import estimate_key
+from .harmony import estimate_key, to_c
 from .model import HEARD, features, target_chart, target_heard, targets
 from .notes import BEAT, CHORD, Notes
 
@@ -149,11 +149,6 @@ def key_shift(notes: Notes, rng: np.random.Generator, recipe: Recipe) -> int:
     if rng.random() < recipe.wrong_key:
         key = int(rng.integers(0, 12))
     return to_c(key)
-
-
-def to_c(key: int) -> int:
-    """Semitones (-5..6) from the major scale on `key` to the one on C."""
-    return (5 - key) % 12 - 5
 
 
 def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> np.ndarray:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_infilling import MELODY, ask
 
-from anticipation.consensus import DRAFTING, Draft, consensus, plan_chords
+from anticipation.consensus import DRAFTING, Draft, consensus, expected, plan_chords
 from anticipation.harmony import CHORD_TONES, chord_at, chord_notes, parse_chord
 from anticipation.infilling import Asked, Infill, draw
 from anticipation.notes import CHORD, Notes
@@ -38,7 +38,7 @@ def test_the_chords_of_a_part_of_their_own_are_estimated(random_amt):
 def test_of_one_mind_the_consensus_is_what_all_think(symbols, count):
     edges = np.arange(len(symbols) + 1.0)
     chords = chord_notes(zip(edges[:-1], edges[1:], symbols, strict=True))
-    assert consensus([Draft.of(chords)] * count, edges, 0.04) == chords
+    assert consensus(expected([Draft.of(chords)] * count, edges), edges, 0.04) == chords
 
 
 def test_doubt_counts_and_a_change_has_its_price():
@@ -46,10 +46,10 @@ def test_doubt_counts_and_a_change_has_its_price():
     edges = np.arange(3.0)
     sure = Draft(np.array([0.0, 1.0]), CHORD_TONES[[C, F]].astype(float))
     torn = Draft(np.array([0.0, 1.0]), np.array([CHORD_TONES[C], 0.5 * CHORD_TONES[F] + 0.5 * CHORD_TONES[G]], float))
-    assert consensus([torn, torn, sure], edges, 0.04).pitch.tolist() == [C, F]
-    assert consensus([torn, torn, sure], edges, 2.0).pitch.tolist() == [C]
+    assert consensus(expected([torn, torn, sure], edges), edges, 0.04).pitch.tolist() == [C, F]
+    assert consensus(expected([torn, torn, sure], edges), edges, 2.0).pitch.tolist() == [C]
     begun = Draft.of(chord_notes([(0.0, 0.5, G)])) + Draft(np.array([1.0]), CHORD_TONES[[C]].astype(float))
-    assert chord_at(consensus([begun], edges, 0.04), np.array([0.5, 1.5])).tolist() == [G, C]
+    assert chord_at(consensus(begun.at(edges[:-1] + 0.5), edges, 0.04), np.array([0.5, 1.5])).tolist() == [G, C]
     assert not Draft.of(Notes.of([])).at(edges).any()
 
 

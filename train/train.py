@@ -114,6 +114,7 @@ def initialise(net: Any, folder: Path, preset: str) -> None:
         net.load_state_dict(other.state_dict())
     except RuntimeError:
         raise AnticipationError(f"--init {folder} is of another size than --preset {preset}") from None
+    net.markov = other.markov
 
 
 def loading(data: Any, first: int, steps: int, workers: int, device: torch.device) -> DataLoader:

@@ -21,9 +21,9 @@ from recipes import amt_controls  # noqa: E402
 
 from anticipation import amt, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
-from anticipation.harmony import estimate_key  # noqa: E402
+from anticipation.harmony import estimate_key, to_c  # noqa: E402
 from anticipation.notes import BEAT, Notes  # noqa: E402
-from anticipation.windows import Recipe, collate, excerpt, to_c, top_part  # noqa: E402
+from anticipation.windows import Recipe, collate, excerpt, top_part  # noqa: E402
 
 KINDS = {
     "none": "nothing is given",

@@ -1,0 +1,101 @@
+"""Markov: the chords that a melody is likely to have, beat by beat, by a hidden Markov model counted from songs whose
+chords people have named. A second opinion for the transformer's drafts, and the first one live: it takes no time. Knows
+notes and chords; knows no streams and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from .errors import CheckpointError
+from .harmony import CHORD_TONES, NO_CHORD, chord_at, chroma, estimate_key, to_c
+from .notes import BEAT, CHORD, Notes
+
+PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
+FULL = 0.15  # seconds of sound in a beat that tell all that a beat can tell
+RARE, KIND = 20.0, 60.0  # beats that a chord's share, and what its kind sounds like, count for beside what was counted
+FILE = "harmony.safetensors"
+
+
+@dataclass(frozen=True)
+class Markov:
+    """moves: (PLACES, chords, chords) odds of the next beat's chord, by its place in the bar. heard: (chords, 12) odds
+    of the pitch classes heard over a chord. first: (chords,). All in C major or A minor."""
+
+    moves: np.ndarray
+    heard: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def count(cls, songs: Iterable[tuple[Notes, Notes, float]]) -> Markov:
+        """From (melody, its BEAT and CHORD notes, weight) of songs."""
+        moves, heard = np.zeros((PLACES, NO_CHORD, NO_CHORD)), np.zeros((NO_CHORD, 12))
+        for melody, chart, weight in songs:
+            beats, shift = chart[chart.instrument == BEAT], to_c(estimate_key(melody))
+            chords = chart[chart.instrument == CHORD].transpose(shift)
+            symbols = chord_at(chords, beats.onset + 0.3 * beats.duration)
+            named = (symbols >= 0) & (symbols < NO_CHORD)
+            both = named[1:] & named[:-1]
+            np.add.at(moves, (beats.pitch[1:][both] % PLACES, symbols[:-1][both], symbols[1:][both]), weight)
+            np.add.at(heard, symbols[named], weight * _shares(melody.transpose(shift), edges_of(beats))[named])
+        first = moves.sum((0, 1)) + 0.5
+        first /= first.sum()
+        moves += RARE * first + 1e-6
+        kinds = np.ones((NO_CHORD // 12, 12))  # what is heard over chords of a quality, from their roots up
+        for symbol, tones in enumerate(heard):
+            kinds[symbol // 12] += np.roll(tones, -(symbol % 12))
+        kinds *= KIND / kinds.sum(1, keepdims=True)
+        heard += [np.roll(kinds[symbol // 12], symbol % 12) for symbol in range(NO_CHORD)]
+        return cls(moves / moves.sum(2, keepdims=True), heard / heard.sum(1, keepdims=True), first)
+
+    def tones(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """(N, 12) how likely each pitch class is in the chord between two edges (N + 1, seconds), by all of the melody.
+        places: (N,) in the bar. Forward and backward (Rabiner 1989)."""
+        shift = to_c(estimate_key(melody))
+        likely = _shares(melody.transpose(shift), edges) @ np.log(self.heard).T
+        likely = np.exp(likely - likely.max(1, keepdims=True))
+        steps = self.moves[np.asarray(places) % PLACES]
+        before, after = likely.copy(), np.ones_like(likely)
+        before[0] *= self.first
+        for i in range(1, len(likely)):
+            before[i] *= (before[i - 1] / before[i - 1].sum()) @ steps[i]
+        for i in range(len(likely) - 2, -1, -1):
+            after[i] = steps[i + 1] @ (likely[i + 1] * after[i + 1])
+            after[i] /= after[i].sum()
+        odds = before * after
+        odds /= odds.sum(1, keepdims=True)
+        return np.roll(odds @ CHORD_TONES[:NO_CHORD].astype(np.float64), -shift, axis=1)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What `load` reads."""
+        parts = {"moves": self.moves, "heard": self.heard, "first": self.first}
+        return {name: part.astype(np.float32) for name, part in parts.items()}
+
+    @classmethod
+    def load(cls, path: Path) -> Markov:
+        """Raises CheckpointError."""
+        try:
+            stored = load_file(path)
+            parts = [stored[name].astype(np.float64) for name in ("moves", "heard", "first")]
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{path} holds no chords of songs, or is broken ({error})") from None
+        shapes = [(PLACES, NO_CHORD, NO_CHORD), (NO_CHORD, 12), (NO_CHORD,)]
+        if [part.shape for part in parts] != shapes or not all(np.isfinite(p).all() and (p > 0).all() for p in parts):
+            raise CheckpointError(f"{path} is broken: it does not hold the odds of {NO_CHORD} chords")
+        return cls(*parts)
+
+
+def edges_of(beats: Notes) -> np.ndarray:
+    """Where beats begin, and the last one ends."""
+    return np.append(beats.onset, beats.end)
+
+
+def _shares(melody: Notes, edges: np.ndarray) -> np.ndarray:
+    """(N, 12) how much each pitch class is heard between two edges: together 1 where enough is heard, else less."""
+    seconds = chroma(melody, edges)
+    return seconds / np.maximum(seconds.sum(1, keepdims=True), FULL)
