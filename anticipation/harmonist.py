@@ -20,7 +20,7 @@ DELTA = 5.0  # seconds of anticipation that drafts are told: all that was heard 
 DRAFTS = 8
 AHEAD, SOON = 4.0, 1.0  # seconds that are harmonised at least; and where there is no time
 BACK = 4.0  # seconds of what has sounded that are thought of anew: hindsight tells where the music is
-CHANGE = 0.1  # what a change costs, in shares of a chord's tones: fewer drafts, more doubt
+CHANGE = 0.06  # what a change costs, in shares of a chord's tones: fewer drafts, more doubt
 
 
 def ended(chords: list[tuple[float, float, int]], end: float) -> list[tuple[float, float, int]]:

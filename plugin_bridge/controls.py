@@ -89,7 +89,7 @@ TABLE: tuple[Control, ...] = (
     Control("mute", "bool", False, "Mute", "the whole band is silent", cc=21),
     Control("thru", "bool", False, "Thru", "what comes in goes out as well"),
     Control("density", "int", 0, "Density", "at most so many onsets of a part in any second; 0: free", 0, 20, cc=22),
-    Control("polyphony", "int", 0, "Polyphony", "at most so many notes at once in each instrument; 0: free", 0, 8),
+    Control("polyphony", "int", 6, "Polyphony", "at most so many notes at once in each instrument; 0: free", 0, 8),
     Control("dynamics", "float", 1.0, "Dynamics", "how loud the band plays, times the velocity it meant", 0, 2, cc=23),
     Control("low", "int", 0, "Lowest", "the lowest pitch the band writes (60 is middle C)", 0, 127, cc=24),
     Control("high", "int", 127, "Highest", "the highest pitch the band writes", 0, 127, cc=25),

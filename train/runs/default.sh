@@ -38,3 +38,5 @@ train8 --out "$WORK/run8" --init "$WORK/run6/checkpoint" --minutes 101.5 --coold
 python train/evaluate.py "$WORK/run8/checkpoint" "$WORK/shards4" --pieces 40
 python train/judge.py "$WORK/run8/checkpoint" "$WORK/shards4"
 python train/memorise.py "$WORK/shards4" -o "$WORK/run8/checkpoint/memory.npz"
+# The chords of songs, counted on 2026-11-28 by the code of the commit that adds train/recall.py.
+python train/recall.py "$WORK/shards4" -o "$WORK/run8/checkpoint/harmony.safetensors"

@@ -1,0 +1,123 @@
+"""Laws of the chords that are recalled: against sums over all paths, in every key, and from a file or not at all."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from anticipation import checkpoint
+from anticipation.consensus import consensus, recalled
+from anticipation.errors import CheckpointError
+from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_notes, parse_chord
+from anticipation.markov import FILE, Markov, edges_of
+from anticipation.notes import CHORD, Notes
+from anticipation.tempo import TempoMap
+
+SONG = [parse_chord(name) for name in ("C", "C", "Am", "Am", "F", "F", "G", "G")]
+BEATS = TempoMap.constant(120.0).beats(32.0)
+
+
+def song(symbols=SONG, beats=BEATS) -> tuple[Notes, Notes]:
+    """Arpeggios over a chord for every beat, and the chart."""
+    chords = [symbols[i % len(symbols)] for i in range(len(beats))]
+    edges = edges_of(beats)
+    tune = Notes.of((on + 0.24 * k, 0.2, 60 + int(np.flatnonzero(CHORD_TONES[symbol])[k]), 73, 80)
+                    for on, symbol in zip(beats.onset, chords, strict=True) for k in range(2))  # fmt: skip
+    return tune, beats + chord_notes(zip(edges[:-1], edges[1:], chords, strict=True))
+
+
+@pytest.fixture(scope="module")
+def markov() -> Markov:
+    return Markov.count([(*song(), 100.0)])
+
+
+def test_odds_are_odds(markov):
+    for odds in (markov.moves, markov.heard, markov.first):
+        np.testing.assert_allclose(odds.sum(-1), 1.0)
+        assert (odds > 0).all()
+    nobody = Markov.count([])
+    np.testing.assert_allclose(nobody.first, 1 / NO_CHORD)
+    assert np.isfinite(nobody.tones(song()[0], edges_of(BEATS), BEATS.pitch)).all()
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 3), st.integers(0, 1000))
+def test_tones_are_the_sum_over_all_paths(count, seed):
+    """Over a handful of chords, every sequence of them weighed one by one."""
+    rng = np.random.default_rng(seed)
+    few = rng.choice(NO_CHORD, 4, replace=False)
+    moves, first = np.full((4, NO_CHORD, NO_CHORD), 1e-300), np.full(NO_CHORD, 1e-300)
+    moves[np.ix_(range(4), few, few)], first[few] = rng.random((4, 4, 4)) + 0.01, rng.random(4) + 0.01
+    heard = rng.random((NO_CHORD, 12)) + 0.05
+    markov = Markov(moves, heard / heard.sum(1, keepdims=True), first)
+    melody = Notes.of((0.5 * i, 0.5, 60 + 4 * (i % 2), 73, 80) for i in range(count))  # E and C: in C as it stands
+    edges, places = 0.5 * np.arange(count + 1), rng.integers(0, 4, count)
+
+    def weigh(path: tuple[int, ...]) -> float:
+        steps = [moves[places[i], path[i - 1], chord] if i else first[chord] for i, chord in enumerate(path)]
+        return float(np.prod(steps) * np.prod([markov.heard[c, (0, 4)[i % 2]] for i, c in enumerate(path)]))
+
+    paths = list(product(few, repeat=count))
+    weights = np.array([weigh(path) for path in paths])
+    expected = np.tensordot(weights / weights.sum(), CHORD_TONES[np.array(paths)].astype(float), 1)
+    np.testing.assert_allclose(markov.tones(melody, edges, places), expected, atol=1e-9)
+
+
+def test_a_song_is_recalled_in_every_key(markov):
+    """From its melody alone; what a beat has no melody for, its neighbours tell."""
+    tune, chart = song()
+    edges = edges_of(BEATS)
+    for shift in range(-5, 7):
+        tones = recalled(markov, tune.transpose(shift) + BEATS, edges)
+        chords = consensus(tones, edges, 0.0)
+        assert chords == chart[chart.instrument == CHORD].transpose(shift)
+    silent = tune[(tune.onset < 8.0) | (tune.onset >= 9.0)]
+    assert consensus(recalled(markov, silent + BEATS, edges), edges, 0.0) == chart[chart.instrument == CHORD]
+
+
+def test_what_is_asked_for_is_part_of_what_is_known(markov):
+    """Between any edges, with beats or without, the tones are those of that time."""
+    tune, _ = song()
+    whole = recalled(markov, tune + BEATS, edges_of(BEATS))
+    some = recalled(markov, tune + BEATS, np.array([8.0, 8.5, 9.0]))
+    np.testing.assert_allclose(some, whole[16:18])
+    halves = recalled(markov, tune + BEATS, np.array([8.25, 8.5, 8.75]))
+    assert halves.shape == (2, 12) and np.isfinite(halves).all()
+    free = recalled(markov, tune, np.arange(8.0, 12.1, 0.5))
+    assert free.shape == (8, 12) and ((free >= 0) & (free <= 1 + 1e-9)).all()
+
+
+def test_it_ships_beside_the_weights(random_model, markov, tmp_path):
+    from copy import copy
+
+    model = copy(random_model())
+    checkpoint.save(model, tmp_path)
+    plain = checkpoint.load(tmp_path)
+    assert plain.markov is None
+    model.markov = markov
+    checkpoint.save(model, tmp_path)
+    loaded = checkpoint.load(tmp_path)
+    np.testing.assert_allclose(loaded.markov.moves, markov.moves, atol=1e-6)
+    assert loaded.fingerprint != plain.fingerprint
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", FILE, "model.safetensors"]
+
+
+@pytest.mark.parametrize("change", ["bytes", "shape", "names", "negative", "not a number"])
+def test_a_broken_file_is_one_line(markov, tmp_path, change):
+    parts = markov.tensors()
+    if change == "shape":
+        parts["moves"] = parts["moves"][:2].copy()
+    if change == "names":
+        del parts["first"]
+    if change == "negative":
+        parts["first"][0] = -1
+    if change == "not a number":
+        parts["heard"][0, 0] = np.nan
+    save_file(parts, tmp_path / FILE)
+    if change == "bytes":
+        (tmp_path / FILE).write_bytes(b"\x80\x04pickle")
+    with pytest.raises(CheckpointError, match="^[^\n]*harmony.safetensors[^\n]*$"):
+        Markov.load(tmp_path / FILE)
