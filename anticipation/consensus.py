@@ -12,7 +12,7 @@ from . import stream as s
 from .grammar import Stream
 from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords
 from .infilling import Asked, Infill, draw
-from .markov import Markov
+from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 
@@ -61,13 +61,17 @@ def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
 
 
 def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
-    """The same by the songs that were counted, from what sounds now, has sounded and will; where beats are known they
-    are the steps."""
+    """The same by the songs that were counted, from what sounds now, has sounded and will, in steps of the beats where
+    those are known."""
     beats = known[known.instrument == BEAT].between(edges[0] - MEMORY, edges[-1] + MEMORY)
     melody = known.pitched.between(edges[0] - MEMORY, edges[-1] + MEMORY)
-    steps = np.unique(np.concatenate([edges, beats.onset]).round(3))
-    last = np.searchsorted(beats.onset, steps[:-1] + 0.002) - 1
-    places = np.where(last >= 0, beats.pitch[last], 1) if len(beats) else np.ones(len(steps) - 1, dtype=np.int64)
+    steps, places = edges, np.ones(len(edges) - 1, dtype=np.int64)
+    if len(beats):
+        before, after = edges[edges < beats.onset[0] - 0.01], edges[edges > beats.end]
+        steps = np.concatenate([before, edges_of(beats), after])
+        places = np.concatenate(
+            [np.ones(len(before), dtype=np.int64), beats.pitch, np.ones(len(after), dtype=np.int64)]
+        )
     middle = (edges[:-1] + edges[1:]) / 2
     return markov.tones(melody, steps, places)[np.searchsorted(steps, middle) - 1]
 

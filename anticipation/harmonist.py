@@ -45,10 +45,8 @@ class Harmonist:
         self._place: tuple | None = None  # origin and transposition of what the decoder holds
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol), from the first thought on
         self._thought: list[tuple[float, float, int]] = []  # the same in hindsight
-        self._drafted, self._reach = (
-            Draft.of(none()),
-            -np.inf,
-        )  # what drafts expect, beat by beat; until when, in seconds
+        self._drafted = Draft.of(none())  # what drafts expect, beat by beat
+        self._reach = -np.inf  # seconds: until when
         self.reached = 0.0  # seconds: what begins before has been written by what was told
         self.heard = -np.inf  # seconds: the last note of the player that was thought of
         self._turn = 0  # thoughts share the decoder: one that is begun ends the one before
@@ -88,7 +86,8 @@ class Harmonist:
         """Think again of what was drafted, by what was heard since: it takes no time."""
         if self._told and self.model.markov:
             beats = scene.chart.onset[scene.chart.instrument == BEAT]
-            start = beats[beats <= scene.start].max(initial=scene.start)
+            begun = beats[beats <= scene.start]
+            start = begun[-1] if len(begun) else scene.start
             inside = beats[(beats > start) & (beats < scene.end)]
             self._tell(scene, self._decide(scene, np.unique(np.concatenate([[start], inside, [scene.end]]))))
 
