@@ -71,10 +71,12 @@ def save(
             save_file(tensors, Path(scratch) / WEIGHTS, metadata={"format": "pt"})
             (Path(scratch) / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read what it writes
             (Path(scratch) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            names = [WEIGHTS, "config.json"]
             if model.markov:
                 arrays.save_file(model.markov.tensors(), Path(scratch) / markov.FILE)
                 (Path(scratch) / markov.FILE).chmod(0o644)
-            for name in (WEIGHTS, *([markov.FILE] if model.markov else []), "config.json"):
+                names.insert(0, markov.FILE)
+            for name in names:
                 os.replace(Path(scratch) / name, folder / name)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write the checkpoint {folder}: {error}") from None

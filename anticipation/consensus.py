@@ -19,6 +19,7 @@ from .sampling import Sampling
 PIANO = 0
 MEMORY = 30.0  # seconds around a span that songs are recalled by
 DRAFTING = Sampling(1.0, 0.95, 0.8)
+CHANGE = 0.04  # what a change of chord costs, in shares of its tones
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Draft:
         return np.concatenate([np.zeros((1, 12)), self.tones])[i]
 
 
+def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
+    """A span cut at each of the steps inside it (seconds), its ends included."""
+    return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
+
+
 def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
     """(N, 12) how surely each pitch class is in the chord between two edges (N + 1, seconds), by all drafts."""
     middle = (edges[:-1] + edges[1:]) / 2
@@ -69,9 +75,7 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
     if len(beats):
         before, after = edges[edges < beats.onset[0] - 0.01], edges[edges > beats.end]
         steps = np.concatenate([before, edges_of(beats), after])
-        places = np.concatenate(
-            [np.ones(len(before), dtype=np.int64), beats.pitch, np.ones(len(after), dtype=np.int64)]
-        )
+        places = np.pad(beats.pitch, (len(before), len(after)), constant_values=1)
     middle = (edges[:-1] + edges[1:]) / 2
     return markov.tones(melody, steps, places)[np.searchsorted(steps, middle) - 1]
 
@@ -84,9 +88,7 @@ def consensus(tones: np.ndarray, edges: np.ndarray, change: float) -> Notes:
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
 
 
-def plan_chords(
-    model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None, change: float = 0.04
-) -> list[Notes]:
+def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
     """CHORD notes that harmonise what is known over the span, a different plan for each take.
 
     The model writes `drafts` (32) chord tracks for a take, all in one batch; the plan is their consensus beat by beat,
@@ -106,10 +108,10 @@ def plan_chords(
     else:
         heard = request.known.between(request.start, request.end).pitched
         drafted = [Draft.of(estimate_chords(draft + heard, beats)) for draft in notes]
-    edges = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
-    edges = np.unique(np.concatenate([[request.start], edges, [request.end]]))
+    steps = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
+    edges = edges_between(steps, request.start, request.end)
     several = [expected(drafted[a:b], edges) for a, b in pairwise(bounds)]
     if model.markov:
         recall = recalled(model.markov, request.known, edges)
         several = [(tones + recall) / 2 for tones in several]
-    return [consensus(tones, edges, change) for tones in several]
+    return [consensus(tones, edges, CHANGE) for tones in several]

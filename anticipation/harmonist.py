@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import stream as s
-from .consensus import DRAFTING, Draft, consensus, expected, recalled
+from .consensus import DRAFTING, Draft, consensus, edges_between, expected, recalled
 from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmony import chord_notes
@@ -74,8 +74,7 @@ class Harmonist:
                 return
         settled = Draft.of(chord_notes(past[-1:]))
         drafts = [settled + Draft.drawn(stream, origin, shift) for stream in decoder.streams]
-        inside = beats.onset[(beats.onset > start) & (beats.onset < end)]
-        edges = np.unique(np.concatenate([[start], inside, [end]]))
+        edges = edges_between(beats.onset, start, end)
         self._drafted, self._reach = Draft(edges[:-1], expected(drafts, edges)), end
         thought = self._decide(scene, edges)
         self._thought = past[-256:] + thought
@@ -88,8 +87,7 @@ class Harmonist:
             beats = scene.chart.onset[scene.chart.instrument == BEAT]
             begun = beats[beats <= scene.start]
             start = begun[-1] if len(begun) else scene.start
-            inside = beats[(beats > start) & (beats < scene.end)]
-            self._tell(scene, self._decide(scene, np.unique(np.concatenate([[start], inside, [scene.end]]))))
+            self._tell(scene, self._decide(scene, edges_between(beats, start, scene.end)))
 
     def _decide(self, scene: Scene, edges: np.ndarray) -> list[tuple[float, float, int]]:
         """(start, end, symbol) of the chords between edges, by what was drafted and what is recalled."""

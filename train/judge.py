@@ -22,7 +22,7 @@ from cases import TASKS, Case, cases
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, metrics  # noqa: E402
-from anticipation.consensus import plan_chords
+from anticipation.consensus import plan_chords  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
 from anticipation.errors import AnticipationError, RequestError  # noqa: E402

@@ -11,19 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.consensus import consensus, recalled  # noqa: E402
+from anticipation.consensus import CHANGE, consensus, recalled  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at  # noqa: E402
 from anticipation.markov import Markov, edges_of  # noqa: E402
 from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
+from anticipation.sound import replacing  # noqa: E402
 from anticipation.windows import top_part  # noqa: E402
 
 LEAST = 20  # notes of a melody, and beats
-CHANGE = 0.04
 
 
 def songs(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Notes, Notes, float]]:
@@ -59,10 +60,11 @@ def main() -> None:
     try:
         shards = Shards(args.shards)
         markov = Markov.count(songs(shards, "train", args.sources))
-    except AnticipationError as error:
+        with replacing(args.output) as temporary:
+            save_file(markov.tensors(), temporary)
+    except (AnticipationError, SafetensorError) as error:
         print(f"recall: {error}", file=sys.stderr)
         sys.exit(2)
-    save_file(markov.tensors(), args.output)
     held_out = [right(markov, melody, chart) for melody, chart, _ in songs(shards, "dev", args.sources)]
     print(f"{args.output}: {args.output.stat().st_size / 1e3:.0f} kB; on {len(held_out)} held-out songs "
           f"{100 * np.mean(held_out):.1f} % of the tones of its chords are right")  # fmt: skip
