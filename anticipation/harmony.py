@@ -1,4 +1,4 @@
-"""Chords and keys as numbers, names and pitch classes; estimates of both from notes. Knows no files and no models.
+"""Chords and scales as numbers, names and pitch classes; chords estimated from notes. Knows no files and no models.
 
 A chord symbol is `quality * 12 + root` (0-119), or NO_CHORD. Chords in time are Notes of instrument CHORD.
 """
@@ -182,34 +182,3 @@ def best_path(score: np.ndarray, change: float) -> list[int]:
     for i in range(len(score) - 2, -1, -1):
         path.append(path[-1] if best[i, path[-1]] >= least[i] else int(top[i]))
     return path[::-1]
-
-
-# Krumhansl & Kessler (1982) probe-tone profiles, rotated to 24 keys; a minor key counts for its relative major.
-_MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
-_MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
-_PROFILES = np.array([np.roll((p - p.mean()) / p.std(), k) for p in (_MAJOR, _MINOR) for k in range(12)])
-
-
-def estimate_key(notes: Notes) -> int:
-    """Tonic (pitch class) of the major scale that fits best; A minor answers 0 like C major. Silence answers 0."""
-    notes = notes.pitched
-    if not len(notes):
-        return 0
-    weight = np.bincount(notes.pitch % 12, weights=np.minimum(notes.duration, 2.0) + 0.05, minlength=12)
-    key = int((_PROFILES @ (weight - weight.mean())).argmax())
-    return key if key < 12 else (key - 12 + 3) % 12
-
-
-def to_c(key: int) -> int:
-    """Semitones (-5..6) from the major scale on `key` to the one on C."""
-    return (5 - key) % 12 - 5
-
-
-def key_clarity(notes: Notes) -> float:
-    """How well the best key fits, as a correlation: about 0.8 for a tune, 0.5 for pitches drawn at random. 1
-    where there are fewer than three pitch classes to judge by."""
-    weight = np.bincount(notes.pitched.pitch % 12, minlength=12).astype(np.float64)
-    if (weight > 0).sum() < 3:
-        return 1.0
-    weight -= weight.mean()
-    return float((_PROFILES @ weight).max() / max(np.sqrt(12 * (weight**2).sum()), 1e-9))

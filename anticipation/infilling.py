@@ -11,7 +11,7 @@ from . import stream as s
 from .decode import Decoder
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .harmony import estimate_key, to_c
+from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
 from .tempo import divided

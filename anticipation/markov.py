@@ -13,12 +13,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from .errors import CheckpointError
-from .harmony import CHORD_TONES, NO_CHORD, chord_at, chroma, estimate_key, to_c
+from .harmony import CHORD_TONES, NO_CHORD, chord_at, chroma
+from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, Notes
 
 PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
 FULL = 0.15  # seconds of sound in a beat that tell all that a beat can tell
 RARE, KIND = 20.0, 60.0  # beats that a chord's share, and what its kind sounds like, count for beside what was counted
+MODULATES = 0.003  # how often a beat begins in any key
 FILE = "harmony.safetensors"
 
 
@@ -54,22 +56,25 @@ class Markov:
         return cls(moves / moves.sum(2, keepdims=True), heard / heard.sum(1, keepdims=True), first)
 
     def tones(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """(N, 12) how likely each pitch class is in the chord between two edges (N + 1, seconds), by all of the melody.
-        places: (N,) in the bar. Forward and backward (Rabiner 1989)."""
-        shift = to_c(estimate_key(melody))
-        likely = _shares(melody.transpose(shift), edges) @ np.log(self.heard).T
-        likely = np.exp(likely - likely.max(1, keepdims=True))
-        steps = self.moves[np.asarray(places) % PLACES]
+        """(N, 12) how likely each pitch class is in the chord between two edges (N + 1, seconds), by all of the melody,
+        in whatever keys it may be. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
+        shares, steps = _shares(melody, edges), self.moves[np.asarray(places) % PLACES]
+        heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
+        likely = heard @ np.log(self.heard).T
+        likely = np.exp(likely - likely.max((1, 2), keepdims=True))
         before, after = likely.copy(), np.ones_like(likely)
         before[0] *= self.first
         for i in range(1, len(likely)):
-            before[i] *= (before[i - 1] / before[i - 1].sum()) @ steps[i]
+            last = before[i - 1] / before[i - 1].sum()
+            before[i] *= (1 - MODULATES) * (last @ steps[i]) + MODULATES / 12 * self.first
         for i in range(len(likely) - 2, -1, -1):
-            after[i] = steps[i + 1] @ (likely[i + 1] * after[i + 1])
-            after[i] /= after[i].sum()
+            next_ = likely[i + 1] * after[i + 1]
+            next_ /= next_.sum()
+            after[i] = (1 - MODULATES) * (next_ @ steps[i + 1].T) + MODULATES / 12 * (next_ @ self.first).sum()
         odds = before * after
-        odds /= odds.sum(1, keepdims=True)
-        return np.roll(odds @ CHORD_TONES[:NO_CHORD].astype(np.float64), -shift, axis=1)
+        odds /= odds.sum((1, 2), keepdims=True)
+        tones = odds @ CHORD_TONES[:NO_CHORD].astype(np.float64)
+        return sum(np.roll(tones[:, key], key, axis=1) for key in range(12))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What `load` reads."""

@@ -13,8 +13,9 @@ from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist, last_heard
-from .harmony import CHORD_TONES, NO_CHORD, chord_at, estimate_key, to_c
+from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .infilling import PATIENCE, moved
+from .keys import estimate_key, to_c
 from .lanes import window_of
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling

@@ -35,7 +35,8 @@ def table(facts: dict, indent: str = "") -> list[str]:
 
 
 def score_facts(path: Path) -> dict:
-    from .harmony import chord_name, estimate_key
+    from .harmony import chord_name
+    from .keys import estimate_key
     from .midi import read
 
     score = read(path)

@@ -14,7 +14,7 @@ import numpy as np
 from . import stream as s
 from .data import Piece, Shards
 from .errors import AnticipationError
-from .harmony import estimate_key, to_c
+from .keys import estimate_key, to_c
 from .model import HEARD, features, target_chart, target_heard, targets
 from .notes import BEAT, CHORD, Notes
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anticipation.errors import RequestError
-from anticipation.harmony import estimate_chords, key_clarity, parse_chart, parse_scale
+from anticipation.harmony import estimate_chords, parse_chart, parse_scale
+from anticipation.keys import key_clarity
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
 from anticipation.tasks import VOICE, instrument_number
 
@@ -178,12 +179,11 @@ class Known:
         coming = [(h.note()[0] + round_, *h.note()[1:]) for h in heard]
         return late, Notes.of(past + [n for n in coming if n[0] > now])
 
-    def recent(self, count: int = 12) -> Notes:
-        return Notes.of(h.note() for h in self.heard[-count:])
-
     def sure(self, bravery: float) -> bool:
-        """Whether the player's key is clear enough for this much courage."""
-        return key_clarity(self.recent(16)) >= 0.9 * (1 - bravery)
+        """Whether the player's key is clear enough for this much courage: with 0.5 of a hundred tunes one is not, and of
+        a hundred messes one is (32 notes)."""
+        recent = Notes.of(h.note() for h in self.heard[-32:])
+        return bravery >= 1 or key_clarity(recent) >= 0.8 - 1.8 * bravery
 
     def zone_chords(self, end: float) -> Notes:
         """CHORD notes of what the left hand holds: each until the next, the last for good."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import notes
 
 from anticipation import stream as s
-from anticipation.harmony import CHORD_TONES, key_clarity
+from anticipation.harmony import CHORD_TONES
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.planner import Planner
 from anticipation.scene import Scene, rows_of
@@ -217,9 +217,3 @@ def test_the_public_amt_hears_the_player_as_history_and_anticipates_what_is_writ
     before = planner.fed
     next(planner.plan(scene(4.6, tune(9), own=own, ahead=ahead)))
     assert planner.fed - before <= 3 * (len(own) + 4)
-
-
-@pytest.mark.parametrize(("pitches", "clear"), [(SCALE, True), (range(60, 72), False), ([60, 64], True)])
-def test_key_clarity(pitches, clear):
-    heard = Notes.of([(0.1 * i, 0.1, p, 53, 80) for i, p in enumerate(pitches)])
-    assert (key_clarity(heard) > 0.6) == clear

@@ -1,13 +1,18 @@
-"""The chords of songs, counted: python train/recall.py SHARDS -o checkpoints/default/harmony.safetensors.
+"""What is counted from the training songs of sources whose chords people have named:
 
-What anticipation/markov.py knows, from the training songs of sources whose chords people have named, and how often it
-is right on held-out ones. It ships beside the weights."""
+    python train/recall.py SHARDS -o checkpoints/default/harmony.safetensors
+
+is what anticipation/markov.py knows (it ships beside the weights), and how often it is right on held-out songs;
+
+    python train/recall.py SHARDS --keys
+
+prints the table by which anticipation/keys.py tells a melody's key."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +24,14 @@ from anticipation.consensus import CHANGE, consensus, recalled  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at  # noqa: E402
+from anticipation.keys import moves, neighbours  # noqa: E402
 from anticipation.markov import Markov, edges_of  # noqa: E402
 from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
 from anticipation.sound import replacing  # noqa: E402
 from anticipation.windows import top_part  # noqa: E402
 
 LEAST = 20  # notes of a melody, and beats
+SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)  # what is heard in C, to begin with
 
 
 def songs(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Notes, Notes, float]]:
@@ -49,16 +56,35 @@ def right(markov: Markov, melody: Notes, chart: Notes) -> float:
     return float((tones & CHORD_TONES[true[both]]).sum() / max(tones.sum(), 1))
 
 
+def pairs(melodies: Iterable[tuple[Notes, float]]) -> np.ndarray:
+    """(12, 12) neighbours in melodies, by weight, each brought from the key in which it is most likely to C: hard EM from
+    no more than the major scale, until no melody changes its key."""
+    several, weights = zip(*((neighbours(melody), weight) for melody, weight in melodies), strict=True)
+    found, keys = np.tile(SCALE, (12, 1)), np.full(len(several), -1)
+    while True:
+        fits = np.einsum("nij,kij->nk", np.array(several), moves(found))
+        if (fits.argmax(1) == keys).all():
+            return found
+        keys = fits.argmax(1)
+        found = sum(w * np.roll(n, (-k, -k), (0, 1)) for n, w, k in zip(several, weights, keys, strict=True))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Count what songs tell of chords and keys.")
     parser.add_argument("shards", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="harmony.safetensors")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("-o", "--output", type=Path, metavar="harmony.safetensors")
+    what.add_argument("--keys", action="store_true", help="print the table of anticipation/keys.py")
     parser.add_argument(
         "--sources", nargs="+", default=["pop909"], help="whose chords people have named (default: pop909)"
     )
     args = parser.parse_args()
     try:
         shards = Shards(args.shards)
+        if args.keys:
+            table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", args.sources))
+            print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
+            return
         markov = Markov.count(songs(shards, "train", args.sources))
         with replacing(args.output) as temporary:
             save_file(markov.tensors(), temporary)

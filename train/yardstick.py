@@ -21,7 +21,7 @@ from recipes import amt_controls  # noqa: E402
 
 from anticipation import amt, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
-from anticipation.harmony import estimate_key, to_c  # noqa: E402
+from anticipation.keys import estimate_key, to_c  # noqa: E402
 from anticipation.notes import BEAT, Notes  # noqa: E402
 from anticipation.windows import Recipe, collate, excerpt, top_part  # noqa: E402
 
