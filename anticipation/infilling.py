@@ -93,10 +93,9 @@ class Asked:
         history, rest = audible[past], audible[~past]
         beats = near[(near.instrument == BEAT) & reads]
         chords = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin) & reads]
-        told = tuple(sorted(set(request.instruments)))  # two violins are one instrument
         header = s.Header(
             delta=round(request.delta * s.STEPS),
-            instruments=told if reads and len(told) <= 24 else None,
+            instruments=request.instruments if reads else None,
             style=s.STYLES.index(request.style),
             cold=origin == 0.0,
         )

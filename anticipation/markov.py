@@ -57,7 +57,7 @@ class Markov:
 
     def tones(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
         """(N, 12) how likely each pitch class is in the chord between two edges (N + 1, seconds), by all of the melody,
-        in whatever keys it may be. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
+        whatever its keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
         shares, steps = _shares(melody, edges), self.moves[np.asarray(places) % PLACES]
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
         likely = heard @ np.log(self.heard).T

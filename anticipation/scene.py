@@ -79,10 +79,9 @@ def rows_of(
     events = s.quantise(own[own.instrument != BEAT].transpose(shift), origin, reads_chart)
     begin = round((scene.start - origin) * s.STEPS)
     late, early = round(scene.lateness * s.STEPS), round(scene.delta * s.STEPS)
-    names = tuple(sorted(set(scene.instruments)))
     header = s.Header(
         delta=early if len(ahead) else -late,
-        instruments=names if reads_chart and len(names) <= 24 else None,
+        instruments=scene.instruments if reads_chart else None,
         style=s.STYLES.index(scene.style),
         cold=cold,
     )

@@ -17,6 +17,7 @@ STEPS = 100  # steps in a second
 REST = STEPS  # a rest moves the clock by this much; the clock never stands still for longer
 MAX_DURATION = 10 * STEPS
 LATENESS = STEPS // 20  # of live music: after so many steps what began is known
+MOST_TOLD = 24  # instruments that start rows name
 UNTOLD = INSTRUMENTS  # a start row's instrument when the stream does not say what may be written
 NO_BEAT, UNKNOWN_CHORD = 16, CHORDS  # chart columns where nothing is known
 HORIZON = 10 * STEPS  # how far ahead the chart looks
@@ -93,7 +94,8 @@ class Chart:
 @dataclass(frozen=True)
 class Header:
     """What the start rows say. delta: steps that controls come early (negative: late). instruments: those that may be
-    written, or None when untold. style: index into STYLES. cold: the stream begins where the piece begins."""
+    written; None, and more than MOST_TOLD, are untold. style: index into STYLES. cold: the stream begins where the
+    piece begins."""
 
     delta: int = 5 * STEPS
     instruments: tuple[int, ...] | None = None
@@ -101,7 +103,8 @@ class Header:
     cold: bool = True
 
     def rows(self, chart: Chart) -> np.ndarray:
-        told = (UNTOLD,) if self.instruments is None else tuple(self.instruments)
+        told = sorted(set(self.instruments or ()))  # two violins are one instrument
+        told = told if 0 < len(told) <= MOST_TOLD else [UNTOLD]
         out = np.zeros((len(told), len(COLUMNS)), dtype=np.int64)
         out[:, KIND], out[:, SHIFT], out[:, INSTRUMENT] = START_KIND, self.delta, told
         out[:, PITCH], out[:, VELOCITY] = self.style, int(self.cold)

@@ -114,7 +114,7 @@ def event_tokens(args: argparse.Namespace, score) -> None:
 
     controls = score.notes[score.part(args.melody).mask] if args.melody else Notes.of([])
     events = score.notes[~score.part(args.melody).mask] if args.melody else score.notes
-    header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments[:24]) or None)
+    header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments))
     rows = s.interleave(s.quantise(events), s.quantise(controls), s.Chart.of(score.beats()), header)
     kinds = ("start", "event", "control", "rest")
     if not args.ids:

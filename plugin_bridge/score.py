@@ -180,8 +180,8 @@ class Known:
         return late, Notes.of(past + [n for n in coming if n[0] > now])
 
     def sure(self, bravery: float) -> bool:
-        """Whether the player's key is clear enough for this much courage: with 0.5 of a hundred tunes one is not, and of
-        a hundred messes one is (32 notes)."""
+        """Whether the player's key is clear enough for this much courage. With 0.5 of a hundred tunes one is not, of a
+        hundred messes one is."""
         recent = Notes.of(h.note() for h in self.heard[-32:])
         return bravery >= 1 or key_clarity(recent) >= 0.8 - 1.8 * bravery
 

@@ -31,7 +31,7 @@ class Turns:
     def span(self, now: float, commit: float, grid: Grid, settings: dict, known, told) -> Span | None:
         """Where the band may play next, start <= onset < end; None: it listens."""
         has_more = bool(settings["chords"]) or (settings["mode"] == "timeline" and len(known.timeline) > 0)
-        if self.count < settings["listen"] and not has_more or not known.sure(settings["bravery"]):
+        if not has_more and (self.count < settings["listen"] or not known.sure(settings["bravery"])):
             return None
         soonest = now + commit
         if self.entry is None:

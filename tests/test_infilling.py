@@ -70,7 +70,7 @@ def test_the_same_seed_writes_the_same_notes_and_takes_differ(random_model):
     assert generate(random_model(), ask(), seed=6)[0] != [one]
 
 
-@pytest.mark.parametrize("semitones", [1, 5, 8])
+@pytest.mark.parametrize("semitones", [1, 5, -6])
 def test_a_piece_in_another_key_gets_the_same_part_in_that_key(random_model, semitones):
     (here,), _ = generate(random_model(), ask(), seed=1)
     (there,), _ = generate(random_model(), ask(known=MELODY.transpose(semitones)), seed=1)

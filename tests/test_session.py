@@ -270,12 +270,19 @@ def test_muted_instruments_are_silent_and_channels_are_their_own():
 
 
 def test_it_lays_out_when_the_key_is_anybodys_guess():
+    """Unless it is brave, or has been told the chords. A tune is played along with by everybody but the shyest."""
     rng = np.random.default_rng(3)
-    chaos = Notes.of([(0.5 * i, 0.4, int(p), 53, 80) for i, p in enumerate(rng.permutation(np.arange(48, 72)))])
-    shy, bold = (stage(bravery=b, listen=4) for b in (0.1, 1.0))
-    for made in (shy, bold):
-        made.run(player(chaos), 12.0)
-    assert not ons(shy) and ons(bold)
+    chaos, tune = (
+        Notes.of([(0.5 * i, 0.4, int(p), 53, 80) for i, p in enumerate(pitches)])
+        for pitches in (rng.permutation(np.arange(48, 72)), 4 * (60, 64, 67, 65, 62, 60))
+    )
+    for notes, manners, plays in (
+        (chaos, {"bravery": 0.1}, False), (chaos, {}, False), (chaos, {"bravery": 1.0}, True),
+        (chaos, {"bravery": 0.1, "chords": "| C | G |"}, True), (tune, {}, True), (tune, {"bravery": 0.2}, True),
+    ):  # fmt: skip
+        made = stage(listen=4, **manners)
+        made.run(player(notes), 12.0)
+        assert bool(ons(made)) == plays, (manners, plays)
 
 
 def test_charts_and_the_left_hand_are_told():

@@ -12,7 +12,7 @@ from strategies import notes
 from anticipation import stream as s
 from anticipation.data import Shards
 from anticipation.grammar import REST_CLASS, Stream, legal_table
-from anticipation.harmony import to_c
+from anticipation.keys import to_c
 from anticipation.model import _OFFSETS, FIELD_SIZES, targets
 from anticipation.notes import BEAT, CHORD, DRUMS
 from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, live_told

@@ -57,8 +57,8 @@ def right(markov: Markov, melody: Notes, chart: Notes) -> float:
 
 
 def pairs(melodies: Iterable[tuple[Notes, float]]) -> np.ndarray:
-    """(12, 12) neighbours in melodies, by weight, each brought from the key in which it is most likely to C: hard EM from
-    no more than the major scale, until no melody changes its key."""
+    """(12, 12) neighbours in melodies, by weight, each brought to C from the key in which it is most likely: hard EM
+    from the major scale on, until no melody changes its key."""
     several, weights = zip(*((neighbours(melody), weight) for melody, weight in melodies), strict=True)
     found, keys = np.tile(SCALE, (12, 1)), np.full(len(several), -1)
     while True:
