@@ -13,7 +13,7 @@ from .consensus import DRAFTING, Draft, consensus, edges_between, expected, reca
 from .decode import Decoder
 from .grammar import Limits, Stream, pitch_table
 from .harmony import chord_notes
-from .notes import BEAT, CHORD, Notes
+from .notes import CHORD, Notes
 from .scene import Scene, none, rows_of
 
 DELTA = 5.0  # seconds of anticipation that drafts are told: all that was heard over a chord, for hindsight
@@ -61,7 +61,7 @@ class Harmonist:
         the plan has come to meanwhile. soon: no further than SOON, where all else stays as it was. A thought that is
         not finished, because nobody went on with it or another was begun, leaves everything as it was."""
         self._turn = turn = self._turn + 1
-        beats = scene.chart[scene.chart.instrument == BEAT]
+        beats = scene.beats
         start = max(beats.onset[beats.onset <= scene.start - BACK].max(initial=origin), origin)
         end = scene.start + SOON if soon else max(scene.end, scene.start + AHEAD)
         past = ended(self._thought, start)
@@ -84,7 +84,7 @@ class Harmonist:
     def listen(self, scene: Scene) -> None:
         """Think again of what was drafted, by what was heard since: it takes no time."""
         if self._told and self.model.markov:
-            beats = scene.chart.onset[scene.chart.instrument == BEAT]
+            beats = scene.beats.onset
             begun = beats[beats <= scene.start]
             start = begun[-1] if len(begun) else scene.start
             self._tell(scene, self._decide(scene, edges_between(beats, start, scene.end)))
@@ -101,7 +101,7 @@ class Harmonist:
     def _tell(self, scene: Scene, thought: list[tuple[float, float, int]]) -> None:
         """The chart changes, from where the plan has come to meanwhile. A band moves on the beat, and holds its chord
         until then."""
-        beats, end = scene.chart.onset[scene.chart.instrument == BEAT], thought[-1][1]
+        beats, end = scene.beats.onset, thought[-1][1]
         since = max(scene.start, self.reached)
         if self._told:
             since = float(beats[beats > since - 0.02].min(initial=end))

@@ -17,7 +17,7 @@ from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .infilling import PATIENCE, moved
 from .keys import estimate_key, to_c
 from .lanes import window_of
-from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
+from .notes import DRUMS, INSTRUMENTS, Notes
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 from .tempo import divided
@@ -46,7 +46,7 @@ class Planner:
         self.model, self.rng = model, np.random.default_rng(seed)
         self.listens = model.takes_late  # a model that takes no late controls hears the player as history
         self.reads = model.reads_chart  # one that reads no chart is told notes alone, in their own key
-        self.origin: float | None = None
+        self.origin = np.inf  # none yet
         self.shift, self.cold = 0, True
         self.fed = 0
         self._other: list[int] = []  # keys that the last plans heard, where it was not ours
@@ -56,12 +56,12 @@ class Planner:
 
     def think(self, scene: Scene, soon: bool = False) -> Iterator[None]:
         """Harmonise what lies ahead of a scene that was planned: in the time that is left, or soon."""
-        if self.harmonises(scene) and self.origin is not None:
+        if self.harmonises(scene) and self.origin < np.inf:
             yield from self.harmonist.think(scene, self.origin, self.shift, self.cold, soon)
 
     def harmonises(self, scene: Scene) -> bool:
         """Whether chords are ours to choose: somebody plays pitches, and nobody gave a chart."""
-        ours = self.reads and not (scene.chart.instrument == CHORD).any()
+        ours = self.reads and not len(scene.chords)
         return ours and any(i < DRUMS for i in scene.instruments)
 
     def plan(self, scene: Scene) -> Iterator[Step]:
@@ -81,7 +81,7 @@ class Planner:
         decoder = self._ready(told)
         news = last_heard(scene) > self.harmonist.heard
         for row in self._draw(decoder, self._limits(told)):
-            reached = (self.origin or 0.0) + int(row[s.CLOCK]) / s.STEPS
+            reached = self.origin + int(row[s.CLOCK]) / s.STEPS
             yield Step(reached, self._note(row, told), self.fed)
             if news and reached > scene.start + FIRST:
                 news = False
@@ -116,12 +116,12 @@ class Planner:
 
     def _limits(self, scene: Scene) -> list[Limits]:
         """Of each part."""
-        origin = self.origin or 0.0
+        origin = self.origin
         pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
         begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
-        beats, nearest = scene.chart[scene.chart.instrument == BEAT], None
-        if scene.grid and len(beats):
-            nearest = nearest_place((divided(beats, scene.grid) - origin) * s.STEPS, end)
+        nearest = None
+        if scene.grid and len(scene.beats):
+            nearest = nearest_place((divided(scene.beats, scene.grid) - origin) * s.STEPS, end)
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
         return [Limits(begin, end, table, scene.polyphony, scene.density, nearest, since=0) for table in tables]
 
@@ -131,7 +131,7 @@ class Planner:
     def _place(self, scene: Scene) -> None:
         """Where the stream begins, and its key. The origin moves where the scene knows less than it has; the key when
         it is clearly another."""
-        moves = self.origin is None or not scene.since <= self.origin <= scene.start
+        moves = not scene.since <= self.origin <= scene.start
         if moves:
             self.origin, self.cold = self._beginning(scene)
         parts: list[tuple[int, ...]] = [scene.instruments]
@@ -142,7 +142,6 @@ class Planner:
 
     def _prepare(self, scene: Scene) -> list[Rows]:
         """The rows of a scene, for each part. When a window is nearly full the origin moves, to half a window ago."""
-        assert self.origin is not None
         several = self._rows(scene)
         window = window_of(self.model)
         longest = max((known.rows for known in several), key=len)
@@ -162,9 +161,7 @@ class Planner:
             others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
             mine = scene.own if not len(others) else scene.own.of_instruments(part)
             told = replace(scene, own=mine, late=scene.late + others, instruments=part)
-            out.append(
-                rows_of(told, self.origin or 0.0, self.shift, self.cold, reads_chart=self.reads, looks=self.listens)
-            )
+            out.append(rows_of(told, self.origin, self.shift, self.cold, reads_chart=self.reads, looks=self.listens))
         return out
 
     def _beginning(self, scene: Scene) -> tuple[float, bool]:
@@ -191,11 +188,10 @@ class Planner:
     def _note(self, row: np.ndarray, scene: Scene) -> tuple[float, float, int, int, int] | None:
         if row[s.KIND] != s.EVENT:
             return None
-        note = s.to_notes(row[None], self.origin or 0.0).transpose(-self.shift)
+        note = s.to_notes(row[None], self.origin).transpose(-self.shift)
         onset, duration, pitch, instrument, velocity = next(iter(note))
         if scene.chord_lock and instrument < DRUMS:
-            chords = scene.chart[scene.chart.instrument == CHORD]
-            chord = int(chord_at(chords, np.array([onset]))[0])
+            chord = int(chord_at(scene.chords, np.array([onset]))[0])
             if 0 <= chord < NO_CHORD:
                 legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
                 pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import stream as s
-from .notes import BEAT, Notes
+from .notes import BEAT, CHORD, Notes
 
 
 def none() -> Notes:
@@ -46,6 +46,14 @@ class Scene:
     style: str = "unknown"
     temperature: float = 1.0
     top_p: float = 0.95
+
+    @property
+    def beats(self) -> Notes:
+        return self.chart[self.chart.instrument == BEAT]
+
+    @property
+    def chords(self) -> Notes:
+        return self.chart[self.chart.instrument == CHORD]
 
     @property
     def known(self) -> Notes:
