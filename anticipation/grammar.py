@@ -34,16 +34,16 @@ class Limits:
     """What may be drawn, by construction: every field is sampled from its legal classes only.
 
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
-    one instrument that sound at once. density: onsets of one in any second. nearest: (end + REST + 1,) of each step the
-    nearest one where an event may begin. since: the step from which silence counts (default: start). A rest is always
-    legal, so nothing dead-ends.
+    one instrument that sound at once. density: onsets of one in any second, for all or by instrument. nearest:
+    (end + REST + 1,) of each step the nearest one where an event may begin. since: the step from which silence counts
+    (default: start). A rest is always legal, so nothing dead-ends.
     """
 
     start: int
     end: int
     table: np.ndarray
     polyphony: int | None = None
-    density: int | None = None
+    density: int | dict[int, int] | None = None
     nearest: np.ndarray | None = None
     since: int | None = None
 
@@ -164,8 +164,9 @@ def free_from(stream: Stream, limits: Limits) -> np.ndarray:
         for instrument, time in several if most is not None else ():
             times.setdefault(instrument, []).append(time + after)
         for instrument, own in times.items():
-            if len(own) >= (most or 0):
-                out[instrument] = max(out[instrument], sorted(own)[-(most or 0)])
+            limit = most.get(instrument) if isinstance(most, dict) else most
+            if limit and len(own) >= limit:
+                out[instrument] = max(out[instrument], sorted(own)[-limit])
     return out
 
 

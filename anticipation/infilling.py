@@ -21,6 +21,7 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 # Where the beats are known, what they are multiplied by, and seconds of silence that halve them: models believe
 # too readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
+HABIT, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 
 
@@ -30,7 +31,8 @@ class Infill:
 
     known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
     start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
-    excepted. polyphony: notes of one instrument at once. density: onsets a second. delta: seconds of anticipation;
+    excepted. polyphony: notes of one instrument at once. density: onsets of one instrument in any second; by default
+    what is known of it around the span sets the measure (`habits`), and 0 is free. delta: seconds of anticipation;
     negative where known notes reach the model late. places: seconds, ascending, where what is written may begin;
     anywhere by default.
     """
@@ -56,8 +58,8 @@ class Infill:
         pitched = [i for i in self.instruments if i < DRUMS]
         if pitched and self.pitches is not None and not self.pitches.any():
             raise RequestError("nothing to write: the scale has no pitch in the range")
-        if self.polyphony is not None and self.polyphony < 1 or self.density is not None and self.density < 1:
-            raise RequestError("polyphony and density are at least 1")
+        if self.polyphony is not None and self.polyphony < 1 or self.density is not None and self.density < 0:
+            raise RequestError("polyphony is at least 1, and density 0 (free) or more")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Asked:
     delta: int
     shift: int
     origin: float
+    habits: dict[int, int]
 
     @classmethod
     def of(cls, model, request: Infill) -> Asked:
@@ -107,7 +110,7 @@ class Asked:
         until = int((request.start - origin) * s.STEPS) - s.REST
         chart = s.Chart.of((beats + chords).transpose(shift), origin)
         rows = s.interleave(events, controls, chart, header, until=until)
-        return cls(request, rows, chart, controls, header.delta, shift, origin)
+        return cls(request, rows, chart, controls, header.delta, shift, origin, habits(audible))
 
     def stream(self, model, seed: int | tuple[int, ...]) -> Stream:
         """A stream that is read against this, and has no rows yet."""
@@ -122,7 +125,8 @@ class Asked:
         nearest = None
         if ask.places is not None:
             nearest = nearest_place((ask.places - self.origin) * s.STEPS, end)
-        return Limits(begin, end, pitch_table(ask.instruments, pitches), ask.polyphony, ask.density, nearest)
+        density = self.habits if ask.density is None else ask.density
+        return Limits(begin, end, pitch_table(ask.instruments, pitches), ask.polyphony, density, nearest)
 
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""
@@ -237,6 +241,17 @@ def with_dynamics(notes: Notes, known: Notes) -> Notes:
         return notes
     last = np.searchsorted(known.onset, notes.onset + 1.0 / s.STEPS, side="right") - 1
     return notes.replace(velocity=known.velocity[np.maximum(last, 0)])
+
+
+def habits(known: Notes) -> dict[int, int]:
+    """Instrument -> onsets that it may have in any second: it is not to be much busier than it is elsewhere. Of 850
+    human parts three are, but a model that goes on from its own notes can swarm (train/LOG.md)."""
+    out = {}
+    for instrument in known.instruments:
+        onset = np.sort(known.onset[known.instrument == instrument])
+        densest = (np.searchsorted(onset, onset + 1.0 - 1e-6) - np.arange(len(onset))).max()
+        out[instrument] = max(HABIT * int(densest), FEW)
+    return out
 
 
 def moved(pitches: np.ndarray, shift: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def voicing(
         upper = [p for p in tones(np.flatnonzero(CHORD_TONES[symbol]), 54, 72) if p not in bass]
         upper = sorted(sorted(upper, key=lambda p: abs(p - centre))[:4])
         lately = sum(row[0] > onset - 1.0 for row in rows)
-        room = (polyphony, None if density is None else density - lately)
+        room = (polyphony, density - lately if density else None)
         voices = (bass + upper)[: min((n for n in room if n is not None), default=None)]
         centre = float(np.mean(upper)) * 0.5 + 31.0 if upper else centre
         rows += [(onset, duration * 0.98, p, instrument, 70) for p in voices]

@@ -114,7 +114,7 @@ def test_paths_that_hold_no_file(refused, tmp_path, melody):
         (["--chords", "||"], "no chords between the bar lines"),
         (["--style", "polka"], "unknown style 'polka'"),
         (["--polyphony", "0"], "at least 1"),
-        (["--density", "-2"], "at least 1"),
+        (["--density", "-2"], "density 0 (free) or more"),
         (["--takes", "0"], "--takes must be 1 to"),
         (["--takes", "1000000"], "--takes must be 1 to"),
         (["--top-p", "0"], "--top-p"),

@@ -84,6 +84,8 @@ def test_density_is_counted_by_instrument_in_any_second():
     assert shifts(now, limits(density=1, **alone)) == list(range(80, 101))
     assert shifts(now, limits(density=3, **alone)) == list(range(101))
     assert pitches(g.legal_table(now, limits(density=2), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(density={PIANO: 2}), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(density={33: 2}), 5)) == {PIANO: [60, 62], 33: [60, 62]}
     assert pitches(g.legal_table(now, limits(density=2), 50)) == {PIANO: [60, 62], 33: [60, 62]}
     assert shifts(now, limits(density=1, table=g.pitch_table([CHORD]))) == list(range(1, 101))  # chords are not onsets
 

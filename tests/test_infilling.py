@@ -1,5 +1,7 @@
 """Laws of a request: notes come out inside it, the same for the same seed, whatever the key and the neighbours."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from anticipation import infilling
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
 from anticipation.harmony import parse_chord
-from anticipation.infilling import Infill, generate
+from anticipation.infilling import Infill, generate, habits
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.tempo import TempoMap, places
 
@@ -34,7 +36,7 @@ def requests(draw) -> Infill:
     instruments = tuple(draw(st.sets(st.sampled_from([0, 24, 33, DRUMS]), min_size=1)))
     beats = known[known.instrument == BEAT]
     return Infill(known, start, start + length, instruments, mask and np.isin(np.arange(128), list(mask)),
-                  draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(1, 8)),
+                  draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(0, 8)),
                   places=places(known.audible, beats) if len(beats) and draw(st.booleans()) else None)  # fmt: skip
 
 
@@ -45,12 +47,15 @@ def check_limits(notes: Notes, request: Infill) -> None:
     if request.places is not None and len(notes):
         assert abs(request.places[:, None] - notes.onset).min(0).max() < 0.0051  # the rounding of the model's steps
     assert (notes.duration > 0).all() and ((notes.velocity > 0) & (notes.velocity < 128)).all()
+    busiest = request.density
     for onset, _, _, instrument, _ in notes:
+        if request.density is None:
+            busiest = habits(request.known.audible.between(request.start - 30, request.end + 10)).get(instrument)
         own = notes.of_instruments([instrument])
         sounding = (own.onset <= onset) & (onset < own.offset - EPSILON)
         assert request.polyphony is None or sounding.sum() <= request.polyphony
         second = (own.onset > onset - 1 + GRID) & (own.onset <= onset)
-        assert request.density is None or second.sum() <= request.density
+        assert not busiest or second.sum() <= busiest
 
 
 @settings(max_examples=40)
@@ -68,6 +73,24 @@ def test_the_same_seed_writes_the_same_notes_and_takes_differ(random_model):
     assert several[0] == one and several[:2] == generate(random_model(), ask(), takes=2, seed=5)[0]
     assert len({take.onset.tobytes() + take.pitch.tobytes() for take in several}) == 3
     assert generate(random_model(), ask(), seed=6)[0] != [one]
+
+
+def test_a_part_is_twice_as_busy_as_elsewhere_at_most(random_model, monkeypatch):
+    """Where the user does not say otherwise. Who is heard nowhere else has no habits."""
+    slow = Notes.of([(2.0 * i, 1.9, pitch, 0, 80) for i in range(16) for pitch in (60, 64, 67)])
+    fast = Notes.of([(0.1 * i, 0.1, 72, 73, 80) for i in range(300)])
+    assert habits(slow + fast) == {0: 6, 73: 20} and habits(slow[:1]) == {0: 4} and habits(slow[:0]) == {}
+    monkeypatch.setattr(infilling, "FEW", 1)  # a random model is not busy enough for more
+    alone = slow[slow.pitch == 60]
+    request = Infill(alone.between(0, 8) + alone.between(16, 32) + fast, 8.0, 16.0, (0, 42))
+    several, _ = generate(random_model(), request, takes=4, seed=2)
+    free, _ = generate(random_model(), replace(request, density=0), takes=4, seed=2)
+
+    def busiest(takes, instrument) -> int:
+        onsets = [take.onset[take.instrument == instrument] for take in takes]
+        return max(((own >= at) & (own < at + 1 - GRID)).sum() for own in onsets for at in own)
+
+    assert busiest(several, 0) <= 2 < busiest(free, 0) and busiest(several, 42) > 2
 
 
 @pytest.mark.parametrize("semitones", [1, 5, -6])

@@ -273,7 +273,7 @@ def test_progress_is_told_in_seconds_of_music(random_model):
         (lambda m: tasks.accompany(MELODY, m, options=Options(low=70, high=60)), "range 70-60 is empty"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(high=128)), "range"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(polyphony=0)), "at least 1"),
-        (lambda m: tasks.accompany(MELODY, m, options=Options(density=0)), "at least 1"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(density=-1)), "density 0 .free. or more"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(takes=0)), "at least 1"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(style="polka")), "unknown style 'polka'"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(chords="| C | H |")), "unknown chord 'H'"),
