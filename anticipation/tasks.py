@@ -327,9 +327,8 @@ def _guide(chords: Notes, instruments: list[int]) -> Notes:
 
 def _stamp(model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int]) -> str:
     """What a new track says of its origin."""
-    limits = [
-        f"{name} {getattr(options, name)}" for name in ("scale", "polyphony", "density") if getattr(options, name)
-    ]
+    asked = {name: getattr(options, name) for name in ("scale", "polyphony", "density")}
+    limits = [f"{name} {value}" for name, value in asked.items() if value is not None]
     if (options.low, options.high) != (0, 127):
         limits.append(f"range {options.low}-{options.high}")
     names = ",".join(instrument_name(i) for i in instruments)
