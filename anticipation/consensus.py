@@ -17,6 +17,7 @@ from .notes import BEAT, CHORD, Notes
 from .sampling import Sampling
 
 PIANO = 0
+STEP = 0.5  # seconds that stand for a beat where none are known
 MEMORY = 30.0  # seconds around a span that songs are recalled by
 DRAFTING = Sampling(1.0, 0.95, 0.8)
 CHANGE = 0.04  # what a change of chord costs, in shares of its tones
@@ -46,17 +47,15 @@ class Draft:
         onset = origin + np.array([row[s.AT] for row in stream.written]).reshape(-1) / s.STEPS
         return cls(onset, np.roll(np.array(stream.expected).reshape(-1, 12), -shift, axis=1))
 
-    def __add__(self, other: Draft) -> Draft:
-        return Draft(np.concatenate([self.onset, other.onset]), np.concatenate([self.tones, other.tones]))
-
     def at(self, times: np.ndarray) -> np.ndarray:
         """(len(times), 12) tones of the chord last begun at each time; none before the first."""
         i = np.searchsorted(self.onset, times + 1e-6, side="right")
         return np.concatenate([np.zeros((1, 12)), self.tones])[i]
 
 
-def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
-    """A span cut at each of the steps inside it (seconds), its ends included."""
+def edges_between(beats: Notes, start: float, end: float) -> np.ndarray:
+    """A span (seconds) cut at the beats inside it, or where none are known every half second; its ends included."""
+    steps = beats.onset if len(beats) else np.arange(start, end, STEP)
     return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
 
 
@@ -69,13 +68,16 @@ def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
 def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
     """The same by the songs that were counted, from what sounds now, has sounded and will, in steps of the beats where
     those are known."""
-    beats = known[known.instrument == BEAT].between(edges[0] - MEMORY, edges[-1] + MEMORY)
-    melody = known.pitched.between(edges[0] - MEMORY, edges[-1] + MEMORY)
-    steps, places = edges, np.ones(len(edges) - 1, dtype=np.int64)
+    near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
+    beats, melody = near[near.instrument == BEAT], near.pitched
     if len(beats):
         before, after = edges[edges < beats.onset[0] - 0.01], edges[edges > beats.end]
         steps = np.concatenate([before, edges_of(beats), after])
-        places = np.pad(beats.pitch, (len(before), len(after)), constant_values=1)
+    else:
+        first, last = min([edges[0], *melody.onset[:1]]), max([edges[-1], *melody.onset[-1:]])
+        before, after = np.arange(edges[0], first - STEP, -STEP)[:0:-1], np.arange(edges[-1], last, STEP)[1:]
+        steps = np.concatenate([before, edges, after])
+    places = np.pad(beats.pitch, (len(before), len(steps) - 1 - len(before) - len(beats)), constant_values=1)
     middle = (edges[:-1] + edges[1:]) / 2
     return markov.tones(melody, steps, places)[np.searchsorted(steps, middle) - 1]
 
@@ -108,8 +110,7 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     else:
         heard = request.known.between(request.start, request.end).pitched
         drafted = [Draft.of(estimate_chords(draft + heard, beats)) for draft in notes]
-    steps = beats.onset if len(beats) else np.arange(request.start, request.end, 0.5)
-    edges = edges_between(steps, request.start, request.end)
+    edges = edges_between(beats, request.start, request.end)
     several = [expected(drafted[a:b], edges) for a, b in pairwise(bounds)]
     if model.markov:
         recall = recalled(model.markov, request.known, edges)

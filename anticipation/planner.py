@@ -12,7 +12,7 @@ import numpy as np
 from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .harmonist import Harmonist, last_heard
+from .harmonist import Harmonist
 from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .infilling import PATIENCE, moved
 from .keys import estimate_key, to_c
@@ -25,7 +25,6 @@ from .tempo import divided
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key
 STUBBORN = 3  # plans in a row that must hear another key before it is believed
-FIRST = 0.25  # seconds of a plan that come before a thought
 
 
 @dataclass(frozen=True)
@@ -52,41 +51,19 @@ class Planner:
         self._other: list[int] = []  # keys that the last plans heard, where it was not ours
         self._decoder: Decoder | None = None
         self._parts: list[tuple[int, ...]] = []  # who writes what, a stream each
-        self.harmonist = Harmonist(model, seed)
-
-    def think(self, scene: Scene, soon: bool = False) -> Iterator[None]:
-        """Harmonise what lies ahead of a scene that was planned: in the time that is left, or soon."""
-        if self.harmonises(scene) and self.origin < np.inf:
-            yield from self.harmonist.think(scene, self.origin, self.shift, self.cold, soon)
-
-    def harmonises(self, scene: Scene) -> bool:
-        """Whether chords are ours to choose: somebody plays pitches, and nobody gave a chart."""
-        ours = self.reads and not len(scene.chords)
-        return ours and any(i < DRUMS for i in scene.instruments)
+        self._harmonist = Harmonist(model.markov) if model.markov else None
 
     def plan(self, scene: Scene) -> Iterator[Step]:
-        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating. Where the
-        player has played since the last thought, the chords are thought of anew once the first notes are out; they are
-        for the next plan, for a band whose chords change under what it has begun is restless (train/LOG.md)."""
+        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating. Where nobody
+        gave a chart, and somebody writes pitches, the chords are the harmonist's."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
         self._place(scene)
-        self.harmonist.reached, told = scene.start, scene
-        if self.harmonises(scene):
-            if not len(self.harmonist.chart(scene.start)):
-                for _ in self.think(scene):  # the first time, thought comes first
-                    pass
-            self.harmonist.listen(scene)
-            told = replace(scene, chart=scene.chart + self.harmonist.chart(scene.since, scene.end))
-        decoder = self._ready(told)
-        news = last_heard(scene) > self.harmonist.heard
-        for row in self._draw(decoder, self._limits(told)):
-            reached = self.origin + int(row[s.CLOCK]) / s.STEPS
-            yield Step(reached, self._note(row, told), self.fed)
-            if news and reached > scene.start + FIRST:
-                news = False
-                for _ in self.think(scene, soon=True):
-                    yield Step(reached, None, self.fed)
+        if self._harmonist and not len(scene.chords) and any(i < DRUMS for i in scene.instruments):
+            scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
+        decoder = self._ready(scene)
+        for row in self._draw(decoder, self._limits(scene)):
+            yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene), self.fed)
 
     def _ready(self, scene: Scene) -> Decoder:
         """The decoder, having read the scene up to its start."""

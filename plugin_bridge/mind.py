@@ -6,7 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -43,20 +43,15 @@ def think(connection, checkpoint: str | None, threads: int, seed: int, weights: 
     rate = steps / (time.perf_counter() - begin)
     gc.freeze()
     connection.send(("ready", {"events_per_second": rate, "fingerprint": model.fingerprint}))
-    thought: Iterator[None] = iter(())
     planner, ask = Planner(model, seed), None
     with suppress(EOFError, OSError):  # the parent is gone
         while True:
             ask = ask or connection.recv()
             try:
-                scene, ask = ask.scene, answer(connection, planner, ask)
-                if ask is None and next(thought, thought) is thought:  # the last thought is finished: think another
-                    thought = planner.think(scene)
-                while ask is None and not connection.poll() and next(thought, thought) is not thought:
-                    pass
+                ask = answer(connection, planner, ask)
             except (AnticipationError, ValueError, IndexError, RuntimeError) as error:
                 connection.send(("error", f"{type(error).__name__}: {error}"))
-                planner, ask, thought = Planner(model, seed), None, iter(())
+                planner, ask = Planner(model, seed), None
 
 
 def answer(connection, planner, ask: Ask) -> Ask | None:

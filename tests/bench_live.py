@@ -25,7 +25,7 @@ from test_scheduler import check_clean  # noqa: E402
 from virtual import Stage, player  # noqa: E402
 
 from anticipation.notes import Notes  # noqa: E402
-from anticipation.planner import Planner, Step  # noqa: E402
+from anticipation.planner import Planner  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
 from plugin_bridge.clock import TICKS, Grid, MidiClock  # noqa: E402
 from plugin_bridge.meters import quantiles  # noqa: E402
@@ -251,7 +251,7 @@ def harmony(args) -> None:
         for mode in ("band", "timeline"):
             planner, beats = Planner(model, 1), case.beats
             made = Stage(
-                mind(planner), lambda: 0.008, {"mode": mode, "listen": 0}, 60 / float(np.median(beats.duration))
+                planner.plan, lambda: 0.008, {"mode": mode, "listen": 0}, 60 / float(np.median(beats.duration))
             )
             made.session.timeline(list(case.melody), 0.0)
             made.start()
@@ -265,20 +265,6 @@ def harmony(args) -> None:
     row(f"harmony rate, {len(songs)} POP909 development melodies", "; ".join(
         f"{name} {100 * inside / max(counted, 1):.1f} % (density {ours / human:.2f})"
         for name, (inside, counted, ours, human) in rates.items()), "within 10 points of offline")  # fmt: skip
-
-
-def mind(planner: Planner):
-    """What the mind's process does, as one iterator: the plan, then thought in the time that is left."""
-    thoughts = []
-
-    def plan(scene):
-        yield from planner.plan(scene)
-        thoughts[:] = thoughts or [planner.think(scene)]
-        while next(thoughts[0], thoughts) is not thoughts:
-            yield Step(scene.end, None, 0)
-        thoughts.clear()
-
-    return plan
 
 
 def main() -> None:

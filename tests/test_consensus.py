@@ -48,7 +48,7 @@ def test_doubt_counts_and_a_change_has_its_price():
     torn = Draft(np.array([0.0, 1.0]), np.array([CHORD_TONES[C], 0.5 * CHORD_TONES[F] + 0.5 * CHORD_TONES[G]], float))
     assert consensus(expected([torn, torn, sure], edges), edges, 0.04).pitch.tolist() == [C, F]
     assert consensus(expected([torn, torn, sure], edges), edges, 2.0).pitch.tolist() == [C]
-    begun = Draft.of(chord_notes([(0.0, 0.5, G)])) + Draft(np.array([1.0]), CHORD_TONES[[C]].astype(float))
+    begun = Draft(np.array([0.0, 1.0]), CHORD_TONES[[G, C]].astype(float))
     assert chord_at(consensus(begun.at(edges[:-1] + 0.5), edges, 0.04), np.array([0.5, 1.5])).tolist() == [G, C]
     assert not Draft.of(Notes.of([])).at(edges).any()
 

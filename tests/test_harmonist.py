@@ -1,0 +1,58 @@
+"""Laws of live chords: recalled from what was heard by now, told once, and changed on the beat."""
+
+import numpy as np
+import pytest
+from test_markov import BEATS, SONG, song
+
+from anticipation.harmonist import Harmonist
+from anticipation.harmony import chord_at
+from anticipation.markov import Markov
+from anticipation.notes import CHORD, Notes
+from anticipation.scene import Scene
+
+
+@pytest.fixture(scope="module")
+def markov() -> Markov:
+    return Markov.count([(*song(), 100.0)])
+
+
+def moment(start: float, melody: Notes, chart: Notes = BEATS) -> Scene:
+    """What is known at a time: the melody until then, the beats for longer."""
+    return Scene(start, start + 2.0, (0,), late=melody.between(0, start), chart=chart.between(0, start + 12), since=0.0)
+
+
+@pytest.mark.parametrize("shift", [0, 3, -5])
+def test_a_song_is_gone_along_with(markov, shift):
+    """Chords that change every second, told before they are heard, in any key: right from the second round on."""
+    tune, chart = song()
+    harmonist, right = Harmonist(markov), []
+    for start in np.arange(0.3, 14.0, 0.25):
+        told = harmonist.chords(moment(float(start), tune.transpose(shift)))
+        ahead = start + np.array([0.1, 0.6, 1.1])
+        right.append(chord_at(told, ahead) == chord_at(chart[chart.instrument == CHORD].transpose(shift), ahead))
+    assert np.mean(right[16:]) > 0.95
+
+
+def test_what_was_told_stays_and_changes_on_the_beat(markov):
+    """Whatever is heard meanwhile."""
+    rng = np.random.default_rng(0)
+    harmonist, before = Harmonist(markov), Notes.of([])
+    for start in np.sort(rng.uniform(0.0, 12.0, 40)):
+        mess = Notes.of([(0.13 * i, 0.1, int(rng.integers(48, 84)), 73, 80) for i in range(100)])
+        told = harmonist.chords(moment(float(start), mess))
+        past = np.arange(0.0, start, 0.05)
+        if len(before):
+            covered = past[past < before.end - 0.01]
+            assert (chord_at(told, covered) == chord_at(before, covered)).all()
+        assert abs(told.onset[1:, None] - BEATS.onset[None]).min(1).max(initial=0) < 1e-6
+        assert (
+            told.end == pytest.approx(start + 2.0) and (chord_at(told, np.arange(start, start + 2.0, 0.1)) >= 0).all()
+        )
+        before = told
+
+
+def test_without_beats_there_are_half_seconds(markov):
+    tune, _ = song(SONG)
+    told = Harmonist(markov).chords(moment(8.1, tune, Notes.of([])))
+    assert told.onset[0] == 8.1 and told.end == pytest.approx(10.1)
+    np.testing.assert_allclose((told.onset - 8.1) % 0.5, 0.0, atol=1e-9)
