@@ -3,11 +3,11 @@ counted songs; knows no network, and no notes that the band plays."""
 
 from __future__ import annotations
 
-from .consensus import consensus, edges_between, recalled
+from .consensus import MEMORY, consensus, edges_between, recalled
 from .harmony import chord_notes
 from .markov import Markov
 from .notes import Notes
-from .scene import Scene
+from .scene import Scene, none
 
 CHANGE = 0.03  # what a change costs, in shares of a chord's tones
 TOLD = 256  # chords that are remembered
@@ -22,10 +22,15 @@ class Harmonist:
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol)
 
     def chords(self, scene: Scene) -> Notes:
-        """CHORD notes from the scene's `since` to its end, by all that is known of the player; in milliseconds."""
+        """CHORD notes from the scene's `since` to its end, by all that is known of the player; by the band's own notes
+        where he is silent, and none where nobody has played of late. It takes milliseconds."""
+        near = (part.between(scene.start - MEMORY, scene.end + MEMORY).pitched for part in (scene.player, scene.own))
+        heard = next((part for part in near if len(part)), None)
+        if heard is None:
+            return none()
         begun = scene.beats.onset[scene.beats.onset <= scene.start]
         edges = edges_between(scene.beats, float(begun[-1]) if len(begun) else scene.start, scene.end)
-        tones = recalled(self._markov, scene.late + scene.ahead + scene.chart, edges)
+        tones = recalled(self._markov, heard + scene.beats, edges)
         thought = ((on, on + length, symbol) for on, length, symbol, _, _ in consensus(tones, edges, CHANGE))
         turn = float(edges[edges > scene.start - 0.02][0]) if self._told else scene.start
         told = [(on, min(off, turn), symbol) for on, off, symbol in self._told if on < turn]

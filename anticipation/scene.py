@@ -56,8 +56,12 @@ class Scene:
         return self.chart[self.chart.instrument == CHORD]
 
     @property
+    def player(self) -> Notes:
+        return self.late + self.ahead
+
+    @property
     def known(self) -> Notes:
-        return self.own + self.late + self.ahead
+        return self.own + self.player
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Laws of live chords: recalled from what was heard by now, told once, and changed on the beat."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_markov import BEATS, SONG, song
@@ -56,3 +58,13 @@ def test_without_beats_there_are_half_seconds(markov):
     told = Harmonist(markov).chords(moment(8.1, tune, Notes.of([])))
     assert told.onset[0] == 8.1 and told.end == pytest.approx(10.1)
     np.testing.assert_allclose((told.onset - 8.1) % 0.5, 0.0, atol=1e-9)
+
+
+def test_the_band_goes_on_alone_and_knows_nothing_of_silence(markov):
+    tune, chart = song()
+    harmonist = Harmonist(markov)
+    assert not len(harmonist.chords(moment(4.0, Notes.of([]))))
+    told = harmonist.chords(replace(moment(10.1, Notes.of([])), own=tune.between(0, 10.1)))
+    ahead = np.array([10.2, 10.7, 11.2])
+    assert (chord_at(told, ahead) == chord_at(chart[chart.instrument == CHORD], ahead)).all()
+    assert not len(Harmonist(markov).chords(moment(90.0, tune)))  # long ago
