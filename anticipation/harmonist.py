@@ -1,5 +1,5 @@
 """Harmonist: the chords that live music is likely to move through, recalled anew before every plan. Knows scenes and
-counted songs; knows no network, and no notes that the band plays."""
+counted songs; knows no network."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 EAGER, PATIENCE = 0.5, 4.0
 HABIT, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
+FUTURE = 10.0  # and after it
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,6 @@ class Asked:
     delta: int
     shift: int
     origin: float
-    habits: dict[int, int]
 
     @classmethod
     def of(cls, model, request: Infill) -> Asked:
@@ -84,7 +84,7 @@ class Asked:
         before = before.between(request.start - HISTORY, request.start)
         # It begins where what is to be continued begins, or with the span: no training window opens in a long silence.
         origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else request.start
-        near = request.known.between(origin, request.end + 10.0)
+        near = request.known.between(origin, request.end + FUTURE)
         reads = model.reads_chart
         shift = to_c(estimate_key(near)) if reads else 0
         if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
@@ -110,7 +110,7 @@ class Asked:
         until = int((request.start - origin) * s.STEPS) - s.REST
         chart = s.Chart.of((beats + chords).transpose(shift), origin)
         rows = s.interleave(events, controls, chart, header, until=until)
-        return cls(request, rows, chart, controls, header.delta, shift, origin, habits(audible))
+        return cls(request, rows, chart, controls, header.delta, shift, origin)
 
     def stream(self, model, seed: int | tuple[int, ...]) -> Stream:
         """A stream that is read against this, and has no rows yet."""
@@ -125,7 +125,9 @@ class Asked:
         nearest = None
         if ask.places is not None:
             nearest = nearest_place((ask.places - self.origin) * s.STEPS, end)
-        density = self.habits if ask.density is None else ask.density
+        density: int | dict[int, int] | None = ask.density
+        if density is None:
+            density = habits(ask.known.audible.between(self.origin, ask.end + FUTURE))
         return Limits(begin, end, pitch_table(ask.instruments, pitches), ask.polyphony, density, nearest)
 
     def notes(self, written: list[np.ndarray]) -> Notes:

@@ -149,7 +149,8 @@ class Planner:
 
     def _hear_key(self, scene: Scene) -> bool:
         """Whether the transposition changed. The player decides the key; the band alone where there is no player."""
-        theirs = scene.player[scene.player.onset >= scene.start - MEMORY]
+        theirs = scene.player
+        theirs = theirs[theirs.onset >= scene.start - MEMORY]
         known = theirs if len(theirs.pitched) >= 8 else theirs + scene.own.between(scene.start - MEMORY, scene.start)
         shift = to_c(estimate_key(known))
         if scene.pitches is not None and not moved(scene.pitches, shift).any():

@@ -191,10 +191,9 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
     table = s.quantise(controls.transpose(shift))
     if live:
         told = live_told(table, np.isin(table[:, 1], mates), delta, looks, rng)
-    written = tuple(int(i) for i in events.instruments)
     header = s.Header(
         delta=delta,
-        instruments=written if rng.random() < recipe.told else None,
+        instruments=tuple(events.instruments) if rng.random() < recipe.told else None,
         style=s.STYLES.index(STYLE_OF.get(piece.source, "unknown")) if rng.random() < recipe.style else 0,
         cold=cold,
     )

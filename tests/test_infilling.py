@@ -47,10 +47,9 @@ def check_limits(notes: Notes, request: Infill) -> None:
     if request.places is not None and len(notes):
         assert abs(request.places[:, None] - notes.onset).min(0).max() < 0.0051  # the rounding of the model's steps
     assert (notes.duration > 0).all() and ((notes.velocity > 0) & (notes.velocity < 128)).all()
-    busiest = request.density
+    usual = habits(request.known.audible.between(request.start - 30, request.end + 10))
     for onset, _, _, instrument, _ in notes:
-        if request.density is None:
-            busiest = habits(request.known.audible.between(request.start - 30, request.end + 10)).get(instrument)
+        busiest = usual.get(instrument) if request.density is None else request.density
         own = notes.of_instruments([instrument])
         sounding = (own.onset <= onset) & (onset < own.offset - EPSILON)
         assert request.polyphony is None or sounding.sum() <= request.polyphony
