@@ -53,9 +53,9 @@ class Draft:
         return np.concatenate([np.zeros((1, 12)), self.tones])[i]
 
 
-def edges_between(beats: Notes, start: float, end: float) -> np.ndarray:
-    """A span (seconds) cut at the beats inside it, or where none are known every half second; its ends included."""
-    steps = beats.onset if len(beats) else np.arange(start, end, STEP)
+def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
+    """A span (seconds) cut at the steps inside it, or where none are known every half second; its ends included."""
+    steps = steps if len(steps) else np.arange(start, end, STEP)
     return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
 
 
@@ -110,7 +110,7 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     else:
         heard = request.known.between(request.start, request.end).pitched
         drafted = [Draft.of(estimate_chords(draft + heard, beats)) for draft in notes]
-    edges = edges_between(beats, request.start, request.end)
+    edges = edges_between(beats.onset, request.start, request.end)
     several = [expected(drafted[a:b], edges) for a, b in pairwise(bounds)]
     if model.markov:
         recall = recalled(model.markov, request.known, edges)

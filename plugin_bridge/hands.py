@@ -24,7 +24,7 @@ from .scheduler import Scheduler
 # ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict).
 
 SPIN = 0.0008  # seconds before a note's time from which on we no longer trust the system's sleep
-LOOK, DOZE, AWAKE = 0.001, 0.005, 2.0  # seconds between looks at the input; where AWAKE seconds brought nothing
+LOOK, DOZE = 0.001, 0.02  # seconds between looks at the input: a thousandth of how long it has brought nothing
 TELL, BEAT = 0.05, 1.0  # seconds between figures: where something has happened; where nothing has
 PATIENCE = 8.0  # seconds without figures: it hangs (JACK's own timeouts are 5 s and less)
 WATCH = 1.0  # seconds between looks at who is there
@@ -81,7 +81,7 @@ class Player:
                 while time.perf_counter() < (due or 0.0):
                     pass
                 continue
-            told = look(min(left, LOOK if now - heard < AWAKE else DOZE))
+            told = look(min(left, max((now - heard) / 1000, LOOK)))
             for data in self.pair.input.read():
                 heard = time.perf_counter()
                 message = parse(data)
