@@ -37,17 +37,24 @@ train8 --out "$WORK/run8" --init "$WORK/run6/checkpoint" --minutes 101.5 --coold
 
 # On 2026-11-28, third session: run9 (the code of b4a7089, the old keys) from run8's shipped bf16 weights, 1,567 steps,
 # and run10 from run9's, windows in the new keys (the code of 056f990; its Markov model is none of training's), 1,393
-# steps, 12.8 M rows, both beside all else. What ships is the mean of run8's and run10's weights: better than either.
+# steps, 12.8 M rows, both beside all else. The mean of run8's and run10's weights was better than either.
 train8 --out "$WORK/run9" --init "$WORK/run8/checkpoint" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 9 --workers 1
 train8 --out "$WORK/run10" --init "$WORK/run9/checkpoint" --minutes 88 --cooldown 0.7 --warmup 30 --compile --seed 10 --workers 1
-cp -r "$WORK/run10/checkpoint" "$WORK/mean"
-python - "$WORK" <<'MEAN'
+mean() { # of two checkpoints' weights, into a third
+    cp -r "$2" "$3"
+    python - "$@" <<'MEAN'
 import sys
 from safetensors.torch import load_file, save_file
 
-one, two = (load_file(f"{sys.argv[1]}/{run}/checkpoint/model.safetensors") for run in ("run8", "run10"))
-save_file({k: ((one[k].float() + two[k].float()) / 2).to(one[k].dtype) for k in one}, f"{sys.argv[1]}/mean/model.safetensors")
+one, two = (load_file(f"{folder}/model.safetensors") for folder in sys.argv[1:3])
+save_file({k: ((one[k].float() + two[k].float()) / 2).to(one[k].dtype) for k in one}, f"{sys.argv[3]}/model.safetensors")
 MEAN
+}
+mean "$WORK/run8/checkpoint" "$WORK/run10/checkpoint" "$WORK/mean10"
+# Fourth session: run11 from that mean (the code of d3e7304), 1,821 steps, 16.8 M rows, beside measuring; what ships is
+# the mean of both.
+train8 --out "$WORK/run11" --init "$WORK/mean10" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 11 --workers 1
+mean "$WORK/mean10" "$WORK/run11/checkpoint" "$WORK/mean"
 
 python train/evaluate.py "$WORK/mean" "$WORK/shards4" --pieces 40
 python train/judge.py "$WORK/mean" "$WORK/shards4"
