@@ -24,11 +24,16 @@ from .scheduler import Scheduler
 # ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict).
 
 SPIN = 0.0008  # seconds before a note's time from which on we no longer trust the system's sleep
-LOOK, DOZE = 0.001, 0.02  # seconds between looks at the input: a thousandth of how long it has brought nothing
+LOOK, DOZE = 0.001, 0.02  # seconds between looks at the input, at least and at most
 TELL, BEAT = 0.05, 1.0  # seconds between figures: where something has happened; where nothing has
 PATIENCE = 8.0  # seconds without figures: it hangs (JACK's own timeouts are 5 s and less)
 WATCH = 1.0  # seconds between looks at who is there
 RETRY = 1.0
+
+
+def nap(silence: float) -> float:
+    """Seconds until the input is looked at again that has brought nothing for so long."""
+    return min(max(silence / 1000, LOOK), DOZE)
 
 
 def urgent() -> None:
@@ -81,7 +86,7 @@ class Player:
                 while time.perf_counter() < (due or 0.0):
                     pass
                 continue
-            told = look(min(left, max((now - heard) / 1000, LOOK)))
+            told = look(min(left, nap(now - heard)))
             for data in self.pair.input.read():
                 heard = time.perf_counter()
                 message = parse(data)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugin_bridge.hands import nap
 from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
 
 
@@ -138,3 +139,9 @@ def test_thru_and_band_on_one_channel_stay_clean(played):
         world.scheduler.tick()
     world.scheduler.silence()
     check_clean(world.sent)
+
+
+@given(st.floats(0, 1e6))
+def test_who_is_silent_for_long_is_still_heard_within_a_moment(silence):
+    """A thousandth of the silence, while that is between one and twenty milliseconds."""
+    assert nap(silence) == pytest.approx(sorted([0.001, silence / 1000, 0.02])[1])
