@@ -1,19 +1,22 @@
-"""Harmonist: the chords that live music is likely to move through, recalled anew before every plan. Knows scenes and
-counted songs; knows no network."""
+"""Harmonist: the chords that live music is likely to move through, recalled anew before every plan, by what was played
+and by what will be where the player repeats himself. Knows scenes and counted songs; knows no network."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from .consensus import MEMORY, consensus, edges_between, recalled
 from .harmony import chord_notes
 from .markov import Markov
-from .notes import Notes
+from .notes import BEAT, Notes
+from .reprise import reprise
 from .scene import Scene, none
 from .tempo import divided
 
 CHANGE = 0.03  # what a change costs, in shares of a chord's tones
 TURNS = 2  # places in a beat where it may change
-SOON = 0.02  # seconds after a half beat in which a plan still begins with it
 TOLD = 256  # chords that are remembered
+SONG = 600.0  # seconds of the player that are: a verse comes again after minutes
 
 
 class Harmonist:
@@ -23,6 +26,7 @@ class Harmonist:
     def __init__(self, markov: Markov) -> None:
         self._markov = markov
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol)
+        self._played = none()  # the player's notes and their beats, for longer than a scene has them
 
     def chords(self, scene: Scene) -> Notes:
         """CHORD notes from the scene's `since` to its end, by all that is known of the player; by the band's own notes
@@ -34,10 +38,19 @@ class Harmonist:
         steps = divided(scene.beats, TURNS)
         begun = steps[steps <= scene.start]
         edges = edges_between(steps, float(begun[-1]) if len(begun) else scene.start, scene.end)
-        tones = recalled(self._markov, heard + scene.beats, edges)
+        tones = recalled(self._markov, heard + self._expected(scene) + scene.beats, edges)
         thought = ((on, on + length, symbol) for on, length, symbol, _, _ in consensus(tones, edges, CHANGE))
-        turn = float(edges[edges > scene.start - SOON][0]) if self._told else scene.start
+        turn = float(edges[edges >= scene.start][0]) if self._told else scene.start
         told = [(on, min(off, turn), symbol) for on, off, symbol in self._told if on < turn]
         told[-1:] = [(on, turn, symbol) for on, _, symbol in told[-1:]]
         self._told = [*told[-TOLD:], *((max(on, turn), off, symbol) for on, off, symbol in thought if off > turn)]
         return chord_notes(chord for chord in self._told if chord[1] > scene.since)
+
+    def _expected(self, scene: Scene) -> Notes:
+        """What the player does next if this is a repetition; nothing where what comes is written."""
+        past = self._played.between(scene.start - SONG, scene.since)
+        self._played = past + (scene.player.pitched + scene.beats).between(scene.since, np.inf)
+        if len(scene.ahead):
+            return none()
+        beats = self._played[self._played.instrument == BEAT]
+        return reprise(self._played.pitched, beats, scene.start)

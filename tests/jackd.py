@@ -10,13 +10,25 @@ SYNCHRONOUS = ("-S", "-t", "5000")
 
 def serve_jack(name: str, *how: str, period: int = 64) -> subprocess.Popen:
     """Start a server; it answers. Raises OSError where it does not."""
-    world = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1"}
+    world = _world(name)
     line = f"jackd -r -n {name} -p 512 {' '.join(how)} -d dummy -r 48000 -p {period} -C 2 -P 2"
     server = subprocess.Popen(line.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=world)
     for _ in range(100):
-        if subprocess.run(["jack_lsp"], capture_output=True, env=world).returncode == 0:
+        if answers(name):
             return server
         time.sleep(0.1)
     server.kill()
     server.wait()
     raise OSError("jackd does not start")
+
+
+def answers(name: str) -> bool:
+    """Whether a server still lets clients in."""
+    try:
+        return subprocess.run(["jack_lsp"], capture_output=True, env=_world(name), timeout=5.0).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _world(name: str) -> dict[str, str]:
+    return os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1"}

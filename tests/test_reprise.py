@@ -1,0 +1,72 @@
+"""Laws of what is expected of a player who repeats himself: exactly that, at any tempo and octave, and never from the
+future."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anticipation.notes import Notes
+from anticipation.reprise import ALIKE, SHORTEST, WINDOW, reprise
+from anticipation.tempo import TempoMap, beat_notes
+
+BEATS = TempoMap.constant(120.0).beats(60.0)
+
+
+def tune(seed: int, count: int = 64, start: float = 0.0) -> Notes:
+    """An eighth note each, no two passages alike."""
+    rng = np.random.default_rng(seed)
+    return Notes.of((start + 0.25 * i, 0.2, int(rng.integers(60, 84)), 73, 80) for i in range(count))
+
+
+def same(a: Notes, b: Notes) -> bool:
+    return len(a) == len(b) and np.allclose(a.onset, b.onset) and np.array_equal(a.pitch, b.pitch)
+
+
+@given(st.integers(0, 1000), st.floats(4.1, 15.0), st.sampled_from([-12, 0, 12]))
+def test_a_verse_that_comes_again_is_known(seed, into, octave):
+    """16 s of it, then again: from its fifth second on the rest of it is expected, whatever its octave."""
+    verse = tune(seed)
+    coming = verse.shift(16.0)
+    found = reprise(verse + coming.transpose(octave).between(0, 16.0 + into), BEATS, 16.0 + into)
+    assert same(found.between(0, 31.9), coming.between(16.0 + into, 31.9))  # and so on, from its beginning
+
+
+def test_at_another_tempo(seed=3):
+    """The verse at 120, and again at 90 bpm."""
+    verse, times = tune(seed), [0.5 * i for i in range(33)] + [16 + i / 1.5 for i in range(1, 40)]
+    slow = verse.replace(onset=16 + verse.onset * 4 / 3, duration=verse.duration * 4 / 3)
+    beats = beat_notes(times, [i % 4 for i in range(len(times))])
+    found = reprise(verse + slow.between(0, 24.1), beats, 24.1)
+    assert same(found.between(0, 37.0), slow.between(24.1, 37.0))
+
+
+def test_of_two_passages_the_likelier_goes_on(seed=5):
+    """A riff with two endings: what comes is that of the time that began alike."""
+    first, second = tune(seed), tune(seed + 1)
+    for chosen in (first, second):
+        found = reprise(first + second.shift(16.0) + chosen.between(0, 6.0).shift(32.0), BEATS, 38.0)
+        assert same(found.between(0, 47.9), chosen.between(6.0, 15.9).shift(32.0))
+
+
+@given(st.integers(0, 1000), st.floats(0.0, 30.0))
+def test_it_does_not_look_ahead(seed, now):
+    played = tune(seed, 20) + tune(seed, 100, start=5.0)
+    found = reprise(played, BEATS, now)
+    assert same(found, reprise(played.between(0, now), BEATS, now))
+    assert ((found.onset >= now - 1e-9) & (found.onset < BEATS.end)).all()
+
+
+def test_something_new_is_not_expected_to_be_something_old():
+    """Of 200 moments of music that never comes back, a tenth at most."""
+    played = tune(7, 240)
+    moments = np.linspace(10.0, 59.0, 200)
+    assert np.mean([len(reprise(played, BEATS, float(now))) > 0 for now in moments]) < 0.1
+    assert 0 < ALIKE < 1 and SHORTEST * 4 < WINDOW
+
+
+@pytest.mark.parametrize("now", [0.0, 5.0, 100.0])
+def test_nothing_is_known_of_nothing(now):
+    nothing = Notes.of([])
+    assert not len(reprise(nothing, BEATS, now)) and not len(reprise(nothing, nothing, now))
+    assert not len(reprise(tune(1), nothing, now)) and not len(reprise(tune(1), BEATS[:1], now))
