@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import stream as s
-from .harmony import CHORDS
+from .harmony import CHORD_TONES, CHORDS, NO_CHORD
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 
 DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
+NEVER = -1e6  # a logit
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
 
@@ -36,7 +37,8 @@ class Limits:
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
     one instrument that sound at once. density: onsets of one in any second, for all or by instrument. nearest:
     (end + REST + 1,) of each step the nearest one where an event may begin. since: the step from which silence counts
-    (default: start). A rest is always legal, so nothing dead-ends.
+    (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
+    chord are multiplied by (0: there is none, unless no other is legal). A rest is always legal, so nothing dead-ends.
     """
 
     start: int
@@ -46,6 +48,8 @@ class Limits:
     density: int | dict[int, int] | None = None
     nearest: np.ndarray | None = None
     since: int | None = None
+    chart: s.Chart | None = None
+    stray: float = 1.0
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -205,6 +209,17 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
     if limits.nearest is not None:
         inside[inside] &= limits.nearest[clocks[inside]] == clocks[inside]
     return np.append(inside, True)
+
+
+def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
+    """(128,) what is added to an instrument's logits of pitches at a clock, for the chord of that time."""
+    out = np.zeros(128)
+    chord = NO_CHORD
+    if limits.chart is not None and limits.stray < 1 and instrument < DRUMS:
+        chord = int(limits.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_])
+    if chord < NO_CHORD:
+        out[~CHORD_TONES[chord][np.arange(128) % 12]] = np.log(limits.stray) if limits.stray else NEVER
+    return out
 
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:

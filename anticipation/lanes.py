@@ -13,7 +13,7 @@ from torch import Tensor
 from . import amt
 from . import stream as s
 from .gpt2 import GPT2
-from .grammar import REST_CLASS, Limits, Stream, gathered, legal_shifts, legal_table, writable
+from .grammar import REST_CLASS, Limits, Stream, agreeing, gathered, legal_shifts, legal_table, writable
 from .harmony import CHORD_TONES
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
@@ -87,6 +87,8 @@ class EventLanes:
                     continue  # a rest draws nothing more, whatever the neighbours do
                 heat = temperature[j] if temperature else sampling.temperature
                 row = row if field else gathered(row, stream, limits[j])
+                if field == 2:
+                    row = row + agreeing(limits[j], int(rows[j, s.CLOCK]), int(classes[j, 1]))
                 apart = None if field else REST_CLASS
                 odds = sampling.odds(stream.silence(limits[j]))
                 classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart, odds)
@@ -222,19 +224,22 @@ class AmtLanes:
         rest = duration == 0
         for j in np.flatnonzero(~rest).tolist():
             table = legal_table(mine[j], limits[j], int(shift[j]))
-            note[j] = self._note(active[j], table, sampling, mine[j].rng)
+            agree = agreeing(limits[j], mine[j].clock + int(shift[j]), 0)
+            note[j] = self._note(active[j], table, agree, sampling, mine[j].rng)
         rows = drawn_rows(mine, rest, shift)
         rows[:, s.INSTRUMENT], rows[:, s.PITCH] = np.divmod(note, amt.PITCHES)
         rows[:, s.DURATION] = duration
         return rows
 
-    def _note(self, i: int, table: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
-        """An instrument and a pitch, as one number, of those in the table."""
+    def _note(self, i: int, table: np.ndarray, agree: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
+        """An instrument and a pitch, as one number, of those in the table. agree: (128,) for pitched instruments."""
         instruments = np.flatnonzero(table[: DRUMS + 1].any(1))
         runs = np.split(instruments, np.flatnonzero(np.diff(instruments) > 1) + 1)  # neighbours in the vocabulary
         slots = [range(amt.PITCHES * int(run[0]), amt.PITCHES * (int(run[-1]) + 1)) for run in runs]
         notes = np.concatenate(slots)
         logits = torch.cat([self.model.head(self.state[i], after(amt.NOTE, slot)) for slot in slots])
+        pitched = notes < amt.PITCHES * DRUMS
+        logits = logits + torch.from_numpy(np.where(pitched, agree[notes % amt.PITCHES], 0.0)).to(logits)
         return int(notes[self._choose(logits, table.reshape(-1)[notes], sampling, rng)])
 
 

@@ -13,7 +13,6 @@ from . import stream as s
 from .decode import Decoder
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist
-from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .infilling import PATIENCE, moved
 from .keys import estimate_key, to_c
 from .lanes import window_of
@@ -24,6 +23,7 @@ from .tempo import divided
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key
+STRAY = 1 / 3  # what the odds of a pitch outside its chord are multiplied by
 STUBBORN = 3  # plans in a row that must hear another key before it is believed
 
 
@@ -100,7 +100,9 @@ class Planner:
         if scene.grid and len(scene.beats):
             nearest = nearest_place((divided(scene.beats, scene.grid) - origin) * s.STEPS, end)
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
-        return [Limits(begin, end, table, scene.polyphony, scene.density, nearest, since=0) for table in tables]
+        chart = s.Chart.of(scene.chords.transpose(self.shift), self.origin)
+        stray = 0.0 if scene.chord_lock else STRAY
+        return [Limits(begin, end, table, scene.polyphony, scene.density, nearest, 0, chart, stray) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
@@ -167,13 +169,5 @@ class Planner:
             return None
         note = s.to_notes(row[None], self.origin).transpose(-self.shift)
         onset, duration, pitch, instrument, velocity = next(iter(note))
-        if scene.chord_lock and instrument < DRUMS:
-            chord = int(chord_at(scene.chords, np.array([onset]))[0])
-            if 0 <= chord < NO_CHORD:
-                legal = np.flatnonzero(CHORD_TONES[chord][np.arange(128) % 12] & _legal(scene.pitches))
-                pitch = int(legal[abs(legal - pitch).argmin()]) if len(legal) else pitch
         return onset, duration, pitch, instrument, velocity
 
-
-def _legal(pitches: np.ndarray | None) -> np.ndarray:
-    return np.ones(128, dtype=bool) if pitches is None else pitches
