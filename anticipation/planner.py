@@ -170,4 +170,3 @@ class Planner:
         note = s.to_notes(row[None], self.origin).transpose(-self.shift)
         onset, duration, pitch, instrument, velocity = next(iter(note))
         return onset, duration, pitch, instrument, velocity
-

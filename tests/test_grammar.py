@@ -110,5 +110,17 @@ def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_i
     assert np.count_nonzero(mass) == 3 and np.array_equal(g.gathered(logits, now, limits()), logits)
 
 
+def test_pitches_agree_with_the_chord_of_their_time():
+    """What is not in it has a share of its odds, or none; where there is no chord, and for drums, all is as it was."""
+    chart = s.Chart.of(Notes.of([(1.0, 1.0, 7, CHORD, 64), (2.0, 1.0, 120, CHORD, 64)]))  # G, and then no chord
+    inside = np.isin(np.arange(128) % 12, [7, 11, 2])
+    seldom, never = (limits(chart=chart, stray=stray) for stray in (0.25, 0.0))
+    np.testing.assert_allclose(np.exp(g.agreeing(seldom, 150, PIANO)), np.where(inside, 1.0, 0.25))
+    np.testing.assert_array_equal(np.exp(g.agreeing(never, 100, 33)), inside.astype(float))
+    for where in ((never, 99, PIANO), (never, 250, PIANO), (never, 150, DRUMS), (limits(chart=chart), 150, PIANO),
+                  (limits(stray=0.0), 150, PIANO)):  # fmt: skip
+        assert not g.agreeing(*where).any()
+
+
 def test_nothing_to_write_is_rest():
     assert shifts(stream(), limits(table=g.pitch_table([]))) == []

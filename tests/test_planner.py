@@ -53,6 +53,24 @@ def test_what_is_planned_is_legal(random_model, own, late, ahead, start, lock):
     assert reached >= start + 1.99
 
 
+@pytest.mark.parametrize("family", ["event", "amt"])
+def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model, random_amt, family):
+    """Less strays than without any chords; nothing does where the chord is locked, but where its range has no tone of
+    the chord the band plays all the same."""
+
+    def strays(chart: Notes, **more) -> tuple[int, int]:
+        planner = Planner(random_model(rests=-2.0) if family == "event" else random_amt(rests=-2.0))
+        steps = [*planner.plan(scene(4.1, tune(8), end=24.0, chart=BEATS.between(-1.0, 30) + chart, **more))]
+        played = [step.note[2] for step in steps if step.note]
+        return sum(not CHORD_TONES[0][pitch % 12] for pitch in played), len(played)
+
+    (free, all_free), (less, all_less) = strays(Notes.of([])), strays(CHART)
+    assert min(all_free, all_less) > 30 and 0 < less / all_less < 0.75 * free / all_free
+    locked, count = strays(CHART, chord_lock=True)
+    assert not locked and count > 30
+    assert strays(CHART, chord_lock=True, pitches=np.arange(128) == 61)[1] > 5
+
+
 @given(notes(30), notes(20), notes(20), st.floats(0.5, 10), st.floats(0, 1), st.floats(0, 25))
 def test_a_scene_is_told_as_training_tells_it(own, late, ahead, delta, lateness, start):
     """Written music by the rule of anticipation, late notes by the rule of lateness, and a look at the start: what is
