@@ -23,7 +23,7 @@ from .tempo import divided
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key
-STRAY = 1 / 3  # what the odds of a pitch outside its chord are multiplied by
+STRAY = 1 / 3  # times the odds of a pitch outside its chord: live, such pitches are right no more often than by chance
 STUBBORN = 3  # plans in a row that must hear another key before it is believed
 
 
@@ -63,7 +63,7 @@ class Planner:
             scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
         decoder = self._ready(scene)
         for row in self._draw(decoder, self._limits(scene)):
-            yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene), self.fed)
+            yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row), self.fed)
 
     def _ready(self, scene: Scene) -> Decoder:
         """The decoder, having read the scene up to its start."""
@@ -164,9 +164,7 @@ class Planner:
         self.shift, self._other = shift, []
         return True
 
-    def _note(self, row: np.ndarray, scene: Scene) -> tuple[float, float, int, int, int] | None:
+    def _note(self, row: np.ndarray) -> tuple[float, float, int, int, int] | None:
         if row[s.KIND] != s.EVENT:
             return None
-        note = s.to_notes(row[None], self.origin).transpose(-self.shift)
-        onset, duration, pitch, instrument, velocity = next(iter(note))
-        return onset, duration, pitch, instrument, velocity
+        return next(iter(s.to_notes(row[None], self.origin).transpose(-self.shift)))
