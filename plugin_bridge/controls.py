@@ -99,7 +99,7 @@ TABLE: tuple[Control, ...] = (
             group="Harmony"),
     Control("chords", "text", "", "Chords", "a chart that goes round, a cell a bar: | C | Am F |; empty: its own",
             group="Harmony"),
-    Control("chord_lock", "bool", False, "Chord lock", "the band writes only tones of its chords, the chart's or its own", cc=27,
+    Control("chord_lock", "bool", False, "Chord lock", "only tones of the chords, the chart's or its own", cc=27,
             group="Harmony"),
     Control("style", "choice", "unknown", "Style", "the kind of music the model is told", choices=_STYLES,
             group="Harmony"),
