@@ -36,12 +36,11 @@ def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
     if not len(alike) or alike.max() < ALIKE:
         return Notes.of([])
     ago = len(passages) - 1 - int(np.argmax(alike))  # beats
-    again = melody[when + ago >= here]
-    when = when[when + ago >= here] + ago
-    beat = when.astype(int)
-    known = beat < len(beats)
-    beat, again = beat[known], again[known]
-    return again.replace(onset=beats.onset[beat] + (when[known] - beat) * beats.duration[beat])
+    when += ago
+    comes = (when >= here) & (when < len(beats))
+    beat, part = np.divmod(when[comes], 1)
+    beat = beat.astype(int)
+    return melody[comes].replace(onset=beats.onset[beat] + part * beats.duration[beat])
 
 
 def _position(times: np.ndarray, beats: Notes) -> np.ndarray:
