@@ -120,6 +120,23 @@ def target_chart(rows: np.ndarray) -> np.ndarray:
     return chart_features(chart)
 
 
+def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Rows of several streams as a padded batch of what `losses` takes: features, clock, at, chart, targets (int32) and
+    heard (float32)."""
+    rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
+    drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
+    heard = np.zeros((len(several), length, HEARD), dtype=np.float32)
+    for i, one in enumerate(several):
+        rows[i, : len(one)] = one
+        rows[i, len(one) :, s.CLOCK] = rows[i, len(one) :, s.AT] = one[-1, s.CLOCK]
+        drawn[i, : len(one)], heard[i, : len(one)] = targets(one), target_heard(one)
+    batch = {
+        "features": features(rows), "clock": rows[..., s.CLOCK], "at": rows[..., s.AT], "chart": target_chart(rows),
+        "targets": drawn,
+    }  # fmt: skip
+    return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}
+
+
 @dataclass(frozen=True)
 class Config:
     """One dial: `depth` blocks of width 64 * depth (and as many heads of 64). window: rows of context."""

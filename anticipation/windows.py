@@ -15,7 +15,7 @@ from . import stream as s
 from .data import Piece, Shards
 from .errors import AnticipationError
 from .keys import estimate_key, to_c
-from .model import HEARD, features, target_chart, target_heard, targets
+from .model import collate
 from .notes import BEAT, CHORD, Notes
 
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
@@ -207,22 +207,6 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         until=int(window.audible.end * s.STEPS) if len(window) < length else 0,
         limit=length,
     )
-
-
-def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
-    """Padded batch of what the model eats: features, clock, at, chart, targets (int32) and heard (float32)."""
-    rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
-    drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
-    heard = np.zeros((len(several), length, HEARD), dtype=np.float32)
-    for i, one in enumerate(several):
-        rows[i, : len(one)] = one
-        rows[i, len(one) :, s.CLOCK] = rows[i, len(one) :, s.AT] = one[-1, s.CLOCK]
-        drawn[i, : len(one)], heard[i, : len(one)] = targets(one), target_heard(one)
-    batch = {
-        "features": features(rows), "clock": rows[..., s.CLOCK], "at": rows[..., s.AT], "chart": target_chart(rows),
-        "targets": drawn,
-    }  # fmt: skip
-    return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}
 
 
 class Windows:

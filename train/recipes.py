@@ -22,7 +22,7 @@ from anticipation import amt, gpt2, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.windows import Recipe as Plan  # noqa: E402
-from anticipation.windows import Windows, collate, draw, excerpt  # noqa: E402
+from anticipation.windows import Windows, draw, excerpt  # noqa: E402
 
 # Share of the windows by source: what a musician will ask for more often than the corpus has it.
 MIX = {
@@ -192,7 +192,7 @@ class _Packed:
         self.length = length
 
     def __call__(self, several: list) -> dict[str, np.ndarray]:
-        return collate([rows for rows, _ in several], self.length)
+        return model.collate([rows for rows, _ in several], self.length)
 
 
 def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:

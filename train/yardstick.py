@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from recipes import amt_controls  # noqa: E402
@@ -23,7 +22,8 @@ from anticipation import amt, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.keys import estimate_key, to_c  # noqa: E402
 from anticipation.notes import BEAT, Notes  # noqa: E402
-from anticipation.windows import Recipe, collate, excerpt, top_part  # noqa: E402
+from anticipation.surprise import drawn, nats  # noqa: E402
+from anticipation.windows import Recipe, excerpt, top_part  # noqa: E402
 
 KINDS = {
     "none": "nothing is given",
@@ -122,27 +122,18 @@ def event_sums(net: Any, excerpts: list[Excerpt], hint: str) -> dict[str, float]
         refinement += float(REFINEMENT[model.duration_bin(rows[event, s.DURATION])].sum())
         key += cost
         several.append(rows)
-    columns = collate(several, max(map(len, several)))
-    device = next(net.parameters()).device
-    batch = {name: torch.from_numpy(column).to(device) for name, column in columns.items()}
-    loss = net.losses(**{name: c if c.is_floating_point() else c.long() for name, c in batch.items()})[0]
-    when, instrument, pitch, duration, velocity = loss.double().sum(0).tolist()
+    when, instrument, pitch, duration, velocity = np.concatenate(nats(net, several)).sum(0).tolist()
+    events = sum(int((rows[:, s.KIND] == s.EVENT).sum()) for rows in several)
     out = {"time": when, "note": instrument + pitch, "duration": duration, "duration refinement": refinement,
-           "key": key, "events": int((columns["targets"][..., 2] >= 0).sum())}  # fmt: skip
+           "key": key, "events": events}  # fmt: skip
     return out | ({"velocity": velocity} if hint == "velocities" else {})
 
 
 def amt_sums(net: Any, excerpts: list[Excerpt], hint: str) -> dict[str, float]:
-    """The same by AMT, at its best: no token but those of the slot, and no time before the clock, is offered."""
-    several = []
-    for one in excerpts:
-        triplets = [amt.SEPARATION] * one.cold + [amt.encode(one.rows(hint), 0)]
-        several.append(amt.sequence(np.concatenate(triplets), anticipated=bool(one.given.any())))
-    tokens = torch.from_numpy(np.stack(several)).to(next(net.parameters()).device)
-    drawn = tokens[:, 3::3] < amt.CONTROL_OFFSET
-    clock = torch.where(drawn, tokens[:, 1::3], 0).cummax(1).values
-    loss = net.slot_losses(tokens, F.pad(clock[:, :-1], (1, 0)))[0].double()
-    rest = tokens[:, 3::3][drawn] == amt.REST
+    """The same by AMT. A rest costs nats of all its slots, and they count with the time."""
+    several = [one.rows(hint) for one in excerpts]
+    loss = np.concatenate(nats(net, several))
+    rest = np.concatenate([rows[drawn(rows), s.KIND] == s.REST_KIND for rows in several])
     when, duration, note = loss[~rest].sum(0).tolist()
     return {"time": when + float(loss[rest].sum()), "note": note, "duration": duration,
             "duration refinement": 0.0, "key": 0.0, "events": int((~rest).sum())}  # fmt: skip
