@@ -10,16 +10,17 @@ import numpy as np
 
 from . import stream as s
 from .grammar import Stream
-from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_notes, estimate_chords
+from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_at, chord_notes, chroma, estimate_chords
 from .infilling import Asked, Infill, draw
 from .markov import Markov, edges_of
-from .notes import BEAT, CHORD, Notes
+from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
 
 PIANO = 0
 STEP = 0.5  # seconds that stand for a beat where none are known
 MEMORY = 30.0  # seconds around a span that songs are recalled by
 DRAFTING = Sampling(1.0, 0.95, 0.8)
+PLAIN = 0.75  # of the beats' harmony has to be heard for no drafts to be needed
 CHANGE = 0.04  # what a change of chord costs, in shares of its tones
 
 
@@ -90,29 +91,57 @@ def consensus(tones: np.ndarray, edges: np.ndarray, change: float) -> Notes:
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
 
 
-def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
-    """CHORD notes that harmonise what is known over the span, a different plan for each take.
+def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tones (N, 12) of the chord that what is known plays between two edges itself, and how surely (N, 1): not at
+    all where one pitch class sounds at a time, wholly where two do or more."""
+    middle = (edges[:-1] + edges[1:]) / 2
+    symbol = chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), middle)
+    sound = (symbol >= 0) & (symbol < NO_CHORD)
+    together = chroma(known, edges).sum(1) / np.diff(edges)
+    return CHORD_TONES[np.where(sound, symbol, 0)], (sound * np.clip(together - 1.0, 0.0, 1.0))[:, None]
 
-    The model writes `drafts` (32) chord tracks for a take, all in one batch; the plan is their consensus beat by beat,
-    with what the model recalls of songs. One that knows no chord symbols writes piano parts (4), and their chords are
-    estimated.
+
+def harmonises(request: Infill) -> bool:
+    """Whether there is something to plan: pitches are known in the span, and pitches are to be written."""
+    known = request.known.pitched.between(request.start, request.end)
+    return len(known) > 0 and any(i < DRUMS for i in request.instruments)
+
+
+def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
+    """CHORD notes that harmonise what is known over the span, a plan for each take.
+
+    The plan is the consensus, beat by beat, of what the known notes play themselves, of what the model recalls of
+    songs, and of `drafts` (32) chord tracks that the model writes for a take, all in one batch. Where the known notes
+    play the harmony for the most part, nothing is drafted, and all takes have one plan.
     """
+    beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
+    edges = edges_between(beats.onset, request.start, request.end)
+    tones, sure = heard(request.known, edges)
+    settled = sure * tones
+    if sure.mean() >= PLAIN:
+        several = [np.zeros_like(settled)] * takes
+    else:
+        several = drafted(model, request, edges, takes, seed, drafts)
+        sure = sure + 1
+    if model.markov:
+        settled, sure = settled + recalled(model.markov, request.known, edges), sure + 1
+    return [consensus((settled + tones) / np.maximum(sure, 1e-9), edges, CHANGE) for tones in several]
+
+
+def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int | None) -> list[np.ndarray]:
+    """For each take the tones (N, 12) that its drafts expect between two edges. A model that knows no chord symbols
+    writes piano parts (4), and their chords are estimated."""
     written = CHORD if model.reads_chart else PIANO
     drafts = drafts or (32 if model.reads_chart else 4)
     ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
     seeds: list[tuple[int, ...]] = [(seed, draft) for draft in range(int(bounds[-1]))]
     notes, decoder = draw(model, [ask] * len(seeds), seeds, DRAFTING)
-    beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     if written == CHORD:
         told = Asked.of(model, ask)
-        drafted = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
+        tracks = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
     else:
-        heard = request.known.between(request.start, request.end).pitched
-        drafted = [Draft.of(estimate_chords(draft + heard, beats)) for draft in notes]
-    edges = edges_between(beats.onset, request.start, request.end)
-    several = [expected(drafted[a:b], edges) for a, b in pairwise(bounds)]
-    if model.markov:
-        recall = recalled(model.markov, request.known, edges)
-        several = [(tones + recall) / 2 for tones in several]
-    return [consensus(tones, edges, CHANGE) for tones in several]
+        around = request.known.between(request.start, request.end)
+        beats = around[around.instrument == BEAT]
+        tracks = [Draft.of(estimate_chords(draft + around.pitched, beats)) for draft in notes]
+    return [expected(tracks[a:b], edges) for a, b in pairwise(bounds)]

@@ -13,6 +13,7 @@ from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
+from .ranking import misfit
 from .sampling import Sampling
 from .tempo import divided
 
@@ -154,6 +155,7 @@ def generate(
     progress: Progress | None = None,
     insist: int = INSIST,
     in_turn: bool = False,
+    best_of: int = 1,
 ) -> tuple[list[Notes], int]:
     """Notes that answer the request, `takes` times over, in one batch that shares its beginning.
 
@@ -161,8 +163,9 @@ def generate(
     take has reached, and those that are asked. insist: how often a take that is silent is drawn anew, each time with
     less liking for rests, for who asks for music has no use for silence. in_turn: one instrument after another in the
     order of the request, each told what those before it play, so that none is left out; a model that cannot be told
-    writes them at once all the same.
-    Returns the takes, and how many rows were fed.
+    writes them at once all the same. best_of: every part of a take is drawn so many times, and the one stays that what
+    is known goes best with (`ranking.misfit`).
+    Returns the takes, and how many rows were fed to draw them.
     """
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
     parts = _turns(request.instruments) if in_turn and model.anticipates else [request.instruments]
@@ -174,10 +177,21 @@ def generate(
             for ask, notes in zip(requests, written, strict=True)
         ]
         told = progress and _share(progress, number, len(parts))
-        new, rows = _write(model, asks, [(seed, take, number) for take in range(takes)], sampling, told, insist)
+        drafts = [ask for ask in asks for _ in range(best_of)]
+        seeds = [
+            (seed, take, number, *((0, again) if again else ())) for take in range(takes) for again in range(best_of)
+        ]
+        new, rows = _write(model, drafts, seeds, sampling, told, insist)
+        new = [_best(model, ask, new[take * best_of : (take + 1) * best_of]) for take, ask in enumerate(asks)]
         written = new if not number else [(one + other).sorted() for one, other in zip(written, new, strict=True)]
         fed += rows
     return written, fed
+
+
+def _best(model, ask: Infill, several: list[Notes]) -> Notes:
+    if len(several) == 1:
+        return several[0]
+    return several[int(np.argmin(misfit(model, ask.known, ask.start, ask.end, several)))]
 
 
 def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:

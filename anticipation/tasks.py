@@ -34,6 +34,7 @@ class Options:
     """What every task takes beside its notes. Text where a person would write text; see the README."""
 
     takes: int = 1
+    best_of: int = 1  # times that every part is drawn; the one stays that what is known goes best with
     seed: int = 0
     top_p: float = 0.95
     temperature: float = 1.0
@@ -96,7 +97,7 @@ def accompany(
     known = score.notes if melody is None else score.notes[score.part(melody).mask]
     ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
     known = known.replace(instrument=np.where(ours, VOICE, known.instrument))  # not to be taken for what is written
-    return _write(score, model, known, start, end, chosen, options, "accompany", plan=True)
+    return _write(score, model, known, start, end, chosen, options, "accompany")
 
 
 def infill(
@@ -281,9 +282,9 @@ def _given_chords(score: Score, options: Options, start: float, end: float) -> N
 
 def _write(
     score: Score, model, known: Notes, start: float, end: float, instruments: list[int], options: Options, task: str,
-    plan: bool = False,
 ) -> list[Take]:  # fmt: skip
     """Generate, and put what was written into the score."""
+    from .consensus import harmonises
     from .decode import Sampling
     from .infilling import generate
 
@@ -293,13 +294,7 @@ def _write(
     if chords is not None:
         told = chords if model.reads_chart else _guide(chords, instruments)
         request = replace(request, known=request.known + told)
-    elif (
-        plan
-        and model.reads_chart
-        and options.chords == "auto"
-        and any(i < DRUMS for i in instruments)
-        and len(known.pitched)
-    ):
+    elif model.reads_chart and options.chords == "auto" and harmonises(request):
         charts = _plans(model, request, options)
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(
@@ -311,6 +306,7 @@ def _write(
         charts=charts,
         progress=options.progress,
         in_turn=True,
+        best_of=options.best_of,
     )
     takes = []
     for take, notes in enumerate(written):

@@ -22,13 +22,14 @@ from cases import TASKS, Case, cases
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, metrics  # noqa: E402
-from anticipation.consensus import plan_chords  # noqa: E402
+from anticipation.consensus import harmonises, plan_chords  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
 from anticipation.errors import AnticipationError, RequestError  # noqa: E402
 from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.memory import Memory  # noqa: E402
-from anticipation.notes import CHORD, DRUMS, Notes  # noqa: E402
+from anticipation.notes import CHORD, Notes  # noqa: E402
+from anticipation.tasks import Options  # noqa: E402
 from anticipation.tempo import places  # noqa: E402
 
 SAMPLES = 1000  # of the bootstrap
@@ -126,7 +127,7 @@ class Judge:
 
 
 def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, sampling: Sampling,
-        style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
+        best_of: int = 1, style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
     """What a model writes for a case. chords: `given` (the labels), `planned` (the model harmonises first), `written`
     (with the notes), or `none`. Raises RequestError where the model cannot."""
     nothing = Notes.of([])
@@ -134,21 +135,23 @@ def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, s
     instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
     request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown",
                      places=places(case.known, case.beats) if beats and len(case.beats) else None)  # fmt: skip
-    plan = chords == "planned" and any(i < DRUMS for i in instruments)
+    plan = chords == "planned" and harmonises(request)
     charts = plan_chords(model, request, takes=takes, seed=seed, drafts=drafts) if plan else None
     written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts,
-                       in_turn=True)[0]  # fmt: skip
+                       in_turn=True, best_of=best_of)[0]  # fmt: skip
     return [notes.audible for notes in written]
 
 
-def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str, takes: int,
+def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str, takes: int, best_of: int = 1,
           sampling: Sampling) -> Row | None:  # fmt: skip
     """One more row, of a model's answers; None (and a line) where it cannot be asked so."""
     questions, begin = jury.cases(task), time.perf_counter()
     label = f"{name}: chords {chords}, beats {'yes' if beats else 'no'}"
     try:
         answers = [
-            ask(model, case, beats=beats, chords=chords, takes=takes, seed=jury.seed, sampling=sampling)
+            ask(
+                model, case, beats=beats, chords=chords, takes=takes, seed=jury.seed, sampling=sampling, best_of=best_of
+            )
             for case in questions
         ]
     except RequestError as error:
@@ -209,6 +212,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="*", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--songs", type=int, metavar="N", help="only N pieces of each task: a quick look")
     parser.add_argument("--takes", type=int, default=1)
+    parser.add_argument("--best-of", type=int, default=Options.best_of, metavar="N", help="as the commands have it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -239,11 +243,11 @@ def main() -> None:
         questions = jury.cases(task)
         for name, anchor in anchors(jury.shards, task, args.seed).items():
             jury.score(task, name, questions, [[notes] for notes in anchor(questions)])
-        for chords in args.chords if task == "accompany" else ["none"]:
+        for chords in args.chords if task == "accompany" else ["planned"]:
             for beats in args.beats:
                 rows = [
                     judge(model, jury, name, task, beats=beats == "yes", chords=chords, takes=args.takes,
-                          sampling=Sampling(args.temperature, args.top_p))
+                          best_of=args.best_of, sampling=Sampling(args.temperature, args.top_p))
                     for name, model in models.items()
                 ]  # fmt: skip
                 pairs += [(rows[0], row) for row in rows[1:] if rows[0] and row]

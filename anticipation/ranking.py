@@ -1,0 +1,61 @@
+"""Ranking: which of several answers what is known goes best with. Knows rows and surprise; draws nothing.
+
+A model's own odds of an answer favour dull ones, and find people's improbable. The other direction tells them apart:
+how well an answer explains what is known. So the known notes are what is written here, and the answer is anticipated
+(the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from . import lanes
+from . import stream as s
+from .decode import window_of
+from .keys import estimate_key, to_c
+from .notes import BEAT, Notes
+from .surprise import drawn, nats
+
+AROUND = 10.0  # seconds on both sides of what is answered in which the known notes are asked about
+LONGEST = 90 * s.STEPS  # of a window, for AMT tells no more than 100 s
+TOGETHER = 8  # windows
+
+
+def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
+    """(takes,) nats for each known note near the span (seconds), when a take is what is anticipated: the lower, the
+    better they go together. Zeros where nothing audible is known there."""
+    origin = max(0.0, start - AROUND)
+    near = known.between(origin, end + AROUND)
+    events, beats = near.audible, near[near.instrument == BEAT]
+    if not len(events):
+        return np.zeros(len(takes))
+    told = beats if model.reads_chart else beats[:0]
+    shift = to_c(estimate_key(events)) if model.reads_chart else 0
+    chart = s.Chart.of(told, origin)
+    header = s.Header(instruments=tuple(events.instruments) if model.reads_chart else None, cold=not origin)
+    written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *takes))
+    pieces = [(take, *piece) for take, answer in enumerate(answers)
+              for piece in windows(s.interleave(written, answer, chart, header), lanes.window_of(model))]  # fmt: skip
+    total = np.zeros(len(takes))
+    for i in range(0, len(pieces), TOGETHER):
+        few = pieces[i : i + TOGETHER]
+        for (take, rows, context), lost in zip(few, nats(model, [rows for _, rows, _ in few]), strict=True):
+            total[take] += lost[np.flatnonzero(drawn(rows)) >= context].sum()
+    return total / len(written)
+
+
+def windows(rows: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, int]]:
+    """A stream in pieces of at most so many rows, and of each how many of its first rows are context that an earlier
+    piece has counted: half of what fits."""
+    start = done = int((rows[:, s.KIND] == s.START_KIND).sum())
+    while done < len(rows):
+        recent = int(np.searchsorted(rows[:, s.CLOCK], rows[done, s.CLOCK] - LONGEST // 2))
+        base = max(done - most // 2, recent)
+        base = base if base > start else 0
+        piece = window_of(rows, base)[:most]
+        piece = piece[: np.searchsorted(piece[:, s.CLOCK], piece[0, s.CLOCK] + LONGEST, side="right")]
+        context = done - base + (start if base else 0)
+        yield piece, context
+        done += len(piece) - context
