@@ -15,7 +15,7 @@ from pathlib import Path
 from .errors import MidiError, RequestError
 
 EXAMPLE = "auld-lang-syne.mid"
-MAX_TAKES = 32  # each is a stream with a cache of its own, and eight more while its chords are planned
+MAX_TAKES = 32  # of a request, and drafts of a take
 
 
 def pitch_range(text: str | None) -> tuple[int, int]:
@@ -126,6 +126,8 @@ def run_task(args: argparse.Namespace, make) -> None:
 
     if not 1 <= args.takes <= MAX_TAKES:
         raise RequestError(f"--takes must be 1 to {MAX_TAKES}")
+    if not 1 <= args.best_of <= MAX_TAKES:
+        raise RequestError(f"--best-of must be 1 to {MAX_TAKES}")
     if not 0 < args.top_p <= 1 or not args.temperature > 0:
         raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
     seed = args.seed if args.seed is not None else int.from_bytes(os.urandom(3), "big")
@@ -133,8 +135,9 @@ def run_task(args: argparse.Namespace, make) -> None:
         raise RequestError("--seed is 0 or more")
     low, high = pitch_range(args.range)
     options = Options(
-        takes=args.takes, seed=seed, top_p=args.top_p, temperature=args.temperature, scale=args.scale, low=low,
-        high=high, polyphony=args.polyphony, density=args.density, grid=args.grid, chords=args.chords, style=args.style,
+        takes=args.takes, best_of=args.best_of, seed=seed, top_p=args.top_p, temperature=args.temperature,
+        scale=args.scale, low=low, high=high, polyphony=args.polyphony, density=args.density, grid=args.grid,
+        chords=args.chords, style=args.style,
     )  # fmt: skip
     jobs = [(source, read(source), outputs(args, source)) for source in args.input]
     twice = [path for path, count in Counter(path for *_, paths in jobs for path in paths).items() if count > 1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import stream as s
 from .grammar import Stream
-from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_at, chord_notes, chroma, estimate_chords
+from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_at, chord_notes, estimate_chords, together
 from .infilling import Asked, Infill, draw
 from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, DRUMS, Notes
@@ -92,13 +92,13 @@ def consensus(tones: np.ndarray, edges: np.ndarray, change: float) -> Notes:
 
 
 def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The tones (N, 12) of the chord that what is known plays between two edges itself, and how surely (N, 1): not at
-    all where one pitch class sounds at a time, wholly where two do or more."""
+    """The tones (N, 12) of the chord that what is known plays itself between two edges (N + 1, seconds), and how surely
+    it does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
     middle = (edges[:-1] + edges[1:]) / 2
     symbol = chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), middle)
     sound = (symbol >= 0) & (symbol < NO_CHORD)
-    together = chroma(known, edges).sum(1) / np.diff(edges)
-    return CHORD_TONES[np.where(sound, symbol, 0)], (sound * np.clip(together - 1.0, 0.0, 1.0))[:, None]
+    sure = sound * np.clip(together(known, edges) - 1.0, 0.0, 1.0)
+    return CHORD_TONES[np.where(sound, symbol, 0)], sure[:, None]
 
 
 def harmonises(request: Infill) -> bool:

@@ -139,6 +139,11 @@ def chroma(notes: Notes, edges: np.ndarray) -> np.ndarray:
     return out
 
 
+def together(notes: Notes, edges: np.ndarray) -> np.ndarray:
+    """(len(edges) - 1,) how many pitch classes sound at a time between two edges, in the mean."""
+    return chroma(notes, edges).sum(1) / np.maximum(np.diff(edges), 1e-9)
+
+
 _TEMPLATES = CHORD_TONES[:NO_CHORD].astype(np.float64)
 # In favour of plain triads: a seventh has to be heard, not guessed.
 _PRIOR = np.repeat([0.0, 0.0, -0.10, -0.12, -0.14, -0.12, -0.06, -0.06, -0.06, -0.10], 12)

@@ -25,6 +25,7 @@ EAGER, PATIENCE = 0.5, 4.0
 HABIT, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 FUTURE = 10.0  # and after it
+TOGETHER = 32  # streams, each with a cache of its own
 
 
 @dataclass(frozen=True)
@@ -177,21 +178,20 @@ def generate(
             for ask, notes in zip(requests, written, strict=True)
         ]
         told = progress and _share(progress, number, len(parts))
-        drafts = [ask for ask in asks for _ in range(best_of)]
-        seeds = [
-            (seed, take, number, *((0, again) if again else ())) for take in range(takes) for again in range(best_of)
-        ]
-        new, rows = _write(model, drafts, seeds, sampling, told, insist)
-        new = [_best(model, ask, new[take * best_of : (take + 1) * best_of]) for take, ask in enumerate(asks)]
+        drafts = [(take, again) for take in range(takes) for again in range(best_of)]
+        seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
+        drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, told, insist)
+        new = [_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of]) for i, ask in enumerate(asks)]
         written = new if not number else [(one + other).sorted() for one, other in zip(written, new, strict=True)]
         fed += rows
     return written, fed
 
 
-def _best(model, ask: Infill, several: list[Notes]) -> Notes:
-    if len(several) == 1:
-        return several[0]
-    return several[int(np.argmin(misfit(model, ask.known, ask.start, ask.end, several)))]
+def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:
+    """The one that what is known goes best with."""
+    if len(drafts) == 1:
+        return drafts[0]
+    return drafts[int(np.argmin(misfit(model, ask.known, ask.start, ask.end, drafts)))]
 
 
 def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -217,8 +217,12 @@ def _write(
     sampling = sampling or Sampling()
     if requests[0].places is not None:
         sampling = replace(sampling, rest=sampling.rest * EAGER, patience=PATIENCE)
-    written, decoder = draw(model, requests, seeds, sampling, progress)
-    fed = decoder.fed
+    written: list[Notes] = []
+    fed, starts = 0, range(0, len(requests), TOGETHER)
+    for number, i in enumerate(starts):
+        told = progress and _share(progress, number, len(starts))
+        several, decoder = draw(model, requests[i : i + TOGETHER], seeds[i : i + TOGETHER], sampling, told)
+        written, fed = written + several, fed + decoder.fed
     for attempt in range(1, insist + 1):
         for take in [i for i, notes in enumerate(written) if not len(notes)]:
             own = (*seeds[take], attempt)  # whatever its neighbours do

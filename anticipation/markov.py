@@ -13,11 +13,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from .errors import CheckpointError
-from .harmony import CHORD_TONES, NO_CHORD, chord_at, chroma
+from .harmony import CHORD_TONES, NO_CHORD, chord_at, chroma, together
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, Notes
 
 PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
+TELLING, CHORDAL = 4.0, 3.0  # what sounds with others tells so much more of the chord, for each up to so many at a time
 FULL = 0.15  # seconds of sound in a beat that tell all that a beat can tell
 RARE, KIND = 20.0, 60.0  # beats that a chord's share, and what its kind sounds like, count for beside what was counted
 MODULATES = 0.003  # how often a beat begins in any key
@@ -58,7 +59,8 @@ class Markov:
     def tones(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
         """(N, 12) how likely each pitch class is in the chord between two edges (N + 1, seconds), by all of the melody,
         whatever its keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
-        shares, steps = _shares(melody, edges), self.moves[np.asarray(places) % PLACES]
+        harmony = np.clip(together(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
+        shares, steps = _shares(melody, edges) * (1.0 + TELLING * harmony), self.moves[np.asarray(places) % PLACES]
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
         likely = heard @ np.log(self.heard).T
         likely = np.exp(likely - likely.max((1, 2), keepdims=True))

@@ -34,7 +34,7 @@ class Options:
     """What every task takes beside its notes. Text where a person would write text; see the README."""
 
     takes: int = 1
-    best_of: int = 1  # times that every part is drawn; the one stays that what is known goes best with
+    best_of: int = 4  # drafts of every part, of which the one stays that what is known goes best with
     seed: int = 0
     top_p: float = 0.95
     temperature: float = 1.0
@@ -329,7 +329,8 @@ def _stamp(model, task: str, options: Options, take: int, start: float, end: flo
         limits.append(f"range {options.low}-{options.high}")
     names = ",".join(instrument_name(i) for i in instruments)
     facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",
-             f"take {take + 1}", f"{task} {names} {start:.3f}-{end:.3f} s", f"top-p {options.top_p}",
+             f"take {take + 1}", f"best of {options.best_of}", f"{task} {names} {start:.3f}-{end:.3f} s",
+             f"top-p {options.top_p}",
              f"temperature {options.temperature}", f"grid {options.grid}", f"chords {options.chords}",
              *limits]  # fmt: skip
     return "; ".join(facts)

@@ -20,7 +20,7 @@ MAX_NOTES = 50_000  # at once
 ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit quarters or seconds"
 PPQN = 960  # of the scores that are made from rows of notes
 
-COMMON = {"takes": int, "seed": int, "top_p": float, "temperature": float, "scale": str, "range": str,
+COMMON = {"takes": int, "best_of": int, "seed": int, "top_p": float, "temperature": float, "scale": str, "range": str,
           "polyphony": int, "density": int, "grid": str, "chords": str, "style": str}  # fmt: skip
 SPAN = {"start": float, "end": float, "bars": str}
 TASKS: dict[str, dict[str, type]] = {
@@ -45,8 +45,9 @@ def parse(task: str, given: dict[str, str]) -> dict[str, Any]:
             options[name.replace("-", "_")] = kind(text)
         except ValueError:
             raise RequestError(f"{name} {text!r} is not a number") from None
-    if not 1 <= options.setdefault("takes", 1) <= MAX_TAKES:
-        raise RequestError(f"takes must be 1 to {MAX_TAKES}")
+    for name in ("takes", "best_of"):
+        if not 1 <= options.setdefault(name, getattr(Options, name)) <= MAX_TAKES:
+            raise RequestError(f"{name.replace('_', '-')} must be 1 to {MAX_TAKES}")
     if not 0 < options.get("top_p", 0.95) <= 1 or not options.get("temperature", 1.0) > 0:
         raise RequestError("top-p is more than 0 and at most 1, temperature more than 0")
     if options.setdefault("seed", int.from_bytes(os.urandom(3), "big")) < 0:
@@ -130,7 +131,9 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
     low, high = pitch_range(o.get("range"))
     several = ("scale", "polyphony", "density", "grid", "chords", "style", "top_p", "temperature")
     limits = {name: o[name] for name in several if name in o}
-    options = Options(takes=o["takes"], seed=o["seed"], low=low, high=high, progress=progress, **limits)
+    options = Options(
+        takes=o["takes"], best_of=o["best_of"], seed=o["seed"], low=low, high=high, progress=progress, **limits
+    )
     if unit == "quarters":
         o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}
     start, end = span(SimpleNamespace(bars=o.get("bars"), start=o.get("start"), end=o.get("end")), score)  # type: ignore

@@ -1,0 +1,110 @@
+"""Laws of ranking: a stream is cut into windows that count every row once; what goes with the known notes fits better;
+and of several drafts the fittest stays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import notes
+from test_infilling import FLUTE, MELODY, ask
+
+from anticipation import amt, checkpoint, infilling
+from anticipation import stream as s
+from anticipation.infilling import generate
+from anticipation.notes import Notes
+from anticipation.ranking import misfit, windows
+from anticipation.surprise import drawn, nats
+
+CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
+TUNE = Notes.of(
+    (1.0 * bar + 0.25 * i, 0.24, CHORDS[bar % 4][(0, 1, 2, 1)[i]] + 12, FLUTE, 80) for bar in range(8) for i in range(4)
+)
+PADS = Notes.of((1.0 * bar, 0.98, pitch, 0, 64) for bar in range(8) for pitch in CHORDS[bar % 4])
+
+
+def rows_of(one: Notes, other: Notes, cold: bool = True) -> np.ndarray:
+    header = s.Header(instruments=None, cold=cold)
+    return s.interleave(s.quantise(one), s.quantise(other), s.Chart.of(one[:0]), header)
+
+
+@given(notes(), notes(), st.integers(8, 60), st.booleans())
+def test_every_row_is_counted_once_behind_context(one, other, most, cold):
+    rows = rows_of(one, other, cold)
+    start, counted = int((rows[:, s.KIND] == s.START_KIND).sum()), []
+    for number, (piece, context) in enumerate(windows(rows, most)):
+        assert start <= context < len(piece) <= most
+        assert np.ptp(piece[:, s.CLOCK]) <= 90 * s.STEPS
+        assert (piece[:start, s.KIND] == s.START_KIND).all() and not (number and piece[0, s.VELOCITY])
+        assert not number or context > start
+        counted += piece[context:].tolist()
+    assert counted == rows[start:].tolist()
+
+
+@pytest.mark.parametrize("family", ["event", "amt"])
+def test_surprise_of_one_window_is_the_models_loss(random_model, random_amt, family):
+    """Of several streams at once, each is what it is alone; and of what is drawn alone."""
+    several = [rows_of(MELODY, PADS), rows_of(PADS, MELODY)[:20], rows_of(PADS[:1], PADS[:0])]
+    model = random_model() if family == "event" else random_amt()
+    together = nats(model, several)
+    for rows, lost in zip(several, together, strict=True):
+        assert lost.shape == (drawn(rows).sum(), 5 if family == "event" else 3)
+        np.testing.assert_allclose(nats(model, [rows])[0], lost, rtol=1e-4, atol=1e-5)
+    assert not drawn(several[0])[several[0][:, s.KIND] == s.CONTROL].any()
+    if family == "amt":  # by the full softmax, and what is offered of it
+        tokens = torch.from_numpy(
+            amt.sequence(np.concatenate([amt.SEPARATION, amt.encode(several[2])]), anticipated=False)
+        )
+        logits = model.logits(tokens[:7]).double()
+        note = torch.log_softmax(logits[5, amt.NOTE.start : amt.REST + 1], 0)
+        assert together[2][0, 2] == pytest.approx(-float(note[tokens[6] - amt.NOTE.start]), rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["event", "amt"])
+def test_a_take_fits_as_it_does_alone(random_model, random_amt, family):
+    model = random_model() if family == "event" else random_amt()
+    takes = [PADS, PADS.transpose(1), PADS[:0], PADS.shift(0.5)]
+    together = misfit(model, MELODY, 0.0, 8.0, takes)
+    assert len(set(together)) == 4 and (together > 0).all()
+    for take, value in zip(takes, together, strict=True):
+        assert misfit(model, MELODY, 0.0, 8.0, [take])[0] == pytest.approx(value, rel=1e-4)
+    assert not misfit(model, MELODY[:0], 0.0, 8.0, takes).any()
+    assert misfit(model, MELODY, 100.0, 108.0, takes).tolist() == [0.0] * 4  # nothing is known there
+
+
+def test_the_shipped_weights_hear_what_goes_together():
+    """A tune's own chords explain it better than those of another key, of another bar, or none."""
+    model = checkpoint.load(Path(ROOT / "checkpoints/default"))
+    wrong = [PADS.transpose(1), PADS.transpose(6), PADS.shift(1.0), PADS[:0]]
+    right, *others = misfit(model, TUNE, 0.0, 8.0, [PADS, *wrong])
+    assert right < min(others)
+
+
+def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
+    """What is drawn once is what it always was; of more, each is another draft, and its neighbours do not matter."""
+    model = random_model()
+    once, fed = generate(model, ask(), takes=2, seed=5)
+    assert generate(model, ask(), takes=2, seed=5, best_of=1)[0] == once
+    seen: list[list[Notes]] = []
+
+    def last(model, known, start, end, takes):
+        seen.append(takes)
+        return np.arange(len(takes))[::-1]
+
+    monkeypatch.setattr(infilling, "misfit", last)
+    best, more = generate(model, ask(), takes=2, seed=5, best_of=3)
+    assert [group[0] for group in seen] == once and [group[2] for group in seen] == best
+    assert len({len(take) for group in seen for take in group}) > 1 and more > 2 * fed
+    assert generate(model, ask(), takes=1, seed=5, best_of=3)[0] == best[:1]
+
+
+def test_each_part_in_turn_is_the_fittest_for_those_before_it(random_model, monkeypatch):
+    asked: list[set[int]] = []
+    monkeypatch.setattr(
+        infilling, "misfit", lambda model, known, *rest: asked.append(set(known.instruments)) or np.zeros(2)
+    )
+    generate(random_model(rests=2.0), ask(instruments=(33, 0), end=4.0), seed=3, in_turn=True, best_of=2)
+    assert asked == [{FLUTE}, {FLUTE, 33}]
