@@ -11,7 +11,7 @@ import numpy as np
 from . import stream as s
 from .grammar import Stream
 from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_at, chord_notes, estimate_chords, together
-from .infilling import Asked, Infill, draw
+from .infilling import FUTURE, Asked, Infill, draw
 from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .sampling import Sampling
@@ -102,8 +102,8 @@ def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def harmonises(request: Infill) -> bool:
-    """Whether there is something to plan: pitches are known in the span, and pitches are to be written."""
-    known = request.known.pitched.between(request.start, request.end)
+    """Whether there is something to plan towards: pitches are known in the span or behind it, and are to be written."""
+    known = request.known.pitched.between(request.start, request.end + FUTURE)
     return len(known) > 0 and any(i < DRUMS for i in request.instruments)
 
 

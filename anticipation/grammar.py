@@ -35,7 +35,8 @@ class Limits:
     """What may be drawn, by construction: every field is sampled from its legal classes only.
 
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
-    one instrument that sound at once. density: onsets of one in any second, for all or by instrument. nearest:
+    one instrument that sound at once, for all or by instrument. sounding: of an instrument, how many known notes sound
+    at each step, and count. density: onsets of one in any second, for all or by instrument. nearest:
     (end + REST + 1,) of each step the nearest one where an event may begin. since: the step from which silence counts
     (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
     chord are multiplied by (0: there is none, unless no other is legal). A rest is always legal, so nothing dead-ends.
@@ -44,12 +45,13 @@ class Limits:
     start: int
     end: int
     table: np.ndarray
-    polyphony: int | None = None
+    polyphony: int | dict[int, int] | None = None
     density: int | dict[int, int] | None = None
     nearest: np.ndarray | None = None
     since: int | None = None
     chart: s.Chart | None = None
     stray: float = 1.0
+    sounding: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -160,23 +162,28 @@ class Stream:
         return rows
 
 
-def free_from(stream: Stream, limits: Limits) -> np.ndarray:
-    """(INSTRUMENTS,) the earliest clock at which each instrument has a voice free, and an onset left."""
-    out = np.full(INSTRUMENTS, -(1 << 30))
-    for most, several, after in ((limits.polyphony, stream.ends, 0), (limits.density, stream.onsets, s.STEPS)):
-        times: dict[int, list[int]] = {}
-        for instrument, time in several if most is not None else ():
+def free(stream: Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
+    """(INSTRUMENTS, N) whether each instrument has a voice free, and an onset left, at each of N clocks from now on."""
+    out = np.ones((INSTRUMENTS, len(clocks)), dtype=bool)
+    for most, several, after, known in (
+        (limits.polyphony, stream.ends, 0, limits.sounding), (limits.density, stream.onsets, s.STEPS, {}),
+    ):  # fmt: skip
+        times: dict[int, list[int]] = {instrument: [] for instrument in known}
+        for instrument, time in several:
             times.setdefault(instrument, []).append(time + after)
-        for instrument, own in times.items():
+        for instrument, own in times.items() if most is not None else ():
             limit = most.get(instrument) if isinstance(most, dict) else most
-            if limit and len(own) >= limit:
-                out[instrument] = max(out[instrument], sorted(own)[-limit])
+            if limit:
+                count = (np.array(own)[:, None] > clocks).sum(0)
+                if instrument in known:
+                    count = count + known[instrument][np.minimum(clocks, len(known[instrument]) - 1)]
+                out[instrument] &= count < limit
     return out
 
 
 def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     """(INSTRUMENTS, 128) what the limits allow `shift` steps from the clock."""
-    return limits.table & (free_from(stream, limits) <= stream.clock + shift)[:, None]
+    return limits.table & free(stream, limits, np.array([stream.clock + shift]))
 
 
 def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
@@ -204,7 +211,7 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
     if not instruments.any():
         inside[:] = False
     else:
-        inside &= clocks >= free_from(stream, limits)[instruments].min()
+        inside &= free(stream, limits, clocks)[instruments].any(0)
         inside[0] &= not later and bool(legal_table(stream, limits, 0).any())
     if limits.nearest is not None:
         inside[inside] &= limits.nearest[clocks[inside]] == clocks[inside]
