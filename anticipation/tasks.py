@@ -41,7 +41,7 @@ class Options:
     scale: str | None = None  # "C major"
     low: int = 0  # MIDI pitches, both included
     high: int = 127
-    polyphony: int | None = None  # notes at once, per instrument
+    polyphony: int | None = None  # notes at once, per instrument; see Infill
     density: int | None = None  # onsets in any second, per instrument; see Infill
     grid: str = "auto"  # where notes may begin: so many places a beat, "free", or as the known notes divide it
     chords: str = "auto"  # "| C | Am F |", the name of a part to read them from, "none", or "auto": the model's own

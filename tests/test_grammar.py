@@ -77,6 +77,14 @@ def test_polyphony_is_counted_by_instrument():
     assert shifts(now, alone) == []  # the long one ends 290 steps from here: wait
 
 
+def test_known_notes_take_voices():
+    now, known = stream((0, PIANO, 60, 30)), np.repeat([0, 1, 0], [20, 10, 5])
+    alone = {"table": g.pitch_table([PIANO]), "sounding": {PIANO: known}}
+    assert shifts(now, limits(polyphony=1, **alone)) == list(range(30, 101))
+    assert shifts(now, limits(polyphony=2, **alone)) == [*range(20), *range(30, 101)]
+    assert shifts(now, limits(polyphony={33: 1}, **alone)) == shifts(now, limits(**alone)) == list(range(101))
+
+
 def test_density_is_counted_by_instrument_in_any_second():
     now = stream((0, PIANO, 60, 10), (30, PIANO, 64, 10), (40, 33, 60, 10), (50, CHORD, 5, 10))
     alone = {"table": g.pitch_table([PIANO])}

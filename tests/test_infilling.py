@@ -12,7 +12,7 @@ from anticipation import infilling
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
 from anticipation.harmony import parse_chord
-from anticipation.infilling import Infill, generate, habits
+from anticipation.infilling import Infill, generate, habits, voices
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.tempo import TempoMap, places
 
@@ -47,12 +47,17 @@ def check_limits(notes: Notes, request: Infill) -> None:
     if request.places is not None and len(notes):
         assert abs(request.places[:, None] - notes.onset).min(0).max() < 0.0051  # the rounding of the model's steps
     assert (notes.duration > 0).all() and ((notes.velocity > 0) & (notes.velocity < 128)).all()
-    usual = habits(request.known.audible.between(request.start - 30, request.end + 10))
+    near = request.known.audible.between(request.start - 30, request.end + 10)
+    usual = habits(near)
+    most = voices(near, request.start, request.end) if request.polyphony is None else request.polyphony
     for onset, _, _, instrument, _ in notes:
         busiest = usual.get(instrument) if request.density is None else request.density
         own = notes.of_instruments([instrument])
         sounding = (own.onset <= onset) & (onset < own.offset - EPSILON)
-        assert request.polyphony is None or sounding.sum() <= request.polyphony
+        voice = most.get(instrument) if isinstance(most, dict) else most
+        there = near.of_instruments([instrument])  # the model's steps are told apart, and a legato is none
+        there = (there.onset < onset - 0.011) & (onset < there.offset - infilling.LEGATO - 0.011)
+        assert not voice or sounding.sum() + there.sum() <= voice
         second = (own.onset > onset - 1 + GRID) & (own.onset <= onset)
         assert not busiest or second.sum() <= busiest
 
@@ -244,3 +249,30 @@ def test_cold_sampling_has_one_answer(random_model, top_p, temperature):
     """Whatever the seed."""
     takes, _ = generate(random_model(), ask(end=3.0), takes=2, sampling=Sampling(temperature, top_p))
     assert takes[0] == takes[1]
+
+
+def test_one_voice_stays_one(random_model):
+    """Of a tune of which every other note is known; a note gives way to the next known one. Who plays chords elsewhere
+    may play them here, but no thicker in a hole, and `polyphony` says otherwise."""
+    tune = MELODY.replace(instrument=MELODY.instrument * 0)
+    (written,), _ = generate(random_model(), ask(known=tune[::2], instruments=(0,)), seed=1)
+    both = (written + tune[::2].between(0.0, 10.0)).sorted()
+    assert len(written) > 4 and (np.diff(both.onset) > 0).all()
+    assert (both.offset[:-1] <= both.onset[1:] + infilling.LEGATO + 0.011).all()
+    across = (written.onset[:, None] < tune[::2].onset) & (written.offset[:, None] > tune[::2].onset + EPSILON)
+    assert not across.any()
+    free, _ = generate(random_model(), ask(known=tune[::2], instruments=(0,), polyphony=8), seed=1)
+    assert (np.diff(np.sort(free[0].onset)) == 0).any()
+
+
+@given(notes(), st.floats(0, 10), st.floats(0.1, 10))
+def test_voices_are_counted_as_one_would(known, start, length):
+    """By brute force, one note after another."""
+    known, end = known.audible, start + length
+    found = voices(known, start, end)
+    for instrument in known.pitched.instruments:
+        own = known.of_instruments([instrument])
+        spans = list(zip(own.onset, own.offset - infilling.LEGATO, strict=True))
+        most = max(sum(on <= t and (off > t or on == t) for on, off in spans) for t in own.onset)
+        inside = any(start <= t < end for t in own.onset)
+        assert found.get(instrument) == (None if len(own) < infilling.ENOUGH else 2 * most - 1 if inside else most)
