@@ -36,9 +36,9 @@ class Infill:
     known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
     start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
     excepted. polyphony: notes of one instrument at once, known ones counted. density: onsets of one instrument in any
-    second, 0 is free. By default what is known of it around the span sets the measure of both (`voices`, `habits`). delta: seconds of anticipation;
-    negative where known notes reach the model late. places: seconds, ascending, where what is written may begin;
-    anywhere by default.
+    second; 0 is free. By default what is known of it around the span sets the measure of both (`voices`, `habits`).
+    delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
+    what is written may begin; anywhere by default.
     """
 
     known: Notes
