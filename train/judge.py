@@ -33,6 +33,7 @@ from anticipation.tasks import Options  # noqa: E402
 from anticipation.tempo import places  # noqa: E402
 
 SAMPLES = 1000  # of the bootstrap
+BEST_OF = Options.best_of
 COPIES = (4, 8)  # bars of a match that are called a copy
 Pair = tuple[float, float]
 
@@ -127,7 +128,7 @@ class Judge:
 
 
 def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, sampling: Sampling,
-        best_of: int = 1, style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
+        best_of: int = BEST_OF, style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
     """What a model writes for a case. chords: `given` (the labels), `planned` (the model harmonises first), `written`
     (with the notes), or `none`. Raises RequestError where the model cannot."""
     nothing = Notes.of([])
@@ -142,7 +143,7 @@ def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, s
     return [notes.audible for notes in written]
 
 
-def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str, takes: int, best_of: int = 1,
+def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str, takes: int, best_of: int = BEST_OF,
           sampling: Sampling) -> Row | None:  # fmt: skip
     """One more row, of a model's answers; None (and a line) where it cannot be asked so."""
     questions, begin = jury.cases(task), time.perf_counter()
@@ -212,7 +213,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="*", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--songs", type=int, metavar="N", help="only N pieces of each task: a quick look")
     parser.add_argument("--takes", type=int, default=1)
-    parser.add_argument("--best-of", type=int, default=Options.best_of, metavar="N", help="as the commands have it")
+    parser.add_argument("--best-of", type=int, default=BEST_OF, metavar="N", help="as the commands have it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
