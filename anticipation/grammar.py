@@ -35,22 +35,24 @@ class Limits:
     """What may be drawn, by construction: every field is sampled from its legal classes only.
 
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
-    one instrument that sound at once, for all or by instrument. sounding: of an instrument, how many known notes sound
-    at each step, and count. density: onsets of one in any second, for all or by instrument. nearest:
+    one instrument that sound at once. density: onsets of one in any second, for all or by instrument. nearest:
     (end + REST + 1,) of each step the nearest one where an event may begin. since: the step from which silence counts
     (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
-    chord are multiplied by (0: there is none, unless no other is legal). A rest is always legal, so nothing dead-ends.
+    chord are multiplied by (0: there is none, unless no other is legal). voices: notes that an instrument may begin at
+    once, less the known ones that sound, (steps,) of each such instrument in `sounding`; what still sounds of what was
+    drawn is to give way. A rest is always legal, so nothing dead-ends.
     """
 
     start: int
     end: int
     table: np.ndarray
-    polyphony: int | dict[int, int] | None = None
+    polyphony: int | None = None
     density: int | dict[int, int] | None = None
     nearest: np.ndarray | None = None
     since: int | None = None
     chart: s.Chart | None = None
     stray: float = 1.0
+    voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
 
 
@@ -165,20 +167,27 @@ class Stream:
 def free(stream: Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
     """(INSTRUMENTS, N) whether each instrument has a voice free, and an onset left, at each of N clocks from now on."""
     out = np.ones((INSTRUMENTS, len(clocks)), dtype=bool)
-    for most, several, after, known in (
-        (limits.polyphony, stream.ends, 0, limits.sounding), (limits.density, stream.onsets, s.STEPS, {}),
-    ):  # fmt: skip
-        times: dict[int, list[int]] = {instrument: [] for instrument in known}
-        for instrument, time in several:
-            times.setdefault(instrument, []).append(time + after)
-        for instrument, own in times.items() if most is not None else ():
+    for most, several, after in ((limits.polyphony, stream.ends, 0), (limits.density, stream.onsets, s.STEPS)):
+        for instrument, own in _by_instrument(several).items() if most is not None else ():
             limit = most.get(instrument) if isinstance(most, dict) else most
             if limit:
-                count = (np.array(own)[:, None] > clocks).sum(0)
-                if instrument in known:
-                    count = count + known[instrument][np.minimum(clocks, len(known[instrument]) - 1)]
-                out[instrument] &= count < limit
+                out[instrument] &= (own[:, None] + after > clocks).sum(0) < limit
+    begun = _by_instrument(stream.onsets)
+    for instrument, most in limits.voices.items():
+        known = limits.sounding[instrument]
+        count = known[np.minimum(clocks, len(known) - 1)]
+        if instrument in begun:
+            count = count + (begun[instrument][:, None] == clocks).sum(0)
+        out[instrument] &= count < most
     return out
+
+
+def _by_instrument(several: list[tuple[int, int]]) -> dict[int, np.ndarray]:
+    """(instrument, time) pairs as the times of each instrument."""
+    times: dict[int, list[int]] = {}
+    for instrument, time in several:
+        times.setdefault(instrument, []).append(time)
+    return {instrument: np.array(own) for instrument, own in times.items()}
 
 
 def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from . import stream as s
 from .decode import Decoder
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
+from .habits import give_way, sounding, usual_density, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .ranking import misfit
@@ -22,10 +23,8 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 # Where the beats are known, what they are multiplied by, and seconds of silence that halve them: models believe
 # too readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
-HABIT, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 FUTURE = 10.0  # and after it
-ENOUGH, LEGATO = 8, 0.03  # notes that tell a part's habits of polyphony; seconds of overlap that are none
 TOGETHER = 32  # streams, each with a cache of its own
 
 
@@ -35,8 +34,8 @@ class Infill:
 
     known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
     start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
-    excepted. polyphony: notes of one instrument at once, known ones counted. density: onsets of one instrument in any
-    second; 0 is free. By default what is known of it around the span sets the measure of both (`voices`, `habits`).
+    excepted. polyphony: notes of one instrument at once. density: onsets of one instrument in any
+    second; 0 is free. By default what is known of it around the span sets the measure of both (habits.py).
     delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
     what is written may begin; anywhere by default.
     """
@@ -129,10 +128,17 @@ class Asked:
         if ask.places is not None:
             nearest = nearest_place((ask.places - self.origin) * s.STEPS, end)
         near = ask.known.audible.between(self.origin, ask.end + FUTURE)
-        density = habits(near) if ask.density is None else ask.density
-        polyphony = voices(near, ask.start, ask.end) if ask.polyphony is None else ask.polyphony
-        table, known = pitch_table(ask.instruments, pitches), sounding(self.controls, ask.instruments, end)
-        return Limits(begin, end, table, polyphony, density, nearest, sounding=known)
+        density = usual_density(near) if ask.density is None else ask.density
+        table, most = pitch_table(ask.instruments, pitches), self._voices
+        known = {instrument: sounding(self.controls, instrument, end) for instrument in most}
+        return Limits(begin, end, table, ask.polyphony, density, nearest, voices=most, sounding=known)
+
+    @property
+    def _voices(self) -> dict[int, int]:
+        """Of the instruments that are written, where the request does not say how many notes at once."""
+        ask = self.request
+        near = ask.known.audible.between(self.origin, ask.end + FUTURE).of_instruments(ask.instruments)
+        return usual_voices(near, ask.start, ask.end) if ask.polyphony is None else {}
 
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""
@@ -141,17 +147,8 @@ class Asked:
         if not rows[:, s.VELOCITY].any():  # a model that knows no dynamics
             notes = with_dynamics(notes, self.request.known.audible)
         ask = self.request
-        return self._yielding(snap(notes, ask.known, ask.start, ask.end, ask.places))
-
-    def _yielding(self, notes: Notes) -> Notes:
-        """A part of one voice ends a note where a known one of its own begins."""
-        most, end = self.limits.polyphony or {}, notes.offset.copy()
-        for instrument in notes.pitched.instruments:
-            if (most.get(instrument) if isinstance(most, dict) else most) == 1:
-                own = np.append(np.sort(self.request.known.onset[self.request.known.instrument == instrument]), np.inf)
-                next_ = own[np.searchsorted(own, notes.onset + 1e-6)]
-                end = np.where(notes.instrument == instrument, np.minimum(end, next_), end)
-        return notes.replace(duration=end - notes.onset)
+        notes = snap(notes, ask.known, ask.start, ask.end, ask.places)
+        return give_way(notes, ask.known.audible, self._voices)
 
 
 Progress = Callable[[float, float], None]
@@ -273,46 +270,6 @@ def with_dynamics(notes: Notes, known: Notes) -> Notes:
         return notes
     last = np.searchsorted(known.onset, notes.onset + 1.0 / s.STEPS, side="right") - 1
     return notes.replace(velocity=known.velocity[np.maximum(last, 0)])
-
-
-def habits(known: Notes) -> dict[int, int]:
-    """Instrument -> onsets that it may have in any second: it is not to be much busier than it is elsewhere. Of 850
-    human parts three are, but a model that goes on from its own notes can swarm (train/LOG.md)."""
-    out = {}
-    for instrument in known.instruments:
-        onset = np.sort(known.onset[known.instrument == instrument])
-        densest = (np.searchsorted(onset, onset + 1.0 - 1e-6) - np.arange(len(onset))).max()
-        out[instrument] = max(HABIT * int(densest), FEW)
-    return out
-
-
-def voices(known: Notes, start: float, end: float) -> dict[int, int]:
-    """Pitched instrument -> notes that it may sound at once: as many as elsewhere; where some of it is known in the
-    span (seconds), others of its chords may be missing: up to twice as many less one, so that one stays one. Of 352
-    human parts around a hole two have more, of 359 of which half the notes are known twelve."""
-    out = {}
-    for instrument in known.pitched.instruments:
-        own = known[known.instrument == instrument]
-        if len(own) >= ENOUGH:
-            begun = np.searchsorted(np.sort(own.onset), own.onset, side="right")
-            over = np.searchsorted(np.sort(np.maximum(own.offset - LEGATO, own.onset + 1e-6)), own.onset, side="right")
-            most = int((begun - over).max())
-            out[instrument] = 2 * most - 1 if len(own.between(start, end)) else most
-    return out
-
-
-def sounding(controls: np.ndarray, instruments: tuple[int, ...], end: int) -> dict[int, np.ndarray]:
-    """Instrument -> (end + 1,) how many quantised controls of it sound at each step; the last of their ends, which may
-    reach into another note, left out."""
-    out = {}
-    for instrument in instruments:
-        own = controls[(controls[:, 1] == instrument) & (controls[:, 0] <= end)]
-        change = np.zeros(end + 2, dtype=np.int64)
-        np.add.at(change, np.clip(own[:, 0], 0, end + 1), 1)
-        stop = own[:, 0] + np.maximum(own[:, 3] - round(LEGATO * s.STEPS), 1)
-        np.add.at(change, np.clip(stop, 0, end + 1), -1)
-        out[instrument] = change.cumsum()[: end + 1]
-    return out
 
 
 def moved(pitches: np.ndarray, shift: int) -> np.ndarray:

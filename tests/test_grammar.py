@@ -80,9 +80,9 @@ def test_polyphony_is_counted_by_instrument():
 def test_known_notes_take_voices():
     now, known = stream((0, PIANO, 60, 30)), np.repeat([0, 1, 0], [20, 10, 5])
     alone = {"table": g.pitch_table([PIANO]), "sounding": {PIANO: known}}
-    assert shifts(now, limits(polyphony=1, **alone)) == list(range(30, 101))
-    assert shifts(now, limits(polyphony=2, **alone)) == [*range(20), *range(30, 101)]
-    assert shifts(now, limits(polyphony={33: 1}, **alone)) == shifts(now, limits(**alone)) == list(range(101))
+    assert shifts(now, limits(voices={PIANO: 1}, **alone)) == [*range(1, 20), *range(30, 101)]
+    assert shifts(now, limits(voices={PIANO: 2}, **alone)) == list(range(101))
+    assert shifts(now, limits(voices={}, **alone)) == shifts(now, limits(**alone)) == list(range(101))
 
 
 def test_density_is_counted_by_instrument_in_any_second():

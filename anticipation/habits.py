@@ -1,0 +1,69 @@
+"""Habits: how busy and how thick a part is around a span, which it is to be within it too. Knows notes; draws nothing.
+
+A model that goes on from its own notes can swarm, and a tune of which every other note is known grows chords; of
+people's parts 3 % do either (train/LOG.md).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import stream as s
+from .notes import Notes
+
+BUSIER, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
+ENOUGH = 8  # notes that tell how many of them sound at once
+LEGATO = 0.03  # seconds that a note may reach into another without sounding with it
+
+
+def usual_density(known: Notes) -> dict[int, int]:
+    """Instrument -> onsets that it may have in any second."""
+    out = {}
+    for instrument in known.instruments:
+        onset = np.sort(known.onset[known.instrument == instrument])
+        densest = (np.searchsorted(onset, onset + 1.0 - 1e-6) - np.arange(len(onset))).max()
+        out[instrument] = max(BUSIER * int(densest), FEW)
+    return out
+
+
+def usual_voices(known: Notes, start: float, end: float) -> dict[int, int]:
+    """Pitched instrument -> notes that it may sound at once: as many as elsewhere. Where some of it is known in the
+    span (seconds), others of its chords may be missing: up to twice as many less one, so that one stays one."""
+    out = {}
+    for instrument in known.pitched.instruments:
+        own = known[known.instrument == instrument]
+        if len(own) >= ENOUGH:
+            begun = np.searchsorted(np.sort(own.onset), own.onset, side="right")
+            over = np.searchsorted(np.sort(np.maximum(own.offset - LEGATO, own.onset + 1e-6)), own.onset, side="right")
+            most = int((begun - over).max())
+            out[instrument] = 2 * most - 1 if len(own.between(start, end)) else most
+    return out
+
+
+def sounding(controls: np.ndarray, instrument: int, end: int) -> np.ndarray:
+    """(end + 1,) how many quantised controls of an instrument sound at each step, their legato left out."""
+    own = controls[(controls[:, 1] == instrument) & (controls[:, 0] <= end)]
+    stop = own[:, 0] + np.maximum(own[:, 3] - round(LEGATO * s.STEPS), 1)
+    change = np.zeros(end + 2, dtype=np.int64)
+    np.add.at(change, np.clip(own[:, 0], 0, end + 1), 1)
+    np.add.at(change, np.clip(stop, 0, end + 1), -1)
+    return change.cumsum()[: end + 1]
+
+
+def give_way(notes: Notes, known: Notes, voices: dict[int, int]) -> Notes:
+    """Sorted notes, of which those that still sound where there are too many with the next one, or with a known one of
+    their part, end there, the oldest first."""
+    end = notes.offset.copy()
+    for instrument, most in voices.items():
+        own = known[known.instrument == instrument]
+        waiting = np.flatnonzero(notes.instrument == instrument).tolist()
+        sound: list[int] = []
+        for now in np.unique(np.append(notes.onset[waiting], own.onset)).tolist():
+            sound = [i for i in sound if end[i] > now + 1e-6]
+            there = int(((own.onset <= now) & (np.maximum(own.offset - LEGATO, own.onset + 1e-6) > now)).sum())
+            begun = [i for i in waiting if notes.onset[i] <= now]
+            waiting = waiting[len(begun) :]
+            for i in sound[: max(0, len(sound) + len(begun) + there - most)]:
+                end[i] = now
+            sound += begun
+    return notes.replace(duration=np.where(end < notes.offset, end - notes.onset, notes.duration))
