@@ -172,7 +172,7 @@ def free(stream: Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
             limit = most.get(instrument) if isinstance(most, dict) else most
             if limit:
                 out[instrument] &= (own[:, None] + after > clocks).sum(0) < limit
-    begun = _by_instrument(stream.onsets)
+    begun = _by_instrument(stream.onsets) if limits.voices else {}
     for instrument, most in limits.voices.items():
         known = limits.sounding[instrument]
         count = known[np.minimum(clocks, len(known) - 1)]

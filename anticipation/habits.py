@@ -56,13 +56,14 @@ def give_way(notes: Notes, known: Notes, voices: dict[int, int]) -> Notes:
     end = notes.offset.copy()
     for instrument, most in voices.items():
         own = known[known.instrument == instrument]
-        waiting = np.flatnonzero(notes.instrument == instrument).tolist()
+        waiting = np.flatnonzero(notes.instrument == instrument).tolist()[::-1]
         sound: list[int] = []
         for now in np.unique(np.append(notes.onset[waiting], own.onset)).tolist():
             sound = [i for i in sound if end[i] > now + 1e-6]
             there = int(((own.onset <= now) & (np.maximum(own.offset - LEGATO, own.onset + 1e-6) > now)).sum())
-            begun = [i for i in waiting if notes.onset[i] <= now]
-            waiting = waiting[len(begun) :]
+            begun = []
+            while waiting and notes.onset[waiting[-1]] <= now:
+                begun.append(waiting.pop())
             for i in sound[: max(0, len(sound) + len(begun) + there - most)]:
                 end[i] = now
             sound += begun

@@ -174,11 +174,12 @@ def generate(
     less liking for rests, for who asks for music has no use for silence. in_turn: one instrument after another in the
     order of the request, each told what those before it play, so that none is left out; a model that cannot be told
     writes them at once all the same. best_of: every part of a take is drawn so many times, and the one stays that what
-    is known goes best with (`ranking.misfit`).
+    is known goes best with (`ranking.misfit`); once by a model that does not anticipate.
     Returns the takes, and how many rows were fed to draw them.
     """
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
     parts = _turns(request.instruments) if in_turn and model.anticipates else [request.instruments]
+    best_of = best_of if model.anticipates else 1
     written, fed = [request.known[:0]] * takes, 0
     for number, part in enumerate(parts):
         same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning

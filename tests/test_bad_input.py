@@ -118,6 +118,8 @@ def test_paths_that_hold_no_file(refused, tmp_path, melody):
         (["--takes", "0"], "--takes must be 1 to"),
         (["--takes", "1000000"], "--takes must be 1 to"),
         (["--top-p", "0"], "--top-p"),
+        (["--best-of", "0"], "--best-of"),
+        (["--best-of", "33"], "--best-of"),
         (["--top-p", "nan"], "--top-p"),
         (["--temperature", "0"], "--temperature"),
         (["--temperature", "nan"], "--temperature"),

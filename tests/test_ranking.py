@@ -108,3 +108,9 @@ def test_each_part_in_turn_is_the_fittest_for_those_before_it(random_model, monk
     )
     generate(random_model(rests=2.0), ask(instruments=(33, 0), end=4.0), seed=3, in_turn=True, best_of=2)
     assert asked == [{FLUTE}, {FLUTE, 33}]
+
+
+def test_who_does_not_anticipate_draws_once(random_amt):
+    """It could not be told the drafts."""
+    model, alone = random_amt(anticipation=False), ask(10.0, 12.0, known=MELODY.between(0, 10), instruments=(FLUTE,))
+    assert generate(model, alone, seed=3, best_of=3) == generate(model, alone, seed=3)
