@@ -126,7 +126,8 @@ class Asked:
         pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
         nearest = None
         if ask.places is not None:
-            nearest = nearest_place((ask.places - self.origin) * s.STEPS, end)
+            inside = ask.places[ask.places >= ask.start - 1e-3]
+            nearest = nearest_place((inside - self.origin) * s.STEPS, end)
         near = ask.known.audible.between(self.origin, ask.end + FUTURE)
         density = usual_density(near) if ask.density is None else ask.density
         table, most = pitch_table(ask.instruments, pitches), self._voices
