@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -119,7 +120,7 @@ class Asked:
         rng = np.random.default_rng(seed)
         return Stream(self.chart, self.controls, self.delta, rng, ordered=model.reads_chart)
 
-    @property
+    @cached_property
     def limits(self) -> Limits:
         ask = self.request
         begin, end = (round((t - self.origin) * s.STEPS) for t in (ask.start, ask.end))
@@ -130,16 +131,11 @@ class Asked:
             nearest = nearest_place((inside - self.origin) * s.STEPS, end)
         near = ask.known.audible.between(self.origin, ask.end + FUTURE)
         density = usual_density(near) if ask.density is None else ask.density
-        table, most = pitch_table(ask.instruments, pitches), self._voices
-        known = {instrument: sounding(self.controls, instrument, end) for instrument in most}
-        return Limits(begin, end, table, ask.polyphony, density, nearest, voices=most, sounding=known)
-
-    @property
-    def _voices(self) -> dict[int, int]:
-        """Of the instruments that are written, where the request does not say how many notes at once."""
-        ask = self.request
-        near = ask.known.audible.between(self.origin, ask.end + FUTURE).of_instruments(ask.instruments)
-        return usual_voices(near, ask.start, ask.end) if ask.polyphony is None else {}
+        own = near.of_instruments(ask.instruments)
+        voices = usual_voices(own, ask.start, ask.end) if ask.polyphony is None else {}
+        known = {instrument: sounding(self.controls, instrument, end) for instrument in voices}
+        table = pitch_table(ask.instruments, pitches)
+        return Limits(begin, end, table, ask.polyphony, density, nearest, voices=voices, sounding=known)
 
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""
@@ -149,7 +145,7 @@ class Asked:
             notes = with_dynamics(notes, self.request.known.audible)
         ask = self.request
         notes = snap(notes, ask.known, ask.start, ask.end, ask.places)
-        return give_way(notes, ask.known.audible, self._voices)
+        return give_way(notes, ask.known.audible, self.limits.voices)
 
 
 Progress = Callable[[float, float], None]

@@ -129,11 +129,9 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
     """Do a task. Returns for every take {"mid": bytes, "facts": ...}, see README.md. Raises AnticipationError."""
     score, unit = (Score.from_bytes(body), "seconds") if body[:4] == b"MThd" else score_of_rows(body)
     low, high = pitch_range(o.get("range"))
-    several = ("scale", "polyphony", "density", "grid", "chords", "style", "top_p", "temperature")
+    several = ("best_of", "scale", "polyphony", "density", "grid", "chords", "style", "top_p", "temperature")
     limits = {name: o[name] for name in several if name in o}
-    options = Options(
-        takes=o["takes"], best_of=o["best_of"], seed=o["seed"], low=low, high=high, progress=progress, **limits
-    )
+    options = Options(takes=o["takes"], seed=o["seed"], low=low, high=high, progress=progress, **limits)
     if unit == "quarters":
         o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}
     start, end = span(SimpleNamespace(bars=o.get("bars"), start=o.get("start"), end=o.get("end")), score)  # type: ignore
