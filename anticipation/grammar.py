@@ -240,15 +240,15 @@ def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
     """Logits of shifts, of which the last class is the rest, where every step has given its probability to the nearest
-    one where an event may begin: a beat that the model hears a little blurred is as likely as it was, and the rest is
-    no likelier. What is nearest to something beyond the last shift is rest."""
-    if limits.nearest is None:
-        return logits
+    one where an event may begin: a beat that the model hears a little blurred is as likely as it was. What belongs to
+    the end, or beyond the last shift, is rest: else all that would come later is played at the last place."""
     count = len(logits) - 1
     clocks = stream.clock + np.arange(count)
-    inside = np.flatnonzero((clocks >= limits.start) & (clocks < limits.end))
-    shift = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
-    out = np.full(count + 1, -np.inf)
-    out[count] = logits[count]
-    np.logaddexp.at(out, shift[shift >= 0], logits[inside[shift >= 0]])
+    shift = np.arange(count)
+    if limits.nearest is not None:
+        inside = (clocks >= limits.start) & (clocks < limits.end)
+        shift[inside] = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
+    shift[stream.clock + shift >= limits.end] = count
+    out = np.append(np.full(count, -np.inf), logits[count])
+    np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
     return out

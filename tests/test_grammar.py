@@ -106,6 +106,18 @@ def test_events_begin_where_there_is_a_place():
     assert shifts(now, limits(nearest=g.nearest_place(np.array([], int), 200))) == []
 
 
+def test_what_lies_behind_the_end_is_rest():
+    """Else what the model would play later is all played at the last place."""
+    now, logits = stream((12, PIANO, 60, 10)), np.random.default_rng(0).normal(size=102)
+    before = np.exp(logits)
+    for places, first in ((None, 38), ([12, 37, 62], 38), ([12, 45, 51], 37)):  # 49 is nearer to 51
+        nearest = None if places is None else g.nearest_place(np.array(places), 50)
+        mass = np.exp(g.gathered(logits, now, limits(end=50, nearest=nearest)))
+        np.testing.assert_allclose(mass[101], before[first:].sum())
+        np.testing.assert_allclose(mass[:38].sum(), before[:first].sum())
+        assert not mass[38:101].any()
+
+
 def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_its_own():
     """What is nearest to a place behind the clock is gone; what is nearest to one beyond the next second is rest."""
     now = stream((12, PIANO, 60, 10))
@@ -115,7 +127,8 @@ def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_i
     near = {25: range(12, 38), 50: range(38, 95)}  # the middles are 23.5, 49.5 and 106
     np.testing.assert_allclose([mass[shift] for shift in near], [before[list(steps)].sum() for steps in near.values()])
     np.testing.assert_allclose(mass[101], before[101] + before[95:101].sum())
-    assert np.count_nonzero(mass) == 3 and np.array_equal(g.gathered(logits, now, limits()), logits)
+    assert np.count_nonzero(mass) == 3
+    np.testing.assert_allclose(g.gathered(logits, now, limits()), logits)
 
 
 def test_pitches_agree_with_the_chord_of_their_time():

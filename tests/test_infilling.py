@@ -88,15 +88,16 @@ def test_a_part_is_twice_as_busy_as_elsewhere_at_most(random_model, monkeypatch)
     assert usual_density(slow[:0]) == {}
     monkeypatch.setattr(habits, "FEW", 1)  # a random model is not busy enough for more
     alone = slow[slow.pitch == 60]
-    request = Infill(alone.between(0, 8) + alone.between(16, 32) + fast, 8.0, 16.0, (0, 42))
+    request = Infill(alone.between(0, 8) + alone.between(24, 32) + fast, 8.0, 24.0, (0,))
     several, _ = generate(random_model(), request, takes=4, seed=2)
     free, _ = generate(random_model(), replace(request, density=0), takes=4, seed=2)
+    new, _ = generate(random_model(), replace(request, instruments=(42,)), takes=4, seed=2)
 
     def busiest(takes, instrument) -> int:
         onsets = [take.onset[take.instrument == instrument] for take in takes]
         return max(((own >= at) & (own < at + 1 - GRID)).sum() for own in onsets for at in own)
 
-    assert busiest(several, 0) <= 2 < busiest(free, 0) and busiest(several, 42) > 2
+    assert busiest(several, 0) <= 2 < busiest(free, 0) and busiest(new, 42) > 2
 
 
 @pytest.mark.parametrize("semitones", [1, 5, -6])

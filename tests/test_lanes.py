@@ -166,7 +166,7 @@ def test_the_span_is_half_open(random_amt, start, end, written):
 
 def test_seventeen_instruments_are_a_band_like_any_other(random_amt):
     known = Notes.of([(0.1 * i, 0.5, 60, i, 80) for i in range(17)] + [(0.2, 0.1, 36, DRUMS, 90)])
-    (written,), _ = generate(random_amt(), Infill(known, 1.0, 4.0, tuple(range(20, 50))), seed=1)
+    (written,), _ = generate(random_amt(), Infill(known, 1.0, 8.0, tuple(range(20, 50))), seed=1)
     assert len(written.instruments) > 5
 
 
