@@ -10,7 +10,17 @@ import numpy as np
 
 from . import stream as s
 from .grammar import Stream
-from .harmony import CHORD_TONES, NO_CHORD, best_path, chord_at, chord_notes, estimate_chords, together
+from .harmony import (
+    CHORD_TONES,
+    CHORDS,
+    NO_CHORD,
+    best_path,
+    chord_at,
+    chord_notes,
+    estimate_chords,
+    together,
+    transposed,
+)
 from .infilling import FUTURE, Asked, Infill, draw
 from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, DRUMS, Notes
@@ -22,36 +32,43 @@ MEMORY = 30.0  # seconds around a span that songs are recalled by
 DRAFTING = Sampling(1.0, 0.95, 0.8)
 PLAIN = 0.75  # of the beats' harmony has to be heard for no drafts to be needed
 CHANGE = 0.04  # what a change of chord costs, in shares of its tones
+ROOT = 0.5  # what the right root is worth, beside all the tones: else what lies between two chords is said for both
+DOUBT = 0.01  # the odds of what an opinion holds impossible
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A chord track, as it was drawn or as what it was drawn from. onset: (n,) seconds, ascending. tones: (n, 12) how
-    surely each pitch class is in the chord that begins there.
+    """A chord track, as it was drawn or as what it was drawn from. onset: (n,) seconds, ascending. odds: (n, NO_CHORD)
+    of the chord that begins there.
 
     What a chord is drawn from tells more than what is drawn (Rao-Blackwell): eight drafts that vote with their odds are
     as steady as many that vote with one chord each.
     """
 
     onset: np.ndarray
-    tones: np.ndarray
+    odds: np.ndarray
 
     @classmethod
     def of(cls, chords: Notes) -> Draft:
         """Of chords that are settled."""
-        return cls(chords.onset, CHORD_TONES[chords.pitch].astype(np.float64))
+        return cls(chords.onset, settled(chords.pitch))
 
     @classmethod
     def drawn(cls, stream: Stream, origin: float, shift: int) -> Draft:
         """What a stream that writes chords alone has drawn from; it begins at `origin` seconds and is moved `shift`
         semitones up."""
         onset = origin + np.array([row[s.AT] for row in stream.written]).reshape(-1) / s.STEPS
-        return cls(onset, np.roll(np.array(stream.expected).reshape(-1, 12), -shift, axis=1))
+        return cls(onset, transposed(np.array(stream.expected).reshape(-1, CHORDS)[:, :NO_CHORD], -shift))
 
     def at(self, times: np.ndarray) -> np.ndarray:
-        """(len(times), 12) tones of the chord last begun at each time; none before the first."""
+        """(len(times), NO_CHORD) odds of the chord last begun at each time; none before the first."""
         i = np.searchsorted(self.onset, times + 1e-6, side="right")
-        return np.concatenate([np.zeros((1, 12)), self.tones])[i]
+        return np.concatenate([np.zeros((1, NO_CHORD)), self.odds])[i]
+
+
+def settled(symbols: np.ndarray) -> np.ndarray:
+    """(N, NO_CHORD) odds of chords that are known; none where there is no chord."""
+    return (np.arange(NO_CHORD) == np.asarray(symbols).reshape(-1, 1)).astype(np.float64)
 
 
 def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
@@ -61,7 +78,7 @@ def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
-    """(N, 12) how surely each pitch class is in the chord between two edges (N + 1, seconds), by all drafts."""
+    """(N, NO_CHORD) how likely each chord is between two edges (N + 1, seconds), by all drafts."""
     middle = (edges[:-1] + edges[1:]) / 2
     return np.mean([draft.at(middle) for draft in drafts], axis=0)
 
@@ -80,25 +97,41 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
         steps = np.concatenate([before, edges, after])
     places = np.pad(beats.pitch, (len(before), len(steps) - 1 - len(before) - len(beats)), constant_values=1)
     middle = (edges[:-1] + edges[1:]) / 2
-    return markov.tones(melody, steps, places)[np.searchsorted(steps, middle) - 1]
+    return markov.odds(melody, steps, places)[np.searchsorted(steps, middle) - 1]
 
 
-def consensus(tones: np.ndarray, edges: np.ndarray, change: float) -> Notes:
-    """The chords, one decision between two edges (seconds), whose tones (N, 12) are most to be expected (minimum Bayes
-    risk). change: what a change costs, in shares of a chord's tones."""
-    symbols = CHORD_TONES[:NO_CHORD].astype(np.float64)
-    score = tones @ (symbols / symbols.sum(1, keepdims=True)).T  # the share of a chord's tones that are expected
-    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
+def pooled(opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
+    """(N, NO_CHORD) odds by several opinions: each odds (N, NO_CHORD), and how sure it is (N, 1), of 1. What all find
+    likely is likelier than what one is sure of: a product of experts (Hinton 2002), none of whom can rule out a chord.
+    """
+    logs = np.sum([sure * np.log(odds + DOUBT) for odds, sure in opinions], axis=0)
+    odds = np.exp(logs - logs.max(1, keepdims=True))
+    return odds / odds.sum(1, keepdims=True)
+
+
+def _worth() -> np.ndarray:
+    """[is, said] how right a chord is in place of another: the share of its tones that are in it, and its root."""
+    tones, roots = CHORD_TONES[:NO_CHORD].astype(np.float64), np.arange(NO_CHORD) % 12
+    return tones @ tones.T / tones.sum(1) + ROOT * (roots[:, None] == roots)
+
+
+_WORTH = _worth()
+
+
+def consensus(odds: np.ndarray, edges: np.ndarray, change: float) -> Notes:
+    """The chords, one decision between two edges (seconds), that are most right by their odds (N, NO_CHORD; minimum
+    Bayes risk). change: what a change costs, in shares of a chord's tones."""
+    path = best_path(odds @ _WORTH, change)
+    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), path, strict=True))
 
 
 def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The tones (N, 12) of the chord that what is known plays itself between two edges (N + 1, seconds), and how surely
-    it does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
+    """The chord (N, NO_CHORD) that what is known plays itself between two edges (N + 1, seconds), and how surely it
+    does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
     middle = (edges[:-1] + edges[1:]) / 2
-    symbol = chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), middle)
-    sound = (symbol >= 0) & (symbol < NO_CHORD)
-    sure = sound * np.clip(together(known, edges) - 1.0, 0.0, 1.0)
-    return CHORD_TONES[np.where(sound, symbol, 0)], sure[:, None]
+    odds = settled(chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), middle))
+    sure = odds.sum(1) * np.clip(together(known, edges) - 1.0, 0.0, 1.0)
+    return odds, sure[:, None]
 
 
 def harmonises(request: Infill) -> bool:
@@ -116,20 +149,18 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     """
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     edges = edges_between(beats.onset, request.start, request.end)
-    tones, sure = heard(request.known, edges)
-    settled = sure * tones
-    if sure.mean() >= PLAIN:
-        several = [np.zeros_like(settled)] * takes
-    else:
-        several = drafted(model, request, edges, takes, seed, drafts)
-        sure = sure + 1
+    chords, sure = heard(request.known, edges)
+    opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure)]
     if model.markov:
-        settled, sure = settled + recalled(model.markov, request.known, edges), sure + 1
-    return [consensus((settled + tones) / np.maximum(sure, 1e-9), edges, CHANGE) for tones in several]
+        opinions.append((recalled(model.markov, request.known, edges), 1.0))
+    if sure.mean() >= PLAIN:
+        return [consensus(pooled(opinions), edges, CHANGE)] * takes
+    several = drafted(model, request, edges, takes, seed, drafts)
+    return [consensus(pooled([*opinions, (odds, 1.0)]), edges, CHANGE) for odds in several]
 
 
 def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int | None) -> list[np.ndarray]:
-    """For each take the tones (N, 12) that its drafts expect between two edges. A model that knows no chord symbols
+    """For each take the odds (N, NO_CHORD) that its drafts see between two edges. A model that knows no chord symbols
     writes piano parts (4), and their chords are estimated."""
     written = CHORD if model.reads_chart else PIANO
     drafts = drafts or (32 if model.reads_chart else 4)

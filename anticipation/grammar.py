@@ -76,7 +76,7 @@ class Stream:
     rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(s.COLUMNS)), dtype=np.int64))
     given: int = 0
     written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
-    belief: np.ndarray = field(default_factory=lambda: np.zeros(12))  # how likely each tone was in the chord drawn last
+    belief: np.ndarray = field(default_factory=lambda: np.zeros(CHORDS))  # what the chord drawn last was drawn from
     expected: list[np.ndarray] = field(default_factory=list)  # that of each written chord
     chord: int | None = None  # the last chord that was written as an event
     ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound

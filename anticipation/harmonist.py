@@ -38,8 +38,8 @@ class Harmonist:
         steps = divided(scene.beats, TURNS)
         begun = steps[steps <= scene.start]
         edges = edges_between(steps, float(begun[-1]) if len(begun) else scene.start, scene.end)
-        tones = recalled(self._markov, heard + self._expected(scene) + scene.beats, edges)
-        thought = ((on, on + length, symbol) for on, length, symbol, _, _ in consensus(tones, edges, CHANGE))
+        odds = recalled(self._markov, heard + self._expected(scene) + scene.beats, edges)
+        thought = ((on, on + length, symbol) for on, length, symbol, _, _ in consensus(odds, edges, CHANGE))
         turn = float(edges[edges >= scene.start][0]) if self._told else scene.start
         told = [(on, min(off, turn), symbol) for on, off, symbol in self._told if on < turn]
         told[-1:] = [(on, turn, symbol) for on, _, symbol in told[-1:]]

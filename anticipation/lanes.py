@@ -14,7 +14,7 @@ from . import amt
 from . import stream as s
 from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, Stream, agreeing, gathered, legal_shifts, legal_table, writable
-from .harmony import CHORD_TONES
+from .harmony import CHORDS
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus, shares
@@ -93,7 +93,8 @@ class EventLanes:
                 odds = sampling.odds(stream.silence(limits[j]))
                 classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart, odds)
                 if field == 2 and classes[j, 1] == CHORD:
-                    stream.belief = shares(row, mask, heat) @ CHORD_TONES[mask[: len(CHORD_TONES)]]
+                    stream.belief = np.zeros(CHORDS)
+                    stream.belief[mask[:CHORDS]] = shares(row, mask, heat)
 
         sample(0, [legal_shifts(stream, limit, later) for stream, limit in zip(mine, limits, strict=True)])
         rest = classes[:, 0] == REST_CLASS

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from .errors import CheckpointError
-from .harmony import CHORD_TONES, NO_CHORD, chord_at, chroma, together
+from .harmony import NO_CHORD, chord_at, chroma, together, transposed
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, Notes
 
@@ -56,9 +56,9 @@ class Markov:
         heard += [np.roll(kinds[symbol // 12], symbol % 12) for symbol in range(NO_CHORD)]
         return cls(moves / moves.sum(2, keepdims=True), heard / heard.sum(1, keepdims=True), first)
 
-    def tones(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """(N, 12) how likely each pitch class is in the chord between two edges (N + 1, seconds), by all of the melody,
-        whatever its keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
+    def odds(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """(N, chords) how likely each chord is between two edges (N + 1, seconds), by all of the melody, whatever its
+        keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
         harmony = np.clip(together(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
         shares, steps = _shares(melody, edges) * (1.0 + TELLING * harmony), self.moves[np.asarray(places) % PLACES]
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
@@ -75,8 +75,7 @@ class Markov:
             after[i] = (1 - MODULATES) * (next_ @ steps[i + 1].T) + MODULATES / 12 * (next_ @ self.first).sum()
         odds = before * after
         odds /= odds.sum((1, 2), keepdims=True)
-        tones = odds @ CHORD_TONES[:NO_CHORD].astype(np.float64)
-        return sum(np.roll(tones[:, key], key, axis=1) for key in range(12))
+        return np.sum([transposed(odds[:, key], key) for key in range(12)], axis=0)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What `load` reads."""

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_infilling import MELODY, ask
 
-from anticipation.consensus import DRAFTING, Draft, consensus, expected, plan_chords
-from anticipation.harmony import CHORD_TONES, chord_at, chord_notes, parse_chord
+from anticipation.consensus import DRAFTING, Draft, consensus, expected, plan_chords, pooled, settled
+from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes, parse_chord
 from anticipation.infilling import Asked, Infill, draw
 from anticipation.notes import CHORD, Notes
 
-C, F, G = (parse_chord(name) for name in ("C", "F", "G"))
+C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))
 
 
 def test_plans_cover_the_span_and_differ(random_model):
@@ -44,13 +44,29 @@ def test_of_one_mind_the_consensus_is_what_all_think(symbols, count):
 def test_doubt_counts_and_a_change_has_its_price():
     """One draft that is sure outweighs two that hardly prefer another chord; at a high price the chord stays."""
     edges = np.arange(3.0)
-    sure = Draft(np.array([0.0, 1.0]), CHORD_TONES[[C, F]].astype(float))
-    torn = Draft(np.array([0.0, 1.0]), np.array([CHORD_TONES[C], 0.5 * CHORD_TONES[F] + 0.5 * CHORD_TONES[G]], float))
+    sure = Draft(np.array([0.0, 1.0]), settled([C, F]))
+    torn = Draft(np.array([0.0, 1.0]), 0.5 * settled([C, F]) + 0.5 * settled([C, G]))
     assert consensus(expected([torn, torn, sure], edges), edges, 0.04).pitch.tolist() == [C, F]
     assert consensus(expected([torn, torn, sure], edges), edges, 2.0).pitch.tolist() == [C]
-    begun = Draft(np.array([0.0, 1.0]), CHORD_TONES[[G, C]].astype(float))
+    begun = Draft(np.array([0.0, 1.0]), settled([G, C]))
     assert chord_at(consensus(begun.at(edges[:-1] + 0.5), edges, 0.04), np.array([0.5, 1.5])).tolist() == [G, C]
     assert not Draft.of(Notes.of([])).at(edges).any()
+
+
+def test_of_two_chords_one_is_said_and_not_what_lies_between():
+    """D minor has two tones of F and two of B flat: by its tones alone it is the safest."""
+    two = 0.4 * settled([F]) + 0.4 * settled([BB]) + 0.2 * settled([DM])
+    assert consensus(two, np.arange(2.0), 0.04).pitch.tolist() in ([F], [BB])
+
+
+def test_what_all_find_likely_is_likelier_than_what_one_is_sure_of():
+    """And nobody is heard who is not sure, nor rules out what the others say."""
+    one = 0.6 * settled([C]) + 0.4 * settled([F])
+    other = 0.6 * settled([G]) + 0.4 * settled([F])
+    assert pooled([(one, 1.0), (other, 1.0)]).argmax() == F
+    assert pooled([(one, 1.0), (settled([G]), np.zeros((1, 1)))]).argmax() == C
+    assert pooled([(one, 1.0), (settled([NO_CHORD]), 1.0)]).argmax() == C
+    np.testing.assert_allclose(pooled([(one, 1.0), (other, 1.0)]).sum(1), 1.0)
 
 
 def test_a_draft_expects_what_it_is_drawn_from(random_model):
@@ -63,9 +79,9 @@ def test_a_draft_expects_what_it_is_drawn_from(random_model):
     drafts = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
     assert told.shift
     for chords, draft in zip(notes, drafts, strict=True):
-        assert len(chords) == len(draft.onset) == len(draft.tones)
+        assert len(chords) == len(draft.onset) == len(draft.odds)
         np.testing.assert_allclose(chords.onset, draft.onset, atol=0.011)  # the grid undone
-    first = np.array([draft.tones[0] for draft in drafts if len(draft.onset)])
+    first = np.array([draft.odds[0] @ CHORD_TONES[:NO_CHORD] for draft in drafts if len(draft.onset)])
     drawn = np.array([CHORD_TONES[chords.pitch[0]] for chords in notes if len(chords)], float)
     assert len(first) > 200 and ((first >= 0) & (first <= 1)).all()
     assert (abs(drawn.mean(0) - first.mean(0)) < 4 * drawn.std(0) / len(drawn) ** 0.5 + 0.02).all()
