@@ -15,7 +15,7 @@ from .grammar import Limits, Stream, nearest_place, pitch_table
 from .habits import give_way, sounding, usual_density, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
-from .ranking import misfit
+from .ranking import fittest
 from .sampling import Sampling
 from .tempo import divided
 
@@ -171,7 +171,7 @@ def generate(
     less liking for rests, for who asks for music has no use for silence. in_turn: one instrument after another in the
     order of the request, each told what those before it play, so that none is left out; a model that cannot be told
     writes them at once all the same. best_of: every part of a take is drawn so many times, and the one stays that what
-    is known goes best with (`ranking.misfit`); once by a model that does not anticipate.
+    is known goes best with (`ranking.fittest`); once by a model that does not anticipate.
     Returns the takes, and how many rows were fed to draw them.
     """
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
@@ -198,7 +198,7 @@ def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:
     """The one that what is known goes best with."""
     if len(drafts) == 1:
         return drafts[0]
-    return drafts[int(np.argmin(misfit(model, ask.known, ask.start, ask.end, drafts)))]
+    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts)]
 
 
 def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:

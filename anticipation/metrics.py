@@ -119,6 +119,19 @@ def pitch_classes(written: Notes, human: Notes) -> tuple[float, int]:
     return float(np.minimum(*shares).sum()), int(len(human.pitched) > 0)
 
 
+def repeats(written: Notes) -> tuple[int, int]:
+    """(again, all but the first) moments of the pitched parts: whether they begin the pitches of the last one again."""
+    again = total = 0
+    for instrument in written.pitched.instruments:
+        own = written[written.instrument == instrument]
+        begin = moments(own)
+        begun = np.zeros((len(begin), 128), dtype=bool)
+        begun[np.searchsorted(begin, own.onset, side="right") - 1, own.pitch] = True
+        again += int((begun[1:] == begun[:-1]).all(1).sum())
+        total += len(begin) - 1
+    return again, total
+
+
 def dissonance(written: Notes, known: Notes, edges: tuple[float, ...], within: float = 0.5) -> tuple[int, int]:
     """(dissonant, all) pairs of a written and a known note that both sound within half a second of the same edge of
     what was written: seconds, sevenths and tritones are dissonant."""

@@ -2,7 +2,8 @@
 
 A model's own odds of an answer favour dull ones, and find people's improbable. The other direction tells them apart:
 how well an answer explains what is known. So the known notes are what is written here, and the answer is anticipated
-(the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055).
+(the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055). What repeats itself is easily explained by,
+so who repeats himself more than is usual there loses by it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,31 @@ from . import lanes
 from . import stream as s
 from .decode import window_of
 from .keys import estimate_key, to_c
+from .metrics import repeats
 from .notes import BEAT, Notes
 from .surprise import drawn, nats
 
 AROUND = 10.0  # seconds on both sides of what is answered in which the known notes are asked about
 LONGEST = 90 * s.STEPS  # of a window, for AMT tells no more than 100 s
 TOGETHER = 8  # windows
+DULL = 0.3  # nats for each known note that it would cost to repeat oneself all the time, where nobody else does
+ENOUGH = 8  # moments of a part that tell how often it repeats itself
+
+
+def fittest(model, known: Notes, start: float, end: float, takes: list[Notes]) -> int:
+    """Which take goes best with what is known around the span (seconds)."""
+    return int(np.argmin(misfit(model, known, start, end, takes) + DULL * dullness(known, takes)))
+
+
+def dullness(known: Notes, takes: list[Notes]) -> np.ndarray:
+    """(takes,) in what share of moments a take repeats the last one's pitches, beyond that of its parts elsewhere, or
+    of all that is known where they are hardly heard."""
+    shares = []
+    for take in takes:
+        own = repeats(known[np.isin(known.instrument, take.instruments)])
+        usual, now = own if own[1] >= ENOUGH else repeats(known), repeats(take)
+        shares.append(max(now[0] / max(now[1], 1) - usual[0] / max(usual[1], 1), 0.0))
+    return np.array(shares)
 
 
 def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:

@@ -39,6 +39,16 @@ def test_in_key():
     assert metrics.in_key(piano(), scale) == (0, 0)
 
 
+def test_repeats_are_the_same_pitches_again():
+    """Of each part by itself, and of chords as a whole."""
+    chords = piano((0, 60), (0.02, 64), (1, 64), (1, 60), (2, 60), (3, 60), (4, 48))
+    assert metrics.repeats(chords) == (2, 4)
+    bass = Notes.of((i, 0.5, 36, 33, 64) for i in range(4))
+    assert metrics.repeats(chords + bass) == (5, 7)
+    drums = Notes.of((i, 0.5, 36, DRUMS, 64) for i in range(4))
+    assert metrics.repeats(drums) == metrics.repeats(piano()) == metrics.repeats(piano((0, 60))) == (0, 0)
+
+
 def test_a_chord_begins_once():
     assert metrics.moments(piano((1.0, 60), (1.02, 64), (1.2, 67), (0.0, 40))).tolist() == [0.0, 1.0, 1.2]
 

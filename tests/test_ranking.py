@@ -16,7 +16,7 @@ from anticipation import amt, checkpoint, infilling
 from anticipation import stream as s
 from anticipation.infilling import generate
 from anticipation.notes import Notes
-from anticipation.ranking import misfit, windows
+from anticipation.ranking import dullness, fittest, misfit, windows
 from anticipation.surprise import drawn, nats
 
 CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
@@ -92,9 +92,9 @@ def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
 
     def last(model, known, start, end, takes):
         seen.append(takes)
-        return np.arange(len(takes))[::-1]
+        return len(takes) - 1
 
-    monkeypatch.setattr(infilling, "misfit", last)
+    monkeypatch.setattr(infilling, "fittest", last)
     best, more = generate(model, ask(), takes=2, seed=5, best_of=3)
     assert [group[0] for group in seen] == once and [group[2] for group in seen] == best
     assert len({len(take) for group in seen for take in group}) > 1 and more > 2 * fed
@@ -103,9 +103,7 @@ def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
 
 def test_each_part_in_turn_is_the_fittest_for_those_before_it(random_model, monkeypatch):
     asked: list[set[int]] = []
-    monkeypatch.setattr(
-        infilling, "misfit", lambda model, known, *rest: asked.append(set(known.instruments)) or np.zeros(2)
-    )
+    monkeypatch.setattr(infilling, "fittest", lambda model, known, *rest: asked.append(set(known.instruments)) or 0)
     generate(random_model(rests=2.0), ask(instruments=(33, 0), end=4.0), seed=3, in_turn=True, best_of=2)
     assert asked == [{FLUTE}, {FLUTE, 33}]
 
@@ -114,3 +112,14 @@ def test_who_does_not_anticipate_draws_once(random_amt):
     """It could not be told the drafts."""
     model, alone = random_amt(anticipation=False), ask(10.0, 12.0, known=MELODY.between(0, 10), instruments=(FLUTE,))
     assert generate(model, alone, seed=3, best_of=3) == generate(model, alone, seed=3)
+
+
+def test_who_repeats_himself_more_than_is_usual_there_loses_by_it(random_model):
+    """Than his part elsewhere, or, where that is hardly heard, than all that is known."""
+    same, other = (Notes.of((0.5 * i, 0.4, 48 + step * i, 33, 80) for i in range(10)) for step in (0, 1))
+    half = same[:5] + other[5:]
+    assert dullness(TUNE, [same, other, half, same[:1]]).tolist() == [1.0, 0.0, pytest.approx(4 / 9), 0.0]
+    assert dullness(TUNE + half.shift(20.0), [same, other]).tolist() == [pytest.approx(5 / 9), 0.0]
+    assert dullness(TUNE + same[:4], [same]).tolist() == [pytest.approx(1 - 3 / 34)]
+    assert not dullness(same.shift(20.0), [same]).any()
+    assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [same, other]) == 1

@@ -47,6 +47,7 @@ RUBRICS: dict[str, Callable[[Notes, Case], Pair]] = {  # name -> (counted, out o
     "onset F1 1/16 %": lambda w, c: metrics.sixteenth_f1(w, c.human, c.beats),
     "groove %": lambda w, c: metrics.groove(w, c.human, c.grid),
     "pitch classes %": lambda w, c: metrics.pitch_classes(w, c.human),
+    "repeats %": lambda w, c: metrics.repeats(w),
     "clash at edges %": lambda w, c: metrics.dissonance(w, c.known, _edges(c)),
     "empty %": lambda w, c: (len(w) / (c.end - c.start) < 0.5, 1),
 }
