@@ -24,6 +24,7 @@ from .harmony import (
 from .infilling import FUTURE, Asked, Infill, draw
 from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, DRUMS, Notes
+from .reprise import echoes
 from .sampling import Sampling
 
 PIANO = 0
@@ -33,6 +34,8 @@ DRAFTING = Sampling(1.0, 0.95, 0.8)
 PLAIN = 0.75  # of the beats' harmony has to be heard for no drafts to be needed
 CHANGE = 0.04  # what a change of chord costs, in shares of its tones
 ROOT = 0.5  # what the right root is worth, beside all the tones: else what lies between two chords is said for both
+SONG = 600.0  # seconds around a span in which it may come again
+LIKE, PICKY = 2.0, 20.0  # how sure the likeness of two passages makes; how much more the most alike ones count
 DOUBT = 0.01  # the odds of what an opinion holds impossible
 
 
@@ -134,6 +137,26 @@ def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return odds, sure[:, None]
 
 
+def echoed(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The chords (N, NO_CHORD) that are heard where the music goes as it does around the span, and how sure that makes
+    of them (N, 1): what begins like the verse goes on like the verse."""
+    near = known.between(edges[0] - SONG, edges[-1] + SONG)
+    beats = near[near.instrument == BEAT]
+    offsets, alike = echoes(near, beats, edges[0], edges[-1])
+    votes = np.zeros((len(edges) - 1, len(beats)))
+    if not len(offsets):
+        return np.zeros((len(votes), NO_CHORD)), np.zeros((len(votes), 1))
+    middle = (edges[:-1] + edges[1:]) / 2
+    at = np.searchsorted(beats.onset, middle, side="right") - 1
+    for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):
+        there = (at + offset >= 0) & (at + offset < len(beats))
+        votes[there, (at + offset)[there]] += vote
+    chords, sure = heard(near, edges_of(beats))
+    odds = votes @ (sure * chords)
+    told = odds.sum(1, keepdims=True)
+    return odds / np.maximum(told, 1e-9), LIKE * alike.max() * told / np.maximum(votes.sum(1, keepdims=True), 1e-9)
+
+
 def harmonises(request: Infill) -> bool:
     """Whether there is something to plan towards: pitches are known in the span or behind it, and are to be written."""
     known = request.known.pitched.between(request.start, request.end + FUTURE)
@@ -143,14 +166,14 @@ def harmonises(request: Infill) -> bool:
 def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
     """CHORD notes that harmonise what is known over the span, a plan for each take.
 
-    The plan is the consensus, beat by beat, of what the known notes play themselves, of what the model recalls of
-    songs, and of `drafts` (32) chord tracks that the model writes for a take, all in one batch. Where the known notes
-    play the harmony for the most part, nothing is drafted, and all takes have one plan.
+    The plan is the consensus, beat by beat, of what the known notes play themselves, here and where the piece goes like
+    this, of what the model recalls of songs, and of `drafts` (32) chord tracks that the model writes for a take, all in
+    one batch. Where the known notes play most of the harmony, nothing is drafted, and all takes have one plan.
     """
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     edges = edges_between(beats.onset, request.start, request.end)
     chords, sure = heard(request.known, edges)
-    opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure)]
+    opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), echoed(request.known, edges)]
     if model.markov:
         opinions.append((recalled(model.markov, request.known, edges), 1.0))
     if sure.mean() >= PLAIN:

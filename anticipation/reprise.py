@@ -1,5 +1,5 @@
-"""Reprise: what a player is about to play, should he be repeating himself. Songs do: verses, choruses, riffs. Knows
-notes and beats; knows no chords and no network."""
+"""Reprise: where music comes again, what a player is about to play if he repeats himself, and what goes like the
+surroundings of a span. Songs do: verses, choruses, riffs. Knows notes and beats; knows no chords and no network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ WINDOW = 8 * PARTS  # places that have to be alike
 FEW = 8  # onsets, of both passages together, below which likeness counts for less
 ALIKE = 0.4  # of 1: no note differs
 SHORTEST = 4  # beats after which a repetition is one
+AROUND = 16  # beats on both sides of a span by which it is told
 
 
 def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
@@ -41,6 +42,35 @@ def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
     beat, part = np.divmod(when[comes], 1)
     beat = beat.astype(int)
     return melody[comes].replace(onset=beats.onset[beat] + part * beats.duration[beat])
+
+
+def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """How many beats from a span (seconds) there is what may be its like, ascending, and how alike both are (0-1) in
+    what is known around them: before, behind, and within the span, if anything is known there."""
+    notes = notes.pitched.between(*beats.onset[:1], *beats.onset[-1:]) if len(beats) > 1 else notes[:0]
+    if not len(notes):
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    places = np.rint(_position(notes.onset, beats) * PARTS).astype(int)
+    first, last = (round(float(place) * PARTS) for place in _position(np.array([start, end]), beats))
+    roll = np.zeros((len(beats) * PARTS + 1, 12), dtype=bool)
+    roll[places, notes.pitch % 12] = True
+    known = np.zeros(len(roll), dtype=bool)
+    known[places.min() : places.max() + 1] = True
+    known[first:last] = bool(len(notes.between(start, end)))
+    around = np.arange(max(first - AROUND * PARTS, 0), min(last + AROUND * PARTS, len(roll)))
+    offsets, alike = [], []
+    for offset in range(-len(beats), len(beats) + 1):
+        step = offset * PARTS
+        apart = abs(offset) >= SHORTEST and (last + step <= first or first + step >= last)
+        if not apart or first + step < places.min() or last + step > places.max() + 1:
+            continue
+        here = around[(around + step >= 0) & (around + step < len(roll))]
+        here = here[known[here] & known[here + step]]
+        if len(here) >= SHORTEST * PARTS:
+            one, other = roll[here], roll[here + step]
+            offsets.append(offset)
+            alike.append(2 * (one & other).sum() / max(one.sum() + other.sum(), 2 * FEW))
+    return np.array(offsets, dtype=np.int64), np.array(alike)
 
 
 def _position(times: np.ndarray, beats: Notes) -> np.ndarray:

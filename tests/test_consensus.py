@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_infilling import MELODY, ask
 
-from anticipation.consensus import DRAFTING, Draft, consensus, expected, plan_chords, pooled, settled
+from anticipation.consensus import DRAFTING, Draft, consensus, echoed, expected, plan_chords, pooled, settled
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes, parse_chord
 from anticipation.infilling import Asked, Infill, draw
 from anticipation.notes import CHORD, Notes
+from anticipation.tempo import TempoMap
 
 C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))
 
@@ -86,3 +87,24 @@ def test_a_draft_expects_what_it_is_drawn_from(random_model):
     assert len(first) > 200 and ((first >= 0) & (first <= 1)).all()
     assert (abs(drawn.mean(0) - first.mean(0)) < 4 * drawn.std(0) / len(drawn) ** 0.5 + 0.02).all()
     assert first.var(0).sum() < 0.5 * drawn.var(0).sum()
+
+
+def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():
+    """Which no song that was counted, and no draft, can know; a tune alone plays no chords that could come again."""
+    symbols = [parse_chord(name) for name in "C Ab Db Gb A D Bm E F#m B Eb Cm Fm Bb Ebm Ab".split()]
+    verse = [(2.0 * i, symbol) for i, symbol in enumerate(symbols)]
+    played = Notes.of(
+        (onset + again, 1.9, 60 + int(tone), 0, 80)
+        for again in (0.0, 32.0)
+        for onset, symbol in verse
+        for tone in np.flatnonzero(CHORD_TONES[symbol])
+    )
+    beats = TempoMap.constant(120.0).beats(64.0)
+    edges = np.arange(44.0, 52.1, 0.5)
+    hole = played.between(0, 44.0) + played.between(52.0, 64.0) + beats
+    odds, sure = echoed(hole, edges)
+    assert (odds.argmax(1) == np.repeat(symbols[6:10], 4)).all() and (sure > 1.0).all()
+    np.testing.assert_allclose(odds.sum(1), 1.0)
+    tune = played[np.append(True, np.diff(played.onset) > 0)]
+    for silent in (tune.between(0, 44.0) + beats, played.between(44.0, 52.0) + beats, beats, played.between(0, 44.0)):
+        assert not echoed(silent, edges)[1].any()

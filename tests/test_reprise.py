@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation.notes import Notes
-from anticipation.reprise import ALIKE, SHORTEST, WINDOW, reprise
+from anticipation.reprise import ALIKE, AROUND, SHORTEST, WINDOW, echoes, reprise
 from anticipation.tempo import TempoMap, beat_notes
 
 BEATS = TempoMap.constant(120.0).beats(60.0)
@@ -70,3 +70,39 @@ def test_nothing_is_known_of_nothing(now):
     nothing = Notes.of([])
     assert not len(reprise(nothing, BEATS, now)) and not len(reprise(nothing, nothing, now))
     assert not len(reprise(tune(1), nothing, now)) and not len(reprise(tune(1), BEATS[:1], now))
+
+
+@given(st.integers(0, 1000), st.sampled_from([0, 1, 2]), st.floats(0.3, 9.0), st.floats(0.5, 5.0))
+def test_a_hole_in_a_verse_is_found_in_the_others(seed, verse, into, length):
+    """Of three verses of 32 beats, and something new between them, wherever the hole is: before it and behind."""
+    song = tune(seed) + tune(seed).shift(16.0) + tune(seed + 1).shift(32.0) + tune(seed).shift(48.0)
+    begin = (0.0, 16.0, 48.0)[verse] + into
+    known = song.between(0, begin) + song.between(begin + length, 64.0)
+    offsets, alike = echoes(known, TempoMap.constant(120.0).beats(80.0), begin, begin + length)
+    wanted = np.isin(offsets, [(32, 96), (-32, 64), (-96, -64)][verse])
+    assert wanted.sum() == 2 and (np.diff(offsets) > 0).all()
+    assert alike[wanted].min() > alike[~wanted].max() + 0.1 and alike[wanted].max() > 0.95
+
+
+def test_an_echo_lies_beside_the_span_and_within_what_is_known():
+    known = tune(1).between(0, 6.0) + tune(1).between(8.0, 16.0)
+    offsets, _ = echoes(known, BEATS, 6.0, 8.0)
+    assert offsets.tolist() == [*range(-12, -3), *range(4, 16)]
+    for music, beats, end in (
+        (known[:0], BEATS, 8.0),
+        (known, BEATS[:1], 8.0),
+        (known, BEATS, 16.0),
+        (known, BEATS, 6.0),
+    ):
+        offsets, alike = echoes(music, beats, 6.0, end)
+        assert len(offsets) == len(alike) and (end != 16.0 or not len(offsets))
+
+
+def test_what_is_known_in_the_span_tells_it_too():
+    """A tune goes on through it: elsewhere it has a second part."""
+    song, beats = tune(2) + tune(3).shift(16.0) + tune(2).shift(32.0), TempoMap.constant(120.0).beats(60.0)
+    other = Notes.of((0.5 * i, 0.4, 36 + i % 12, 33, 80) for i in range(96))
+    known = song + other.between(0, 30.0) + other.between(48.0, 60.0)
+    offsets, alike = echoes(known, beats, 33.0, 45.0)
+    assert offsets[alike.argmax()] == -64
+    assert AROUND * 0.5 < 15.0  # seconds: what lies around the span is not that verse
