@@ -143,9 +143,10 @@ def echoed(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     near = known.between(edges[0] - SONG, edges[-1] + SONG)
     beats = near[near.instrument == BEAT]
     offsets, alike = echoes(near, beats, edges[0], edges[-1])
-    votes = np.zeros((len(edges) - 1, len(beats)))
+    count = len(edges) - 1
     if not len(offsets):
-        return np.zeros((len(votes), NO_CHORD)), np.zeros((len(votes), 1))
+        return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
+    votes = np.zeros((count, len(beats)))
     middle = (edges[:-1] + edges[1:]) / 2
     at = np.searchsorted(beats.onset, middle, side="right") - 1
     for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):

@@ -54,10 +54,13 @@ mean "$WORK/run8/checkpoint" "$WORK/run10/checkpoint" "$WORK/mean10"
 # Fourth session: run11 from that mean (the code of d3e7304), 1,821 steps, 16.8 M rows, beside measuring.
 train8 --out "$WORK/run11" --init "$WORK/mean10" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 11 --workers 1
 mean "$WORK/mean10" "$WORK/run11/checkpoint" "$WORK/mean11"
-# Fifth session: run12 from that mean (the code of 1104a99), 1,172 steps, 10.8 M rows, beside measuring; what ships is
-# the mean of both.
+# Fifth session: run12 from that mean (the code of 1104a99), 1,172 steps, 10.8 M rows, beside measuring.
 train8 --out "$WORK/run12" --init "$WORK/mean11" --minutes 62 --cooldown 0.7 --warmup 30 --compile --seed 12 --workers 1
-mean "$WORK/mean11" "$WORK/run12/checkpoint" "$WORK/mean"
+mean "$WORK/mean11" "$WORK/run12/checkpoint" "$WORK/mean12"
+# Seventh session: run15 from that mean (the code of a4d4fe0), 1,774 steps, 16.3 M rows, beside measuring; what ships is
+# the mean of both.
+train8 --out "$WORK/run15" --init "$WORK/mean12" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 15 --workers 1
+mean "$WORK/mean12" "$WORK/run15/checkpoint" "$WORK/mean"
 
 python train/evaluate.py "$WORK/mean" "$WORK/shards4" --pieces 40
 python train/judge.py "$WORK/mean" "$WORK/shards4"
