@@ -34,7 +34,7 @@ DRAFTING = Sampling(1.0, 0.95, 0.8)
 PLAIN = 0.75  # of the beats' harmony has to be heard for no drafts to be needed
 CHANGE = 0.04  # what a change of chord costs, in shares of its tones
 ROOT = 0.5  # what the right root is worth, beside all the tones: else what lies between two chords is said for both
-SONG = 600.0  # seconds around a span in which it may come again
+SONG = 600.0  # seconds around a span, or of a player, in which music may come again: a verse does after minutes
 LIKE, PICKY = 2.0, 20.0  # how sure the likeness of two passages makes; how much more the most alike ones count
 DOUBT = 0.01  # the odds of what an opinion holds impossible
 
@@ -80,10 +80,13 @@ def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
     return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
 
 
+def _middle(edges: np.ndarray) -> np.ndarray:
+    return (edges[:-1] + edges[1:]) / 2
+
+
 def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
     """(N, NO_CHORD) how likely each chord is between two edges (N + 1, seconds), by all drafts."""
-    middle = (edges[:-1] + edges[1:]) / 2
-    return np.mean([draft.at(middle) for draft in drafts], axis=0)
+    return np.mean([draft.at(_middle(edges)) for draft in drafts], axis=0)
 
 
 def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
@@ -99,8 +102,7 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
         before, after = np.arange(edges[0], first - STEP, -STEP)[:0:-1], np.arange(edges[-1], last, STEP)[1:]
         steps = np.concatenate([before, edges, after])
     places = np.pad(beats.pitch, (len(before), len(steps) - 1 - len(before) - len(beats)), constant_values=1)
-    middle = (edges[:-1] + edges[1:]) / 2
-    return markov.odds(melody, steps, places)[np.searchsorted(steps, middle) - 1]
+    return markov.odds(melody, steps, places)[np.searchsorted(steps, _middle(edges)) - 1]
 
 
 def pooled(opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
@@ -131,8 +133,7 @@ def consensus(odds: np.ndarray, edges: np.ndarray, change: float) -> Notes:
 def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The chord (N, NO_CHORD) that what is known plays itself between two edges (N + 1, seconds), and how surely it
     does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
-    middle = (edges[:-1] + edges[1:]) / 2
-    odds = settled(chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), middle))
+    odds = settled(chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), _middle(edges)))
     sure = odds.sum(1) * np.clip(together(known, edges) - 1.0, 0.0, 1.0)
     return odds, sure[:, None]
 
@@ -147,8 +148,7 @@ def echoed(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not len(offsets):
         return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
     votes = np.zeros((count, len(beats)))
-    middle = (edges[:-1] + edges[1:]) / 2
-    at = np.searchsorted(beats.onset, middle, side="right") - 1
+    at = np.searchsorted(beats.onset, _middle(edges), side="right") - 1
     for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):
         there = (at + offset >= 0) & (at + offset < len(beats))
         votes[there, (at + offset)[there]] += vote

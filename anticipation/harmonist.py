@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .consensus import MEMORY, consensus, edges_between, recalled
+from .consensus import MEMORY, SONG, consensus, edges_between, recalled
 from .harmony import chord_notes
 from .markov import Markov
 from .notes import BEAT, Notes
@@ -16,7 +16,6 @@ from .tempo import divided
 CHANGE = 0.03  # what a change costs, in shares of a chord's tones
 TURNS = 2  # places in a beat where it may change
 TOLD = 256  # chords that are remembered
-SONG = 600.0  # seconds of the player that are: a verse comes again after minutes
 
 
 class Harmonist:

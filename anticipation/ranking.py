@@ -33,14 +33,15 @@ def fittest(model, known: Notes, start: float, end: float, takes: list[Notes]) -
 
 
 def dullness(known: Notes, takes: list[Notes]) -> np.ndarray:
-    """(takes,) in what share of moments a take repeats the last one's pitches, beyond that of its parts elsewhere, or
-    of all that is known where they are hardly heard."""
-    shares = []
-    for take in takes:
-        own = repeats(known[np.isin(known.instrument, take.instruments)])
-        usual, now = own if own[1] >= ENOUGH else repeats(known), repeats(take)
-        shares.append(max(now[0] / max(now[1], 1) - usual[0] / max(usual[1], 1), 0.0))
-    return np.array(shares)
+    """(takes,) in what share of moments a take repeats the last one's pitches, beyond that of the same parts elsewhere,
+    or of all that is known where they are hardly heard."""
+    own = repeats(known[np.isin(known.instrument, [i for take in takes for i in take.instruments])])
+    usual = _share(own if own[1] >= ENOUGH else repeats(known))
+    return np.array([max(_share(repeats(take)) - usual, 0.0) for take in takes])
+
+
+def _share(pair: tuple[int, int]) -> float:
+    return pair[0] / max(pair[1], 1)
 
 
 def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:

@@ -55,14 +55,15 @@ def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.nda
     roll = np.zeros((len(beats) * PARTS + 1, 12), dtype=bool)
     roll[places, notes.pitch % 12] = True
     known = np.zeros(len(roll), dtype=bool)
-    known[places.min() : places.max() + 1] = True
+    lowest, highest = int(places.min()), int(places.max()) + 1
+    known[lowest:highest] = True
     known[first:last] = bool(len(notes.between(start, end)))
     around = np.arange(max(first - AROUND * PARTS, 0), min(last + AROUND * PARTS, len(roll)))
     offsets, alike = [], []
     for offset in range(-len(beats), len(beats) + 1):
         step = offset * PARTS
         apart = abs(offset) >= SHORTEST and (last + step <= first or first + step >= last)
-        if not apart or first + step < places.min() or last + step > places.max() + 1:
+        if not apart or first + step < lowest or last + step > highest:
             continue
         here = around[(around + step >= 0) & (around + step < len(roll))]
         here = here[known[here] & known[here + step]]
