@@ -7,6 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .notes import Notes
+from .tempo import position
 
 PARTS = 4  # places a beat at which onsets are compared
 WINDOW = 8 * PARTS  # places that have to be alike
@@ -23,8 +24,8 @@ def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
     if len(beats) < 2:
         return Notes.of([])
     melody = melody.between(beats.onset[0], now)
-    when = _position(melody.onset, beats)
-    here = float(_position(np.array([now]), beats)[0])
+    when = _inside(melody.onset, beats)
+    here = float(_inside(np.array([now]), beats)[0])
     count = int(here * PARTS + 0.5)  # places that are over; those that a note may still be drawn to are not
     places = np.rint(when * PARTS).astype(int)
     roll = np.zeros((WINDOW + count, 12), bool)
@@ -50,8 +51,8 @@ def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.nda
     notes = notes.pitched.between(*beats.onset[:1], *beats.onset[-1:]) if len(beats) > 1 else notes[:0]
     if not len(notes):
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    places = np.rint(_position(notes.onset, beats) * PARTS).astype(int)
-    first, last = (round(float(place) * PARTS) for place in _position(np.array([start, end]), beats))
+    places = np.rint(_inside(notes.onset, beats) * PARTS).astype(int)
+    first, last = (round(float(place) * PARTS) for place in _inside(np.array([start, end]), beats))
     roll = np.zeros((len(beats) * PARTS + 1, 12), dtype=bool)
     roll[places, notes.pitch % 12] = True
     known = np.zeros(len(roll), dtype=bool)
@@ -74,7 +75,6 @@ def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.nda
     return np.array(offsets, dtype=np.int64), np.array(alike)
 
 
-def _position(times: np.ndarray, beats: Notes) -> np.ndarray:
-    """Beats since the first one."""
-    i = np.maximum(np.searchsorted(beats.onset, times, side="right") - 1, 0)
-    return i + np.clip((times - beats.onset[i]) / beats.duration[i], 0.0, 1.0)
+def _inside(times: np.ndarray, beats: Notes) -> np.ndarray:
+    """Their positions; what is before the first beat or behind the last one is at its end."""
+    return np.clip(position(times, beats), 0, len(beats))

@@ -100,25 +100,30 @@ def beat_notes(times: Iterable[float], places: Iterable[int]) -> Notes:
     return Notes(onset, period, np.minimum(places, 15), column, column * 0 + 64)
 
 
+def position(times: np.ndarray, beats: Notes) -> np.ndarray:
+    """Beats since the first one began; before it and behind the last one at their tempo. There is a beat at least."""
+    i = np.maximum(np.searchsorted(beats.onset, times, side="right") - 1, 0)
+    return i + (times - beats.onset[i]) / beats.duration[i]
+
+
 def on_grid(notes: Notes, beats: Notes) -> bool:
     """Whether onsets keep to the sixteenths of the beats: performances without a click do not, nor do grids that start
     at the wrong moment. The resultant of the onsets' phases has to be long enough and to point forward."""
-    i = np.searchsorted(beats.onset, notes.onset, side="right") - 1
-    inside = i >= 0
-    if inside.sum() < 8:
+    when = position(notes.onset, beats) if len(beats) else np.zeros(0)
+    when = when[when >= 0]
+    if len(when) < 8:
         return False
-    phase = (notes.onset[inside] - beats.onset[i[inside]]) / beats.duration[i[inside]] * 4
-    mean = np.exp(2j * np.pi * phase).mean()
+    mean = np.exp(2j * np.pi * 4 * when).mean()
     return bool(abs(mean) > 0.3 and abs(np.angle(mean)) < np.pi / 3)
 
 
 def parts_of(notes: Notes, beats: Notes) -> int:
     """Into how many parts the onsets divide the beats: 4, 6 or 8, whichever explains most more of them than chance."""
-    i = np.searchsorted(beats.onset, notes.onset, side="right") - 1
-    phase = ((notes.onset - beats.onset[i]) / beats.duration[i])[i >= 0]
-    if not len(phase):
+    when = position(notes.onset, beats)
+    when = when[when >= 0]
+    if not len(when):
         return PARTS[0]
-    near = [np.mean(abs(phase - np.rint(phase * parts) / parts) < NEAR) - 2 * NEAR * parts for parts in PARTS]
+    near = [np.mean(abs(when - np.rint(when * parts) / parts) < NEAR) - 2 * NEAR * parts for parts in PARTS]
     return PARTS[int(np.argmax(near))]
 
 
