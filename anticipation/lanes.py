@@ -91,7 +91,9 @@ class EventLanes:
                     row = row + agreeing(limits[j], int(rows[j, s.CLOCK]), int(classes[j, 1]))
                 apart = None if field else REST_CLASS
                 odds = sampling.odds(stream.silence(limits[j]))
-                classes[j, field] = nucleus(row, mask, heat, sampling.top_p, stream.rng, apart, odds)
+                # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.
+                top_p = 1.0 if FIELD_NAMES[field] == "velocity" else sampling.top_p
+                classes[j, field] = nucleus(row, mask, heat, top_p, stream.rng, apart, odds)
                 if field == 2 and classes[j, 1] == CHORD:
                     stream.belief = np.zeros(CHORDS)
                     stream.belief[mask[:CHORDS]] = shares(row, mask, heat)

@@ -94,7 +94,7 @@ TABLE: tuple[Control, ...] = (
     Control("low", "int", 0, "Lowest", "the lowest pitch the band writes (60 is middle C)", 0, 127, cc=24),
     Control("high", "int", 127, "Highest", "the highest pitch the band writes", 0, 127, cc=25),
     Control("temperature", "float", 1.0, "Temperature", "below 1 tamer, above 1 wilder", 0.1, 2, cc=26),
-    Control("top_p", "float", 0.95, "Top-p", "the nucleus of every choice", 0.05, 1),
+    Control("top_p", "float", 0.95, "Top-p", "the nucleus of every choice but velocities", 0.05, 1),
     Control("scale", "text", "", "Scale", "the band writes only these pitches: C major, D dorian; empty: all",
             group="Harmony"),
     Control("chords", "text", "", "Chords", "a chart that goes round, a cell a bar: | C | Am F |; empty: its own",

@@ -107,6 +107,16 @@ def test_a_model_that_wants_all_notes_at_once_still_comes_to_an_end():
     assert stream.written
 
 
+def test_a_nucleus_makes_no_dynamics_flat():
+    """Of a model that finds all alike, a narrow nucleus leaves few pitches, and every velocity."""
+    stream, first = begin()
+    model = EventModel(Config(depth=1, window=64)).requires_grad_(False)
+    run(model, [stream], [first], Limits(0, 30_000, pitch_table([0])), Sampling(top_p=0.2))
+    rows = np.array(stream.written)
+    assert len(rows) > 300 and len(np.unique(rows[:, s.PITCH])) <= 26
+    assert set(m.velocity_of(np.arange(1, m.VELOCITIES))) == set(rows[:, s.VELOCITY])
+
+
 @settings(max_examples=30)
 @given(st.data())
 def test_the_nucleus_holds_legal_classes_that_are_likely(data):
