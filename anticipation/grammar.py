@@ -40,7 +40,7 @@ class Limits:
     (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
     chord are multiplied by (0: there is none, unless no other is legal). voices: notes that an instrument may begin at
     once, less the known ones that sound, (steps,) of each such instrument in `sounding`; what still sounds of what was
-    drawn is to give way. A rest is always legal, so nothing dead-ends.
+    drawn is to give way. louder: what is added to every velocity. A rest is always legal, so nothing dead-ends.
     """
 
     start: int
@@ -54,6 +54,7 @@ class Limits:
     stray: float = 1.0
     voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
+    louder: int = 0
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import stream as s
 from .decode import Decoder
+from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .habits import give_way, sounding, usual_density, usual_voices
@@ -141,10 +142,10 @@ class Asked:
         """The rows of written events as notes of the request."""
         rows = np.array(written).reshape(-1, len(s.COLUMNS))
         notes = s.to_notes(rows, self.origin).transpose(-self.shift)
-        if not rows[:, s.VELOCITY].any():  # a model that knows no dynamics
-            notes = with_dynamics(notes, self.request.known.audible)
-        ask = self.request
+        ask, knows_dynamics = self.request, rows[:, s.VELOCITY].any()
         notes = snap(notes, ask.known, ask.start, ask.end, ask.places)
+        near = ask.known.audible.between(ask.start - HISTORY, ask.end + FUTURE)
+        notes = balanced(notes, near) if knows_dynamics else as_loud(notes, ask.known.audible)
         return give_way(notes, ask.known.audible, self.limits.voices)
 
 
@@ -260,14 +261,6 @@ def draw(
             reached = min(stream.clock / s.STEPS + one.origin for stream, one in zip(streams, asked, strict=True))
             progress(min(max(0.0, reached - start), span), span)
     return [one.notes(stream.written) for one, stream in zip(asked, streams, strict=True)], decoder
-
-
-def with_dynamics(notes: Notes, known: Notes) -> Notes:
-    """Notes as loud as the known one that begins last before each, or first after it."""
-    if not len(known):
-        return notes
-    last = np.searchsorted(known.onset, notes.onset + 1.0 / s.STEPS, side="right") - 1
-    return notes.replace(velocity=known.velocity[np.maximum(last, 0)])
 
 
 def moved(pitches: np.ndarray, shift: int) -> np.ndarray:

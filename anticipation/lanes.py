@@ -114,7 +114,8 @@ class EventLanes:
             sample(4, [np.arange(VELOCITIES) > 0] * count)
             rows[:, s.INSTRUMENT], rows[:, s.PITCH] = classes[:, 1], classes[:, 2]
             rows[:, s.DURATION] = np.where(classes[:, 1] == DRUMS, 10, DURATIONS[classes[:, 3]])
-            rows[:, s.VELOCITY] = np.where(classes[:, 1] == CHORD, 64, velocity_of(classes[:, 4]))
+            louder = np.clip(velocity_of(classes[:, 4]) + [limit.louder for limit in limits], 1, 127)
+            rows[:, s.VELOCITY] = np.where(classes[:, 1] == CHORD, 64, louder)
             rows[rest, s.INSTRUMENT : s.VELOCITY + 1] = 0
         chord = ~rest & (rows[:, s.INSTRUMENT] == CHORD)
         rows[chord, s.CHORD_] = rows[chord, s.PITCH]

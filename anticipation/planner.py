@@ -11,6 +11,7 @@ import numpy as np
 
 from . import stream as s
 from .decode import Decoder
+from .dynamics import swell
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist
 from .infilling import PATIENCE, moved
@@ -22,7 +23,7 @@ from .scene import Rows, Scene, rows_of
 from .tempo import divided
 
 ROOM = 128  # rows of the window that are kept free for a plan
-MEMORY = 40.0  # seconds of music that tell the key
+MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays
 STRAY = 1 / 3  # times the odds of a pitch outside its chord: live, such pitches are right no more often than by chance
 STUBBORN = 3  # plans in a row that must hear another key before it is believed
 
@@ -102,7 +103,10 @@ class Planner:
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
         chart = s.Chart.of(scene.chords.transpose(self.shift), self.origin)
         stray = 0.0 if scene.chord_lock else STRAY
-        return [Limits(begin, end, table, scene.polyphony, scene.density, nearest, 0, chart, stray) for table in tables]
+        player = scene.player.between(scene.start - MEMORY, scene.end)
+        louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
+        common = scene.polyphony, scene.density, nearest, 0, chart, stray
+        return [Limits(begin, end, table, *common, louder=louder) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)

@@ -264,5 +264,5 @@ def test_one_voice_stays_one(random_model):
     assert (both.offset[:-1] <= both.onset[1:] + LEGATO + 0.011).all()
     across = (written.onset[:, None] < tune[::2].onset) & (written.offset[:, None] > tune[::2].onset + EPSILON)
     assert not across.any()
-    free, _ = generate(random_model(), ask(known=tune[::2], instruments=(0,), polyphony=8), seed=1)
-    assert (np.diff(np.sort(free[0].onset)) == 0).any()
+    (free,), _ = generate(random_model(), ask(known=tune[::2], instruments=(0,), polyphony=8), seed=1)
+    assert (free.offset[:-1] > free.onset[1:] + LEGATO + 0.011).any(), "else the law above says nothing"

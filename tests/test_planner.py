@@ -71,6 +71,20 @@ def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model,
     assert strays(CHART, chord_lock=True, pitches=np.arange(128) == 61)[1] > 5
 
 
+def test_the_band_is_louder_where_the_player_is(random_model):
+    """With him, who played forty notes at 60 and four now at 100, and softer again where he is."""
+
+    def loudness(now: int) -> float:
+        played = tune(44)
+        velocity = np.where(np.arange(44) < 40, 60, now)
+        planner = Planner(random_model(rests=-2.0))
+        steps = planner.plan(scene(22.0, played.replace(velocity=velocity), end=40.0))
+        return float(np.mean([step.note[4] for step in steps if step.note]))
+
+    even = loudness(60)
+    assert loudness(100) > even + 5 and loudness(20) < even - 5  # of 17, for nothing is louder than 127
+
+
 @given(notes(30), notes(20), notes(20), st.floats(0.5, 10), st.floats(0, 1), st.floats(0, 25))
 def test_a_scene_is_told_as_training_tells_it(own, late, ahead, delta, lateness, start):
     """Written music by the rule of anticipation, late notes by the rule of lateness, and a look at the start: what is
@@ -93,7 +107,9 @@ def test_a_scene_is_told_as_training_tells_it(own, late, ahead, delta, lateness,
     if not len(late) or not len(ahead):
         header = s.Header(round(delta * 100) if len(ahead) else -round(lateness * 100), (0,), 0, True)
         ruled = s.interleave(events, steps, s.Chart.of(Notes.of([])), header, looks=(begin,), until=begin - s.REST)
-        assert np.array_equal(known.rows[: len(ruled)], ruled)  # but for what is only just late
+        just = known.rows[:, s.AT] + round(lateness * 100) > begin if len(late) else np.zeros(len(known.rows), bool)
+        just &= known.rows[:, s.KIND] == s.CONTROL  # which no rule would have told yet
+        assert np.array_equal(known.rows[~just], ruled)
 
 
 def test_the_newest_note_is_known_at_once():
