@@ -135,7 +135,8 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--takes", type=int, default=1, metavar="N", help="N results: OUT-1.mid, OUT-2.mid ...")
     drafts = "draw every part N times and keep the one that your notes go best with (default: %(default)s)"
     sub.add_argument("--best-of", type=int, default=4, metavar="N", help=drafts)
-    sub.add_argument("--top-p", type=float, default=0.95, help="nucleus of every choice but rests and velocities (default: 0.95)")
+    top_p = "nucleus of every choice but rests and velocities (default: 0.95)"
+    sub.add_argument("--top-p", type=float, default=0.95, help=top_p)
     sub.add_argument("--temperature", type=float, default=1.0, help="below 1 tamer, above 1 wilder (default: 1)")
     sub.add_argument("--scale", metavar='"C major"', help="write only pitches of this scale")
     sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5")

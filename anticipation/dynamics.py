@@ -25,8 +25,8 @@ def as_loud(notes: Notes, known: Notes) -> Notes:
 
 
 def swell(others: Notes, times: np.ndarray) -> np.ndarray:
-    """How much louder a part plays at each time (seconds) than it would, for others do. others: sorted, at least one."""
-    around, count = _loudness(others, times)
+    """How much louder a part plays at each time (seconds) for others do. others: sorted, one at least."""
+    around, count = loudness(others, times)
     return SWELL * (around - others.velocity.mean()) * count / (count + 1)
 
 
@@ -42,19 +42,19 @@ def balanced(notes: Notes, known: Notes) -> Notes:
     for instrument in notes.audible.instruments:
         mine = np.flatnonzero(notes.instrument == instrument)
         part, own = notes[mine], known.of_instruments((instrument,))
-        near, count = _loudness(own, part.onset)
+        near, count = loudness(own, part.onset)
         surely = count / (count + 1)
         goes = np.zeros(len(part))
         if len(others):
             goes = swell(others, part.onset)
             if not len(own) and len(others.instruments) > 1:
                 goes += LEVEL * (others.velocity.mean() - part.velocity.mean())
-        shift[mine] = surely * (near - _loudness(part, part.onset)[0]) + (1 - surely) * goes
+        shift[mine] = surely * (near - loudness(part, part.onset)[0]) + (1 - surely) * goes
     louder = np.clip(np.rint(notes.velocity + shift), 1, 127).astype(notes.velocity.dtype)
     return notes.replace(velocity=np.where(notes.velocity > 0, louder, notes.velocity))
 
 
-def _loudness(notes: Notes, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def loudness(notes: Notes, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean velocity of the notes that begin near each time (seconds), 0 where none does, and how many do."""
     total = np.concatenate([[0.0], np.cumsum(notes.velocity, dtype=np.float64)])
     first, last = (np.searchsorted(notes.onset, times + reach) for reach in (-NEAR, NEAR))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .dynamics import loudness
 from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .notes import Notes
 
@@ -130,6 +131,16 @@ def repeats(written: Notes) -> tuple[int, int]:
         again += int((begun[1:] == begun[:-1]).all(1).sum())
         total += len(begin) - 1
     return again, total
+
+
+def loudness_off(written: Notes, human: Notes) -> tuple[float, int]:
+    """(sum of how far apart the two are in loudness around them, 1 is the whole range of velocities; moments) of the
+    moments at which the human begins something, where his velocities are known and both play."""
+    human, written = human.audible[human.audible.velocity > 0], written.audible
+    when = moments(human)
+    (theirs, there), (ours, here) = loudness(human, when), loudness(written, when)
+    both = (there > 0) & (here > 0)
+    return float(abs(theirs - ours)[both].sum() / 127), int(both.sum())
 
 
 def dissonance(written: Notes, known: Notes, edges: tuple[float, ...], within: float = 0.5) -> tuple[int, int]:

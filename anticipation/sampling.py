@@ -13,8 +13,9 @@ _FEW = 512  # candidates that hold the nucleus nearly always; sorting the others
 @dataclass(frozen=True)
 class Sampling:
     """temperature and top_p (nucleus) of every field; velocities are drawn from all there are, and chord symbols, the
-    boldest choice, have a temperature of their own. rest: what the odds of a rest are multiplied by. patience: seconds of silence after which they are half of that, after twice as
-    many a sixteenth: the longer silence lasts, the surer is a model that it will."""
+    boldest choice, have a temperature of their own. rest: what the odds of a rest are multiplied by. patience: seconds
+    of silence after which they are half of that, after twice as many a sixteenth: the longer silence lasts, the surer
+    is a model that it will."""
 
     temperature: float = 1.0
     top_p: float = 0.95

@@ -134,6 +134,16 @@ def test_bass_on_chord_tones_at_downbeats():
     )
 
 
+def test_loudness_is_off_by_as_much_as_the_velocities_around():
+    human = Notes.of([(float(i), 1, 60, 0, 80) for i in range(8)])
+    for off in (0, 20, -40):
+        written = human.replace(velocity=human.velocity + off, pitch=human.pitch + 7)
+        total, count = metrics.loudness_off(written, human)
+        assert count == 8 and total / count == pytest.approx(abs(off) / 127)
+    assert metrics.loudness_off(human, human.replace(velocity=human.velocity * 0)) == (0.0, 0), "nobody knows"
+    assert metrics.loudness_off(human[:1], human)[1] == 3, "only where both play, two seconds away at most"
+
+
 def hits(*rows: tuple[float, int]) -> Notes:
     return Notes.of((onset, 0.1, pitch, DRUMS, 127) for onset, pitch in rows)
 

@@ -48,6 +48,7 @@ RUBRICS: dict[str, Callable[[Notes, Case], Pair]] = {  # name -> (counted, out o
     "groove %": lambda w, c: metrics.groove(w, c.human, c.grid),
     "pitch classes %": lambda w, c: metrics.pitch_classes(w, c.human),
     "repeats %": lambda w, c: metrics.repeats(w),
+    "loudness off %": lambda w, c: metrics.loudness_off(w, c.human),
     "clash at edges %": lambda w, c: metrics.dissonance(w, c.known, _edges(c)),
     "empty %": lambda w, c: (len(w) / (c.end - c.start) < 0.5, 1),
 }

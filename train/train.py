@@ -53,8 +53,8 @@ def flags() -> argparse.ArgumentParser:
     add("--mix", choices=MIXES, default="all", help="all: by notes; shipped: as checkpoints/default was trained")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--workers", type=int, default=0, help="loader processes, for each process that trains")
-    add("--precision", choices=["bf16", "fp32"], help="default: bf16 on a GPU, fp32 on a CPU, but bf16 is faster on those "
-        "that multiply it (AVX512-BF16, AMX)")
+    precision = "default: bf16 on a GPU; fp32 on a CPU, which is faster unless it has AVX512-BF16 or AMX"
+    add("--precision", choices=["bf16", "fp32"], help=precision)
     add("--compile", action="store_true")
     add("--recompute", action=argparse.BooleanOptionalAction, help="activations in the backward pass (default: large)")
     add("--fsdp", action="store_true", help="shard weights and momenta over the processes of torchrun")
