@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anticipation.errors import LiveError, RequestError
+from anticipation.errors import AnticipationError, LiveError, RequestError
 
 from .controls import ACTION_CCS, ACTIONS, NAMES, TABLE, Value, nearest
 
@@ -86,12 +86,11 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
                 app.act(action, **dict(zip(wanted, values, strict=False)))
             elif values:
                 app.set(name, values[0])
-        except RequestError as error:
+        except AnticipationError as error:
             tell(f"OSC {address}: {error}")
 
     dispatcher = Dispatcher()
-    dispatcher.map("/anticipation/*", heard)
-    dispatcher.map("/anticipation/do/*", heard)
+    dispatcher.map("/anticipation/*", heard)  # python-osc's * goes on across a /: do/ACTION, too
     try:
         server = ThreadingOSCUDPServer(("127.0.0.1", port), dispatcher)
     except OSError as error:

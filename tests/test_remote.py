@@ -1,11 +1,12 @@
-"""Controllers: what they mean, and that what was learned is known the next time."""
+"""Controllers: what they mean, and that what was learned is known the next time. OSC: what a message does."""
 
 import json
 
 import pytest
+from stand_in import StandIn
 
-from anticipation.errors import RequestError
-from plugin_bridge.remote import Controllers
+from anticipation.errors import LiveError, RequestError
+from plugin_bridge.remote import Controllers, serve_osc
 
 
 def test_what_was_learned_is_known_the_next_time(tmp_path):
@@ -37,3 +38,36 @@ def test_a_folder_that_cannot_be_written_is_no_trouble(tmp_path):
     assert controllers.meaning(77, 0) == ("density", 0)
     with pytest.raises(RequestError, match="density"):
         controllers.learn("densitty")
+
+
+@pytest.fixture
+def osc():
+    """osc(app, address, *values): what a message from there does to the app, and the lines that were told."""
+    servers, said = [], []
+
+    def send(app, address, *values):
+        message = pytest.importorskip("pythonosc.osc_message_builder").OscMessageBuilder(address)
+        for value in values:
+            message.add_arg(value)
+        servers.append(serve_osc(app, 0, said.append))
+        servers[-1].dispatcher.call_handlers_for_packet(message.build().dgram, ("127.0.0.1", 1))
+        return said
+
+    yield send
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_osc_message_is_obeyed_once(osc):
+    app = StandIn()
+    assert not osc(app, "/anticipation/do/keep", 4) and app.calls == [("act", "keep", {"bars": 4})]
+    assert not osc(app, "/anticipation/density", 4) and app.calls[1:] == [("set", "density", 4)]
+
+
+def test_what_osc_cannot_do_is_told(osc):
+    class Alone(StandIn):
+        def set(self, name, value):
+            raise LiveError("no Ableton Link here")
+
+    assert osc(Alone(), "/anticipation/sync", "link") == ["OSC /anticipation/sync: no Ableton Link here"]
