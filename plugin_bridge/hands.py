@@ -128,7 +128,7 @@ class Player:
         if verb == "tell":
             self._told_at = 0.0
         else:
-            own = {"send": self._send, "pass_on": self._pass_on}
+            own: dict[str, Callable] = {"send": self._send, "pass_on": self._pass_on}
             self._do(own.get(verb) or getattr(self.scheduler, verb), *args)
 
     def _watch(self) -> None:

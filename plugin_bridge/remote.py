@@ -54,6 +54,10 @@ class Controllers:
                 part.write_text(json.dumps(self._learned), encoding="utf-8")
                 part.replace(self._file)
 
+    def takes(self, number: int) -> bool:
+        """Whether a controller's next movement means anything here."""
+        return self.learning is not None or number in self.map
+
     def meaning(self, number: int, value: int) -> tuple[str, Value] | None:
         """(name, value) of what a controller's movement means; an action is meant by a press, not by its release."""
         if self.learning:
