@@ -1,11 +1,13 @@
 """Hands, in virtual time: whatever is added, and however late the hands are, what is sent is clean."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugin_bridge import ports
 from plugin_bridge.ears import REPEAT, EchoGuard, parse
 from plugin_bridge.hands import Player, nap
 from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
@@ -179,3 +181,38 @@ def test_what_comes_back_at_once_is_an_echo_whoever_made_it():
         guard.sent(2.0, data)
         assert not guard.is_echo(2.2, parse(data)) and guard.is_echo(2.09, parse(data))
     assert guard.is_echo(3.0, parse([0x80, 60, 0])) and not guard.is_echo(3.0, parse([0x80, 60, 0]))
+
+
+class Midi:
+    """A MIDI system whose devices come and go: rtmidi's MidiOut."""
+
+    there: list[str] = []
+
+    def __init__(self, api, name):
+        self.opened = None
+
+    def get_ports(self):
+        return list(self.there)
+
+    def open_port(self, index, name):
+        self.opened = self.there[index]
+
+    def close_port(self):
+        pass
+
+    delete = close_port
+
+
+@pytest.mark.parametrize("api", ["alsa", "winmm"])
+def test_a_port_is_known_by_all_of_its_name(monkeypatch, api):
+    """We are told a part of it, and a second device comes whose name has that part, too."""
+    monkeypatch.setattr(ports, "rtmidi", lambda: SimpleNamespace(MidiOut=Midi, RtMidiError=OSError))
+    monkeypatch.setattr(Midi, "there", first := ["Keystation 49 0"])
+    port = ports.Port("out", (api, 0), "keystation")
+    seen = []
+    both = ["Keystation 61 0", "Keystation 49 1"] if api == "winmm" else ["Keystation 61 0", *first]
+    for Midi.there in (first, both, ["Keystation 61 0"], [], both[:1] + first, first):
+        seen.append((port.watch(), port._client.opened))
+    lost, back = ("lost", "Keystation 49 0"), ("back", "Keystation 49 0")
+    here = (None, "Keystation 49 0")
+    assert seen == [here, here, lost, here, back, here]
