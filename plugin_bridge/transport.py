@@ -88,7 +88,10 @@ class Transport:
     def tick(self, now: float) -> None:
         """Let time pass."""
         if self._link and isinstance(self.clock, LinkClock):
-            self._happened(self.clock.hear(*self._link(now)), now, 0.0)
+            wall, *told = self._link(now)
+            before = self.clock.song(wall)
+            what = self.clock.hear(wall, *told)
+            self._happened(what, wall, self.clock.song(wall) - before)
         self._happened(self.clock.tick(now), now, 0.0)
         if self.clock.told:
             self.tell(self.clock.told)
@@ -104,7 +107,7 @@ class Transport:
             self.programs()
             if what == "start":
                 session.forget()
-        if what == "locate" or what == "start" and jump:
+        if what == "locate" or what in ("start", "continue") and jump:
             session.locate(jump)
         if what in ("stop", "locate", "start"):
             self.hands.silence()

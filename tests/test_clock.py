@@ -1,11 +1,15 @@
-"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it."""
+"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it. Transport:
+what becomes of a session and a take when the clock is somebody else's."""
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from plugin_bridge import transport
 from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
+from plugin_bridge.recorder import Recorder
+from plugin_bridge.session import Session
 
 SETTLED = 2 * TICKS  # two beats
 
@@ -165,3 +169,51 @@ def test_link_is_followed():
     assert clock.hear(11.0, 10.0, 100, True) == "tempo" and clock.bpm == pytest.approx(100)
     assert clock.hear(12.0, 11.0, 1e9, True) is None and "cannot be followed" in clock.told
     assert clock.hear(13.0, 12.0, 100, False) == "stop"
+
+
+def test_a_link_session_whose_transport_is_not_shared_leaves_ours_alone():
+    """Its peers seem to stand for ever."""
+    clock = LinkClock()
+    clock.start(10.0)
+    for now in np.arange(10.0, 12.0, 0.1):
+        assert clock.hear(now, now, 120, False) is None and clock.playing
+    assert clock.hear(12.0, 12.0, 120, True) is None
+    assert clock.hear(13.0, 13.0, 120, False) == "stop"
+    assert clock.hear(14.0, 14.0, 120, True) == "continue"
+    clock.stop(15.0)  # by us
+    assert clock.hear(16.0, 16.0, 120, True) is None and not clock.playing
+
+
+class NoHands:
+    def silence(self):
+        pass
+
+    def programs(self, channels):
+        pass
+
+
+def made_transport(folder, **settings):
+    return transport.Transport(Session(settings), NoHands(), Recorder(folder), lambda line: None)
+
+
+def test_a_link_session_that_begins_anew_relocates(monkeypatch, tmp_path):
+    """Song time jumps back to 0, and the session's own time goes on."""
+    link = {"from": 0.0, "bpm": 120.0, "playing": True}
+
+    def look(now):
+        return now, (now - link["from"]) * link["bpm"] / 60, link["bpm"], link["playing"]
+
+    monkeypatch.setattr(transport, "open_link", lambda bpm: look)
+    made = made_transport(tmp_path, sync="link")
+    session = made.session
+    made.tick(100.0)
+    made.tick(103.0)
+    assert made.clock.song(103.0) == pytest.approx(103.0)
+    stream = made.clock.song(103.0) - session.offset
+    link.update(playing=False)
+    made.tick(103.0)
+    link.update({"playing": True, "from": 105.0, "bpm": 90.0})
+    made.tick(106.0)
+    assert made.clock.song(106.0) == pytest.approx(1.0)
+    assert made.clock.song(106.0) - session.offset == pytest.approx(stream)
+    made.stop(106.0)
