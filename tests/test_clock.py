@@ -1,11 +1,12 @@
-"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it. Transport:
-what becomes of a session and a take when the clock is somebody else's."""
+"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it. What
+becomes of a session and a take when the clock is somebody else's."""
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from anticipation.midi import read
 from plugin_bridge import transport
 from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
 from plugin_bridge.recorder import Recorder
@@ -217,3 +218,33 @@ def test_a_link_session_that_begins_anew_relocates(monkeypatch, tmp_path):
     assert made.clock.song(106.0) == pytest.approx(1.0)
     assert made.clock.song(106.0) - session.offset == pytest.approx(stream)
     made.stop(106.0)
+
+
+@pytest.mark.parametrize(
+    "bpm_of, before, off",
+    [
+        (lambda beat: 120.0, 120.0, 0.01),
+        (lambda beat: 90.0, 120.0, 0.015),  # it is known only after a while
+        (lambda beat: 120.0 if beat < 16 else 122.0, 120.0, 0.015),
+        (lambda beat: 100 + 40 * min(beat / 64, 1), 100.0, 0.015),
+        (lambda beat: 120.0 if beat < 30.5 else 60.0, 120.0, 0.08),
+    ],
+    ids=["steady", "another", "a little faster", "a ramp", "half"],
+)
+def test_a_take_has_every_note_on_the_beat_on_which_it_was_played(tmp_path, bpm_of, before, off):
+    """A note on each beat of a MIDI clock with half a millisecond of jitter; it is saved and read."""
+    made = made_transport(tmp_path, sync="clock", bpm=before)
+    rng, wall = np.random.default_rng(0), 1000.0
+    made.hear(0xFA, 0, wall - 0.001)
+    for tick in range(TICKS * 128):
+        made.hear(0xF8, 0, wall + rng.normal(0, 0.0005))
+        if tick % TICKS == 0:
+            made.recorder.note("heard", wall, 0.1, 60, 0, 80)
+        wall += 60 / bpm_of(tick / TICKS) / TICKS
+    tempos = len(made.recorder.tempos)
+    made.stop(wall)
+    score = read(next(tmp_path.glob("*.mid")))
+    beats = score.tempo.ticks(score.notes.onset) / score.tempo.ppqn
+    assert np.abs(beats - np.arange(128)).max() < off
+    if before == bpm_of(0) == bpm_of(128):
+        assert tempos == 1
