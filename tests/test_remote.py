@@ -28,7 +28,9 @@ def test_what_was_learned_is_known_the_next_time(tmp_path):
     assert json.loads(file.read_text()) and not list(file.parent.glob("*.part"))
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[1]", '{"x": "density"}', '{"3": ["density"]}', '{"3": "nothing"}'])
+@pytest.mark.parametrize(
+    "text", ["", "no JSON", "[1]", '{"x": "density"}', '{"3": ["density"]}', '{"3": "nothing"}', '{"3": "chords"}']
+)
 def test_a_spoilt_file_is_no_trouble(tmp_path, text):
     file = tmp_path / "controllers.json"
     file.write_text(text)
@@ -40,6 +42,8 @@ def test_a_folder_that_cannot_be_written_is_no_trouble(tmp_path):
     controllers = Controllers(tmp_path / "taken" / "controllers.json")
     controllers.learn("density")
     assert controllers.meaning(77, 0) == ("density", 0)
+    with pytest.raises(RequestError, match="chords is a text"):
+        controllers.learn("chords")
     with pytest.raises(RequestError, match="density"):
         controllers.learn("densitty")
 
@@ -69,12 +73,23 @@ def test_an_osc_message_is_obeyed_once(osc):
     assert not osc(app, "/anticipation/density", 4) and app.calls[1:] == [("set", "density", 4)]
 
 
+def test_a_port_that_cannot_be_is_told():
+    said = []
+    assert serve_osc(StandIn(), 99999, said.append) is None and said == ["no OSC: there is no port 99999"]
+
+
 def test_what_osc_cannot_do_is_told(osc):
     class Alone(StandIn):
         def set(self, name, value):
             raise LiveError("no Ableton Link here")
 
     assert osc(Alone(), "/anticipation/sync", "link") == ["OSC /anticipation/sync: no Ableton Link here"]
+
+
+def test_a_bug_in_a_deed_is_no_fault_of_who_asks(served, ask, monkeypatch):
+    monkeypatch.setattr(served[0], "_panic", lambda: len(3), raising=False)
+    status, _, answer = ask("POST", "/api/act", {"name": "panic"})
+    assert status == 500 and answer["error"].startswith("TypeError: ")
 
 
 class Hands:
