@@ -13,13 +13,14 @@ from anticipation.errors import RequestError
 from .clock import Clock
 from .controls import ACTIONS, check, check_action
 from .deeds import DEEDS
-from .ears import CONTROLLER, REAL_TIME, parse
+from .ears import CONTROLLER, NOTE, REAL_TIME, parse
 from .hands import Hands
 from .home import config_folder
 from .meters import Meters
 from .mind import Mind
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
+from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF
 from .score import timeline_rows
 from .session import Session
 from .transport import Transport
@@ -250,12 +251,15 @@ class App:
         if message.kind == REAL_TIME:
             self.transport.hear(message.number, message.value, wall)
             return
-        if message.kind == CONTROLLER:
-            self._on_controller(message.number, message.value)
-            return
-        if self.session.settings["thru"]:
+        steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
+        if self.session.settings["thru"] and not steers:
             self.hands.pass_on(data, wall)
-        if not self.clock.playing:
+        if message.kind == CONTROLLER:
+            if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
+                for channel, pitch in [key for key in self.session.known.open if key[0] == message.channel]:
+                    self._on_heard(wall, [NOTE_OFF | channel, pitch, 0])
+            self._on_controller(message.number, message.value)
+        if message.kind != NOTE or not self.clock.playing:
             return
         open_ = self.session.known.open.get((message.channel, message.number))
         song = self.clock.song(wall)

@@ -265,17 +265,21 @@ class MidiClock(Clock):
 class LinkClock(Clock):
     """Follows an Ableton Link session: `hear` is told its beat and tempo as often as one likes."""
 
+    _theirs: bool | None = None  # the session's transport, when we last heard of it
+
     def hear(self, wall: float, beat: float, bpm: float, playing: bool | None = None) -> str | None:
-        """playing: the session's transport, or None where it shares none. Answers as MidiClock.hear does."""
+        """playing: the session's transport, or None where nobody is there. Answers as MidiClock.hear does. Peers that
+        do not share their transport seem to stand for ever: only its changes start and stop the song."""
         if not SLOWEST <= bpm <= FASTEST or not math.isfinite(beat):
             self.told = f"a Link session at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g})"
             return None
         happened = "tempo" if abs(self.grid.period * bpm / 60 - 1) > 0.02 else None
-        if playing and not self.playing:
+        changed, before, self._theirs = playing != self._theirs, self._theirs, playing
+        if playing and changed and not self.playing:
             self._stand(beat * 60 / bpm, beat)
             self.resume(wall)
             happened = "continue"
-        elif playing is False and self.playing:
+        elif playing is False and before and self.playing:
             self.stop(wall)
             happened = "stop"
         self.grid = replace(self.grid, at=self.song(wall), beat=beat, period=60 / bpm)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anticipation.errors import LiveError
+from anticipation.errors import LiveError, RequestError
 
 from .controls import TABLE
 
@@ -78,9 +78,23 @@ def live(args: argparse.Namespace) -> None:
         play(args, over, say)
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Before a port is opened or a process started: those would fail later, and elsewhere. Raises AnticipationError."""
+    if (args.threads or 1) < 1:
+        raise RequestError("--threads must be at least 1")
+    for flag, port in (("--port", args.port), ("--osc", args.osc)):
+        if not 0 <= port < 1 << 16:
+            raise RequestError(f"{flag} is a port from 0 to 65535, not {port}")
+    if args.model:
+        from anticipation.checkpoint import find, read_config
+
+        read_config(find(args.model))
+
+
 def play(args: argparse.Namespace, over: threading.Event, say) -> None:
     from .app import App
 
+    check_flags(args)
     app = App(api=args.api, in_port=args.in_port, out_port=args.out_port, takes=args.takes,
               checkpoint=args.model, weights=args.weights, threads=args.threads or 1, settings=settings_of(args),
               osc=args.osc, say=say)  # fmt: skip

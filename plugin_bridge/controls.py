@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from anticipation.errors import RequestError
 
 Value = bool | int | float | str
+_TRUTHS = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,10 @@ class Control:
                 return text  # type: ignore[return-value]
             raise RequestError(f"{self.name} is one of {', '.join(self.choices)}, not {value!r}")
         if self.kind == "bool":
-            truths = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-            found = truths.get(str(text).lower().removesuffix(".0"))
-            if found is None:
-                raise RequestError(f"{self.name} is on or off, not {value!r}")
-            return found
+            try:
+                return truth(value)
+            except ValueError:
+                raise RequestError(f"{self.name} is on or off, not {value!r}") from None
         try:
             number = float(text)  # type: ignore[arg-type]
         except (TypeError, ValueError):
@@ -152,6 +152,14 @@ ACTIONS: dict[str, tuple[str, dict[str, type]]] = {
 ACTION_CCS = {"again": 102, "keep": 103, "panic": 120}
 
 
+def truth(value: object) -> bool:
+    """What a person, JSON or OSC says instead of True or False. Raises ValueError."""
+    found = _TRUTHS.get(str(value).strip().lower().removesuffix(".0"))
+    if found is None:
+        raise ValueError
+    return found
+
+
 def defaults() -> dict[str, Value]:
     return {control.name: control.default for control in TABLE}
 
@@ -172,8 +180,8 @@ def check_action(name: str, args: dict) -> dict:
     if unknown:
         raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
     try:
-        return {key: wanted[key](value) for key, value in args.items()}
-    except (TypeError, ValueError):
+        return {key: (truth if wanted[key] is bool else wanted[key])(value) for key, value in args.items()}
+    except (TypeError, ValueError, OverflowError):
         raise RequestError(f"{name} takes {', '.join(f'{k}: {t.__name__}' for k, t in wanted.items())}") from None
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-NOTE, CONTROLLER, REAL_TIME = "note", "controller", "real time"
-ECHO = 0.1  # seconds within which a note of ours that comes in is an echo
-_LENGTHS = {0x80: 3, 0x90: 3, 0xB0: 3}
+NOTE, CONTROLLER, OTHER, REAL_TIME = "note", "controller", "other", "real time"
+ECHO = 0.1  # seconds within which a message of ours that comes in is an echo
+REPEAT = 0.025  # the same where the player made it (thru): who repeats a note is slower
+_LENGTHS = {0x80: 3, 0x90: 3, 0xA0: 3, 0xB0: 3, 0xC0: 2, 0xD0: 2, 0xE0: 3}
 _REAL_TIME = {0xF8, 0xFA, 0xFB, 0xFC}
 
 
 @dataclass(frozen=True)
 class Message:
-    """kind: NOTE (number: pitch, value: velocity, 0 for an off), CONTROLLER, or REAL_TIME (number: the status, value:
-    the song position in sixteenths)."""
+    """kind: NOTE (number: pitch, value: velocity, 0 for an off), CONTROLLER, OTHER of a channel's (pressure,
+    program, bend; number: the status, value: the rest), or REAL_TIME (number: the status, value: the song position in
+    sixteenths)."""
 
     kind: str
     channel: int
@@ -36,34 +38,37 @@ def parse(data: list[int] | bytes) -> Message | None:
         return None
     if kind == 0xB0:
         return Message(CONTROLLER, status & 15, data[1], data[2])
+    if kind > 0x90:
+        return Message(OTHER, status & 15, kind, data[1] | (data[2] << 7 if len(data) == 3 else 0))
     return Message(NOTE, status & 15, data[1], data[2] if kind == 0x90 else 0)
 
 
 class EchoGuard:
-    """Our own notes, come back through a loop in the DAW, are not the player's. A loop keeps pitch and velocity, and is
-    quick; what a player plays has hardly ever both."""
+    """Our own messages, come back through a loop in the DAW, are not the player's. A loop keeps pitch and velocity, and
+    is quick; what a player plays has hardly ever both."""
 
     def __init__(self) -> None:
         self.caught = 0
-        self._sent: deque[tuple[float, int, int]] = deque(maxlen=256)
+        self._sent: deque[tuple[float, float, tuple[str, int, int]]] = deque(maxlen=256)  # from, until, what
         self._echoing: set[tuple[int, int]] = set()  # (channel, pitch) whose off is an echo too
 
-    def sent(self, wall: float, message: list[int]) -> None:
-        if message[0] & 0xF0 == 0x90:
-            self._sent.append((wall, message[1], message[2]))
+    def sent(self, wall: float, data: list[int], echo: float = ECHO) -> None:
+        """echo: seconds within which it may come back."""
+        message = parse(data)
+        if message and (message.kind != NOTE or message.value):
+            self._sent.append((wall, wall + echo, (message.kind, message.number, message.value)))
 
     def is_echo(self, wall: float, message: Message) -> bool:
         key = message.channel, message.number
-        if message.kind != NOTE:
-            return False
-        if not message.value:
+        if message.kind == NOTE and not message.value:
             echo = key in self._echoing
             self._echoing.discard(key)
             return echo
         for entry in list(self._sent):
-            if 0 <= wall - entry[0] < ECHO and entry[1:] == (message.number, message.value):
+            if entry[0] <= wall < entry[1] and entry[2] == (message.kind, message.number, message.value):
                 self._sent.remove(entry)
-                self._echoing.add(key)
+                if message.kind == NOTE:
+                    self._echoing.add(key)
                 self.caught += 1
                 return True
         return False

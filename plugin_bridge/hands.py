@@ -17,7 +17,7 @@ from anticipation.errors import LiveError
 
 from . import ports
 from .child import ignore_signals, waiter
-from .ears import EchoGuard, parse
+from .ears import ECHO, REPEAT, EchoGuard, parse
 from .scheduler import Scheduler
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
@@ -68,12 +68,21 @@ class Player:
         self.connection, self.pair = connection, pair
         self.scheduler, self.echo = Scheduler(time.perf_counter, self._send), EchoGuard()
         self.works = True
+        self._window = ECHO
         self._names = pair.names()
         self._told, self._told_at = (0, 0, 0), 0.0
 
     def _send(self, message: list[int]) -> None:
         self.pair.send(message)
-        self.echo.sent(time.perf_counter(), message)
+        self.echo.sent(time.perf_counter(), message, self._window)
+
+    def _pass_on(self, message: list[int], wall: float) -> None:
+        """What the player plays (thru) may come again soon, and is no echo."""
+        self._window = REPEAT
+        try:
+            self.scheduler.pass_on(message, wall)
+        finally:
+            self._window = ECHO
 
     def run(self) -> None:
         look, complained = waiter(self.connection), ports.overheard()
@@ -119,7 +128,8 @@ class Player:
         if verb == "tell":
             self._told_at = 0.0
         else:
-            self._do(self._send if verb == "send" else getattr(self.scheduler, verb), *args)
+            own: dict[str, Callable] = {"send": self._send, "pass_on": self._pass_on}
+            self._do(own.get(verb) or getattr(self.scheduler, verb), *args)
 
     def _watch(self) -> None:
         self._names = self.pair.names()

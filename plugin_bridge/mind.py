@@ -127,9 +127,11 @@ class Mind:
             self._connection.send(ask)
 
     def _listen(self, connection, process) -> None:
+        hopeless = False  # it could not load, and another one cannot either: an error is told, and no death
         try:
             while True:
                 message = connection.recv()
+                hopeless = message[0] == "error" and self.state != "ready"
                 if message[0] in ("begun", "ready", "error"):
                     with self._lock:
                         self.state = "ready" if message[0] == "ready" else self.state
@@ -141,7 +143,7 @@ class Mind:
             pass  # its end, or ours: a connection that is closed while it is read answers with a TypeError
         process.join(5)
         self.state = "dead"
-        if not self._closing:
+        if not self._closing and not hopeless:
             self.report(("died", process.exitcode))
 
     def close(self) -> None:

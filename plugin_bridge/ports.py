@@ -137,6 +137,7 @@ class Port:
     def __init__(self, side: str, api: tuple[str, int], name: str | None = None) -> None:
         self.side, self.api, self.name = side, api, name
         self.open = False
+        self._full = ""  # all of the name, of which we may have been told a part
         self._client = None
         self.connect()
 
@@ -154,7 +155,10 @@ class Port:
                 if self.name is None:
                     client.open_virtual_port(self.side)
                 else:
-                    client.open_port(find(self.name, client.get_ports()), name=self.side)
+                    names = client.get_ports()
+                    index = self._find(names)
+                    client.open_port(index, name=self.side)
+                    self._full = names[index]
         except (LiveError, module.RtMidiError) as error:
             if client is not None:
                 client.delete()  # at once: while it lives, it has our name
@@ -189,16 +193,25 @@ class Port:
         """Compare a named port with what is there. Answers 'lost' or 'back' when that changed."""
         if self.name is None:
             return None
-        try:
-            find(self.name, self.others())
-        except LiveError:
-            was, self.open = self.open, False
-            return "lost" if was else None
-        if not self.open:
-            with suppress(LiveError):
-                self.connect()
-                return "back"
+        if self.open:
+            self.open = self._is_there()
+            return None if self.open else "lost"
+        with suppress(LiveError):
+            if self._client:
+                self._find(self.others())
+            self.connect()
+            return "back"
         return None
+
+    def _is_there(self) -> bool:
+        """Whether the very port that was opened is: another may come whose name fits as well. Windows' names end in a
+        number that changes whenever a device comes or goes."""
+        plain = (lambda name: name.rsplit(" ", 1)[0]) if self.api[0] == "winmm" else str
+        return plain(self._full) in map(plain, self.others())
+
+    def _find(self, names: list[str]) -> int:
+        """The index of the port that was open, or else of one that is meant. Raises LiveError."""
+        return find(self._full if self._full in names else str(self.name), names)
 
     def close(self) -> None:
         client, self._client, self.open = self._client, None, False

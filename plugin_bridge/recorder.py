@@ -20,14 +20,15 @@ from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
 
 PPQN = 480
+OFF = 0.01  # beats that the tempos of a take may miss
 Row = tuple[float, float, int, int, int]
 
 
 def take_score(heard: list[Row], played: list[Row], tempos: list[tuple[float, float]], meter: int, stamp: str) -> Score:
-    """A file of both sides. Times are seconds since the take began. tempos: (seconds, bpm)."""
+    """A file of both sides. Times are seconds since the take began. tempos: (seconds, bpm), at one time the last."""
     ticks, at, rate = 0.0, 0.0, 120.0
     entries = []
-    for time_, bpm in sorted(tempos) or [(0.0, 120.0)]:
+    for time_, bpm in sorted(dict(tempos).items()) or [(0.0, 120.0)]:
         ticks += max(0.0, time_ - at) * rate / 60 * PPQN
         at, rate = max(time_, at), bpm
         entries.append((round(ticks), round(60e6 / bpm)))
@@ -48,6 +49,7 @@ class Recorder:
         self.meter = 4
         self._journal: TextIO | None = None
         self._begin = 0.0
+        self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
         self._takes: dict[str, dict] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -57,8 +59,9 @@ class Recorder:
         except OSError as error:
             raise MidiError(f"cannot keep takes in {folder}: {error.strerror}") from None
 
-    def begin(self, wall: float, bpm: float, meter: int) -> None:
+    def begin(self, wall: float, bpm: float, meter: int, beat: float = 0.0) -> None:
         self.end()
+        self._known = (0.0, beat)
         self._begin, self.meter = wall, meter
         self.rows, self.tempos = {"heard": [], "played": []}, [(0.0, bpm)]
         with suppress(OSError):  # no journal is no reason not to play
@@ -67,8 +70,26 @@ class Recorder:
             self._log(["tempo", 0.0, bpm])
 
     def tempo(self, wall: float, bpm: float) -> None:
-        self.tempos.append((wall - self._begin, bpm))
-        self._log(["tempo", *self.tempos[-1]])
+        self._note_tempo(wall - self._begin, bpm)
+
+    def _note_tempo(self, seconds: float, bpm: float) -> None:
+        self.tempos.append((seconds, bpm))
+        self._log(["tempo", seconds, bpm])
+
+    def beat(self, wall: float, beat: float, bpm: float) -> None:
+        """Where a clock that is not ours has come to. What its tempo was is known afterwards: once in a beat we look
+        whether the take's tempos lead there, and correct them from where we last looked."""
+        now, (then, before) = wall - self._begin, self._known
+        if not self._begin or 0 <= beat - before < 1 or now <= then:
+            return
+        old = self.tempos[-1][1]
+        led, right = before + (now - then) * old / 60, (beat - before) / (now - then) * 60
+        self._known = (now, beat)
+        if abs(beat - led) < OFF:
+            self._known = (now, led)
+        elif 0.8 * min(old, bpm) < right < 1.25 * max(old, bpm):  # else it has jumped
+            self._note_tempo(then, right)
+            self._note_tempo(now, bpm)
 
     def note(self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int) -> None:
         """side: 'heard' or 'played'."""

@@ -11,10 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anticipation.errors import LiveError, RequestError
+from anticipation.errors import AnticipationError, LiveError, RequestError
 
 from .controls import ACTION_CCS, ACTIONS, NAMES, TABLE, Value, nearest
 
+STEERED = (*(control.name for control in TABLE if control.kind != "text"), *ACTIONS)  # what a controller may steer
 INSTALL = 'pip install "anticipation-copilot[live]"'
 
 
@@ -30,13 +31,15 @@ class Controllers:
         self._learned: dict[int, str] = {}
         with suppress(OSError, ValueError, AttributeError, TypeError):  # none yet, or spoilt
             for number, name in json.loads(file.read_text(encoding="utf-8")).items() if file else ():
-                if name in NAMES or name in ACTIONS:
+                if name in STEERED:
                     self._teach(int(number), name)
 
     def learn(self, name: str) -> None:
         """The next controller that moves will steer this; an empty name: none will. Raises RequestError."""
-        if name and name not in NAMES and name not in ACTIONS:
-            raise RequestError(f"no control {name!r}{nearest(name, [*NAMES, *ACTIONS])}")
+        if name in NAMES and name not in STEERED:
+            raise RequestError(f"{name} is a text, which no controller can say")
+        if name and name not in STEERED:
+            raise RequestError(f"no control {name!r}{nearest(name, STEERED)}")
         self.learning = name or None
 
     def _teach(self, number: int, name: str) -> None:
@@ -53,6 +56,10 @@ class Controllers:
                 part = self._file.with_suffix(".part")
                 part.write_text(json.dumps(self._learned), encoding="utf-8")
                 part.replace(self._file)
+
+    def takes(self, number: int) -> bool:
+        """Whether a controller's next movement means anything here."""
+        return self.learning is not None or number in self.map
 
     def meaning(self, number: int, value: int) -> tuple[str, Value] | None:
         """(name, value) of what a controller's movement means; an action is meant by a press, not by its release."""
@@ -86,14 +93,16 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
                 app.act(action, **dict(zip(wanted, values, strict=False)))
             elif values:
                 app.set(name, values[0])
-        except RequestError as error:
+        except AnticipationError as error:
             tell(f"OSC {address}: {error}")
 
     dispatcher = Dispatcher()
-    dispatcher.map("/anticipation/*", heard)
-    dispatcher.map("/anticipation/do/*", heard)
+    dispatcher.map("/anticipation/*", heard)  # python-osc's * goes on across a /: do/ACTION, too
     try:
         server = ThreadingOSCUDPServer(("127.0.0.1", port), dispatcher)
+    except OverflowError:
+        tell(f"no OSC: there is no port {port}")
+        return None
     except OSError as error:
         tell(f"no OSC: port {port} is taken ({error.strerror})")
         return None

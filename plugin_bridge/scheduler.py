@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 
 NOTE_OFF, NOTE_ON, CONTROL_CHANGE = 0x80, 0x90, 0xB0
-ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123
 OFF_FIRST, THEN_ON = 0, 1
 SHORTEST = 0.01  # seconds that a note sounds at least
 
@@ -45,6 +45,7 @@ class Scheduler:
         self.sounding: dict[tuple[int, int], Strike] = {}
         self.errors: deque[float] = deque(maxlen=50_000)
         self.dropped = self.sent = 0
+        self._pedals: set[int] = set()  # channels whose pedal is down
         self._queue: list[tuple[float, int, int, Strike]] = []
         self._order = count()
 
@@ -68,7 +69,10 @@ class Scheduler:
         return self._queue[0][0] if self._queue else None
 
     def pass_on(self, message: list[int], wall: float) -> None:
-        """Send a note-on or note-off that somebody plays right now (thru); it cannot hang or overlap either."""
+        """Send a channel message that somebody plays right now (thru); its notes cannot hang or overlap either."""
+        if message[0] & 0xE0 != NOTE_OFF:
+            self._pass_other(message)
+            return
         channel, pitch, velocity = message[0] & 0x0F, message[1], message[2]
         held = Strike(wall, float("inf"), channel, pitch, velocity)
         if message[0] & 0xF0 == NOTE_ON and velocity:
@@ -76,11 +80,24 @@ class Scheduler:
         elif self.sounding.get(held.key, held).off == float("inf"):  # not where a note of the band took its place
             self._end(self.sounding.get(held.key, held))
 
+    def _pass_other(self, message: list[int]) -> None:
+        channel = message[0] & 0x0F
+        if message[0] & 0xF0 == CONTROL_CHANGE and message[1] in (ALL_SOUND_OFF, ALL_NOTES_OFF):
+            for strike in [s for s in self.sounding.values() if s.channel == channel and s.off == float("inf")]:
+                self._end(strike)  # the band's own, on the same channel, sound on
+            return
+        if message[0] & 0xF0 == CONTROL_CHANGE and message[1] == SUSTAIN:
+            (self._pedals.add if message[2] >= 64 else self._pedals.discard)(channel)
+        self.send(message)
+
     def silence(self) -> None:
         """All that sounds ends now, and nothing that was to come will."""
         self._queue.clear()
         for strike in list(self.sounding.values()):
             self._end(strike)
+        for channel in sorted(self._pedals):
+            self.send([CONTROL_CHANGE | channel, SUSTAIN, 0])
+            self._pedals.remove(channel)
 
     def panic(self) -> None:
         """Silence, and all-notes-off on every channel for what we know nothing of."""

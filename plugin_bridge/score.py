@@ -19,6 +19,7 @@ ZONE = 4  # the instrument as which chords in the left-hand zone are shown: elec
 DRUM_CHANNEL = 9
 HELD, BUSY = 64, 40  # notes held at once, and begun in a second, that are told; a forearm is not music
 SAME = 0.12  # seconds by which a note may miss its place in a loop or on the timeline
+MAX_NOTES = 50_000  # of a timeline
 STEADY = 0.008  # seconds that a beat may move before it is told anew
 
 
@@ -239,6 +240,6 @@ def timeline_rows(notes, replace_from) -> tuple[list[tuple[float, float, int, in
     inside = all(
         0 <= a < 1e5 and 0 < b < 1e5 and 0 <= p < 128 and 0 <= i <= DRUMS and 0 < v < 128 for a, b, p, i, v in rows
     )
-    if len(rows) > 20_000 or not inside or not abs(start) < 1e6:
-        raise RequestError("a note of the timeline is out of range, or there are more than 20,000")
+    if len(rows) > MAX_NOTES or not inside or not abs(start) < 1e6:
+        raise RequestError(f"a note of the timeline is out of range, or there are more than {MAX_NOTES:,}")
     return rows, start

@@ -190,10 +190,7 @@ class Site:
         name, args = given.get("name"), given.get("args", {})
         if not isinstance(name, str) or not isinstance(args, dict):
             raise RequestError("act takes the name of what to do, and args, an object")
-        try:
-            answer = await asyncio.to_thread(lambda: self.app.act(name, **args))
-        except TypeError as error:  # an argument that this act does not take
-            raise RequestError(f"{name}: {error}") from None
+        answer = await asyncio.to_thread(lambda: self.app.act(name, **args))
         return web.json_response(answer or {"ok": True})
 
     async def timeline(self, request: web.Request) -> web.Response:
@@ -301,8 +298,9 @@ class Server:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            raise RequestError(f"cannot serve the page at {host}:{port}: {error.strerror or error}") from None
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RequestError(f"cannot serve the page at {host}:{port}: {reason}") from None
         self._site.port = self.port = self._runner.addresses[0][1]
 
     async def _shut(self) -> None:

@@ -83,28 +83,38 @@ class Transport:
         if isinstance(self.clock, MidiClock):
             before = self.clock.song(wall)
             what = self.clock.hear(status, wall, value)
-            self._happened(what, wall, self.clock.song(wall) - before)
+            self._followed(what, wall, before)
 
     def tick(self, now: float) -> None:
         """Let time pass."""
         if self._link and isinstance(self.clock, LinkClock):
-            self._happened(self.clock.hear(*self._link(now)), now, 0.0)
+            wall, *told = self._link(now)
+            before = self.clock.song(wall)
+            what = self.clock.hear(wall, *told)
+            self._followed(what, wall, before)
         self._happened(self.clock.tick(now), now, 0.0)
         if self.clock.told:
             self.tell(self.clock.told)
             self.clock.told = ""
+
+    def _followed(self, what: str | None, wall: float, before: float) -> None:
+        """The clock heard somebody else's; before: the song time that it had."""
+        song = self.clock.song(wall)
+        self._happened(what, wall, song - before)
+        if self.clock.playing:
+            self.recorder.beat(wall, self.clock.grid.beat_at(song), self.clock.bpm)
 
     def _happened(self, what: str | None, now: float, jump: float) -> None:
         """The song started, stopped, went on, jumped or changed its tempo."""
         session = self.session
         if what in ("start", "continue"):
             grid = self.clock.grid
-            bar = grid.time_of(grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter)
-            self.recorder.begin(self.clock.wall(bar), self.clock.bpm, grid.meter)  # bars in the file, too
+            beat = grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter  # bars in the file, too
+            self.recorder.begin(self.clock.wall(grid.time_of(beat)), self.clock.bpm, grid.meter, beat)
             self.programs()
             if what == "start":
                 session.forget()
-        if what == "locate" or what == "start" and jump:
+        if what == "locate" or what in ("start", "continue") and jump:
             session.locate(jump)
         if what in ("stop", "locate", "start"):
             self.hands.silence()
@@ -113,7 +123,8 @@ class Transport:
             session.drop_plan()
             self._end_take()
         if what == "tempo":
-            self.recorder.tempo(now, self.clock.bpm)
+            if session.settings["sync"] == "internal":
+                self.recorder.tempo(now, self.clock.bpm)
             session.surprised = True
 
     def _end_take(self) -> None:

@@ -16,7 +16,8 @@ from anticipation.notes import DRUMS, Notes, instrument_name
 from anticipation.tasks import Options, accompany, continue_, harmonize, infill, vary
 from anticipation.tempo import TempoMap
 
-MAX_NOTES = 50_000  # at once
+from .score import MAX_NOTES
+
 ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit quarters or seconds"
 PPQN = 960  # of the scores that are made from rows of notes
 
@@ -78,12 +79,15 @@ def timeline_rows(given: dict, state: dict) -> tuple[list[list], float]:
         if not abs(start) < 1e6:
             raise ValueError
     except (KeyError, TypeError, ValueError):
-        raise RequestError(f"a timeline is {ROWS} (at most {MAX_NOTES}), and replace_from") from None
+        raise RequestError(f"a timeline is {ROWS} (at most {MAX_NOTES:,}), and replace_from") from None
     period, origin = 1.0, 0.0
     if unit == "quarters":
         now, period = state["position"], 60 / state["bpm"]
         origin = now["seconds"] - ((now["bar"] - 1) * state["meter"][0] + now["beat"] - 1) * period
-    return [[origin + on * period, length * period, *rest] for on, length, *rest in rows], origin + start * period
+    placed = [[origin + on * period, length * period, *rest] for on, length, *rest in rows]
+    # After a slower tempo the first notes would lie before the song's beginning: they are long over.
+    placed = [[max(on, 0.0), length, *rest] for on, length, *rest in placed if on + length > 0]
+    return placed, origin + start * period
 
 
 def score_of_rows(body: bytes) -> tuple[Score, str]:

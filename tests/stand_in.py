@@ -94,6 +94,7 @@ class StandIn:
     def act(self, name: str, /, **args) -> dict | None:
         if name not in controls.ACTIONS:
             raise RequestError(f"cannot {name!r}{controls.nearest(name, controls.ACTIONS)}")
+        args = controls.check_action(name, args)
         with self._lock:
             self.calls.append(("act", name, args))
             self.revision += 1

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import queue
 import shutil
+import threading
 
 import pytest
 
@@ -11,6 +13,7 @@ from anticipation import midi
 from anticipation.midi import Score, read, write
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
+from plugin_bridge.mind import Mind
 
 
 @pytest.fixture
@@ -299,3 +302,32 @@ def test_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
     write(Score.from_notes(Notes.of([(0, 1, pitch, 0, 64) for pitch in range(128)])), tmp_path / "in.mid")
     for task in ("accompany", "continue", "vary", "harmonize"):
         assert anticipate(task, tmp_path / "in.mid", "-o", tmp_path / f"{task}.mid", "--seed", "1")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--model", "typo"], "no checkpoint at typo"),
+        (["--threads", "-2"], "--threads must be at least 1"),
+        (["--port", "99999"], "--port is a port from 0 to 65535, not 99999"),
+        (["--osc", "-1"], "--osc is a port from 0 to 65535, not -1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_live_cannot_do_is_told_before_it_opens_anything(refused, tmp_path, flags, words):
+    refused("live", "--no-page", "--takes", tmp_path / "takes", *flags, words=words)
+
+
+def test_a_mind_that_cannot_load_is_left_alone(tmp_path):
+    """Its error is the last thing that is heard of it: no death is reported, so nobody starts another."""
+    reports: queue.SimpleQueue = queue.SimpleQueue()
+    mind = Mind(reports.put, str(tmp_path / "typo"))
+    mind.start()
+    try:
+        assert reports.get(timeout=120) == ("error", f"no checkpoint at {tmp_path / 'typo'}")
+        for thread in threading.enumerate():
+            if thread.name == "mind":
+                thread.join(120)
+        assert mind.state == "dead" and reports.empty()
+    finally:
+        mind.close()

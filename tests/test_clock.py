@@ -1,11 +1,16 @@
-"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it."""
+"""Clocks, in virtual time: MIDI clock with jitter, lost ticks and tempo changes against the clock that made it. What
+becomes of a session and a take when the clock is somebody else's."""
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from anticipation.midi import read
+from plugin_bridge import transport
 from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
+from plugin_bridge.recorder import Recorder
+from plugin_bridge.session import Session
 
 SETTLED = 2 * TICKS  # two beats
 
@@ -165,3 +170,81 @@ def test_link_is_followed():
     assert clock.hear(11.0, 10.0, 100, True) == "tempo" and clock.bpm == pytest.approx(100)
     assert clock.hear(12.0, 11.0, 1e9, True) is None and "cannot be followed" in clock.told
     assert clock.hear(13.0, 12.0, 100, False) == "stop"
+
+
+def test_a_link_session_whose_transport_is_not_shared_leaves_ours_alone():
+    """Its peers seem to stand for ever."""
+    clock = LinkClock()
+    clock.start(10.0)
+    for now in np.arange(10.0, 12.0, 0.1):
+        assert clock.hear(now, now, 120, False) is None and clock.playing
+    assert clock.hear(12.0, 12.0, 120, True) is None
+    assert clock.hear(13.0, 13.0, 120, False) == "stop"
+    assert clock.hear(14.0, 14.0, 120, True) == "continue"
+    clock.stop(15.0)  # by us
+    assert clock.hear(16.0, 16.0, 120, True) is None and not clock.playing
+
+
+class NoHands:
+    def silence(self):
+        pass
+
+    def programs(self, channels):
+        pass
+
+
+def made_transport(folder, **settings):
+    return transport.Transport(Session(settings), NoHands(), Recorder(folder), lambda line: None)
+
+
+def test_a_link_session_that_begins_anew_relocates(monkeypatch, tmp_path):
+    """Song time jumps back to 0, and the session's own time goes on."""
+    link = {"from": 0.0, "bpm": 120.0, "playing": True}
+
+    def look(now):
+        return now, (now - link["from"]) * link["bpm"] / 60, link["bpm"], link["playing"]
+
+    monkeypatch.setattr(transport, "open_link", lambda bpm: look)
+    made = made_transport(tmp_path, sync="link")
+    session = made.session
+    made.tick(100.0)
+    made.tick(103.0)
+    assert made.clock.song(103.0) == pytest.approx(103.0)
+    stream = made.clock.song(103.0) - session.offset
+    link.update(playing=False)
+    made.tick(103.0)
+    link.update({"playing": True, "from": 105.0, "bpm": 90.0})
+    made.tick(106.0)
+    assert made.clock.song(106.0) == pytest.approx(1.0)
+    assert made.clock.song(106.0) - session.offset == pytest.approx(stream)
+    made.stop(106.0)
+
+
+@pytest.mark.parametrize(
+    "bpm_of, before, off",
+    [
+        (lambda beat: 120.0, 120.0, 0.01),
+        (lambda beat: 90.0, 120.0, 0.015),  # it is known only after a while
+        (lambda beat: 120.0 if beat < 16 else 122.0, 120.0, 0.015),
+        (lambda beat: 100 + 40 * min(beat / 64, 1), 100.0, 0.015),
+        (lambda beat: 120.0 if beat < 30.5 else 60.0, 120.0, 0.08),
+    ],
+    ids=["steady", "another", "a little faster", "a ramp", "half"],
+)
+def test_a_take_has_every_note_on_the_beat_on_which_it_was_played(tmp_path, bpm_of, before, off):
+    """A note on each beat of a MIDI clock with half a millisecond of jitter; it is saved and read."""
+    made = made_transport(tmp_path, sync="clock", bpm=before)
+    rng, wall = np.random.default_rng(0), 1000.0
+    made.hear(0xFA, 0, wall - 0.001)
+    for tick in range(TICKS * 128):
+        made.hear(0xF8, 0, wall + rng.normal(0, 0.0005))
+        if tick % TICKS == 0:
+            made.recorder.note("heard", wall, 0.1, 60, 0, 80)
+        wall += 60 / bpm_of(tick / TICKS) / TICKS
+    tempos = len(made.recorder.tempos)
+    made.stop(wall)
+    score = read(next(tmp_path.glob("*.mid")))
+    beats = score.tempo.ticks(score.notes.onset) / score.tempo.ppqn
+    assert np.abs(beats - np.arange(128)).max() < off
+    if before == bpm_of(0) == bpm_of(128):
+        assert tempos == 1

@@ -1,4 +1,5 @@
-"""Jobs: the tasks of the command, asked for over real sockets, done in a process of their own."""
+"""Jobs: the tasks of the command, asked for over real sockets, done in a process of their own. Rows of notes,
+and of the timeline, as they are understood."""
 
 import http.client
 import json
@@ -12,9 +13,10 @@ pytest.importorskip("aiohttp", reason="the page needs aiohttp")
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anticipation.errors import RequestError
 from anticipation.midi import Score, read
 from anticipation.notes import Notes
-from plugin_bridge import jobs, work
+from plugin_bridge import jobs, score, work
 
 
 @pytest.fixture
@@ -175,3 +177,21 @@ def test_the_written_notes_fit_the_take(melody):
     take = SimpleNamespace(score=score.with_notes(new), notes=new, chords=Notes.of([]))
     facts = work._facts(take, score, "quarters", 5)
     assert facts["written"] == [[2.0, 1.0, 60, 0, 64]] and facts["instruments"] == {"0": "piano"} and facts["seed"] == 5
+
+
+def test_a_timeline_of_the_whole_song_is_taken_after_it_slowed_down():
+    """A minute at 120 bpm, then half as fast: bar 31 is laid out from here at the tempo of now."""
+    state = {"position": {"seconds": 60.0, "bar": 31, "beat": 1.0}, "bpm": 60.0, "meter": [4, 4]}
+    given = {"unit": "quarters", "notes": [[quarter, 1, 60, 0, 80] for quarter in range(200)]}
+    rows, start = score.timeline_rows(*work.timeline_rows(given, state))
+    assert [row[0] for row in rows] == list(range(140)) and start == -60.0
+
+
+def test_as_many_notes_are_taken_as_is_said():
+    state = {"position": {"seconds": 0.0, "bar": 1, "beat": 1.0}, "bpm": 120.0, "meter": [4, 4]}
+    rows = [[n / 100, 0.01, 60, 0, 80] for n in range(score.MAX_NOTES)]
+    assert len(score.timeline_rows(*work.timeline_rows({"notes": rows}, state))[0]) == score.MAX_NOTES
+    with pytest.raises(RequestError, match="at most 50,000"):
+        work.timeline_rows({"notes": [*rows, rows[0]]}, state)
+    with pytest.raises(RequestError, match="more than 50,000"):
+        score.timeline_rows([*rows, rows[0]], 0.0)

@@ -1,10 +1,15 @@
 """Hands, in virtual time: whatever is added, and however late the hands are, what is sent is clean."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugin_bridge.hands import nap
+from plugin_bridge import ports
+from plugin_bridge.ears import REPEAT, EchoGuard, parse
+from plugin_bridge.hands import Player, nap
 from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
 
 
@@ -145,3 +150,69 @@ def test_thru_and_band_on_one_channel_stay_clean(played):
 def test_who_is_silent_for_long_is_still_heard_within_a_moment(silence):
     """A thousandth of the silence, while that is between one and twenty milliseconds."""
     assert nap(silence) == pytest.approx(sorted([0.001, silence / 1000, 0.02])[1])
+
+
+class Wire:
+    """The two ports of hands, as Player uses them."""
+
+    def __init__(self):
+        self.sent = []
+        self.send = self.sent.append
+
+    def names(self):
+        return {}
+
+
+def test_fast_repeats_that_are_passed_on_are_no_echoes():
+    """32nds on a hi-hat at 120 bpm, all at one velocity."""
+    player, hit = Player(None, Wire()), parse([0x99, 42, 100])
+    for _ in range(8):
+        player._obey("pass_on", [0x99, 42, 100], time.perf_counter())
+        assert not player.echo.is_echo(time.perf_counter() + 0.0625, hit)
+        player._obey("pass_on", [0x89, 42, 0], time.perf_counter())
+    assert player.pair.sent == [[0x99, 42, 100], [0x89, 42, 64]] * 8
+
+
+def test_what_comes_back_at_once_is_an_echo_whoever_made_it():
+    guard = EchoGuard()
+    for data in ([0x90, 60, 80], [0xB0, 1, 9], [0xE0, 0, 80], [0xC0, 5]):
+        guard.sent(1.0, data, REPEAT)
+        assert guard.is_echo(1.01, parse(data)) and not guard.is_echo(1.01, parse(data))
+        guard.sent(2.0, data)
+        assert not guard.is_echo(2.2, parse(data)) and guard.is_echo(2.09, parse(data))
+    assert guard.is_echo(3.0, parse([0x80, 60, 0])) and not guard.is_echo(3.0, parse([0x80, 60, 0]))
+
+
+class Midi:
+    """A MIDI system whose devices come and go: rtmidi's MidiOut."""
+
+    there: list[str] = []
+
+    def __init__(self, api, name):
+        self.opened = None
+
+    def get_ports(self):
+        return list(self.there)
+
+    def open_port(self, index, name):
+        self.opened = self.there[index]
+
+    def close_port(self):
+        pass
+
+    delete = close_port
+
+
+@pytest.mark.parametrize("api", ["alsa", "winmm"])
+def test_a_port_is_known_by_all_of_its_name(monkeypatch, api):
+    """We are told a part of it, and a second device comes whose name has that part, too."""
+    monkeypatch.setattr(ports, "rtmidi", lambda: SimpleNamespace(MidiOut=Midi, RtMidiError=OSError))
+    monkeypatch.setattr(Midi, "there", first := ["Keystation 49 0"])
+    port = ports.Port("out", (api, 0), "keystation")
+    seen = []
+    both = ["Keystation 61 0", "Keystation 49 1"] if api == "winmm" else ["Keystation 61 0", *first]
+    for Midi.there in (first, both, ["Keystation 61 0"], [], both[:1] + first, first):
+        seen.append((port.watch(), port._client.opened))
+    lost, back = ("lost", "Keystation 49 0"), ("back", "Keystation 49 0")
+    here = (None, "Keystation 49 0")
+    assert seen == [here, here, lost, here, back, here]

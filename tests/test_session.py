@@ -11,7 +11,7 @@ from anticipation.errors import RequestError
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.planner import Step
 from plugin_bridge.clock import Grid
-from plugin_bridge.controls import TABLE
+from plugin_bridge.controls import TABLE, check_action
 from plugin_bridge.session import Session
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
@@ -327,6 +327,14 @@ def test_texts_that_say_nothing_are_refused(name, value):
     with pytest.raises(RequestError):
         session.change(name, value)
     assert session.settings == before
+
+
+def test_arguments_of_actions_are_what_they_say():
+    for said, meant in (("off", False), ("on", True), (0, False), (1.0, True), (False, False)):
+        assert check_action("switch", {"instrument": "piano", "on": said})["on"] is meant
+    for name, args in (("switch", {"on": "perhaps"}), ("keep", {"bars": float("inf")}), ("keep", {"bars": "x"})):
+        with pytest.raises(RequestError, match=f"{name} takes"):
+            check_action(name, args)
 
 
 def test_every_control_has_words_and_a_range():

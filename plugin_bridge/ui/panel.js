@@ -37,7 +37,7 @@ export class Panel {
     const field = make('div', { className: 'field' }, parts.field);
     const element = make('div', { className: `row ${parts.exact ? '' : 'wide'}`, id: `row-${name}`, 'data-help': control.help }, title, field);
     if (parts.exact) element.append(parts.exact);
-    element.append(cc);
+    if (control.kind !== 'text') element.append(cc); // no controller can say a text
     return { control, element, field: parts.field, show: parts.show, cc };
   }
 
