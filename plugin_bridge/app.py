@@ -6,9 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from anticipation.errors import RequestError
+from anticipation.errors import AnticipationError
 
 from .clock import Clock
 from .controls import ACTIONS, check, check_action
@@ -177,7 +178,8 @@ class App:
         """A line for whoever watches."""
         if line and line != self.message:
             self.message, self.revision = line, self.revision + 1
-            self._say(line)
+            with suppress(OSError, ValueError):  # whoever watched has gone, or cannot read it; the music goes on
+                self._say(line)
 
     # The heart: one thread that everything comes to
 
@@ -190,13 +192,16 @@ class App:
             while not self._inbox.empty() and len(events) < 256:
                 events.append(self._inbox.get())
             with self._lock:
-                try:
-                    for kind, *args in events:
-                        getattr(self, f"_on_{kind}")(*args)
-                    self._advance(time.perf_counter())
-                except Exception as error:  # our fault; but on a stage the music goes on
-                    self.session.drop_plan()
-                    self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
+                self._beat(events)
+
+    def _beat(self, events: list[tuple]) -> None:
+        """All that has happened, and all that follows from it. One that fails takes no other with it."""
+        for kind, *args in [*events, ("time",)]:
+            try:
+                getattr(self, f"_on_{kind}")(*args)
+            except Exception as error:  # our fault; but on a stage the music goes on
+                self.session.drop_plan()
+                self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
 
     def _patience(self) -> float:
         if not self.clock.playing:
@@ -207,7 +212,9 @@ class App:
         song = self.clock.song(time.perf_counter()) - self.session.offset
         return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
 
-    def _advance(self, now: float) -> None:
+    def _on_time(self) -> None:
+        """Time has passed."""
+        now = time.perf_counter()
         self.transport.tick(now)
         if not self.clock.playing:
             return
@@ -274,7 +281,7 @@ class App:
                 self.act(found[0])
             elif found:
                 self.set(*found)
-        except RequestError as error:
+        except AnticipationError as error:
             self.tell(str(error))
 
     def _on_ready(self, facts: dict) -> None:
