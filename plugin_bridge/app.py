@@ -260,7 +260,7 @@ class App:
         if message.kind == CONTROLLER:
             self._on_controller(message.number, message.value)
             return
-        if self.session.settings["thru"]:
+        if self.session.settings["thru"] or not message.value:  # a note that was begun ends, though thru went off
             self.hands.pass_on(data, wall)
         if not self.clock.playing:
             return

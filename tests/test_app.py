@@ -47,6 +47,15 @@ def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
+def test_a_note_that_thru_began_ends_though_thru_went_off(rehearsal):
+    made = rehearsal(thru=True)
+    made.run(0.5, [(0.1, [0x90, 60, 80])])
+    made.app.set("thru", False)
+    made.run(0.5, [(0.1, [0x80, 60, 0]), (0.2, [0x90, 62, 80]), (0.3, [0x80, 62, 0])])
+    check_clean(made.sent)
+    assert [m for _, m in made.sent] == [[0x90, 60, 80], [0x80, 60, 64]]
+
+
 def test_one_event_that_fails_takes_no_other_with_it(rehearsal, monkeypatch):
     """A controller that cannot do what it was taught, and a fault of ours, between two notes."""
 
