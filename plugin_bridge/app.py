@@ -91,7 +91,7 @@ class App:
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
                 "ports": self.hands.names,
-                "meters": self.meters.figures(self.hands.errors, self.late, self.dropped),
+                "meters": self.meters.figures(self.hands.errors, lambda: self.late, self.dropped),
                 "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
                 "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,

@@ -223,7 +223,7 @@ class Known:
         for n in [n for n, beat in self._beats.items() if beat[0] > now + 30.0]:
             del self._beats[n]
 
-    def beats(self, grid: Grid, end: float) -> Notes:
+    def beats(self, end: float) -> Notes:
         """BEAT notes as they were told."""
         return Notes.of((time, period, min(place, 15), BEAT, 64) for time, place, period in self._beats.values()
                         if time < end)  # fmt: skip

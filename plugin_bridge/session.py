@@ -138,7 +138,7 @@ class Session:
         now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
         self.known.learn_grid(now, grid)
         self._trim(now)
-        span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known, self.told)
+        span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known)
         if span is None:
             self.plan = [entry for entry in self.plan if entry[1][0] < now + self.commit_seconds]
             self.frontier = self._end = -np.inf
@@ -164,7 +164,7 @@ class Session:
         count = max(1, round(len(told.band) * RELIEF[self.level][1]))
         late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
         chords = told.chart(self.since, start + 20.0, grid, self.known)
-        instruments, beats = tuple(told.band[:count]), self.known.beats(grid, start + 12.0)
+        instruments, beats = tuple(told.band[:count]), self.known.beats(start + 12.0)
         heard = (late + ahead).between(now - CUT, start + 12.0)
         self.parts = parts_of(heard, beats) if len(heard) >= ENOUGH and len(beats) else PARTS[0]
         return Scene(
@@ -209,7 +209,7 @@ class Session:
                 self.dropped += 1
                 continue
             self.played.append(note)
-            if self.told.sounds(note[3]) and onset >= now:
+            if self.told.sounds(note[3]):
                 velocity = int(min(max(round(note[4] * self.settings["dynamics"]), 1), 127))
                 play = Play(onset + self.offset, note[1], note[2], note[3], velocity, self.told.channels[note[3]])
                 out.append(play)

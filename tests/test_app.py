@@ -83,3 +83,10 @@ def test_nobody_to_tell_is_no_reason_not_to_play(rehearsal, error):
     made.app._inbox.put(("error", "something to tell"))
     made.run(0.5, key(0.1, 60))
     assert made.app.message == "the mind: something to tell" and len(made.app.session.known.heard) == 1
+
+
+def test_late_notes_are_counted_when_they_are_asked_for():
+    meters, asked = Meters(), []
+    for _ in range(5):
+        figures = meters.figures([0.02], lambda: asked.append(1) or len(asked), 0)
+    assert figures["late"] == 1 and len(asked) == 1
