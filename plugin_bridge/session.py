@@ -193,8 +193,14 @@ class Session:
             self.frontier = self._end
 
     @property
+    def early(self) -> float:
+        """Seconds before its time that a note must be with the hands."""
+        return max(self.settings["latency"], 0.0) / 1000
+
+    @property
     def commit_seconds(self) -> float:
-        return self.settings["commit"] / 1000
+        """What begins nearer than this is final: `commit`, before the hands' own time."""
+        return self.settings["commit"] / 1000 + self.early
 
     def commit(self, song: float, grid: Grid) -> list[Play]:
         """What is final now: the planned notes that begin within `commit`. What was decided too late is silent."""
@@ -205,7 +211,7 @@ class Session:
             if number != self.number:
                 self._final = note[0]
             onset = self._quantised(note[0], now, grid)
-            if onset < now:
+            if onset < now + self.early:
                 self.dropped += 1
                 continue
             self.played.append(note)
@@ -218,14 +224,14 @@ class Session:
         return out
 
     def _quantised(self, onset: float, now: float, grid: Grid) -> float:
-        """Drawn to the nearest place of the beat; never to before now."""
+        """Drawn to the nearest place of the beat; never to where it is too late."""
         nearest = grid.time_of(round(grid.beat_at(onset) * self.parts) / self.parts)
         moved = onset + (nearest - onset) * self.settings["quantise"]
-        return moved if moved >= now + 0.002 else onset
+        return moved if moved >= now + self.early + 0.002 else onset
 
     def _relieve(self, now: float) -> None:
         """When the mind is late again and again, less is asked of it; when it has long kept up, more."""
-        starving = self._end > now and self.frontier < now
+        starving = self._end > now + self.early > self.frontier
         if starving and now - self.calm > 2.0:
             self.level, self.calm = min(self.level + 1, len(RELIEF) - 1), now
         elif starving:
