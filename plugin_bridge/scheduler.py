@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
 
@@ -76,11 +76,14 @@ class Scheduler:
         elif self.sounding.get(held.key, held).off == float("inf"):  # not where a note of the band took its place
             self._end(self.sounding.get(held.key, held))
 
-    def silence(self) -> None:
-        """All that sounds ends now, and nothing that was to come will."""
-        self._queue.clear()
+    def silence(self, channels: Collection[int] | None = None) -> None:
+        """All that sounds ends now, and nothing that was to come will; or so on these channels."""
+        silent = range(16) if channels is None else channels
+        self._queue = [entry for entry in self._queue if entry[3].channel not in silent]
+        heapq.heapify(self._queue)
         for strike in list(self.sounding.values()):
-            self._end(strike)
+            if strike.channel in silent:
+                self._end(strike)
 
     def panic(self) -> None:
         """Silence, and all-notes-off on every channel for what we know nothing of."""
