@@ -115,7 +115,7 @@ class App:
     def set(self, name: str, value) -> None:
         value = check(name, value)
         with self._lock:
-            before = self.session.settings[name]
+            before, voices = self.session.settings[name], self.session.told.voices()
             now = time.perf_counter()
             if name == "sync" and value != before:
                 self.transport.follow(now, str(value))
@@ -123,12 +123,14 @@ class App:
             if name == "bpm":
                 self.transport.tempo(now, float(value))
             elif name == "beats":
-                self.clock.set_meter(int(value))
-            elif name in ("instruments", "out_channel"):
-                self.hands.silence()
-                self.transport.programs()
-            elif name in ("mute", "muted") and value:
-                self.hands.silence()
+                self.transport.meter(now, int(value))
+            elif name in ("instruments", "out_channel", "mute", "muted"):
+                still = self.session.told.voices().items()
+                gone = dict(voices.items() - still)  # the others play on
+                if gone:
+                    self.transport.silence(now, gone)
+                if name in ("instruments", "out_channel"):
+                    self.transport.programs()
             self.revision += 1
         self._inbox.put(("look",))
 
@@ -264,14 +266,9 @@ class App:
             self.hands.pass_on(data, wall)
         if not self.clock.playing:
             return
-        open_ = self.session.known.open.get((message.channel, message.number))
-        song = self.clock.song(wall)
-        if self.session.hear(song, message.channel, message.number, message.value):
+        if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
             if message.value:
                 self._stamp = wall
-            if open_ is not None and open_.duration is not None:
-                on = self.clock.wall(open_.onset + self.session.offset)
-                self.recorder.note("heard", on, open_.duration, open_.pitch, open_.instrument, open_.velocity)
             self.revision += 1
 
     def _on_controller(self, number: int, value: int) -> None:
@@ -305,7 +302,7 @@ class App:
     def _on_died(self, code: int | None) -> None:
         """All notes off, and another one."""
         now = time.perf_counter()
-        self.hands.silence()
+        self.transport.silence(now)
         self.session.drop_plan()
         if self.mind.revive(now):
             self.tell(f"the mind died (exit code {code}); starting another")

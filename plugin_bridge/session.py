@@ -62,11 +62,13 @@ class Session:
         self.level = 0  # of RELIEF
         self.dropped = 0  # notes that were decided too late to sound
         self.told = Told(self.settings)
+        self.known = Known()
         self.forget()
 
     def forget(self) -> None:
-        """A cold start: nothing was heard, nothing played."""
-        self.known = Known()
+        """A cold start: nothing was heard, nothing played. The timeline is no memory: it is what comes."""
+        before, self.known = self.known, Known()
+        self.known.timeline, self.known.over = before.timeline, before.over
         self.turns = Turns()
         self.played: list[Note] = []  # as they were drawn: the model's own history
         self.sounded: list[Play] = []  # as they were sent
@@ -113,6 +115,16 @@ class Session:
     def release_all(self, song: float) -> None:
         """The player's port is gone, or the song stopped: nothing is held any longer."""
         self.known.release_all(song - self.offset)
+
+    def ended(self) -> list[Note]:
+        """The player's notes that have ended since this was asked last, however they did."""
+        over, self.known.over = self.known.over, []
+        return [(h.onset + self.offset, h.duration or 0.0, h.pitch, h.instrument, h.velocity) for h in over]
+
+    def held(self, song: float) -> list[Note]:
+        """The player's notes that sound, as long as they have."""
+        return [(h.onset + self.offset, song - self.offset - h.onset, h.pitch, h.instrument, h.velocity)
+                for h in self.known.open.values()]  # fmt: skip
 
     def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
         """The future as the DAW has it, in song seconds."""
