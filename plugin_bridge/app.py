@@ -6,9 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from anticipation.errors import RequestError
+from anticipation.errors import AnticipationError
 
 from .clock import Clock
 from .controls import ACTIONS, check, check_action
@@ -91,7 +92,7 @@ class App:
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
                 "ports": self.hands.names,
-                "meters": self.meters.figures(self.hands.errors, self.late, self.dropped),
+                "meters": self.meters.figures(self.hands.errors, lambda: self.late, self.dropped),
                 "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
                 "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,
@@ -115,7 +116,7 @@ class App:
     def set(self, name: str, value) -> None:
         value = check(name, value)
         with self._lock:
-            before = self.session.settings[name]
+            before, voices = self.session.settings[name], self.session.told.voices()
             now = time.perf_counter()
             if name == "sync" and value != before:
                 self.transport.follow(now, str(value))
@@ -123,12 +124,14 @@ class App:
             if name == "bpm":
                 self.transport.tempo(now, float(value))
             elif name == "beats":
-                self.clock.set_meter(int(value))
-            elif name in ("instruments", "out_channel"):
-                self.hands.silence()
-                self.transport.programs()
-            elif name in ("mute", "muted") and value:
-                self.hands.silence()
+                self.transport.meter(now, int(value))
+            elif name in ("instruments", "out_channel", "mute", "muted"):
+                still = self.session.told.voices().items()
+                gone = dict(voices.items() - still)  # the others play on
+                if gone:
+                    self.transport.silence(now, gone)
+                if name in ("instruments", "out_channel"):
+                    self.transport.programs()
             self.revision += 1
         self._inbox.put(("look",))
 
@@ -178,7 +181,8 @@ class App:
         """A line for whoever watches."""
         if line and line != self.message:
             self.message, self.revision = line, self.revision + 1
-            self._say(line)
+            with suppress(OSError, ValueError):  # whoever watched has gone, or cannot read it; the music goes on
+                self._say(line)
 
     # The heart: one thread that everything comes to
 
@@ -191,13 +195,16 @@ class App:
             while not self._inbox.empty() and len(events) < 256:
                 events.append(self._inbox.get())
             with self._lock:
-                try:
-                    for kind, *args in events:
-                        getattr(self, f"_on_{kind}")(*args)
-                    self._advance(time.perf_counter())
-                except Exception as error:  # our fault; but on a stage the music goes on
-                    self.session.drop_plan()
-                    self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
+                self._beat(events)
+
+    def _beat(self, events: list[tuple]) -> None:
+        """All that has happened, and all that follows from it. One that fails takes no other with it."""
+        for kind, *args in [*events, ("time",)]:
+            try:
+                getattr(self, f"_on_{kind}")(*args)
+            except Exception as error:  # our fault; but on a stage the music goes on
+                self.session.drop_plan()
+                self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
 
     def _patience(self) -> float:
         if not self.clock.playing:
@@ -208,7 +215,9 @@ class App:
         song = self.clock.song(time.perf_counter()) - self.session.offset
         return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
 
-    def _advance(self, now: float) -> None:
+    def _on_time(self) -> None:
+        """Time has passed."""
+        now = time.perf_counter()
         self.transport.tick(now)
         if not self.clock.playing:
             return
@@ -252,7 +261,8 @@ class App:
             self.transport.hear(message.number, message.value, wall)
             return
         steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
-        if self.session.settings["thru"] and not steers:
+        ends = message.kind == NOTE and not message.value  # a note that was begun ends, though thru went off
+        if (self.session.settings["thru"] or ends) and not steers:
             self.hands.pass_on(data, wall)
         if message.kind == CONTROLLER:
             if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
@@ -261,14 +271,9 @@ class App:
             self._on_controller(message.number, message.value)
         if message.kind != NOTE or not self.clock.playing:
             return
-        open_ = self.session.known.open.get((message.channel, message.number))
-        song = self.clock.song(wall)
-        if self.session.hear(song, message.channel, message.number, message.value):
+        if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
             if message.value:
                 self._stamp = wall
-            if open_ is not None and open_.duration is not None:
-                on = self.clock.wall(open_.onset + self.session.offset)
-                self.recorder.note("heard", on, open_.duration, open_.pitch, open_.instrument, open_.velocity)
             self.revision += 1
 
     def _on_controller(self, number: int, value: int) -> None:
@@ -278,7 +283,7 @@ class App:
                 self.act(found[0])
             elif found:
                 self.set(*found)
-        except RequestError as error:
+        except AnticipationError as error:
             self.tell(str(error))
 
     def _on_ready(self, facts: dict) -> None:
@@ -302,7 +307,7 @@ class App:
     def _on_died(self, code: int | None) -> None:
         """All notes off, and another one."""
         now = time.perf_counter()
-        self.hands.silence()
+        self.transport.silence(now)
         self.session.drop_plan()
         if self.mind.revive(now):
             self.tell(f"the mind died (exit code {code}); starting another")

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def panic(app: App, now: float) -> None:
+    app.transport.silence(now)  # in the take, too
     app.hands.panic()
     app.session.drop_plan()
 
 
 def keep(app: App, now: float, bars: int = 0) -> dict:
     bars = bars or app.session.settings["keep_bars"]
-    return {"name": app.recorder.keep(now, bars * app.clock.grid.meter * app.clock.grid.period)}
+    return {"name": app.transport.keep(now, bars)}
 
 
 def switch(app: App, now: float, instrument: str = "", on: bool = True) -> None:
@@ -43,5 +44,5 @@ DEEDS: dict[str, Callable] = {
     "keep": keep,
     "learn": lambda app, now, name="": app.controllers.learn(name),
     "switch": switch,
-    "forget": lambda app, now: app.session.forget(),
+    "forget": lambda app, now: app.transport.forget(now),
 }

@@ -192,8 +192,8 @@ class Hands:
         for channel, program in channels.items():
             self._say("send", [0xC0 | channel, program])
 
-    def silence(self) -> None:
-        self._say("silence")
+    def silence(self, channels: Iterable[int] | None = None) -> None:
+        self._say("silence", channels)
 
     def panic(self) -> None:
         self._say("panic")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def quantiles(values: Iterable[float], names: dict[str, float], scale: float = 1000.0) -> dict[str, float | None]:
@@ -40,14 +40,14 @@ class Meters:
         if music > 0.2:
             self.load = compute / music if self.load is None else 0.8 * self.load + 0.2 * compute / music
 
-    def figures(self, errors: Iterable[float], late: int, dropped: int) -> dict:
-        """As in the contract of App; made anew once a second."""
+    def figures(self, errors: Iterable[float], late: Callable[[], int], dropped: int) -> dict:
+        """As in the contract of App; made anew once a second, and `late` asked for only then."""
         now = time.perf_counter()
         if now - self._cache[0] > 1.0:
             self._cache = now, {
                 "reaction_ms": quantiles(self.reactions, {"p50": 0.5, "p95": 0.95}),
                 "jitter_ms": quantiles(list(errors)[-3000:], {"p50": 0.5, "p99": 0.99, "max": 1.0}),
-                "late": late, "dropped": dropped,
+                "late": late(), "dropped": dropped,
                 "load": None if self.load is None else round(self.load, 3),
                 "events_per_second": None if self.rate is None else round(self.rate, 1),
             }  # fmt: skip

@@ -2,7 +2,7 @@
 song seconds and files; knows no ports.
 
 While a take runs its notes go line by line into a journal, which is flushed at once; the .mid is made of it when the
-take ends, or at the next start if there was no end.
+take ends, or at the next start if there was no end. A journal is deleted only once its .mid is written.
 """
 
 from __future__ import annotations
@@ -10,95 +10,170 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from anticipation.errors import AnticipationError, MidiError, RequestError
-from anticipation.midi import Score
+from anticipation.midi import MAX_HOURS, Score
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
 
 PPQN = 480
 OFF = 0.01  # beats that the tempos of a take may miss
+LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
+SHORTEST = 0.01  # seconds of a note
 Row = tuple[float, float, int, int, int]
+T = TypeVar("T", int, float)
 
 
-def take_score(heard: list[Row], played: list[Row], tempos: list[tuple[float, float]], meter: int, stamp: str) -> Score:
-    """A file of both sides. Times are seconds since the take began. tempos: (seconds, bpm), at one time the last."""
-    ticks, at, rate = 0.0, 0.0, 120.0
-    entries = []
-    for time_, bpm in sorted(dict(tempos).items()) or [(0.0, 120.0)]:
-        ticks += max(0.0, time_ - at) * rate / 60 * PPQN
-        at, rate = max(time_, at), bpm
-        entries.append((round(ticks), round(60e6 / bpm)))
-    tempo = TempoMap(PPQN, tuple(entries), ((0, meter, 4),))
-    score = Score.from_notes(Notes.of(heard), tempo, stamp=f"{stamp}; the player") if heard else None
-    if score is None:
-        return Score.from_notes(Notes.of(played), tempo, stamp=f"{stamp}; the band")
-    return score.with_notes(Notes.of(played), stamp=f"{stamp}; the band") if played else score
+@dataclass
+class Take:
+    """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, quarters in
+    a bar)."""
+
+    heard: list[Row] = field(default_factory=list)
+    played: list[Row] = field(default_factory=list)
+    tempos: list[tuple[float, float]] = field(default_factory=list)
+    meters: list[tuple[float, int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.heard) + len(self.played)
+
+    def add(self, what: str, *values) -> None:
+        """A line of the journal: tempo, meter, silence, or a note of the side `what`."""
+        if what == "tempo":
+            self.tempos.append((float(values[0]), float(values[1])))
+        elif what == "meter":
+            at = float(values[0]) if len(values) == 2 else 0.0  # a journal of old has no time here
+            self.meters = [entry for entry in self.meters if entry[0] < at] + [(at, int(values[-1]))]
+        elif what == "silence":
+            self._silence(float(values[0]), values[1])
+        else:
+            onset, duration, pitch, instrument, velocity = values
+            row = (float(onset), max(float(duration), SHORTEST), int(pitch), int(instrument), int(velocity))
+            {"heard": self.heard, "played": self.played}[what].append(row)
+
+    def _silence(self, at: float, instruments: Collection[int] | None) -> None:
+        """The band's notes, of these instruments or of all, that were to begin later never sounded; others ended."""
+        silent = [instruments is None or row[3] in instruments for row in self.played]
+        self.played = [
+            _until(at, row) if ends else row
+            for row, ends in zip(self.played, silent, strict=True)
+            if row[0] < at or not ends
+        ]
+
+    def between(self, start: float, end: float) -> Take:
+        """What began in start <= time < end, as a take of its own; what sounds on ends there."""
+        heard, played = (
+            [(row[0] - start, *_until(end, row)[1:]) for row in rows if start <= row[0] < end]
+            for rows in (self.heard, self.played)
+        )
+        tempos = _from(start, [entry for entry in self.tempos if entry[0] < end])
+        meters = _from(start, [entry for entry in self.meters if entry[0] < end])
+        return Take(heard, played, tempos, meters)
+
+    def scores(self, stamp: str) -> list[Score]:
+        """A file of both sides; several where it is too long for one, none where nothing sounded. Raises MidiError."""
+        last = max((row[0] for row in self.heard + self.played), default=-1.0)
+        cuts = [self.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(last // LONGEST) + 1)]
+        return [cut.score(stamp) for cut in cuts if len(cut)]
+
+    def score(self, stamp: str) -> Score:
+        ticks, at, rate = 0.0, 0.0, 120.0
+        entries = []
+        for time_, bpm in sorted(dict(self.tempos).items()) or [(0.0, 120.0)]:  # at one time the last
+            ticks += max(0.0, time_ - at) * rate / 60 * PPQN
+            at, rate = max(time_, at), bpm
+            entries.append((round(ticks), round(60e6 / bpm)))
+        tempo = TempoMap(PPQN, tuple(entries))
+        tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), meter, 4) for at, meter in self.meters))
+        score = Score.from_notes(Notes.of(self.heard), tempo, stamp=f"{stamp}; the player")
+        return score.with_notes(Notes.of(self.played), stamp=f"{stamp}; the band") if self.played else score
+
+
+def _from(start: float, entries: Sequence[tuple[float, T]]) -> list[tuple[float, T]]:
+    """What holds from `start` on, counted from there."""
+    at = [(0.0, value) for time_, value in entries if time_ <= start][-1:]
+    return at + [(time_ - start, value) for time_, value in entries if time_ > start]
+
+
+def _until(end: float, row: Row) -> Row:
+    return row[0], max(min(row[1], end - row[0]), SHORTEST), *row[2:]
 
 
 class Recorder:
-    """One folder of takes. begin, then note and tempo as they come, then end; times are wall times."""
+    """One folder of takes. begin, then notes, tempos and the rest as they come, then end; times are wall times."""
 
     def __init__(self, folder: Path, stamp: str = "anticipate live") -> None:
         self.folder, self.stamp = folder, stamp
-        self.rows: dict[str, list[Row]] = {"heard": [], "played": []}
-        self.tempos: list[tuple[float, float]] = []
-        self.meter = 4
+        self.take = Take()  # the one that runs, or the last
+        self._begin = self._end = 0.0  # wall times; end is infinite while it runs
         self._journal: TextIO | None = None
-        self._begin = 0.0
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
+        self._path = folder  # of the journal: each take has its own
         self._takes: dict[str, dict] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.rescue()
-            for path in sorted(folder.glob("*.mid")):
-                self._takes[path.name] = {"name": path.name, "seconds": None, "notes": None}
+            for path in sorted(folder.glob("*.mid"), key=lambda path: path.stem):
+                self._takes.setdefault(path.name, {"name": path.name, "seconds": None, "notes": None})
         except OSError as error:
             raise MidiError(f"cannot keep takes in {folder}: {error.strerror}") from None
 
+    @property
+    def runs(self) -> bool:
+        return self._end == float("inf")
+
     def begin(self, wall: float, bpm: float, meter: int, beat: float = 0.0) -> None:
-        self.end()
-        self._known = (0.0, beat)
-        self._begin, self.meter = wall, meter
-        self.rows, self.tempos = {"heard": [], "played": []}, [(0.0, bpm)]
-        with suppress(OSError):  # no journal is no reason not to play
-            self._journal = open(self.folder / f".take-{os.getpid()}.journal", "w", encoding="utf-8")  # noqa: SIM115
-            self._log(["meter", meter])
-            self._log(["tempo", 0.0, bpm])
+        with suppress(AnticipationError):  # a take that cannot be saved is no reason not to play the next
+            self.end(wall)
+        self._begin, self._end, self.take, self._known = wall, float("inf"), Take(), (0.0, beat)
+        self._path = self.folder / f".take-{os.getpid()}-{time.time_ns()}.journal"
+        with suppress(OSError):  # nor is no journal
+            self._journal = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
+        self._add("meter", 0.0, meter)
+        self._add("tempo", 0.0, bpm)
 
     def tempo(self, wall: float, bpm: float) -> None:
-        self._note_tempo(wall - self._begin, bpm)
-
-    def _note_tempo(self, seconds: float, bpm: float) -> None:
-        self.tempos.append((seconds, bpm))
-        self._log(["tempo", seconds, bpm])
+        if self.runs:
+            self._add("tempo", wall - self._begin, bpm)
 
     def beat(self, wall: float, beat: float, bpm: float) -> None:
         """Where a clock that is not ours has come to. What its tempo was is known afterwards: once in a beat we look
         whether the take's tempos lead there, and correct them from where we last looked."""
         now, (then, before) = wall - self._begin, self._known
-        if not self._begin or 0 <= beat - before < 1 or now <= then:
+        if not self.runs or 0 <= beat - before < 1 or now <= then:
             return
-        old = self.tempos[-1][1]
+        old = self.take.tempos[-1][1]
         led, right = before + (now - then) * old / 60, (beat - before) / (now - then) * 60
         self._known = (now, beat)
         if abs(beat - led) < OFF:
             self._known = (now, led)
         elif 0.8 * min(old, bpm) < right < 1.25 * max(old, bpm):  # else it has jumped
-            self._note_tempo(then, right)
-            self._note_tempo(now, bpm)
+            self._add("tempo", then, right)
+            self._add("tempo", now, bpm)
+
+    def meter(self, wall: float, meter: int) -> None:
+        """Another metre from the bar line at `wall` on."""
+        if self.runs:
+            self._add("meter", wall - self._begin, meter)
 
     def note(self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int) -> None:
         """side: 'heard' or 'played'."""
-        if self._begin and instrument <= DRUMS:
-            row = (max(wall - self._begin, 0.0), max(duration, 0.01), pitch, instrument, max(velocity, 1))
-            self.rows[side].append(row)
-            self._log([side, *row])
+        if self.runs and instrument <= DRUMS:
+            self._add(side, max(wall - self._begin, 0.0), duration, pitch, instrument, max(velocity, 1))
 
-    def _log(self, entry: list) -> None:
+    def silence(self, wall: float, instruments: Collection[int] | None = None) -> None:
+        """The band, or these instruments of it, fell silent: what it had been given for later never sounded."""
+        if self.runs:
+            self._add("silence", wall - self._begin, None if instruments is None else sorted(instruments))
+
+    def _add(self, *entry) -> None:
+        self.take.add(*entry)
         if self._journal:
             try:
                 self._journal.write(json.dumps(entry) + "\n")
@@ -106,43 +181,44 @@ class Recorder:
             except (OSError, ValueError):
                 self._journal = None  # the disk is full: play on
 
-    def end(self) -> str | None:
-        """Write the take, if anything sounded. Answers its name."""
-        name = None
-        if any(self.rows.values()):
-            score = take_score(self.rows["heard"], self.rows["played"], self.tempos, self.meter, self.stamp)
-            name = self._save(score, "take", len(self.rows["heard"]) + len(self.rows["played"]))
+    def end(self, wall: float) -> str | None:
+        """Write the take, if anything sounded. Answers its name, or names where one file cannot hold it. Raises
+        MidiError; the journal is then left for the next start."""
+        if not self.runs:
+            return None
+        self._end = wall
         if self._journal:
-            path = Path(self._journal.name)
             with suppress(OSError):
                 self._journal.close()
-                path.unlink()
-        self._journal, self._begin = None, 0.0
-        self.rows = {"heard": [], "played": []}
-        return name
+            self._journal = None
+        names = [self._save(score, "take") for score in self.take.scores(self.stamp)]
+        with suppress(OSError):
+            self._path.unlink()
+        return ", ".join(names) or None
 
-    def keep(self, wall: float, seconds: float) -> str:
-        """Save the last seconds as a take of their own, while playing on. Raises RequestError."""
-        start = max(wall - seconds - self._begin, 0.0)
-        cut = {side: [(r[0] - start, *r[1:]) for r in rows if r[0] >= start] for side, rows in self.rows.items()}
-        if not any(cut.values()):
+    def keep(self, wall: float, seconds: float, held: Iterable[Row] = ()) -> str:
+        """Save the last seconds, or the last of what was played last, as a take of their own, while playing on. held:
+        the player's notes that still sound, wall times. Raises RequestError, MidiError."""
+        end = min(wall, self._end) - self._begin
+        heard = self.take.heard + [(row[0] - self._begin, *row[1:]) for row in held]
+        cut = replace(self.take, heard=heard).between(max(end - min(seconds, LONGEST), 0.0), end)
+        if not len(cut):
             raise RequestError("nothing has sounded that could be kept")
-        before = [t for t in self.tempos if t[0] <= start][-1:]
-        tempos = [(0.0, bpm) for _, bpm in before] + [(t - start, bpm) for t, bpm in self.tempos if t > start]
-        score = take_score(cut["heard"], cut["played"], tempos, self.meter, self.stamp)
-        return self._save(score, "kept", len(cut["heard"]) + len(cut["played"]))
+        return self._save(cut.score(self.stamp), "kept")
 
-    def _save(self, score: Score, kind: str, notes: int) -> str:
+    def _save(self, score: Score, kind: str) -> str:
         from anticipation.midi import write
 
         stem = time.strftime(f"{kind}-%Y%m%d-%H%M%S")
-        for number in range(1, 1000):
+        for number in count(1):
             name = f"{stem}.mid" if number == 1 else f"{stem}-{number}.mid"
-            with suppress(MidiError):
-                if not (self.folder / name).exists():
-                    write(score, self.folder / name)
-                    break
-        self._takes[name] = {"name": name, "seconds": round(score.end, 2), "notes": notes}
+            try:
+                write(score, self.folder / name)
+                break
+            except MidiError:
+                if not os.path.exists(self.folder / name):  # else another take has this name
+                    raise
+        self._takes[name] = {"name": name, "seconds": round(score.end, 2), "notes": len(score.notes)}
         return name
 
     def takes(self) -> list[dict]:
@@ -159,29 +235,25 @@ class Recorder:
             raise RequestError(f"cannot read {name}: {error.strerror}") from None
 
     def rescue(self) -> None:
-        """Make takes of the journals that a crash left; those of programs that still run are left alone."""
+        """Make takes of the journals that a crash left; those of programs that still run are left alone, and what is
+        no take is put aside as .bad."""
         for path in self.folder.glob(".take-*.journal"):
-            pid = path.name.removeprefix(".take-").removesuffix(".journal")
+            pid = path.name.removeprefix(".take-").removesuffix(".journal").partition("-")[0]
             if pid.isdecimal() and int(pid) != os.getpid() and _runs(int(pid)):
                 continue
-            rows: dict[str, list[Row]] = {"heard": [], "played": []}
-            tempos, meter = [], 4
+            take = Take()
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                with suppress(ValueError, KeyError, IndexError, TypeError):
-                    entry = json.loads(line)
-                    if entry[0] == "tempo":
-                        tempos.append((float(entry[1]), float(entry[2])))
-                    elif entry[0] == "meter":
-                        meter = int(entry[1])
-                    else:
-                        onset, duration, pitch, instrument, velocity = entry[1:]
-                        row = (float(onset), float(duration), int(pitch), int(instrument), int(velocity))
-                        rows[entry[0]].append(row)
-            with suppress(AnticipationError):
-                if any(rows.values()):
-                    score = take_score(rows["heard"], rows["played"], tempos, meter, self.stamp)
-                    self._save(score, "rescued", sum(map(len, rows.values())))
-            path.unlink(missing_ok=True)
+                with suppress(ValueError, LookupError, TypeError):
+                    take.add(*json.loads(line))
+            try:
+                scores = take.scores(self.stamp)
+            except (AnticipationError, ArithmeticError, LookupError, ValueError):  # no music that we know to write
+                path.replace(path.with_suffix(".bad"))
+                continue
+            with suppress(MidiError):  # a full disk may have room the next time
+                for score in scores:
+                    self._save(score, "rescued")
+                path.unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:

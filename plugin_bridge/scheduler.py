@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
 
@@ -90,12 +90,15 @@ class Scheduler:
             (self._pedals.add if message[2] >= 64 else self._pedals.discard)(channel)
         self.send(message)
 
-    def silence(self) -> None:
-        """All that sounds ends now, and nothing that was to come will."""
-        self._queue.clear()
+    def silence(self, channels: Collection[int] | None = None) -> None:
+        """All that sounds ends now, and nothing that was to come will; or so on these channels."""
+        silent = range(16) if channels is None else channels
+        self._queue = [entry for entry in self._queue if entry[3].channel not in silent]
+        heapq.heapify(self._queue)
         for strike in list(self.sounding.values()):
-            self._end(strike)
-        for channel in sorted(self._pedals):
+            if strike.channel in silent:
+                self._end(strike)
+        for channel in sorted(self._pedals.intersection(silent)):
             self.send([CONTROL_CHANGE | channel, SUSTAIN, 0])
             self._pedals.remove(channel)
 

@@ -57,6 +57,10 @@ class Told:
     def sounds(self, instrument: int) -> bool:
         return not self.settings["mute"] and instrument not in self.muted and instrument in self.channels
 
+    def voices(self) -> dict[int, int]:
+        """The instruments of the band that sound, and on which channel each."""
+        return {i: self.channels[i] for i in self.band if self.sounds(i)}
+
     def role(self, channel: int, pitch: int) -> int | None:
         """The instrument as which a note of the player (channel 0-15) is shown to the model; None: not listened to."""
         if channel + 1 == self.settings["drum_channel"]:
@@ -118,6 +122,7 @@ class Known:
     def __init__(self) -> None:
         self.heard: list[Heard] = []
         self.open: dict[tuple[int, int], Heard] = {}
+        self.over: list[Heard] = []  # those that have ended and nobody asked for yet
         self.timeline = Notes.of([])  # song seconds
         self.bar = 2.0  # seconds
         self._beats: dict[int, tuple[float, int, float]] = {}  # beat number -> time, place, period
@@ -155,6 +160,7 @@ class Known:
         heard.duration = max(time - heard.onset, 0.01)
         if not 0.6 * heard.guess < heard.duration < 1.6 * heard.guess:
             heard.guess = heard.duration
+        self.over.append(heard)
         return True
 
     def release_all(self, time: float) -> None:
@@ -224,7 +230,7 @@ class Known:
         for n in [n for n, beat in self._beats.items() if beat[0] > now + 30.0]:
             del self._beats[n]
 
-    def beats(self, grid: Grid, end: float) -> Notes:
+    def beats(self, end: float) -> Notes:
         """BEAT notes as they were told."""
         return Notes.of((time, period, min(place, 15), BEAT, 64) for time, place, period in self._beats.values()
                         if time < end)  # fmt: skip

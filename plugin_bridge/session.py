@@ -62,11 +62,13 @@ class Session:
         self.level = 0  # of RELIEF
         self.dropped = 0  # notes that were decided too late to sound
         self.told = Told(self.settings)
+        self.known = Known()
         self.forget()
 
     def forget(self) -> None:
-        """A cold start: nothing was heard, nothing played."""
-        self.known = Known()
+        """A cold start: nothing was heard, nothing played. The timeline is no memory: it is what comes."""
+        before, self.known = self.known, Known()
+        self.known.timeline, self.known.over = before.timeline, before.over
         self.turns = Turns()
         self.played: list[Note] = []  # as they were drawn: the model's own history
         self.sounded: list[Play] = []  # as they were sent
@@ -114,6 +116,16 @@ class Session:
         """The player's port is gone, or the song stopped: nothing is held any longer."""
         self.known.release_all(song - self.offset)
 
+    def ended(self) -> list[Note]:
+        """The player's notes that have ended since this was asked last, however they did."""
+        over, self.known.over = self.known.over, []
+        return [(h.onset + self.offset, h.duration or 0.0, h.pitch, h.instrument, h.velocity) for h in over]
+
+    def held(self, song: float) -> list[Note]:
+        """The player's notes that sound, as long as they have."""
+        return [(h.onset + self.offset, song - self.offset - h.onset, h.pitch, h.instrument, h.velocity)
+                for h in self.known.open.values()]  # fmt: skip
+
     def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
         """The future as the DAW has it, in song seconds."""
         self.known.timeline = Notes.of(
@@ -138,7 +150,7 @@ class Session:
         now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
         self.known.learn_grid(now, grid)
         self._trim(now)
-        span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known, self.told)
+        span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known)
         if span is None:
             self.plan = [entry for entry in self.plan if entry[1][0] < now + self.commit_seconds]
             self.frontier = self._end = -np.inf
@@ -164,7 +176,7 @@ class Session:
         count = max(1, round(len(told.band) * RELIEF[self.level][1]))
         late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
         chords = told.chart(self.since, start + 20.0, grid, self.known)
-        instruments, beats = tuple(told.band[:count]), self.known.beats(grid, start + 12.0)
+        instruments, beats = tuple(told.band[:count]), self.known.beats(start + 12.0)
         heard = (late + ahead).between(now - CUT, start + 12.0)
         self.parts = parts_of(heard, beats) if len(heard) >= ENOUGH and len(beats) else PARTS[0]
         return Scene(
@@ -193,8 +205,14 @@ class Session:
             self.frontier = self._end
 
     @property
+    def early(self) -> float:
+        """Seconds before its time that a note must be with the hands."""
+        return max(self.settings["latency"], 0.0) / 1000
+
+    @property
     def commit_seconds(self) -> float:
-        return self.settings["commit"] / 1000
+        """What begins nearer than this is final: `commit`, before the hands' own time."""
+        return self.settings["commit"] / 1000 + self.early
 
     def commit(self, song: float, grid: Grid) -> list[Play]:
         """What is final now: the planned notes that begin within `commit`. What was decided too late is silent."""
@@ -205,11 +223,11 @@ class Session:
             if number != self.number:
                 self._final = note[0]
             onset = self._quantised(note[0], now, grid)
-            if onset < now:
+            if onset < now + self.early:
                 self.dropped += 1
                 continue
             self.played.append(note)
-            if self.told.sounds(note[3]) and onset >= now:
+            if self.told.sounds(note[3]):
                 velocity = int(min(max(round(note[4] * self.settings["dynamics"]), 1), 127))
                 play = Play(onset + self.offset, note[1], note[2], note[3], velocity, self.told.channels[note[3]])
                 out.append(play)
@@ -218,14 +236,14 @@ class Session:
         return out
 
     def _quantised(self, onset: float, now: float, grid: Grid) -> float:
-        """Drawn to the nearest place of the beat; never to before now."""
+        """Drawn to the nearest place of the beat; never to where it is too late."""
         nearest = grid.time_of(round(grid.beat_at(onset) * self.parts) / self.parts)
         moved = onset + (nearest - onset) * self.settings["quantise"]
-        return moved if moved >= now + 0.002 else onset
+        return moved if moved >= now + self.early + 0.002 else onset
 
     def _relieve(self, now: float) -> None:
         """When the mind is late again and again, less is asked of it; when it has long kept up, more."""
-        starving = self._end > now and self.frontier < now
+        starving = self._end > now + self.early > self.frontier
         if starving and now - self.calm > 2.0:
             self.level, self.calm = min(self.level + 1, len(RELIEF) - 1), now
         elif starving:

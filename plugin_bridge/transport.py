@@ -59,13 +59,35 @@ class Transport:
         if not -1e5 < seconds < 1e5:
             raise RequestError("no such place in the song")
         self._jump(now, lambda: self.clock.locate(now, seconds))
-        self.hands.silence()
+        self.silence(now)
 
     def tempo(self, now: float, bpm: float) -> None:
         """The internal clock's."""
         if self.session.settings["sync"] == "internal":
             self.clock.set_tempo(now, bpm)
             self._happened("tempo", now, 0.0)
+
+    def meter(self, now: float, beats: int) -> None:
+        """Bars are counted from the beginning: the first of the new ones begins where that says."""
+        self.clock.set_meter(beats)
+        self.recorder.meter(self.clock.wall(self.clock.grid.bar_after(self.clock.song(now))), beats)
+
+    def silence(self, now: float, voices: dict[int, int] | None = None) -> None:
+        """The band falls silent at once, or these voices of it (instrument -> channel); in the take as well."""
+        self.hands.silence(None if voices is None else sorted(voices.values()))
+        self.recorder.silence(now + self.session.settings["latency"] / 1000, voices)  # what was sent is yet to sound
+
+    def keep(self, now: float, bars: int) -> str:
+        """Save the last bars as a take. Raises RequestError, MidiError."""
+        self._write_down()
+        song, grid = self.clock.song(now), self.clock.grid
+        held = [(self.clock.wall(note[0]), *note[1:]) for note in self.session.held(song)]
+        return self.recorder.keep(now, bars * grid.meter * grid.period, held)
+
+    def forget(self, now: float) -> None:
+        """A cold start, while playing on."""
+        self.session.release_all(self.clock.song(now))
+        self.session.forget()
 
     def _ours(self, what: str) -> None:
         if self.session.settings["sync"] == "clock":
@@ -87,6 +109,7 @@ class Transport:
 
     def tick(self, now: float) -> None:
         """Let time pass."""
+        self._write_down()
         if self._link and isinstance(self.clock, LinkClock):
             wall, *told = self._link(now)
             before = self.clock.song(wall)
@@ -107,29 +130,36 @@ class Transport:
     def _happened(self, what: str | None, now: float, jump: float) -> None:
         """The song started, stopped, went on, jumped or changed its tempo."""
         session = self.session
+        if what == "locate" or what in ("start", "continue") and jump:
+            session.locate(jump)
+        if what in ("stop", "locate", "start"):
+            self.silence(now)
+        if what in ("stop", "start"):
+            session.release_all(self.clock.song(now))
+            self._end_take(now)
         if what in ("start", "continue"):
             grid = self.clock.grid
             beat = grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter  # bars in the file, too
             self.recorder.begin(self.clock.wall(grid.time_of(beat)), self.clock.bpm, grid.meter, beat)
             self.programs()
-            if what == "start":
-                session.forget()
-        if what == "locate" or what in ("start", "continue") and jump:
-            session.locate(jump)
-        if what in ("stop", "locate", "start"):
-            self.hands.silence()
+        if what == "start":
+            session.forget()
         if what == "stop":
-            session.release_all(self.clock.song(now))
             session.drop_plan()
-            self._end_take()
         if what == "tempo":
             if session.settings["sync"] == "internal":
                 self.recorder.tempo(now, self.clock.bpm)
             session.surprised = True
 
-    def _end_take(self) -> None:
+    def _write_down(self) -> None:
+        """The player's notes that have ended go into the take: the only place where they do."""
+        for note in self.session.ended():
+            self.recorder.note("heard", self.clock.wall(note[0]), *note[1:])
+
+    def _end_take(self, now: float) -> None:
+        self._write_down()
         try:
-            name = self.recorder.end()
+            name = self.recorder.end(now)
         except AnticipationError as error:
             self.tell(f"the take could not be saved: {error}")
         else:

@@ -28,7 +28,7 @@ class Turns:
     def located(self) -> None:
         self.entry = None
 
-    def span(self, now: float, commit: float, grid: Grid, settings: dict, known, told) -> Span | None:
+    def span(self, now: float, commit: float, grid: Grid, settings: dict, known) -> Span | None:
         """Where the band may play next, start <= onset < end; None: it listens."""
         has_more = bool(settings["chords"]) or (settings["mode"] == "timeline" and len(known.timeline) > 0)
         if not has_more and (self.count < settings["listen"] or not known.sure(settings["bravery"])):

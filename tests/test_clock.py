@@ -186,7 +186,7 @@ def test_a_link_session_whose_transport_is_not_shared_leaves_ours_alone():
 
 
 class NoHands:
-    def silence(self):
+    def silence(self, channels=None):
         pass
 
     def programs(self, channels):

@@ -126,6 +126,18 @@ def test_a_surprise_is_answered_by_a_new_plan_and_committed_notes_stay():
     assert set(scene.own.onset.round(3)) >= {round(p.onset, 3) for p in sounded}
 
 
+def test_hands_that_must_be_early_are_told_early():
+    """However far: the mind's plan begins before that, and nothing comes too late to sound."""
+    for latency in (150.0, 200.0, -200.0):
+        mind = regular_mind(every=0.1)
+        made = stage(mind, listen=0, commit=100.0, latency=latency, quantise=1.0)
+        made.run([], 12.0)
+        early = max(latency, 0.0) / 1000
+        assert len(ons(made)) > 75 and made.scheduler.dropped == made.session.dropped == 0
+        assert max(made.scheduler.errors) < 1e-3  # the hands had them in time
+        assert mind.scenes[0].start >= 0.1 + early and made.session.commit_seconds == pytest.approx(0.1 + early)
+
+
 @pytest.mark.parametrize("pace", [0.001, 0.03])
 def test_what_becomes_final_while_a_plan_is_made_is_not_played_twice(pace):
     """Every plan has a chord of its own on every quarter of a second; of one place only one plan's chord is heard,

@@ -2,7 +2,10 @@
 is played in seconds; nothing here has a thread, a port or a process."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
+from plugin_bridge import app
 from plugin_bridge.clock import Clock
 from plugin_bridge.scheduler import Scheduler
 from plugin_bridge.session import Session
@@ -66,7 +69,7 @@ class Stage:
             return
         song = self.clock.song(self.now)
         for play in self.session.commit(song, self.clock.grid):
-            on = self.clock.wall(play.onset)
+            on = self.clock.wall(play.onset) - self.session.settings["latency"] / 1000
             self.scheduler.add(on, on + play.duration, play.channel, play.pitch, play.velocity)
         ask = self.session.ask(song, self.clock.grid)
         if ask:
@@ -120,6 +123,83 @@ class Stage:
         self._steps, self._newer, self._ready = None, None, float("inf")
         self.session.drop_plan()
         self.scheduler.silence()
+
+
+class Hands:
+    """Those of the App without a process and a port: `world.now` is the time, `world.sent` what was sent when."""
+
+    def __init__(self, world) -> None:
+        self.names: dict = {}
+        self.errors, self.dropped = [0.0, 0.02], 0
+        self.scheduler = Scheduler(lambda: world.now, lambda message: world.sent.append((world.now, message)))
+        self.pass_on, self.silence, self.panic = self.scheduler.pass_on, self.scheduler.silence, self.scheduler.panic
+
+    def add(self, strikes) -> None:
+        for strike in strikes:
+            self.scheduler.add(*strike)
+
+    def programs(self, channels) -> None:
+        pass
+
+    def close(self) -> None:
+        self.silence()
+
+
+class Mind:
+    """That of the App without a process: it answers at once. plan: as Stage's."""
+
+    state = "ready"
+
+    def __init__(self, report: Callable, plan: Callable) -> None:
+        self.report, self.plan = report, plan
+
+    def ask(self, ask) -> None:
+        for step in self.plan(ask.scene):
+            self.report(("step", ask.number, step.reached, step.note, 0))
+        self.report(("done", ask.number, 0.0, 1.0))
+
+    def start(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def revive(self, now: float) -> bool:
+        return True
+
+
+class Rehearsal:
+    """The App itself in virtual time, transport, session, recorder and all; its heart beats when it is told to."""
+
+    def __init__(self, monkeypatch, takes: Path, plan: Callable = lambda scene: (), **settings) -> None:
+        self.now, self.sent, self.told = 1000.0, [], []
+        monkeypatch.setattr(app, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(app, "Hands", lambda *_: Hands(self))
+        monkeypatch.setattr(app, "Mind", lambda report, *_, **__: Mind(report, plan))
+        monkeypatch.setattr(app.App, "_run", lambda _: None)
+        manners = {"count_in": 0, "listen": 0, "bravery": 1.0, "quantise": 0.0}
+        self.app = app.App(takes=takes, settings=manners | settings, say=self.told.append)
+
+    def run(self, seconds: float, heard=()) -> None:
+        """Let time pass. heard: (seconds from now, message); those of one time come to the heart in one batch."""
+        heard, begin, end = sorted(heard, key=lambda event: event[0]), self.now, self.now + seconds
+        while True:
+            while heard and begin + heard[0][0] <= self.now:
+                self.app.hear(self.now, heard.pop(0)[1])
+            self.beat()
+            due = self.app.hands.scheduler.tick()
+            if self.now >= end:
+                return
+            times = [begin + heard[0][0]] if heard else []
+            self.now = max(min([end, self.now + 0.01, *times, *([due] if due is not None else [])]), self.now)
+
+    def beat(self) -> None:
+        """The heart does all that has come to it."""
+        inbox = self.app._inbox
+        while True:
+            self.app._beat([inbox.get() for _ in range(inbox.qsize())])
+            if inbox.empty():
+                return
 
 
 def player(notes) -> list[tuple[float, int, int]]:

@@ -1,0 +1,248 @@
+"""The App in virtual time: whatever happens on a stage, what sounded is in the take, and the music goes on."""
+
+import os
+
+import pytest
+from test_scheduler import check_clean
+from test_session import regular_mind
+from virtual import Rehearsal
+
+from anticipation.errors import LiveError, RequestError
+from anticipation.midi import read
+from anticipation.notes import Notes
+from anticipation.planner import Step
+from plugin_bridge import transport
+from plugin_bridge.meters import Meters
+from plugin_bridge.recorder import Recorder
+
+
+@pytest.fixture
+def rehearsal(monkeypatch, tmp_path):
+    """rehearsal(plan=..., **settings) -> a Rehearsal that plays."""
+    made = []
+
+    def make(**settings) -> Rehearsal:
+        made.append(Rehearsal(monkeypatch, tmp_path / "takes", **settings))
+        if settings.get("sync") != "clock":
+            made[-1].app.act("start")
+        made[-1].run(0.1)
+        return made[-1]
+
+    yield make
+    for rehearsal in made:
+        rehearsal.app.close()
+
+
+def key(at, pitch, length=0.2):
+    return [(at, [0x90, pitch, 80]), (at + length, [0x80, pitch, 0])]
+
+
+def taken(rehearsal, kind="take") -> list[Notes]:
+    return [
+        read(path).notes for path in sorted(rehearsal.app.recorder.folder.glob(f"{kind}-*.mid"), key=lambda p: p.stem)
+    ]
+
+
+def full_disk(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_take_that_cannot_be_written_is_told_and_made_at_the_next_start(rehearsal, monkeypatch):
+    made = rehearsal()
+    made.run(1.0, key(0.1, 60))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", full_disk)
+        made.app.act("stop")
+    assert made.told[-1].startswith("the take could not be saved") and "No space" in made.told[-1]
+    assert not taken(made) and not made.app.recorder.takes()
+    made.app.act("start")  # the next take has a journal of its own
+    made.run(1.0, key(0.1, 62))
+    made.app.act("stop")
+    assert made.told[-1].startswith("saved take-") and [n.pitch.tolist() for n in taken(made)] == [[62]]
+    Recorder(made.app.recorder.folder)
+    assert [n.pitch.tolist() for n in taken(made, "rescued")] == [[60]]
+    assert not list(made.app.recorder.folder.glob(".take-*"))
+
+
+def test_a_take_of_five_hours_becomes_two_files_and_no_start_fails_for_an_old_one(rehearsal, monkeypatch):
+    made = rehearsal()
+    made.run(1.0, key(0.1, 60))
+    made.now += 5 * 3600
+    made.run(1.0, key(0.1, 62))
+    made.app.act("stop")
+    assert made.told[-1].count("take-") == 2 and [n.pitch.tolist() for n in taken(made)] == [[60], [62]]
+    made.app.act("start")
+    made.run(1.0, key(0.1, 64))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", full_disk)
+        made.app.recorder.begin(made.now, 120.0, 4)
+    made.run(1.0, key(0.1, 65))
+    made.app.act("stop")
+    assert taken(made)[-1].pitch.tolist() == [65]
+
+
+@pytest.mark.parametrize(
+    "line", ['["tempo", 0.0, 1e-9]', '["heard", NaN, 1.0, 60, 0, 80]', '["heard", 0, 1, 300, 0, 80]']
+)
+def test_a_journal_that_is_no_take_is_put_aside(tmp_path, line):
+    text = line + '\n["played", 1.0, 0.5, 60, 0, 80]\n'
+    (tmp_path / ".take-999999999.journal").write_text(text, encoding="utf-8")
+    assert not Recorder(tmp_path).takes()
+    assert (tmp_path / ".take-999999999.bad").read_text(encoding="utf-8") == text
+
+
+def test_a_journal_of_a_version_before_is_a_take(tmp_path):
+    lines = ['["meter", 3]', '["tempo", 0.0, 100.0]', '["heard", 1.0, 0.5, 60, 53, 80]', '["heard", 2.0, 0.5']
+    (tmp_path / ".take-999999999.journal").write_text("\n".join(lines), encoding="utf-8")
+    (take,) = Recorder(tmp_path).takes()
+    score = read(tmp_path / take["name"])
+    assert score.notes.pitch.tolist() == [60] and score.tempo.meters == ((0, 3, 4),) and take["notes"] == 1
+
+
+def test_every_note_of_the_player_is_in_the_take_however_it_ended(rehearsal):
+    """By its release, by the same key again, after ten seconds, by a port that went, by forgetting, by the stop."""
+    made = rehearsal(listen=0, plan=regular_mind())
+    again = [(0.5, [0x90, 61, 80]), (1.0, [0x90, 61, 80]), (1.5, [0x80, 61, 0])]
+    made.run(16.0, key(0.1, 60) + again + key(0.2, 48, 15.0))
+    made.run(1.0, [(0.1, [0x90, 72, 80])])
+    made.app._inbox.put(("hands", "lost"))
+    made.run(1.0, [(0.1, [0x90, 74, 80])])
+    made.app.act("forget")
+    made.run(1.0, [(0.1, [0x90, 76, 80])])
+    made.app.act("stop")
+    notes = taken(made)[0]
+    heard = {n[2]: n[1] for n in notes if n[3] == 53}
+    assert sorted(n[2] for n in notes if n[3] == 53) == [48, 60, 61, 61, 72, 74, 76]
+    assert heard[48] == pytest.approx(10.0, abs=3.0) and heard[72] == heard[76] == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_clock_that_starts_again_while_playing_ends_the_take_with_what_is_held(rehearsal):
+    made = rehearsal(sync="clock")
+    ticks = [(0.1 + n / 48, [0xF8]) for n in range(96)]
+    made.run(2.1, [(0.05, [0xFA]), *ticks, (1.0, [0x90, 60, 80])])
+    made.run(2.1, [(0.01, [0xFA]), *((0.02 + n / 48, [0xF8]) for n in range(96)), *key(1.0, 62)])
+    made.app.act("stop")
+    first, second = taken(made)
+    assert first.pitch.tolist() == [60] and first.duration[0] == pytest.approx(1.1, abs=0.05)
+    assert second.pitch.tolist() == [62] and any(line.startswith("saved") for line in made.told[:-1])
+
+
+def test_keep_has_what_sounds_and_what_sounded_last(rehearsal):
+    made = rehearsal()
+    with pytest.raises(RequestError):
+        made.app.act("keep")
+    made.run(1.0, [*key(0.1, 60), (0.5, [0x90, 72, 80])])
+    made.app.act("keep")
+    assert taken(made, "kept")[0].pitch.tolist() == [60, 72]
+    assert taken(made, "kept")[0].duration[1] == pytest.approx(0.5, abs=0.02)
+    made.app.act("stop")
+    made.now += 600.0
+    made.app.act("keep")
+    assert taken(made, "kept")[1] == taken(made, "kept")[0]
+
+
+def test_a_note_that_thru_began_ends_though_thru_went_off(rehearsal):
+    made = rehearsal(thru=True)
+    made.run(0.5, [(0.1, [0x90, 60, 80])])
+    made.app.set("thru", False)
+    made.run(0.5, [(0.1, [0x80, 60, 0]), (0.2, [0x90, 62, 80]), (0.3, [0x80, 62, 0])])
+    check_clean(made.sent)
+    assert [m for _, m in made.sent] == [[0x90, 60, 80], [0x80, 60, 64]]
+
+
+def test_one_event_that_fails_takes_no_other_with_it(rehearsal, monkeypatch):
+    """A controller that cannot do what it was taught, and a fault of ours, between two notes."""
+
+    def no_link(bpm):
+        raise LiveError("Ableton Link needs LinkPython-extern")
+
+    monkeypatch.setattr(transport, "open_link", no_link)
+    made = rehearsal()
+    made.app.act("learn", name="sync")
+    made.run(0.5, [(0.1, [0x90, 60, 80])])
+    made.run(0.5, [(0.1, [0xB0, 40, 127]), (0.1, [0x80, 60, 0]), (0.1, [0x90, 62, 80])])
+    assert made.told[-1] == "Ableton Link needs LinkPython-extern" and made.app.session.settings["sync"] == "internal"
+    made.app._inbox.put(("step", "no", "such", "step", "as this", "one"))
+    made.run(0.5, [(0.0, [0x80, 62, 0]), (0.0, [0x90, 64, 80])])
+    assert made.told[-1].startswith("a fault of ours") and list(made.app.session.known.open) == [(0, 64)]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError("stdout"), UnicodeEncodeError("ascii", "é", 0, 1, "no")])
+def test_nobody_to_tell_is_no_reason_not_to_play(rehearsal, error):
+    def broken(line):
+        raise error
+
+    made = rehearsal()
+    made.app._say = broken
+    made.app._inbox.put(("error", "something to tell"))
+    made.run(0.5, key(0.1, 60))
+    assert made.app.message == "the mind: something to tell" and len(made.app.session.known.heard) == 1
+
+
+def struck(made, channel=0) -> list[int]:
+    return [m[1] for _, m in made.sent if m[0] == 0x90 | channel]
+
+
+def test_the_take_has_no_notes_that_never_sounded(rehearsal):
+    """A second of them is committed when it stops; and one sounds on that is cut."""
+
+    def scale(scene):
+        for k in range(int(scene.start * 10) + 1, int(scene.end * 10)):
+            yield Step(k / 10, (k / 10, 0.5, k % 128, 0, 80), 0)
+
+    for latency in (0.0, 150.0, -150.0):
+        made = rehearsal(plan=scale, commit=1000.0, latency=latency)
+        made.run(3.93)
+        made.app.act("stop")
+        notes = taken(made)[-1]
+        assert len(struck(made)) > 10 and sorted(notes.pitch) == sorted(struck(made))
+        assert notes.duration.min() < 0.15 and notes.end == pytest.approx(4.03 + latency / 1000, abs=0.02)
+        for path in made.app.recorder.folder.glob("*.mid"):
+            path.unlink()
+
+
+def test_who_is_switched_off_leaves_the_others_playing(rehearsal):
+    def duo(scene):
+        for k in range(int(scene.start * 10) + 1, int(scene.end * 10)):
+            for instrument in scene.instruments:
+                yield Step(k / 10, (k / 10, 0.05, k % 128, instrument, 80), 0)
+
+    made = rehearsal(plan=duo, instruments="piano,finger bass", commit=1000.0)
+    made.run(2.93)
+    made.app.act("switch", instrument="finger bass", on=False)
+    made.run(1.0)
+    piano, bass = struck(made), struck(made, 1)
+    assert bass == piano[: len(bass)] and 5 <= len(piano) - len(bass) and piano == list(range(21, 21 + len(piano)))
+    made.app.set("mute", True)
+    made.run(1.0)
+    assert struck(made) == piano
+    made.app.act("stop")
+    notes = taken(made)[0]
+    assert [notes.pitch[notes.instrument == i].tolist() for i in (0, 33)] == [piano, bass]
+
+
+def test_a_timeline_that_was_sent_before_the_start_is_there(rehearsal):
+    made = rehearsal(mode="timeline")
+    made.app.act("stop")
+    made.app.timeline([[0.5 * n, 0.4, 60, 0, 80] for n in range(20)], 0.0)
+    made.app.act("start")
+    made.app.act("forget")
+    assert len(made.app.session.known.timeline) == 20
+
+
+def test_a_metre_that_changes_is_in_the_take_from_its_first_bar_on(rehearsal):
+    made = rehearsal()
+    made.run(2.6, key(0.1, 60))  # at beat 5.4
+    made.app.set("beats", 7)
+    made.app.set("beats", 3)
+    made.run(2.0)
+    made.app.act("stop")
+    tempo = read(next(made.app.recorder.folder.glob("take-*.mid"))).tempo
+    assert tempo.meters == ((0, 4, 4), (6 * 480, 3, 4))
+
+
+def test_late_notes_are_counted_when_they_are_asked_for():
+    meters, asked = Meters(), []
+    for _ in range(5):
+        figures = meters.figures([0.02], lambda: asked.append(1) or len(asked), 0)
+    assert figures["late"] == 1 and len(asked) == 1
