@@ -76,6 +76,19 @@ def test_clean_whatever_is_asked_and_however_slow(notes, naps, stop):
     assert not world.scheduler.sounding
 
 
+def test_one_channel_falls_silent_and_the_others_play_on():
+    world = World()
+    for channel in (0, 1):
+        world.scheduler.add(0.1, 1.0, channel, 60, 80)
+        world.scheduler.add(0.5, 1.0, channel, 62, 80)
+    world.run(0.3)
+    world.scheduler.silence([1])
+    world.run(2.0)
+    check_clean(world.sent)
+    ons = [(m[0] & 15, m[1]) for _, m in world.sent if m[0] & 0xF0 == NOTE_ON]
+    assert ons == [(0, 60), (1, 60), (0, 62)] and (world.now, len(world.sent)) == (2.0, 6)
+
+
 @settings(max_examples=25)
 @given(strikes)
 def test_in_time(notes):
