@@ -209,14 +209,14 @@ def _instruments(names: str | Iterable[str | int]) -> list[int]:
 
 
 def _inside(score: Score, start: float, end: float | None) -> float:
-    """The end of a span, seconds; by default the piece's. Raises RequestError if the span is not in the piece."""
+    """The end of a span, seconds; by default that of the last note. Raises RequestError if it is not in the piece."""
     if not len(score.notes):
         raise RequestError("the piece has no notes")
-    last = float(score.tempo.bar_seconds(score.end)[-1])
+    last = float(score.tempo.bar_seconds(score.length)[-1])
     end = score.end if end is None else end
-    if not 0 <= start < end or start >= score.end or end > last + 1e-6:
+    if not 0 <= start < end or start >= score.length or end > last + 1e-6:
         raise RequestError(
-            f"the span {start:.2f}-{end:.2f} s is not inside the piece, which goes from 0 to {score.end:.2f} s"
+            f"the span {start:.2f}-{end:.2f} s is not inside the piece, which goes from 0 to {score.length:.2f} s"
         )
     return end
 

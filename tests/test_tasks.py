@@ -89,6 +89,16 @@ def test_the_last_bar_can_be_a_hole(random_model):
     assert in_ticks(take.score, old(take.score)) == in_ticks(BAND, ~begins_in(BAND, start, end))
 
 
+def test_an_empty_last_bar_can_be_filled(random_model):
+    """A DAW's tracks end with their last bar, not with their notes."""
+    empty = BAND.without(begins_in(BAND, *BAND.bars(7, 8)))
+    assert empty.end < empty.bars(8, 8)[0] and empty.bar_count == 8
+    for first in (6, 8):
+        start, end = empty.bars(first, 8)
+        (take,) = tasks.infill(empty, random_model(), start, end, options=Options(seed=1))
+        assert in_ticks(take.score, old(take.score)) == in_ticks(empty, ~begins_in(empty, start, end))
+
+
 def test_going_on_from_the_end(random_model):
     (take,) = tasks.continue_(BAND, random_model(), 5.0, options=Options(seed=1))
     assert in_ticks(take.score, old(take.score)) == in_ticks(BAND)
