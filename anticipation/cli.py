@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import sys
 from pathlib import Path
 
@@ -135,7 +137,9 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--takes", type=int, default=1, metavar="N", help="N results: OUT-1.mid, OUT-2.mid ...")
     drafts = "draw every part N times and keep the one that your notes go best with (default: %(default)s)"
     sub.add_argument("--best-of", type=int, default=4, metavar="N", help=drafts)
-    sub.add_argument("--top-p", type=float, default=0.95, help="nucleus of every choice but rests and velocities (default: 0.95)")
+    sub.add_argument(
+        "--top-p", type=float, default=0.95, help="nucleus of every choice but rests and velocities (default: 0.95)"
+    )
     sub.add_argument("--temperature", type=float, default=1.0, help="below 1 tamer, above 1 wilder (default: 1)")
     sub.add_argument("--scale", metavar='"C major"', help="write only pitches of this scale")
     sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5")
@@ -165,17 +169,24 @@ def live_flags(sub: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command. Returns 0, or 2 after one line about what the user can mend."""
     args = parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a track may be named in letters that the terminal lacks
     try:
         args.run(args)
+        return 0
+    except BrokenPipeError:
         return 0
     except AnticipationError as error:
         print(f"anticipate: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # a name that no file can have, wherever it was first looked at
+            raise
+        print(f"anticipate: the name is too long: {error.filename}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("anticipate: interrupted; nothing was half written", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
-"""Options: what every task takes beside its notes. Knows no models and no files."""
+"""Options: what every task takes beside its notes. Knows no models and no files; light enough for
+`anticipate --help`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from .errors import RequestError
-from .harmony import parse_scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_TAKES = 32  # of a request, and drafts of a take
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,22 @@ class Options:
     style: str = "unknown"
     progress: Callable[[float, float], None] | None = None  # seconds of music written, and asked
 
+    def __post_init__(self) -> None:
+        """Raises RequestError, in the words of the command's flags."""
+        if not 1 <= self.best_of <= MAX_TAKES:
+            raise RequestError(f"--best-of must be 1 to {MAX_TAKES}")
+        if not 0 < self.top_p <= 1 or not self.temperature > 0:
+            raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
+        if self.seed < 0:
+            raise RequestError("--seed is 0 or more")
+
 
 def pitches(options: Options) -> np.ndarray | None:
     """(128,) legal pitches, or None for all. Raises RequestError."""
+    import numpy as np
+
+    from .harmony import parse_scale
+
     if not 0 <= options.low <= options.high <= 127:
         raise RequestError(f"the range {options.low}-{options.high} is empty: MIDI pitches are 0-127, low to high")
     if options.scale is None and (options.low, options.high) == (0, 127):
