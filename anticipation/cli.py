@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import sys
 from pathlib import Path
 
@@ -166,17 +168,24 @@ def live_flags(sub: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command. Returns 0, or 2 after one line about what the user can mend."""
     args = parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a track may be named in letters that the terminal lacks
     try:
         args.run(args)
+        return 0
+    except BrokenPipeError:
         return 0
     except AnticipationError as error:
         print(f"anticipate: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # a name that no file can have, wherever it was first looked at
+            raise
+        print(f"anticipate: the name is too long: {error.filename}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("anticipate: interrupted; nothing was half written", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 if __name__ == "__main__":

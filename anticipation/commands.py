@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import MidiError, RequestError
+from .options import MAX_TAKES, Options
 
 EXAMPLE = "auld-lang-syne.mid"
-MAX_TAKES = 32  # of a request, and drafts of a take
 
 
 def pitch_range(text: str | None) -> tuple[int, int]:
@@ -96,9 +96,8 @@ def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
     """Where the takes of one input go. Raises MidiError before anything is computed if they cannot be written."""
     folder = len(args.input) > 1 or args.output.is_dir()
     path = args.output / source.name if folder else args.output
-    above = next((p for p in (args.output, *args.output.parents) if p.exists()), args.output)
-    if folder and not above.is_dir():
-        raise MidiError(f"cannot make the folder {args.output}: {above} is a file")
+    if folder:
+        check_folder(args.output)
     if path.suffix.lower() not in (".mid", ".midi"):
         raise RequestError(f"the output {path} must end in .mid" + ("" if folder else ", or be a folder that exists"))
     paths = [path] if args.takes == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(args.takes)]
@@ -108,6 +107,13 @@ def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
         if target.exists() and not args.force:
             raise MidiError(f"{target} exists already; --force overwrites it")
     return paths
+
+
+def check_folder(folder: Path) -> None:
+    """Raises MidiError where a file is in the way of a folder."""
+    above = next((p for p in (folder, *folder.parents) if p.exists()), None)
+    if above and not above.is_dir():
+        raise MidiError(f"cannot make the folder {folder}: {above} is a file")
 
 
 def make_folder(folder: Path) -> None:
@@ -122,17 +128,10 @@ def run_task(args: argparse.Namespace, make) -> None:
     from dataclasses import replace
 
     from .midi import read, write
-    from .tasks import Options
 
     if not 1 <= args.takes <= MAX_TAKES:
         raise RequestError(f"--takes must be 1 to {MAX_TAKES}")
-    if not 1 <= args.best_of <= MAX_TAKES:
-        raise RequestError(f"--best-of must be 1 to {MAX_TAKES}")
-    if not 0 < args.top_p <= 1 or not args.temperature > 0:
-        raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
     seed = args.seed if args.seed is not None else int.from_bytes(os.urandom(3), "big")
-    if seed < 0:
-        raise RequestError("--seed is 0 or more")
     low, high = pitch_range(args.range)
     options = Options(
         takes=args.takes, best_of=args.best_of, seed=seed, top_p=args.top_p, temperature=args.temperature,
@@ -238,8 +237,9 @@ def harmonize(args: argparse.Namespace) -> None:
 def demo(args: argparse.Namespace) -> None:
     """Three accompaniments of a bundled melody."""
     from .midi import read, write
-    from .render import piano_roll, synthesize
-    from .tasks import Options, accompany
+    from .render import piano_roll
+    from .sound import synthesize
+    from .tasks import accompany
 
     inside = Path(__file__).parent / "examples" / EXAMPLE
     source = inside if inside.exists() else Path(__file__).parent.parent / "examples" / EXAMPLE
@@ -248,17 +248,20 @@ def demo(args: argparse.Namespace) -> None:
     taken = next((path for path in wanted if path.exists()), None)
     if taken and not args.force:
         raise MidiError(f"{taken} exists already; --force overwrites it, --output names another folder")
+    if args.soundfont and not args.soundfont.is_file():
+        raise RequestError(f"cannot read soundfont {args.soundfont}: there is no such file")
+    options = Options(seed=args.seed, style="pop")
     score, model = read(source), open_model(args)
     make_folder(args.output)
     say(args, f"The melody of {source.stem.replace('-', ' ').title()}, {score.end:.0f} s, and three bands for it:")
     for stem, instruments in zip(stems, ("piano", "strings,bass", "nylon guitar,bass"), strict=True):
-        take = accompany(score, model, instruments, options=Options(seed=args.seed, style="pop"))[0]
+        take = accompany(score, model, instruments, options=options)[0]
         path = args.output / f"{stem}.mid"
+        synthesize(take.score, path.with_suffix(".wav"), soundfont=args.soundfont)  # first: it may not be a soundfont
         write(take.score, path, force=args.force)
         piano_roll(
             score.notes, take.notes, path.with_suffix(".png"), title=stem, beats=score.beats(), chords=take.chords
         )
-        synthesize(take.score, path.with_suffix(".wav"), soundfont=args.soundfont)
         say(args, f"  {path}  .png  .wav   {len(take.notes)} notes")
     say(args, f"Listen to {args.output / stems[0]}.wav, look at the .png beside it. Then try your own:",
         "  anticipate accompany YOUR.mid -o OUT.mid --instruments piano,bass --takes 3",

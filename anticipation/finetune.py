@@ -148,8 +148,11 @@ def finetune(
 def command(args: argparse.Namespace) -> None:
     """`anticipate finetune`: writes a checkpoint whose card says where it comes from, or says why not. Raises
     AnticipationError."""
-    from .commands import open_model
+    from .commands import check_folder, open_model
 
+    check_folder(args.output)
+    if args.seed < 0:
+        raise RequestError("--seed is 0 or more")
     if (args.output / "config.json").exists() and not args.force:
         raise CheckpointError(f"{args.output} holds a checkpoint already; --force overwrites it")
     if not 0 < args.minutes < math.inf:

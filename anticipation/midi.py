@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -149,12 +150,17 @@ class Score:
         """When the last note ends, seconds."""
         return self.notes.end
 
+    @property
+    def length(self) -> float:
+        """When the last event of any kind is over, seconds: a DAW's tracks end with their bar, not with their notes."""
+        return self._last
+
     def part(self, which: str | int) -> Part:
         """The part of this name (upper or lower case, a piece of it is enough), instrument name or number from 0.
 
         Raises RequestError, listing the parts, if there is none or more than one.
         """
-        if isinstance(which, str) and not which.strip().lstrip("-").isdecimal():
+        if isinstance(which, str) and not re.fullmatch(r"\s*-?\d{1,9}\s*", which):
             wanted = which.strip().lower()
             tests = (
                 lambda part: part.name.lower() == wanted,
@@ -170,10 +176,14 @@ class Score:
         listed = ", ".join(f"{part.index} {part.name}" for part in found or self.parts)
         raise RequestError(f"{problem}; choose from: {listed or 'none'}")
 
+    @property
+    def bar_count(self) -> int:
+        """How many bars its tracks reach into."""
+        return int(np.searchsorted(self.tempo.bar_seconds(self._last), self._last))
+
     def bars(self, first: int, last: int) -> tuple[float, float]:
         """Start and end in seconds of bars `first` to `last`, counted from 1, both included. Raises RequestError."""
-        lines = self.tempo.bar_seconds(self._last)
-        count = int(np.searchsorted(lines, self._last))
+        lines, count = self.tempo.bar_seconds(self._last), self.bar_count
         if not 1 <= first <= last <= count:
             raise RequestError(f"bars {first}-{last} are not in the piece, which has {count} bars")
         return float(lines[first - 1]), float(lines[last])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from . import __version__
 from .errors import RequestError
-from .harmony import estimate_chords, parse_chart, parse_scale
+from .harmony import estimate_chords, parse_chart
 from .midi import MAX_HOURS, Score
 from .notes import BEAT, DRUMS, GM_NAMES, Notes, instrument_name
+from .options import Options, pitches
 from .tempo import on_grid, places
 from .voicing import voicing
 
@@ -22,31 +23,13 @@ if TYPE_CHECKING:
 
     Model = EventModel | GPT2
 
-VOICE = 53  # how the model is shown a melody of an instrument that it is to write itself
+VOICE = 53
+VOICES = (VOICE, 52, 54)  # how the model is shown a melody of an instrument that it is to write: as one that it is not
 MOST_PARTS = 24  # of a beat
-GUIDES = (49, *range(DRUMS))  # slow strings, or whoever is free
+GUIDES = (49,)  # slow strings
+UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 FAMILIES = {"bass": 33, "guitar": 25, "electric guitar": 27, "organ": 16, "strings": 48, "sax": 66, "keys": 4,
             "pad": 89, "lead": 81, "brass": 61, "epiano": 4}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Options:
-    """What every task takes beside its notes. Text where a person would write text; see the README."""
-
-    takes: int = 1
-    best_of: int = 4  # drafts of every part, of which the one stays that what is known goes best with
-    seed: int = 0
-    top_p: float = 0.95
-    temperature: float = 1.0
-    scale: str | None = None  # "C major"
-    low: int = 0  # MIDI pitches, both included
-    high: int = 127
-    polyphony: int | None = None  # notes at once, per instrument; see Infill
-    density: int | None = None  # onsets in any second, per instrument; see Infill
-    grid: str = "auto"  # where notes may begin: so many places a beat, "free", or as the known notes divide it
-    chords: str = "auto"  # "| C | Am F |", the name of a part to read them from, "none", or "auto": the model's own
-    style: str = "unknown"
-    progress: Callable[[float, float], None] | None = None  # seconds of music written, and asked
 
 
 @dataclass(frozen=True)
@@ -96,8 +79,9 @@ def accompany(
     end = _inside(score, start, end)
     known = score.notes if melody is None else score.notes[score.part(melody).mask]
     ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
-    known = known.replace(instrument=np.where(ours, VOICE, known.instrument))  # not to be taken for what is written
-    return _write(score, model, known, start, end, chosen, options, "accompany")
+    voice = _other(VOICES, chosen)  # not to be taken for what is written
+    known = known.replace(instrument=np.where(ours, voice, known.instrument))
+    return _write(score, model, known, start, end, chosen, options, "accompany", melody=melody)
 
 
 def infill(
@@ -113,13 +97,15 @@ def infill(
     """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
     everything else stays. instruments: what is written there (default: those of the parts). Raises RequestError."""
     end = _inside(score, start, end)
+    parts = None if parts is None else list(parts)
     chosen = score.parts if parts is None else [score.part(name) for name in parts]
     hole = np.zeros(len(score.notes), dtype=bool)
     for part in chosen:
         hole |= part.mask
     hole &= (score.notes.onset >= start) & (score.notes.onset < end)
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
-    return _write(score.without(hole), model, score.notes[~hole], start, end, written, options or Options(), "infill")
+    rest, options = score.notes[~hole], options or Options()
+    return _write(score.without(hole), model, rest, start, end, written, options, "infill", parts=_listed(parts))
 
 
 def continue_(
@@ -164,12 +150,14 @@ def vary(
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
     end = _inside(score, start, end)
+    parts = None if parts is None else list(parts)
     chosen = score.parts if parts is None else [score.part(name) for name in parts]
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
     gone &= (score.notes.onset >= start) & (score.notes.onset < end)
     gone &= np.any([part.mask for part in chosen], axis=0)
     written = [part.instrument for part in chosen]
-    return _write(score.without(gone), model, score.notes[~gone], start, end, written, options, "vary")
+    known, asked = score.notes[~gone], {"keep": keep, "parts": _listed(parts)}
+    return _write(score.without(gone), model, known, start, end, written, options, "vary", **asked)
 
 
 def harmonize(
@@ -180,21 +168,39 @@ def harmonize(
     instrument: str | int = "piano",
     options: Options | None = None,
 ) -> list[Take]:
-    """Chords for a melody, one at a time under it in close position: the model's choice of harmony without its playing.
-    Raises RequestError."""
+    """Chords for a melody, one at a time under it in close position: the model's choice of harmony without its playing,
+    or the chords that are given, in every take. Raises RequestError."""
     options = options or Options()
+    odd = [name for name in UNDRAWN if getattr(options, name) != getattr(Options, name)]
+    if odd:
+        raise RequestError(f"harmonize draws no notes: leave --{odd[0].replace('_', '-')} out")
+    if options.chords == "none":
+        raise RequestError("harmonize writes chords: --chords is auto, a chart or a part, not none")
     end = _inside(score, 0.0, None)
     known = score.notes if melody is None else score.notes[score.part(melody).mask]
     number = instrument_number(instrument)
+    if number == DRUMS:
+        raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
     known = _with_beats(score, voice, end)
     request = _request(known, 0.0, end, [number], options)
+    given = _given_chords(score, options, 0.0, end)
+    plans = _plans(model, request, options) if given is None else [given] * options.takes
     takes = []
-    for take, plan in enumerate(_plans(model, request, options)):
+    for take, plan in enumerate(plans):
         notes = voicing(plan, number, request.pitches, options.polyphony, options.density)
-        stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number])
+        stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
         takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan))
     return takes
+
+
+def _listed(parts: list[str | int] | None) -> str | None:
+    return None if parts is None else ",".join(map(str, parts))
+
+
+def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:
+    """The first of the wanted programs that is not among the instruments, or whoever is free."""
+    return next((i for i in (*wanted, *range(DRUMS)) if i not in instruments), wanted[0])
 
 
 def _instruments(names: str | Iterable[str | int]) -> list[int]:
@@ -203,31 +209,16 @@ def _instruments(names: str | Iterable[str | int]) -> list[int]:
 
 
 def _inside(score: Score, start: float, end: float | None) -> float:
-    """The end of a span, seconds; by default the piece's. Raises RequestError if the span is not in the piece."""
+    """The end of a span, seconds; by default that of the last note. Raises RequestError if it is not in the piece."""
     if not len(score.notes):
         raise RequestError("the piece has no notes")
-    last = float(score.tempo.bar_seconds(score.end)[-1])
+    last = float(score.tempo.bar_seconds(score.length)[-1])
     end = score.end if end is None else end
-    if not 0 <= start < end or start >= score.end or end > last + 1e-6:
+    if not 0 <= start < end or start >= score.length or end > last + 1e-6:
         raise RequestError(
-            f"the span {start:.2f}-{end:.2f} s is not inside the piece, which goes from 0 to {score.end:.2f} s"
+            f"the span {start:.2f}-{end:.2f} s is not inside the piece, which goes from 0 to {score.length:.2f} s"
         )
     return end
-
-
-def _pitches(options: Options) -> np.ndarray | None:
-    """(128,) legal pitches, or None for all. Raises RequestError."""
-    if not 0 <= options.low <= options.high <= 127:
-        raise RequestError(f"the range {options.low}-{options.high} is empty: MIDI pitches are 0-127, low to high")
-    if options.scale is None and (options.low, options.high) == (0, 127):
-        return None
-    pitch = np.arange(128)
-    mask = (pitch >= options.low) & (pitch <= options.high)
-    if options.scale is not None:
-        mask &= parse_scale(options.scale)[pitch % 12]
-    if not mask.any():
-        raise RequestError(f"the scale {options.scale!r} has no pitch from {options.low} to {options.high}")
-    return mask
 
 
 def _with_beats(score: Score, known: Notes, end: float) -> Notes:
@@ -245,7 +236,7 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
         raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
     if options.takes < 1:
         raise RequestError("--takes must be at least 1")
-    return Infill(known, start, end, tuple(instruments), _pitches(options), options.polyphony, options.density,
+    return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
                   style=options.style, places=_places(known, start, end, options.grid))  # fmt: skip
 
 
@@ -282,8 +273,9 @@ def _given_chords(score: Score, options: Options, start: float, end: float) -> N
 
 def _write(
     score: Score, model, known: Notes, start: float, end: float, instruments: list[int], options: Options, task: str,
+    **asked: object,
 ) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score."""
+    """Generate, and put what was written into the score. asked: what only this task takes, for the stamp."""
     from .consensus import harmonises
     from .decode import Sampling
     from .infilling import generate
@@ -310,7 +302,7 @@ def _write(
     )
     takes = []
     for take, notes in enumerate(written):
-        stamp = _stamp(model, task, options, take, start, end, instruments)
+        stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
         takes.append(Take(score.with_notes(notes, stamp=stamp), notes, used, fed))
     return takes
@@ -318,19 +310,20 @@ def _write(
 
 def _guide(chords: Notes, instruments: list[int]) -> Notes:
     """Chords for a model that reads no symbols: a part that plays them, which it hears and nobody else does."""
-    return voicing(chords, next(i for i in GUIDES if i not in instruments))
+    return voicing(chords, _other(GUIDES, instruments))
 
 
-def _stamp(model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int]) -> str:
-    """What a new track says of its origin."""
-    asked = {name: getattr(options, name) for name in ("scale", "polyphony", "density")}
-    limits = [f"{name} {value}" for name, value in asked.items() if value is not None]
-    if (options.low, options.high) != (0, 127):
-        limits.append(f"range {options.low}-{options.high}")
+def _stamp(
+    model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int], **asked: object
+) -> str:
+    """What a new track says of its origin: all that it takes to write it again."""
+    limits = {name: getattr(options, name) for name in ("scale", "polyphony", "density")}
+    limits["range"] = None if (options.low, options.high) == (0, 127) else f"{options.low}-{options.high}"
+    limits["style"] = None if options.style == Options.style else options.style
     names = ",".join(instrument_name(i) for i in instruments)
     facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",
-             f"take {take + 1}", f"best of {options.best_of}", f"{task} {names} {start:.3f}-{end:.3f} s",
+             f"take {take + 1}", f"best of {options.best_of}", f"{task} {names} {float(start)}-{float(end)} s",
              f"top-p {options.top_p}",
              f"temperature {options.temperature}", f"grid {options.grid}", f"chords {options.chords}",
-             *limits]  # fmt: skip
+             *(f"{name} {value}" for name, value in (limits | asked).items() if value is not None)]  # fmt: skip
     return "; ".join(facts)

@@ -68,6 +68,8 @@ class TempoMap:
         """The beat grid up to `end` seconds, as BEAT notes (pitch: place in the bar, duration: to the next beat)."""
         last = int(self.ticks(end))
         ticks, places = self.beat_ticks(last + 8 * self.ppqn)  # one beat more than asked, for the last duration
+        ticks, first = np.unique(ticks, return_index=True)  # where a beat is shorter than a tick, two fall on one
+        places = np.minimum.reduceat(places, first)
         onset = self.seconds(ticks)
         keep = onset[:-1] < end
         column = np.full(int(keep.sum()), BEAT)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from .errors import MidiError, RequestError
 
+MAX_DELTA = 3600
+
 
 def info(args: argparse.Namespace) -> None:
     """What is in a MIDI file, a folder of shards, or a checkpoint."""
     path = Path(args.input or ".")
     is_file = path.is_file() or path.suffix.lower() in (".mid", ".midi")
-    if (path / "manifest.json").is_file():
+    if args.input and (path / "manifest.json").is_file():  # not any folder that one happens to stand in
         from .census import shards_facts
 
         facts = shards_facts(path)
@@ -41,13 +43,12 @@ def score_facts(path: Path) -> dict:
 
     score = read(path)
     tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]
-    bars = len(score.tempo.bar_seconds(score.end)) - 1
     parts = [
         f"{p.index} {p.name}: {len(own)} notes, pitch {own.pitch.min()}-{own.pitch.max()}{', ours' if p.stamp else ''}"
         for p, own in ((part, score.notes[part.mask]) for part in score.parts)
     ]
     tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
-    facts = {"file": str(path), "seconds": round(score.end, 2), "bars": bars, "tempo": tempo,
+    facts = {"file": str(path), "seconds": round(score.end, 2), "bars": score.bar_count, "tempo": tempo,
              "metre": ", ".join(f"{n}/{d}" for _, n, d in score.tempo.meters[:8]), "notes": len(score.notes),
              "key signature of": chord_name(estimate_key(score.notes)), "parts": parts}  # fmt: skip
     return facts | ({"repaired": score.repairs} if score.repairs else {})
@@ -74,7 +75,8 @@ def render(args: argparse.Namespace) -> None:
     import numpy as np
 
     from .midi import read
-    from .render import piano_roll, synthesize
+    from .render import piano_roll
+    from .sound import synthesize
 
     kind = args.output.suffix.lower()
     if kind not in (".wav", ".png"):
@@ -112,6 +114,8 @@ def event_tokens(args: argparse.Namespace, score) -> None:
     from . import stream as s
     from .notes import Notes
 
+    if not 0 <= args.delta <= MAX_DELTA:
+        raise RequestError(f"--delta is 0 to {MAX_DELTA} seconds")
     controls = score.notes[score.part(args.melody).mask] if args.melody else Notes.of([])
     events = score.notes[~score.part(args.melody).mask] if args.melody else score.notes
     header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments))

@@ -29,7 +29,7 @@ def voicing(
         bass = sorted(tones([symbol % 12], 40, 52), key=lambda p: abs(p - 46))[:1]
         upper = [p for p in tones(np.flatnonzero(CHORD_TONES[symbol]), 54, 72) if p not in bass]
         upper = sorted(sorted(upper, key=lambda p: abs(p - centre))[:4])
-        lately = sum(row[0] > onset - 1.0 for row in rows)
+        lately = sum(row[0] > onset - 1.0 for row in rows[-density:]) if density else 0
         room = (polyphony, density - lately if density else None)
         voices = (bass + upper)[: min((n for n in room if n is not None), default=None)]
         centre = float(np.mean(upper)) * 0.5 + 31.0 if upper else centre

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from anticipation.commands import MAX_TAKES, describe, names, pitch_range, span
+from anticipation.commands import describe, names, pitch_range, span
 from anticipation.errors import RequestError
 from anticipation.midi import Score
 from anticipation.notes import DRUMS, Notes, instrument_name
-from anticipation.tasks import Options, accompany, continue_, harmonize, infill, vary
+from anticipation.options import MAX_TAKES, Options
+from anticipation.tasks import accompany, continue_, harmonize, infill, vary
 from anticipation.tempo import TempoMap
 
 from .score import MAX_NOTES
@@ -46,13 +47,10 @@ def parse(task: str, given: dict[str, str]) -> dict[str, Any]:
             options[name.replace("-", "_")] = kind(text)
         except ValueError:
             raise RequestError(f"{name} {text!r} is not a number") from None
-    for name in ("takes", "best_of"):
-        if not 1 <= options.setdefault(name, getattr(Options, name)) <= MAX_TAKES:
-            raise RequestError(f"{name.replace('_', '-')} must be 1 to {MAX_TAKES}")
-    if not 0 < options.get("top_p", 0.95) <= 1 or not options.get("temperature", 1.0) > 0:
-        raise RequestError("top-p is more than 0 and at most 1, temperature more than 0")
-    if options.setdefault("seed", int.from_bytes(os.urandom(3), "big")) < 0:
-        raise RequestError("seed is 0 or more")
+    if not 1 <= options.setdefault("takes", Options.takes) <= MAX_TAKES:
+        raise RequestError(f"takes must be 1 to {MAX_TAKES}")
+    options.setdefault("seed", int.from_bytes(os.urandom(3), "big"))
+    Options(**{name: options[name] for name in ("best_of", "top_p", "temperature", "seed") if name in options})
     pitch_range(options.get("range"))
     return options
 

@@ -149,6 +149,32 @@ def test_continuations_that_lead_nowhere(refused, melody, tmp_path, flags, words
     refused("continue", melody, "-o", tmp_path / "out.mid", *flags.split(), words=words)
 
 
+@pytest.mark.parametrize("delta", ["nan", "1e30", "-1"])
+def test_an_anticipation_that_cannot_be(refused, melody, delta):
+    refused("tokens", melody, f"--delta={delta}", words="--delta is 0 to")
+
+
+@pytest.mark.parametrize("part", ["--1", "-", "9" * 5000])
+def test_parts_that_are_no_numbers(refused, melody, tmp_path, part):
+    refused("accompany", melody, "-o", tmp_path / "out.mid", f"--melody={part}", words="no part")
+
+
+@pytest.mark.parametrize("command, suffix", [("accompany", ".mid"), ("render", ".wav")])
+def test_names_that_no_file_can_have(refused, melody, tmp_path, command, suffix):
+    refused(command, melody, "-o", tmp_path / ("x" * 300 + suffix), words="too long")
+
+
+def test_what_a_demo_cannot_do_leaves_nothing_behind(refused, tmp_path):
+    out = tmp_path / "demo"
+    refused("demo", "-o", out, "--seed", "-1", words="--seed is 0 or more")
+    refused("demo", "-o", out, "--soundfont", tmp_path / "none.sf2", words="cannot read soundfont")
+
+
+def test_a_file_is_no_soundfont_and_the_demo_can_be_asked_again(anticipate, melody, tmp_path):
+    code, _, error = anticipate("demo", "-o", tmp_path / "demo", "--soundfont", melody)
+    assert code == 2 and "is not a soundfont" in error and not list((tmp_path / "demo").iterdir())
+
+
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 

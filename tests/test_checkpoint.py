@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from anticipation import checkpoint
+from anticipation import checkpoint, gpt2
 from anticipation.errors import CheckpointError
 from anticipation.model import Config, EventModel
 
@@ -49,6 +49,17 @@ def test_saving_over_a_checkpoint_replaces_it_whole(random_model, tmp_path, monk
     assert checkpoint.load(tmp_path / "x").fingerprint == before and len(list((tmp_path / "x").iterdir())) == 2
     checkpoint.save(random_model(seed=1), tmp_path / "x")
     assert checkpoint.fingerprint(tmp_path / "x") != before
+
+
+def test_nothing_of_an_older_checkpoint_is_read_with_a_newer_one(random_model, tmp_path):
+    first, second = (gpt2.GPT2(gpt2.Config(1, 32, 1)) for _ in range(2))
+    checkpoint.save(first, tmp_path, hugging_face=True)
+    (tmp_path / "model.safetensors").rename(tmp_path / "old.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"x": "old.safetensors"}}')
+    (tmp_path / "harmony.safetensors").write_bytes(b"somebody else's")
+    checkpoint.save(second, tmp_path, hugging_face=True, dtype=torch.float32)
+    loaded = checkpoint.load(tmp_path)
+    assert torch.equal(loaded.wte.weight, second.wte.weight) and not loaded.markov
 
 
 def test_a_new_model_draws_every_class_alike():

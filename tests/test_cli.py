@@ -1,6 +1,7 @@
 """The command: files in, files out, few words; its flags do what they say."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,25 @@ def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
     again = run(*line)
     assert again.returncode == 2 and not again.stdout
     assert again.stderr == f"anticipate: {out} exists already; --force overwrites it\n"
+
+
+def test_info_of_names_that_the_terminal_has_no_letters_for(melody, tmp_path):
+    score = read(melody)
+    named = score.data.replace(b"\xff\x03\x05flute", b"\xff\x03\x05x\xe3\x83\x94y")
+    assert named != score.data
+    (tmp_path / "named.mid").write_bytes(named)
+    line = [sys.executable, "-m", "anticipation.cli", "info", str(tmp_path / "named.mid")]
+    result = subprocess.run(
+        line, capture_output=True, timeout=120, env=os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    )
+    assert result.returncode == 0 and b"x?y: 32 notes" in result.stdout and not result.stderr
+
+
+def test_info_without_a_name_is_of_the_shipped_checkpoint_wherever_one_stands(anticipate, tmp_path, monkeypatch):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = anticipate("info")
+    assert code == 0 and "fingerprint" in out
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import CORPUS
 
-from anticipation import tasks
+from anticipation import infilling, tasks
 from anticipation.errors import RequestError
 from anticipation.harmony import CHORD_TONES, parse_scale
 from anticipation.midi import Score, read
@@ -87,6 +87,16 @@ def test_the_last_bar_can_be_a_hole(random_model):
     start, end = BAND.bars(8, 8)
     (take,) = tasks.infill(BAND, random_model(), start, end, options=Options(seed=1))
     assert in_ticks(take.score, old(take.score)) == in_ticks(BAND, ~begins_in(BAND, start, end))
+
+
+def test_an_empty_last_bar_can_be_filled(random_model):
+    """A DAW's tracks end with their last bar, not with their notes."""
+    empty = BAND.without(begins_in(BAND, *BAND.bars(7, 8)))
+    assert empty.end < empty.bars(8, 8)[0] and empty.bar_count == 8
+    for first in (6, 8):
+        start, end = empty.bars(first, 8)
+        (take,) = tasks.infill(empty, random_model(), start, end, options=Options(seed=1))
+        assert in_ticks(take.score, old(take.score)) == in_ticks(empty, ~begins_in(empty, start, end))
 
 
 def test_going_on_from_the_end(random_model):
@@ -242,6 +252,44 @@ def test_progress_is_told_in_seconds_of_music(random_model):
     assert reached[0] >= 0 and reached[-1] == pytest.approx(4.0, abs=0.01)
 
 
+@pytest.mark.parametrize("melody, who", [(53, "voice"), (FLUTE, "flute,voice"), (53, "voice,choir")])
+def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, melody, who):
+    """Or its notes would count as the part's own, and leave it none to sound."""
+    asked, generate = [], infilling.generate
+    monkeypatch.setattr(
+        infilling, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
+    )
+    score = Score.from_notes(Notes.of(line(melody, 72)), TEMPO)
+    tasks.accompany(score, random_model(), who, end=4.0, options=Options(seed=1, best_of=1, chords="none"))
+    (request,) = asked
+    assert not set(request.known.audible.instruments) & set(request.instruments)
+
+
+def test_stamps_tell_apart_what_was_asked_for(random_model):
+    def stamp(task, **options) -> str:
+        (take,) = task(random_model(), Options(seed=5, best_of=1, chords="none", **options))
+        return {part.stamp for part in take.score.parts if part.stamp}.pop()
+
+    def vary(keep, parts=None):
+        return lambda model, options: tasks.vary(BAND, model, keep=keep, parts=parts, end=4.0, options=options)
+
+    def accompany(melody, end=2.0):
+        return lambda model, options: tasks.accompany(BAND, model, melody=melody, end=end, options=options)
+
+    stamps = [stamp(vary(0.2)), stamp(vary(0.8)), stamp(vary(0.2, ["piano", 2])), stamp(accompany(None)),
+              stamp(accompany("flute")), stamp(accompany(None), style="pop"),
+              stamp(accompany(None, 2.0001))]  # fmt: skip
+    assert len(set(stamps)) == len(stamps)
+    assert "parts piano,2" in stamps[2] and "melody flute" in stamps[4] and "style pop" in stamps[5]
+
+
+def test_harmonizing_keeps_to_given_chords(random_model):
+    lines = MELODY.tempo.bar_seconds(MELODY.end)
+    for take in tasks.harmonize(MELODY, random_model(), options=Options(takes=2, chords="| C | Am |")):
+        assert chart_text(take.chords, lines[:3]) == "| C | Am |"
+        assert set(take.notes.between(0.0, 0.1).pitch % 12) == {0, 4, 7}
+
+
 # ---- requests that cannot be met -------------------------------------------------------------------------------------
 
 
@@ -267,6 +315,12 @@ def test_progress_is_told_in_seconds_of_music(random_model):
         (lambda m: tasks.continue_(MELODY, m, 5 * 3600.0), "4 hours"),
         (lambda m: tasks.continue_(MELODY, m, start=99.0), "outside the piece"),
         (lambda m: tasks.vary(MELODY, m, keep=1.0), "--keep"),
+        (lambda m: tasks.harmonize(MELODY, m, instrument="drums"), "drums play no chords"),
+        (lambda m: tasks.harmonize(MELODY, m, options=Options(chords="none")), "not none"),
+        (lambda m: tasks.harmonize(MELODY, m, options=Options(grid="4")), "leave --grid out"),
+        (lambda m: tasks.harmonize(MELODY, m, options=Options(best_of=1)), "leave --best-of out"),
+        (lambda m: tasks.harmonize(MELODY, m, options=Options(top_p=0.5)), "leave --top-p out"),
+        (lambda m: tasks.harmonize(MELODY, m, options=Options(temperature=0.5)), "leave --temperature out"),
         (lambda m: tasks.vary(MELODY, m, keep=float("nan")), "--keep"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(scale="C mayor")), "unknown scale 'C mayor'"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(scale="C major", low=61, high=61)), "no pitch from 61"),

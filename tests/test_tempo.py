@@ -43,6 +43,15 @@ def test_a_new_metre_starts_a_new_bar():
     assert tempo.bar_seconds(4.9).tolist() == [0, 2, 3.5, 5]
 
 
+@pytest.mark.parametrize("ppqn, meter", [(1, (7, 8)), (2, (7, 8)), (3, (5, 16)), (1, (4, 32))])
+def test_of_beats_shorter_than_a_tick_none_is_empty(ppqn, meter):
+    tempo = TempoMap(ppqn, meters=((0, *meter),))
+    beats = tempo.beats(20)
+    assert (beats.duration > 0).all() and np.allclose(beats.offset[:-1], beats.onset[1:])
+    lines = tempo.bar_seconds(20)
+    assert set(beats.onset[beats.pitch == 0]) == set(lines[lines < 20])
+
+
 def test_bars_longer_than_the_piece():
     assert TempoMap(meters=((0, 200, 4),)).bar_seconds(1.0).tolist() == [0, 100]
 

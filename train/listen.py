@@ -30,7 +30,8 @@ from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
 from anticipation.errors import AnticipationError, MidiError, RequestError  # noqa: E402
 from anticipation.notes import Notes, instrument_name  # noqa: E402
-from anticipation.render import piano_roll, synthesize  # noqa: E402
+from anticipation.render import piano_roll  # noqa: E402
+from anticipation.sound import synthesize  # noqa: E402
 
 RATE, KBPS = 22050, 48  # of the .mp3, mono: 24 s are 144 KB
 HEADROOM = 0.75  # an encoder overshoots the peaks of drums

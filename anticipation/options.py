@@ -1,0 +1,63 @@
+"""Options: what every task takes beside its notes. Knows no models and no files; light enough for
+`anticipate --help`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_TAKES = 32  # of a request, and drafts of a take
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every task takes beside its notes. Text where a person would write text; see the README."""
+
+    takes: int = 1
+    best_of: int = 4  # drafts of every part, of which the one stays that what is known goes best with
+    seed: int = 0
+    top_p: float = 0.95
+    temperature: float = 1.0
+    scale: str | None = None  # "C major"
+    low: int = 0  # MIDI pitches, both included
+    high: int = 127
+    polyphony: int | None = None  # notes at once, per instrument; see Infill
+    density: int | None = None  # onsets in any second, per instrument; see Infill
+    grid: str = "auto"  # where notes may begin: so many places a beat, "free", or as the known notes divide it
+    chords: str = "auto"  # "| C | Am F |", the name of a part to read them from, "none", or "auto": the model's own
+    style: str = "unknown"
+    progress: Callable[[float, float], None] | None = None  # seconds of music written, and asked
+
+    def __post_init__(self) -> None:
+        """Raises RequestError, in the words of the command's flags."""
+        if not 1 <= self.best_of <= MAX_TAKES:
+            raise RequestError(f"--best-of must be 1 to {MAX_TAKES}")
+        if not 0 < self.top_p <= 1 or not self.temperature > 0:
+            raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
+        if self.seed < 0:
+            raise RequestError("--seed is 0 or more")
+
+
+def pitches(options: Options) -> np.ndarray | None:
+    """(128,) legal pitches, or None for all. Raises RequestError."""
+    import numpy as np
+
+    from .harmony import parse_scale
+
+    if not 0 <= options.low <= options.high <= 127:
+        raise RequestError(f"the range {options.low}-{options.high} is empty: MIDI pitches are 0-127, low to high")
+    if options.scale is None and (options.low, options.high) == (0, 127):
+        return None
+    pitch = np.arange(128)
+    mask = (pitch >= options.low) & (pitch <= options.high)
+    if options.scale is not None:
+        mask &= parse_scale(options.scale)[pitch % 12]
+    if not mask.any():
+        raise RequestError(f"the scale {options.scale!r} has no pitch from {options.low} to {options.high}")
+    return mask
