@@ -241,7 +241,7 @@ def test_a_take_has_every_note_on_the_beat_on_which_it_was_played(tmp_path, bpm_
         if tick % TICKS == 0:
             made.recorder.note("heard", wall, 0.1, 60, 0, 80)
         wall += 60 / bpm_of(tick / TICKS) / TICKS
-    tempos = len(made.recorder.tempos)
+    tempos = len(made.recorder.take.tempos)
     made.stop(wall)
     score = read(next(tmp_path.glob("*.mid")))
     beats = score.tempo.ticks(score.notes.onset) / score.tempo.ppqn
