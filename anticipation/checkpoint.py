@@ -24,7 +24,7 @@ from .model import Config, EventModel
 Model = EventModel | gpt2.GPT2
 WEIGHTS = "model.safetensors"
 _LIMITS = {  # what a config may ask for, by family; the names are those of the family's Config
-    "event": {"depth": (1, 64), "window": (16, 1 << 20)},
+    "event": {"depth": (1, 64), "heads": (1, 64), "window": (16, 1 << 20)},
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
 

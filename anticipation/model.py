@@ -137,17 +137,21 @@ def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
     return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}
 
 
+HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
+
+
 @dataclass(frozen=True)
 class Config:
-    """One dial: `depth` blocks of width 64 * depth (and as many heads of 64). window: rows of context."""
+    """`depth` blocks of `heads` heads of 64. window: rows of context."""
 
-    depth: int = 4
+    depth: int = 6
     window: int = 512
+    heads: int = 4
     family: str = "event"
 
     @property
     def width(self) -> int:
-        return 64 * self.depth
+        return HEAD * self.heads
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
@@ -155,8 +159,11 @@ class Config:
         return asdict(self) | {"steps": s.STEPS} | sizes
 
 
-PRESETS = {"tiny": 4, "small": 9, "base": 13, "large": 20}  # about 4, 45, 125 and 440 M parameters
-HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
+
+
+PRESETS = {  # about 6, 45, 125 and 440 M parameters
+    "tiny": Config(), "small": Config(9, heads=9), "base": Config(13, heads=13), "large": Config(20, heads=20),
+}  # fmt: skip
 
 
 def rotation(index: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,14 +244,30 @@ class EventModel(nn.Module):
             else:
                 p.normal_(0, p.shape[1] ** -0.5)
 
+    @torch.no_grad()
+    def grow(self, shallower: EventModel) -> None:
+        """Take over the weights of a model of no more blocks, and its logits. A block too many copies the one before it
+        and adds nothing yet. Raises RuntimeError where the widths differ."""
+        state, depth = shallower.state_dict(), self.config.depth
+        old = {name: t for name, t in state.items() if not name.startswith("blocks.")}
+        before = -1
+        for i in range(depth):
+            source = i * shallower.config.depth // depth
+            for name in ("qkv.weight", "out.weight", "up.weight", "down.weight"):
+                weight = state[f"blocks.{source}.{name}"]
+                idle = source == before and name.startswith(("out", "down"))
+                old[f"blocks.{i}.{name}"] = torch.zeros_like(weight) if idle else weight
+            before = source
+        self.load_state_dict(old)
+
     @property
     def device(self) -> torch.device:
         return self.embed.weight.device
 
     def cache(self, batch: int = 1, size: int | None = None) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
-        depth, size = self.config.depth, size or self.config.window + 1
-        return Cache(depth, batch, depth, size, HEAD, self.device, self.cache_dtype)
+        c = self.config
+        return Cache(c.depth, batch, c.heads, size or c.window + 1, HEAD, self.device, self.cache_dtype)
 
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.

@@ -112,7 +112,7 @@ def initialise(net: Any, folder: Path, preset: str) -> None:
     if net.family != other.family:
         raise AnticipationError(f"--init {folder} is of family {other.family!r}, --preset {preset} is not")
     try:
-        net.load_state_dict(other.state_dict())
+        net.grow(other) if net.family == "event" else net.load_state_dict(other.state_dict())
     except RuntimeError:
         raise AnticipationError(f"--init {folder} is of another size than --preset {preset}") from None
     net.markov = other.markov
