@@ -119,6 +119,7 @@ def _load(folder: Path, stored: dict) -> Model:
     kind: Any
     kind, build = (Config, EventModel) if stored["family"] == "event" else (gpt2.Config, gpt2.GPT2)
     limits = _LIMITS[stored["family"]]
+    stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
     try:
         wanted = {name: int(stored[name]) for name in limits}
     except (KeyError, TypeError, ValueError):

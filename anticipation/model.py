@@ -142,12 +142,15 @@ HEAD = 64  # dimensions of an attention head: half turn with the row's index, ha
 
 @dataclass(frozen=True)
 class Config:
-    """`depth` blocks of `heads` heads of 64. window: rows of context."""
+    """One dial: `depth` blocks of width 64 * depth; or of 64 * `heads`, where those are told. window: rows of context."""
 
-    depth: int = 6
+    depth: int = 4
     window: int = 512
-    heads: int = 4
+    heads: int = 0
     family: str = "event"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", self.heads or self.depth)
 
     @property
     def width(self) -> int:
@@ -161,8 +164,8 @@ class Config:
 
 
 
-PRESETS = {  # about 6, 45, 125 and 440 M parameters
-    "tiny": Config(), "small": Config(9, heads=9), "base": Config(13, heads=13), "large": Config(20, heads=20),
+PRESETS = {  # about 5, 6, 45, 125 and 440 M parameters
+    "tiny": Config(4), "mini": Config(6, heads=4), "small": Config(9), "base": Config(13), "large": Config(20),
 }  # fmt: skip
 
 
@@ -245,20 +248,22 @@ class EventModel(nn.Module):
                 p.normal_(0, p.shape[1] ** -0.5)
 
     @torch.no_grad()
-    def grow(self, shallower: EventModel) -> None:
-        """Take over the weights of a model of no more blocks, and its logits. A block too many copies the one before it
-        and adds nothing yet. Raises RuntimeError where the widths differ."""
-        state, depth = shallower.state_dict(), self.config.depth
-        old = {name: t for name, t in state.items() if not name.startswith("blocks.")}
-        before = -1
-        for i in range(depth):
-            source = i * shallower.config.depth // depth
-            for name in ("qkv.weight", "out.weight", "up.weight", "down.weight"):
+    def take_over(self, other: EventModel) -> None:
+        """The weights of a model of as many blocks, or of fewer: each of those that are more is a copy of the one before
+        it that adds nothing yet, so the logits are the same (after Net2Net, Chen et al. 2016). Raises RuntimeError where
+        the models do not fit."""
+        if other.config.depth > self.config.depth:
+            raise RuntimeError("it has more blocks")
+        state = other.state_dict()
+        grown = {name: weight for name, weight in state.items() if not name.startswith("blocks.")}
+        sources = [i * other.config.depth // self.config.depth for i in range(self.config.depth)]
+        for i, source in enumerate(sources):
+            copy = i > 0 and source == sources[i - 1]
+            for name in Block(HEAD).state_dict():
                 weight = state[f"blocks.{source}.{name}"]
-                idle = source == before and name.startswith(("out", "down"))
-                old[f"blocks.{i}.{name}"] = torch.zeros_like(weight) if idle else weight
-            before = source
-        self.load_state_dict(old)
+                idle = copy and name in ("out.weight", "down.weight")
+                grown[f"blocks.{i}.{name}"] = torch.zeros_like(weight) if idle else weight
+        self.load_state_dict(grown)
 
     @property
     def device(self) -> torch.device:

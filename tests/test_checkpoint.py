@@ -51,6 +51,14 @@ def test_saving_over_a_checkpoint_replaces_it_whole(random_model, tmp_path, monk
     assert checkpoint.fingerprint(tmp_path / "x") != before
 
 
+def test_a_checkpoint_from_before_widths_were_told_has_as_many_heads_as_blocks(tmp_path, random_model):
+    checkpoint.save(random_model(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config.pop("heads") == 1
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert checkpoint.load(tmp_path).config == random_model().config
+
+
 def test_a_new_model_draws_every_class_alike():
     """So that the first loss is the entropy of the alphabet, and nothing has to be unlearnt."""
     model = EventModel(Config(depth=1, window=32))

@@ -255,8 +255,7 @@ def _amt(name: str, **settings: Any) -> Preset:
 
 
 OURS = Settings(lr=0.004, lr_rest=0.003)
-# Beside `tiny`: to see what size a given compute wants, and of which shape.
-LADDER = {f"depth-{n}": model.Config(n, heads=n) for n in (2, 3, 4, 6)}
+LADDER = {f"depth-{n}": model.Config(n) for n in (2, 3, 6)}  # beside `tiny`, 4: to see what size a given compute wants
 PRESETS = {
     **{name: Preset(Event(), config, OURS) for name, config in (LADDER | model.PRESETS).items()},
     # By the paper, but for `amt-tiny`, which is for a laptop.
