@@ -24,7 +24,7 @@ from .model import Config, EventModel
 Model = EventModel | gpt2.GPT2
 WEIGHTS = "model.safetensors"
 _LIMITS = {  # what a config may ask for, by family; the names are those of the family's Config
-    "event": {"depth": (1, 64), "window": (16, 1 << 20)},
+    "event": {"depth": (1, 64), "heads": (1, 64), "window": (16, 1 << 20)},
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
 
@@ -121,6 +121,7 @@ def _load(folder: Path, stored: dict) -> Model:
     kind: Any
     kind, build = (Config, EventModel) if stored["family"] == "event" else (gpt2.Config, gpt2.GPT2)
     limits = _LIMITS[stored["family"]]
+    stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
     try:
         wanted = {name: int(stored[name]) for name in limits}
     except (KeyError, TypeError, ValueError):

@@ -137,17 +137,24 @@ def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
     return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}
 
 
+HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
+
+
 @dataclass(frozen=True)
 class Config:
-    """One dial: `depth` blocks of width 64 * depth (and as many heads of 64). window: rows of context."""
+    """One dial: `depth` blocks of width 64 * depth; or of 64 * `heads`, where those are told. window: rows of context."""
 
     depth: int = 4
     window: int = 512
+    heads: int = 0
     family: str = "event"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", self.heads or self.depth)
 
     @property
     def width(self) -> int:
-        return 64 * self.depth
+        return HEAD * self.heads
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
@@ -155,8 +162,11 @@ class Config:
         return asdict(self) | {"steps": s.STEPS} | sizes
 
 
-PRESETS = {"tiny": 4, "small": 9, "base": 13, "large": 20}  # about 4, 45, 125 and 440 M parameters
-HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
+
+
+PRESETS = {  # about 5, 6, 45, 125 and 440 M parameters
+    "tiny": Config(4), "mini": Config(6, heads=4), "small": Config(9), "base": Config(13), "large": Config(20),
+}  # fmt: skip
 
 
 def rotation(index: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,14 +247,32 @@ class EventModel(nn.Module):
             else:
                 p.normal_(0, p.shape[1] ** -0.5)
 
+    @torch.no_grad()
+    def take_over(self, other: EventModel) -> None:
+        """The weights of a model of as many blocks, or of fewer: each of those that are more is a copy of the one before
+        it that adds nothing yet, so the logits are the same (after Net2Net, Chen et al. 2016). Raises RuntimeError where
+        the models do not fit."""
+        if other.config.depth > self.config.depth:
+            raise RuntimeError("it has more blocks")
+        state = other.state_dict()
+        grown = {name: weight for name, weight in state.items() if not name.startswith("blocks.")}
+        sources = [i * other.config.depth // self.config.depth for i in range(self.config.depth)]
+        for i, source in enumerate(sources):
+            copy = i > 0 and source == sources[i - 1]
+            for name in Block(HEAD).state_dict():
+                weight = state[f"blocks.{source}.{name}"]
+                idle = copy and name in ("out.weight", "down.weight")
+                grown[f"blocks.{i}.{name}"] = torch.zeros_like(weight) if idle else weight
+        self.load_state_dict(grown)
+
     @property
     def device(self) -> torch.device:
         return self.embed.weight.device
 
     def cache(self, batch: int = 1, size: int | None = None) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
-        depth, size = self.config.depth, size or self.config.window + 1
-        return Cache(depth, batch, depth, size, HEAD, self.device, self.cache_dtype)
+        c = self.config
+        return Cache(c.depth, batch, c.heads, size or c.window + 1, HEAD, self.device, self.cache_dtype)
 
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.

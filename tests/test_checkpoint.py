@@ -62,6 +62,14 @@ def test_nothing_of_an_older_checkpoint_is_read_with_a_newer_one(random_model, t
     assert torch.equal(loaded.wte.weight, second.wte.weight) and not loaded.markov
 
 
+def test_a_checkpoint_from_before_widths_were_told_has_as_many_heads_as_blocks(tmp_path, random_model):
+    checkpoint.save(random_model(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config.pop("heads") == 1
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert checkpoint.load(tmp_path).config == random_model().config
+
+
 def test_a_new_model_draws_every_class_alike():
     """So that the first loss is the entropy of the alphabet, and nothing has to be unlearnt."""
     model = EventModel(Config(depth=1, window=32))

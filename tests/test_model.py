@@ -78,11 +78,27 @@ def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it
     assert read[:-1, 0].tolist() == rows[1:, s.BEAT_].tolist()
 
 
-@pytest.mark.parametrize("preset, millions", [("tiny", 4), ("small", 45)])
+@pytest.mark.parametrize("preset, millions", [("tiny", 4.8), ("mini", 6.3), ("small", 45)])
 def test_presets_are_as_large_as_they_say(preset, millions):
     with torch.device("meta"):
-        size = m.count_parameters(m.EventModel(m.Config(m.PRESETS[preset])))
+        size = m.count_parameters(m.EventModel(m.PRESETS[preset]))
     assert 0.8 * millions < size / 1e6 < 1.25 * millions
+
+
+@pytest.mark.parametrize("shallow, deep", [(2, 2), (2, 3), (2, 5), (3, 4)])
+def test_a_model_grows_without_changing_what_it_says(shallow, deep):
+    small, large = (m.EventModel(m.Config(depth, window=64, heads=1)) for depth in (shallow, deep))
+    for p in small.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    large.take_over(small)
+    events = s.quantise(GRID[GRID.instrument == CHORD])
+    rows = s.interleave(events, events[:0], s.Chart.of(GRID[GRID.instrument == BEAT]), s.Header())
+    assert torch.equal(small.trunk(*tensors(rows)), large.trunk(*tensors(rows)))
+    loss = large.heads(large.trunk(*tensors(rows))).sum()
+    loss.backward()
+    assert all(block.down.weight.grad.abs().max() > 0 for block in large.blocks), "what was added can learn"
+    with pytest.raises(RuntimeError, match="more blocks"):
+        m.EventModel(m.Config(1, window=64, heads=1)).take_over(small)
 
 
 @settings(max_examples=20)

@@ -59,7 +59,7 @@ def flags() -> argparse.ArgumentParser:
     add("--recompute", action=argparse.BooleanOptionalAction, help="activations in the backward pass (default: large)")
     add("--fsdp", action="store_true", help="shard weights and momenta over the processes of torchrun")
     add("--resume", action="store_true", help="go on from the state in --out, if there is one")
-    add("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
+    add("--init", type=Path, metavar="CHECKPOINT", help="start from these weights; those of fewer blocks grow")
     add("--save-every", type=int, default=100, metavar="STEPS")
     add("--eval-every", type=int, default=500, metavar="STEPS")
     add("--eval-pieces", type=int, default=24, help="held-out excerpts on the way; four times as many at the end")
@@ -112,7 +112,7 @@ def initialise(net: Any, folder: Path, preset: str) -> None:
     if net.family != other.family:
         raise AnticipationError(f"--init {folder} is of family {other.family!r}, --preset {preset} is not")
     try:
-        net.load_state_dict(other.state_dict())
+        net.take_over(other) if net.family == "event" else net.load_state_dict(other.state_dict())
     except RuntimeError:
         raise AnticipationError(f"--init {folder} is of another size than --preset {preset}") from None
     net.markov = other.markov
