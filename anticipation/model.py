@@ -142,7 +142,7 @@ HEAD = 64  # dimensions of an attention head: half turn with the row's index, ha
 
 @dataclass(frozen=True)
 class Config:
-    """One dial: `depth` blocks of width 64 * depth; or of 64 * `heads`, where those are told. window: rows of context."""
+    """One dial: `depth` blocks of width 64 * depth, or 64 * `heads` where those are told. window: rows of context."""
 
     depth: int = 4
     window: int = 512
@@ -249,9 +249,9 @@ class EventModel(nn.Module):
 
     @torch.no_grad()
     def take_over(self, other: EventModel) -> None:
-        """The weights of a model of as many blocks, or of fewer: each of those that are more is a copy of the one before
-        it that adds nothing yet, so the logits are the same (after Net2Net, Chen et al. 2016). Raises RuntimeError where
-        the models do not fit."""
+        """The weights of a model of as many blocks, or of fewer: each of those that are more is a copy of the one
+        before it that adds nothing yet, so the logits are the same (after Net2Net, Chen et al. 2016). Raises
+        RuntimeError where the models do not fit."""
         if other.config.depth > self.config.depth:
             raise RuntimeError("it has more blocks")
         state = other.state_dict()
