@@ -263,6 +263,7 @@ def _given_chords(score: Score, options: Options, start: float, end: float) -> N
         return None
     if "|" in options.chords:
         bars = score.tempo.bar_seconds(end)
+        bars = bars[: np.searchsorted(bars, end - 1e-3) + 1]  # none that begins where the span ends
         return parse_chart(options.chords, bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :])
     try:
         notes = score.notes[score.part(options.chords).mask]

@@ -109,14 +109,15 @@ def position(times: np.ndarray, beats: Notes) -> np.ndarray:
 
 
 def on_grid(notes: Notes, beats: Notes) -> bool:
-    """Whether onsets keep to the sixteenths of the beats: performances without a click do not, nor do grids that start
-    at the wrong moment. The resultant of the onsets' phases has to be long enough and to point forward."""
+    """Whether onsets keep to the sixteenths of the beats, or to their thirds as swung and triple ones do: performances
+    without a click do not, nor do grids that start at the wrong moment. The resultant of the onsets' phases has to be
+    long enough and to point forward."""
     when = position(notes.onset, beats) if len(beats) else np.zeros(0)
     when = when[when >= 0]
     if len(when) < 8:
         return False
-    mean = np.exp(2j * np.pi * 4 * when).mean()
-    return bool(abs(mean) > 0.3 and abs(np.angle(mean)) < np.pi / 3)
+    several = ((np.exp(2j * np.pi * parts * when).mean(), enough) for parts, enough in ((4, 0.3), (3, 0.5)))
+    return any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for mean, enough in several)
 
 
 def parts_of(notes: Notes, beats: Notes) -> int:

@@ -128,6 +128,7 @@ class NoMind:
 def app(monkeypatch, tmp_path):
     monkeypatch.setattr(app_module, "Hands", Hands)
     monkeypatch.setattr(app_module, "Mind", NoMind)
+    monkeypatch.setenv("ANTICIPATION_CONFIG", str(tmp_path / "config"))  # where nobody has taught it anything
     made = app_module.App(takes=tmp_path, settings={"thru": True, "count_in": 0})
     yield made
     made.close()

@@ -288,6 +288,7 @@ def test_harmonizing_keeps_to_given_chords(random_model):
     for take in tasks.harmonize(MELODY, random_model(), options=Options(takes=2, chords="| C | Am |")):
         assert chart_text(take.chords, lines[:3]) == "| C | Am |"
         assert set(take.notes.between(0.0, 0.1).pitch % 12) == {0, 4, 7}
+        assert take.notes.onset.max() < lines[-2] + 0.01 and take.notes.end <= lines[-1] + 0.01, "none after the end"
 
 
 # ---- requests that cannot be met -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from strategies import tempo_maps
 
 from anticipation.midi import Score
 from anticipation.notes import Notes
-from anticipation.tempo import TempoMap, beat_notes, parts_of, places
+from anticipation.tempo import TempoMap, beat_notes, on_grid, parts_of, places
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
 
@@ -84,6 +84,15 @@ def line(phases: list[float], jitter: float = 0.0) -> Notes:
 def test_notes_tell_how_their_beats_are_divided(phases, parts):
     assert parts_of(line(phases), BEATS) == parts
     assert parts_of(line(phases, 0.012), BEATS) == parts, "played by hand"
+
+
+@pytest.mark.parametrize("phases", [[0], [0, 0.5], [0, 1 / 3, 2 / 3], [0, 2 / 3], [0, 1 / 6, 0.5]])
+def test_triple_and_swung_beats_are_a_grid_as_straight_ones_are(phases):
+    """But not where the grid is a twelfth of a beat off, nor where nobody keeps to it."""
+    assert on_grid(line(phases), BEATS) and on_grid(line(phases, 0.012), BEATS)
+    rng = np.random.default_rng(1)
+    free = Notes.of((t, 0.2, 60, 0, 64) for t in np.cumsum(rng.uniform(0.1, 0.9, 60)))
+    assert not on_grid(free, BEATS) and not on_grid(line(phases).shift(0.09), BEATS)
 
 
 def test_new_notes_go_with_known_ones_or_on_the_grid_between_them():
