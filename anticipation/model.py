@@ -257,7 +257,7 @@ class EventModel(nn.Module):
         sources = [i * other.config.depth // self.config.depth for i in range(self.config.depth)]
         for i, source in enumerate(sources):
             copy = i > 0 and source == sources[i - 1]
-            for name in Block(HEAD).state_dict():
+            for name in self.blocks[i].state_dict():
                 weight = state[f"blocks.{source}.{name}"]
                 idle = copy and name in ("out.weight", "down.weight")
                 grown[f"blocks.{i}.{name}"] = torch.zeros_like(weight) if idle else weight
