@@ -2,15 +2,13 @@
 what goes out as it comes in."""
 
 import json
-import time
 
 import pytest
 from stand_in import StandIn
+from virtual import Rehearsal
 
 from anticipation.errors import LiveError, RequestError
-from plugin_bridge import app as app_module
 from plugin_bridge.remote import Controllers, serve_osc
-from plugin_bridge.scheduler import Scheduler
 
 
 def test_what_was_learned_is_known_the_next_time(tmp_path):
@@ -92,75 +90,41 @@ def test_a_bug_in_a_deed_is_no_fault_of_who_asks(served, ask, monkeypatch):
     assert status == 500 and answer["error"].startswith("TypeError: ")
 
 
-class Hands:
-    """Hands that need no port: their scheduler is the real one."""
-
-    def __init__(self, report, api, in_port, out_port):
-        self.sent, self.names, self.errors, self.dropped = [], {}, [], 0
-        self.scheduler = Scheduler(time.perf_counter, self.sent.append)
-        self.pass_on, self.silence, self.panic = (
-            self.scheduler.pass_on, self.scheduler.silence, self.scheduler.panic,
-        )  # fmt: skip
-
-    def programs(self, channels):
-        pass
-
-    def add(self, strikes):
-        pass
-
-    def close(self):
-        self.silence()
-
-
-class NoMind:
-    state = "dead"
-
-    def __init__(self, *args, **options):
-        pass
-
-    def start(self):
-        pass
-
-    close = start
-
-
 @pytest.fixture
-def app(monkeypatch, tmp_path):
-    monkeypatch.setattr(app_module, "Hands", Hands)
-    monkeypatch.setattr(app_module, "Mind", NoMind)
+def world(monkeypatch, tmp_path):
     monkeypatch.setenv("ANTICIPATION_CONFIG", str(tmp_path / "config"))  # where nobody has taught it anything
-    made = app_module.App(takes=tmp_path, settings={"thru": True, "count_in": 0})
+    made = Rehearsal(monkeypatch, tmp_path, thru=True)
     yield made
-    made.close()
+    made.app.close()
 
 
-def hear(app, *messages):
+def hear(world, *messages):
     """They come in, now. Answers what goes out."""
-    with app._lock:
-        before = len(app.hands.sent)
-        for message in messages:
-            app._on_heard(time.perf_counter(), message)
-        return app.hands.sent[before:]
+    before = len(world.sent)
+    for message in messages:
+        world.app._on_heard(world.now, message)
+    return [message for _, message in world.sent[before:]]
 
 
-def test_thru_passes_all_that_a_player_does(app):
+def test_thru_passes_all_that_a_player_does(world):
     gestures = [[0xB0, 64, 127], [0xB0, 1, 90], [0xE0, 0, 80], [0xD0, 50], [0xA0, 60, 9], [0xC0, 5], [0x90, 60, 80]]
-    assert hear(app, *gestures) == gestures
-    assert hear(app, [0xB0, 22, 127]) == [] and app.session.settings["density"] == 20  # that one steers us
-    app.hands.silence()
-    assert app.hands.sent[-2:] == [[0x80, 60, 64], [0xB0, 64, 0]]  # the pedal cannot hang either
-    app.set("thru", False)
-    assert hear(app, *gestures) == []
+    assert hear(world, *gestures) == gestures
+    assert hear(world, [0xB0, 22, 127]) == [] and world.app.session.settings["density"] == 20  # that one steers us
+    world.app.hands.silence()
+    last = [message for _, message in world.sent[-2:]]
+    assert last == [[0x80, 60, 64], [0xB0, 64, 0]]  # the pedal cannot hang either
+    world.app.set("thru", False)
+    assert hear(world, *gestures) == []
 
 
 @pytest.mark.parametrize("number", [120, 123])
-def test_all_notes_off_releases_what_is_held(app, number):
-    app.act("start")
-    hear(app, [0x90, 60, 80], [0x91, 64, 80])
-    assert [0x80, 60, 64] in hear(app, [0xB0, number, 0])
-    assert list(app.session.known.open) == [(1, 64)] and [note[2] for note in app.session.ended()] == [60]
-    assert hear(app, [0x80, 60, 0]) == []
+def test_all_notes_off_releases_what_is_held(world, number):
+    world.app.act("start")
+    hear(world, [0x90, 60, 80], [0x91, 64, 80])
+    assert [0x80, 60, 64] in hear(world, [0xB0, number, 0])
+    assert list(world.app.session.known.open) == [(1, 64)] and [note[2] for note in world.app.session.ended()] == [60]
+    assert hear(world, [0x80, 60, 0]) == []
 
 
-def test_all_notes_off_ends_what_is_passed_on_while_the_song_stands(app):
-    assert hear(app, [0x90, 60, 80], [0xB0, 123, 0]) == [[0x90, 60, 80], [0x80, 60, 64]]
+def test_all_notes_off_ends_what_is_passed_on_while_the_song_stands(world):
+    assert hear(world, [0x90, 60, 80], [0xB0, 123, 0]) == [[0x90, 60, 80], [0x80, 60, 64]]
