@@ -64,7 +64,7 @@ class Score:
     _file: smf.File = field(repr=False, compare=False)
     _events: np.ndarray = field(repr=False, compare=False)  # (track, number of the on, of the off or -1) per note
     _channels: dict[tuple[int, int], int] = field(repr=False, compare=False)  # see _channels_in_use
-    _last: float = field(repr=False, compare=False)  # seconds of the last event of any kind
+    length: float = field(repr=False, compare=False)  # seconds of the last event: tracks end with a bar, not a note
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Score:
@@ -150,11 +150,6 @@ class Score:
         """When the last note ends, seconds."""
         return self.notes.end
 
-    @property
-    def length(self) -> float:
-        """When the last event of any kind is over, seconds: a DAW's tracks end with their bar, not with their notes."""
-        return self._last
-
     def part(self, which: str | int) -> Part:
         """The part of this name (upper or lower case, a piece of it is enough), instrument name or number from 0.
 
@@ -179,18 +174,18 @@ class Score:
     @property
     def bar_count(self) -> int:
         """How many bars its tracks reach into."""
-        return int(np.searchsorted(self.tempo.bar_seconds(self._last), self._last))
+        return int(np.searchsorted(self.tempo.bar_seconds(self.length), self.length))
 
     def bars(self, first: int, last: int) -> tuple[float, float]:
         """Start and end in seconds of bars `first` to `last`, counted from 1, both included. Raises RequestError."""
-        lines, count = self.tempo.bar_seconds(self._last), self.bar_count
+        lines, count = self.tempo.bar_seconds(self.length), self.bar_count
         if not 1 <= first <= last <= count:
             raise RequestError(f"bars {first}-{last} are not in the piece, which has {count} bars")
         return float(lines[first - 1]), float(lines[last])
 
     def beats(self) -> Notes:
         """The beat grid of the whole piece as BEAT notes, see TempoMap.beats."""
-        return self.tempo.beats(self._last)
+        return self.tempo.beats(self.length)
 
     def merged(self) -> np.ndarray:
         """The notes as AMT reads the file, see `tracks.merged`."""

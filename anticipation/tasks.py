@@ -11,7 +11,7 @@ import numpy as np
 from . import __version__
 from .errors import RequestError
 from .harmony import estimate_chords, parse_chart
-from .midi import MAX_HOURS, Score
+from .midi import MAX_HOURS, Part, Score
 from .notes import BEAT, DRUMS, GM_NAMES, Notes, instrument_name
 from .options import Options, pitches
 from .tempo import on_grid, places
@@ -97,15 +97,14 @@ def infill(
     """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
     everything else stays. instruments: what is written there (default: those of the parts). Raises RequestError."""
     end = _inside(score, start, end)
-    parts = None if parts is None else list(parts)
-    chosen = score.parts if parts is None else [score.part(name) for name in parts]
+    chosen, named = _chosen(score, parts)
     hole = np.zeros(len(score.notes), dtype=bool)
     for part in chosen:
         hole |= part.mask
     hole &= (score.notes.onset >= start) & (score.notes.onset < end)
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
     rest, options = score.notes[~hole], options or Options()
-    return _write(score.without(hole), model, rest, start, end, written, options, "infill", parts=_listed(parts))
+    return _write(score.without(hole), model, rest, start, end, written, options, "infill", parts=named)
 
 
 def continue_(
@@ -150,13 +149,12 @@ def vary(
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
     end = _inside(score, start, end)
-    parts = None if parts is None else list(parts)
-    chosen = score.parts if parts is None else [score.part(name) for name in parts]
+    chosen, named = _chosen(score, parts)
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
     gone &= (score.notes.onset >= start) & (score.notes.onset < end)
     gone &= np.any([part.mask for part in chosen], axis=0)
     written = [part.instrument for part in chosen]
-    known, asked = score.notes[~gone], {"keep": keep, "parts": _listed(parts)}
+    known, asked = score.notes[~gone], {"keep": keep, "parts": named}
     return _write(score.without(gone), model, known, start, end, written, options, "vary", **asked)
 
 
@@ -194,8 +192,12 @@ def harmonize(
     return takes
 
 
-def _listed(parts: list[str | int] | None) -> str | None:
-    return None if parts is None else ",".join(map(str, parts))
+def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part], str | None]:
+    """Parts by their names (default: all), and the names for the stamp. Raises RequestError."""
+    if names is None:
+        return score.parts, None
+    names = list(names)
+    return [score.part(name) for name in names], ",".join(map(str, names))
 
 
 def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:
