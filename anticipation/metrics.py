@@ -76,6 +76,13 @@ def onset_f1(written: Notes, human: Notes, within: float = 0.05) -> tuple[int, i
     return 2 * matched, len(ours) + len(theirs)
 
 
+def note_f1(written: Notes, human: Notes, within: float = 0.05) -> tuple[int, int]:
+    """As `onset_f1`, of the moments of each pitch class by itself: whether the same notes begin, in whatever octave."""
+    classes = np.unique(np.append(written.audible.pitch, human.audible.pitch) % 12)
+    pairs = [onset_f1(written[written.pitch % 12 == c], human[human.pitch % 12 == c], within) for c in classes]
+    return sum(matched for matched, _ in pairs), sum(count for _, count in pairs)
+
+
 def sixteenths(notes: Notes, beats: Notes) -> np.ndarray:
     """The sixteenth that each note begins nearest to, counted from the first beat; what is on no beat is left out."""
     onset = notes.audible.onset

@@ -85,6 +85,13 @@ def test_onset_f1_pairs_as_many_as_can_be():
         assert metrics.onset_f1(ours, theirs)[0] == 2 * most(*times)
 
 
+def test_note_f1_is_onset_f1_of_each_pitch_class():
+    human = piano((0.0, 60), (0.0, 64), (1.0, 67))
+    assert metrics.note_f1(piano((0.04, 72), (0.0, 65), (1.0, 67), (1.0, 79)), human) == (4, 6)  # an octave is one note
+    assert metrics.note_f1(human, human) == (6, 6) and metrics.note_f1(piano(), human) == (0, 3)
+    assert metrics.note_f1(piano(), piano()) == (0, 0)
+
+
 def test_sixteenths_are_counted_from_the_first_beat():
     notes = piano((0.0, 60), (0.12, 60), (0.49, 60), (3.99, 60), (4.5, 60))  # the last is on no beat
     assert metrics.sixteenths(notes, BEATS).tolist() == [0, 1, 4, 32]

@@ -16,7 +16,7 @@ from anticipation import amt, checkpoint, infilling
 from anticipation import stream as s
 from anticipation.infilling import generate
 from anticipation.notes import Notes
-from anticipation.ranking import dullness, fittest, misfit, windows
+from anticipation.ranking import dullness, fittest, likeness, misfit, windows
 from anticipation.surprise import drawn, nats
 
 CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
@@ -123,3 +123,13 @@ def test_who_repeats_himself_more_than_is_usual_there_loses_by_it(random_model):
     assert dullness(TUNE + same[:4], [same]).tolist() == [pytest.approx(1 - 3 / 34)]
     assert not dullness(same.shift(20.0), [same]).any()
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [same, other]) == 1
+
+
+def test_a_slip_that_one_draft_makes_is_not_what_they_have_in_common(random_model):
+    """Each is compared with the others, when it begins and with which notes; a draft alone is like nothing."""
+    late, up, octave = PADS.shift(0.125), PADS.transpose(1), PADS.transpose(12)
+    assert likeness([PADS, octave, late]).tolist() == [1.0, 1.0, 0.0]
+    assert likeness([PADS, up]).tolist() == [1.0, 1.0]
+    assert likeness([PADS, up, octave, late]).tolist() == pytest.approx([1.0, 2 / 3, 1.0, 0.0])
+    assert likeness([PADS]).tolist() == [0.0] and likeness([PADS[:0], PADS[:0]]).tolist() == [0.0, 0.0]
+    assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [late, up, PADS, octave]) == 2
