@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import __version__, check, commands, tools
 from .errors import AnticipationError
+from .options import Options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -135,8 +136,9 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     model_flags(sub)
     sub.add_argument("--seed", type=int, help="the same seed writes the same notes (default: drawn, and printed)")
     sub.add_argument("--takes", type=int, default=1, metavar="N", help="N results: OUT-1.mid, OUT-2.mid ...")
-    drafts = "draw every part N times and keep the one that your notes go best with (default: %(default)s)"
-    sub.add_argument("--best-of", type=int, default=4, metavar="N", help=drafts)
+    drafts = "draw every part N times and keep the one that goes best with your notes and is most like the others"
+    drafts += " (default: %(default)s)"
+    sub.add_argument("--best-of", type=int, default=Options.best_of, metavar="N", help=drafts)
     top_p = "nucleus of every choice but rests and velocities (default: 0.95)"
     sub.add_argument("--top-p", type=float, default=0.95, help=top_p)
     sub.add_argument("--temperature", type=float, default=1.0, help="below 1 tamer, above 1 wilder (default: 1)")

@@ -171,8 +171,8 @@ def generate(
     take has reached, and those that are asked. insist: how often a take that is silent is drawn anew, each time with
     less liking for rests, for who asks for music has no use for silence. in_turn: one instrument after another in the
     order of the request, each told what those before it play, so that none is left out; a model that cannot be told
-    writes them at once all the same. best_of: every part of a take is drawn so many times, and the one stays that what
-    is known goes best with (`ranking.fittest`); once by a model that does not anticipate.
+    writes them at once all the same. best_of: every part of a take is drawn so many times, and the best one stays
+    (`ranking.fittest`); it is drawn once by a model that does not anticipate.
     Returns the takes, and how many rows were fed to draw them.
     """
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
@@ -196,7 +196,7 @@ def generate(
 
 
 def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:
-    """The one that what is known goes best with."""
+    """The one that stays."""
     if len(drafts) == 1:
         return drafts[0]
     return drafts[fittest(model, ask.known, ask.start, ask.end, drafts)]

@@ -20,7 +20,7 @@ class Options:
     """What every task takes beside its notes. Text where a person would write text; see the README."""
 
     takes: int = 1
-    best_of: int = 4  # drafts of every part, of which the one stays that what is known goes best with
+    best_of: int = 8  # drafts of every part, of which the best one stays: ranking.py
     seed: int = 0
     top_p: float = 0.95
     temperature: float = 1.0
