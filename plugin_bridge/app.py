@@ -125,6 +125,8 @@ class App:
                 self.transport.tempo(now, float(value))
             elif name == "beats":
                 self.transport.meter(now, int(value))
+            elif name == "thru" and not value:
+                self.hands.release()
             elif name in ("instruments", "out_channel", "mute", "muted"):
                 still = self.session.told.voices().items()
                 gone = dict(voices.items() - still)  # the others play on
@@ -247,10 +249,13 @@ class App:
 
     def _on_hands(self, change: str, side: str = "both", what: str = "the MIDI system") -> None:
         """The MIDI system hangs, crashed or ended, and our hands with it; or there are others."""
+        if change == "back" and side == "both":
+            self.hands.panic()  # hands that died may have left notes behind, and took it with them which
         if change == "back" and side != "in":
             self.transport.programs()
         elif change == "lost" and side != "out":
             self.session.release_all(self.clock.song(time.perf_counter()))
+            self.hands.release()
         self.tell(f"{what} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
 
     def _on_heard(self, wall: float, data: list[int]) -> None:
@@ -261,8 +266,7 @@ class App:
             self.transport.hear(message.number, message.value, wall)
             return
         steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
-        ends = message.kind == NOTE and not message.value  # a note that was begun ends, though thru went off
-        if (self.session.settings["thru"] or ends) and not steers:
+        if self.session.settings["thru"] and not steers:
             self.hands.pass_on(data, wall)
         if message.kind == CONTROLLER:
             if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):

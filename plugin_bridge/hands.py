@@ -124,7 +124,7 @@ class Player:
             return None
 
     def _obey(self, verb: str, *args) -> None:
-        """add, pass_on, silence, panic: the scheduler's; send: a message as it is; tell: figures, now."""
+        """add, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures, now."""
         if verb == "tell":
             self._told_at = 0.0
         else:
@@ -194,6 +194,9 @@ class Hands:
 
     def silence(self, channels: Iterable[int] | None = None) -> None:
         self._say("silence", channels)
+
+    def release(self) -> None:
+        self._say("release")
 
     def panic(self) -> None:
         self._say("panic")

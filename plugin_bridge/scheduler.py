@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
 
-NOTE_OFF, NOTE_ON, CONTROL_CHANGE = 0x80, 0x90, 0xB0
-SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123
+NOTE_OFF, NOTE_ON, CONTROL_CHANGE, PRESSURE, BEND = 0x80, 0x90, 0xB0, 0xD0, 0xE0
+MODULATION, SUSTAIN, SOSTENUTO, SOFT, ALL_SOUND_OFF, ALL_NOTES_OFF = 1, 64, 66, 67, 120, 123
 OFF_FIRST, THEN_ON = 0, 1
 SHORTEST = 0.01  # seconds that a note sounds at least
 
@@ -33,6 +33,19 @@ class Strike:
     def key(self) -> tuple[int, int]:
         return self.channel, self.pitch
 
+    @property
+    def held(self) -> bool:
+        """Whether it is the player's (thru), who alone knows when it ends."""
+        return self.off == float("inf")
+
+
+def at_rest(message: list[int]) -> tuple[int, ...] | None:
+    """The message that undoes this one, of what a player lets go of: pedals, modulation, pressure, bend."""
+    kind = message[0] & 0xF0
+    if kind == CONTROL_CHANGE and message[1] in (MODULATION, SUSTAIN, SOSTENUTO, SOFT):
+        return message[0], message[1], 0
+    return {BEND: (message[0], 0, 64), PRESSURE: (message[0], 0)}.get(kind)
+
 
 class Scheduler:
     """add what is to sound, call `tick` whenever it asks for it; `silence` ends everything at once.
@@ -45,7 +58,7 @@ class Scheduler:
         self.sounding: dict[tuple[int, int], Strike] = {}
         self.errors: deque[float] = deque(maxlen=50_000)
         self.dropped = self.sent = 0
-        self._pedals: set[int] = set()  # channels whose pedal is down
+        self._moved: set[tuple[int, ...]] = set()  # what brings to rest that which the player has moved
         self._queue: list[tuple[float, int, int, Strike]] = []
         self._order = count()
 
@@ -77,34 +90,46 @@ class Scheduler:
         held = Strike(wall, float("inf"), channel, pitch, velocity)
         if message[0] & 0xF0 == NOTE_ON and velocity:
             self._strike(held)
-        elif self.sounding.get(held.key, held).off == float("inf"):  # not where a note of the band took its place
+        elif self.sounding.get(held.key, held).held:  # not where a note of the band took its place
             self._end(self.sounding.get(held.key, held))
 
     def _pass_other(self, message: list[int]) -> None:
         channel = message[0] & 0x0F
         if message[0] & 0xF0 == CONTROL_CHANGE and message[1] in (ALL_SOUND_OFF, ALL_NOTES_OFF):
-            for strike in [s for s in self.sounding.values() if s.channel == channel and s.off == float("inf")]:
+            for strike in [s for s in self.sounding.values() if s.channel == channel and s.held]:
                 self._end(strike)  # the band's own, on the same channel, sound on
             return
-        if message[0] & 0xF0 == CONTROL_CHANGE and message[1] == SUSTAIN:
-            (self._pedals.add if message[2] >= 64 else self._pedals.discard)(channel)
+        if rest := at_rest(message):
+            (self._moved.discard if tuple(message) == rest else self._moved.add)(rest)
         self.send(message)
 
     def silence(self, channels: Collection[int] | None = None) -> None:
-        """All that sounds ends now, and nothing that was to come will; or so on these channels."""
+        """All that sounds ends now, and nothing that was to come will. On channels that are named only the band is
+        silent: what the player holds sounds on."""
         silent = range(16) if channels is None else channels
         self._queue = [entry for entry in self._queue if entry[3].channel not in silent]
         heapq.heapify(self._queue)
         for strike in list(self.sounding.values()):
-            if strike.channel in silent:
+            if strike.channel in silent and (channels is None or not strike.held):
                 self._end(strike)
-        for channel in sorted(self._pedals.intersection(silent)):
-            self.send([CONTROL_CHANGE | channel, SUSTAIN, 0])
-            self._pedals.remove(channel)
+        if channels is None:
+            self._rest({message for message in self._moved if message[1] == SUSTAIN})
+
+    def release(self) -> None:
+        """The player has let go, or nobody hears him any more: what he holds ends, what he moved is at rest."""
+        for strike in [strike for strike in self.sounding.values() if strike.held]:
+            self._end(strike)
+        self._rest(self._moved)
+
+    def _rest(self, messages: Collection[tuple[int, ...]]) -> None:
+        for message in sorted(messages):
+            self.send(list(message))
+            self._moved.remove(message)
 
     def panic(self) -> None:
         """Silence, and all-notes-off on every channel for what we know nothing of."""
         self.silence()
+        self.release()
         for channel in range(16):
             for controller in (ALL_NOTES_OFF, ALL_SOUND_OFF):
                 self.send([CONTROL_CHANGE | channel, controller, 0])

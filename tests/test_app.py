@@ -150,6 +150,31 @@ def test_a_note_that_thru_began_ends_though_thru_went_off(rehearsal):
     assert [m for _, m in made.sent] == [[0x90, 60, 80], [0x80, 60, 64]]
 
 
+GESTURES = [[0x90, 60, 80], [0xB0, 64, 127], [0xB0, 1, 40], [0xE0, 0, 100], [0xD0, 9]]
+LET_GO = [[0x80, 60, 64], [0xB0, 1, 0], [0xB0, 64, 0], [0xD0, 0], [0xE0, 0, 64]]
+
+
+@pytest.mark.parametrize("how", ["unplugged", "thru off", "panic"])
+def test_what_the_player_held_and_moved_comes_to_rest(rehearsal, how):
+    """His keyboard is unplugged, or thru goes off, with a key, the pedal, the wheels where they should not stay."""
+    made = rehearsal(thru=True)
+    made.run(0.5, [(0.1, message) for message in GESTURES])
+    if how == "unplugged":
+        made.app._inbox.put(("port", "in", "Keys", "lost"))
+    else:
+        made.app.act("panic") if how == "panic" else made.app.set("thru", False)
+    made.run(0.1)
+    assert sorted(m for _, m in made.sent if m[0] & 0xF0 != 0xB0 or m[1] < 120) == sorted(GESTURES + LET_GO)
+    check_clean([(t, m) for t, m in made.sent if m[0] < 0xA0])
+
+
+def test_new_hands_end_what_those_that_died_left_sounding(rehearsal):
+    made = rehearsal()
+    made.app._inbox.put(("hands", "back"))
+    made.run(0.1)
+    assert sum(m[0] & 0xF0 == 0xB0 and m[1] == 123 for _, m in made.sent) == 16
+
+
 def test_one_event_that_fails_takes_no_other_with_it(rehearsal, monkeypatch):
     """A controller that cannot do what it was taught, and a fault of ours, between two notes."""
 

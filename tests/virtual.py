@@ -132,7 +132,8 @@ class Hands:
         self.names: dict = {}
         self.errors, self.dropped = [0.0, 0.02], 0
         self.scheduler = Scheduler(lambda: world.now, lambda message: world.sent.append((world.now, message)))
-        self.pass_on, self.silence, self.panic = self.scheduler.pass_on, self.scheduler.silence, self.scheduler.panic
+        self.pass_on, self.silence = self.scheduler.pass_on, self.scheduler.silence
+        self.release, self.panic = self.scheduler.release, self.scheduler.panic
 
     def add(self, strikes) -> None:
         for strike in strikes:
