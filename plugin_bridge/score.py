@@ -209,6 +209,10 @@ class Known:
 
     # Beats
 
+    def renumber(self, beats: int) -> None:
+        """The same beats, by other numbers."""
+        self._beats = {n + beats: beat for n, beat in self._beats.items()}
+
     def grid_moved(self, now: float) -> None:
         """The beats that are still to come are no longer where they were told."""
         self._beats = {n: beat for n, beat in self._beats.items() if beat[0] < now}

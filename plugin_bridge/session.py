@@ -90,6 +90,15 @@ class Session:
         self.told, self.settings = Told(changed), changed
         self.surprised = True
 
+    def go_round(self, jump: float, beats: int) -> None:
+        """The song time has jumped by so many beats, which are whole bars: the stream goes on, and so does the plan,
+        until there is another."""
+        self.offset += jump
+        self.known.renumber(beats)
+        self.surprised = True
+        if self.settings["mode"] == "answer":  # whose bars these are may have changed
+            self.drop_plan()
+
     def locate(self, jump: float) -> None:
         """The song time has jumped: the plan is dropped, and what was heard stays as far back as it was."""
         self.offset += jump

@@ -14,6 +14,8 @@ from .recorder import Recorder
 from .remote import open_link
 from .session import Session
 
+LOOSE = 0.1  # beats by which a jump of whole bars may miss them: a DAW tells it somewhat before or after the tick
+
 
 class Transport:
     """All wall times are perf_counter's. The caller holds the app's lock."""
@@ -41,31 +43,33 @@ class Transport:
     def start(self, now: float) -> None:
         self._ours("start")
         self.stop(now)
-        self._jump(now, lambda: self.clock.start(now, self.session.settings["count_in"] * self.clock.grid.meter))
-        self._happened("start", now, 0.0)
+        before = self._place(now)
+        self.clock.start(now, self.session.settings["count_in"] * self.clock.grid.meter)
+        self._happened("start", now, before)
 
     def resume(self, now: float) -> None:
         self._ours("continue")
         if not self.clock.playing:
             self.clock.resume(now)
-            self._happened("continue", now, 0.0)
+            self._happened("continue", now)
 
     def stop(self, now: float) -> None:
         self.clock.stop(now)
-        self._happened("stop", now, 0.0)
+        self._happened("stop", now)
 
     def locate(self, now: float, seconds: float) -> None:
         self._ours("locate")
         if not -1e5 < seconds < 1e5:
             raise RequestError("no such place in the song")
-        self._jump(now, lambda: self.clock.locate(now, seconds))
-        self.silence(now)
+        before = self._place(now)
+        self.clock.locate(now, seconds)
+        self._happened("locate", now, before)
 
     def tempo(self, now: float, bpm: float) -> None:
         """The internal clock's."""
         if self.session.settings["sync"] == "internal":
             self.clock.set_tempo(now, bpm)
-            self._happened("tempo", now, 0.0)
+            self._happened("tempo", now)
 
     def meter(self, now: float, beats: int) -> None:
         """Bars are counted from the beginning: the first of the new ones begins where that says."""
@@ -73,7 +77,7 @@ class Transport:
         self.recorder.meter(self.clock.wall(self.clock.grid.bar_after(self.clock.song(now))), beats)
 
     def silence(self, now: float, voices: dict[int, int] | None = None) -> None:
-        """The band falls silent at once, or these voices of it (instrument -> channel); in the take as well."""
+        """All fall silent at once, or these voices of the band (instrument -> channel); in the take as well."""
         self.hands.silence(None if voices is None else sorted(voices.values()))
         self.recorder.silence(now + self.session.settings["latency"] / 1000, voices)  # what was sent is yet to sound
 
@@ -93,17 +97,17 @@ class Transport:
         if self.session.settings["sync"] == "clock":
             raise RequestError(f"the clock comes from outside: {what} there, or set sync to internal")
 
-    def _jump(self, now: float, move: Callable[[], object]) -> None:
-        before = self.clock.song(now)
-        move()
-        self.session.locate(self.clock.song(now) - before)
+    def _place(self, wall: float) -> tuple[float, float]:
+        """Where the song is: (seconds, beats)."""
+        song = self.clock.song(wall)
+        return song, self.clock.grid.beat_at(song)
 
     # What a clock does
 
     def hear(self, status: int, value: int, wall: float) -> None:
         """A real-time message came in."""
         if isinstance(self.clock, MidiClock):
-            before = self.clock.song(wall)
+            before = self._place(wall)
             what = self.clock.hear(status, wall, value)
             self._followed(what, wall, before)
 
@@ -112,32 +116,31 @@ class Transport:
         self._write_down()
         if self._link and isinstance(self.clock, LinkClock):
             wall, *told = self._link(now)
-            before = self.clock.song(wall)
+            before = self._place(wall)
             what = self.clock.hear(wall, *told)
             self._followed(what, wall, before)
-        self._happened(self.clock.tick(now), now, 0.0)
+        self._happened(self.clock.tick(now), now)
         if self.clock.told:
             self.tell(self.clock.told)
             self.clock.told = ""
 
-    def _followed(self, what: str | None, wall: float, before: float) -> None:
-        """The clock heard somebody else's; before: the song time that it had."""
-        song = self.clock.song(wall)
-        self._happened(what, wall, song - before)
+    def _followed(self, what: str | None, wall: float, before: tuple[float, float]) -> None:
+        """The clock heard somebody else's; before: the place that the song had."""
+        self._happened(what, wall, before)
         if self.clock.playing:
-            self.recorder.beat(wall, self.clock.grid.beat_at(song), self.clock.bpm)
+            self.recorder.beat(wall, self._place(wall)[1], self.clock.bpm)
 
-    def _happened(self, what: str | None, now: float, jump: float) -> None:
-        """The song started, stopped, went on, jumped or changed its tempo."""
+    def _happened(self, what: str | None, now: float, before: tuple[float, float] | None = None) -> None:
+        """The song started, stopped, went on, jumped (from `before`) or changed its tempo."""
         session = self.session
-        if what == "locate" or what in ("start", "continue") and jump:
-            session.locate(jump)
-        if what in ("stop", "locate", "start"):
+        if before and what in ("start", "continue", "locate"):
+            self._jumped(now, before, what)
+        if what == "stop":
             self.silence(now)
         if what in ("stop", "start"):
             session.release_all(self.clock.song(now))
             self._end_take(now)
-        if what in ("start", "continue"):
+        if what == "start" or what == "continue" and not self.recorder.runs:
             grid = self.clock.grid
             beat = grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter  # bars in the file, too
             self.recorder.begin(self.clock.wall(grid.time_of(beat)), self.clock.bpm, grid.meter, beat)
@@ -150,6 +153,18 @@ class Transport:
             if session.settings["sync"] == "internal":
                 self.recorder.tempo(now, self.clock.bpm)
             session.surprised = True
+
+    def _jumped(self, now: float, before: tuple[float, float], what: str) -> None:
+        """The song is elsewhere. Where it played and the beat goes on, whole bars away (a DAW's loop), so does the
+        band; else it falls silent. What the player holds sounds on."""
+        song, beat = self._place(now)
+        meter = self.clock.grid.meter
+        beats = round((beat - before[1]) / meter) * meter
+        if what != "start" and self.recorder.runs and abs(beat - before[1] - beats) < LOOSE:
+            self.session.go_round(song - before[0], beats)
+        else:
+            self.session.locate(song - before[0])
+            self.silence(now, self.session.told.voices())
 
     def _write_down(self) -> None:
         """The player's notes that have ended go into the take: the only place where they do."""

@@ -12,7 +12,7 @@ GAP = 1.5  # beats of silence that end a phrase
 
 
 class Turns:
-    """entry: where the band's first note may fall, once that is known."""
+    """entry: where the band's first note may fall, once that is known; long ago once it is in."""
 
     def __init__(self) -> None:
         self.count = 0  # notes heard since the cold start
@@ -26,7 +26,9 @@ class Turns:
         self.count, self.last = self.count + 1, time
 
     def located(self) -> None:
-        self.entry = None
+        """Bar lines are elsewhere now, which are nothing to a band that is in."""
+        if self.entry != -math.inf:
+            self.entry = None
 
     def span(self, now: float, commit: float, grid: Grid, settings: dict, known) -> Span | None:
         """Where the band may play next, start <= onset < end; None: it listens."""
@@ -36,6 +38,7 @@ class Turns:
         soonest = now + commit
         if self.entry is None:
             self.entry = grid.bar_after(max(soonest, grid.time_of(0.0)))
+        self.entry = self.entry if soonest < self.entry else -math.inf
         soonest = max(soonest, self.entry)
         if settings["mode"] != "answer":
             return soonest, math.inf

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 from test_scheduler import check_clean
 from test_session import regular_mind
@@ -125,6 +126,50 @@ def test_a_clock_that_starts_again_while_playing_ends_the_take_with_what_is_held
     first, second = taken(made)
     assert first.pitch.tolist() == [60] and first.duration[0] == pytest.approx(1.1, abs=0.05)
     assert second.pitch.tolist() == [62] and any(line.startswith("saved") for line in made.told[:-1])
+
+
+def daw_loop(how, bars=4, rounds=3):
+    """(seconds, message) of a DAW at 120 bpm that goes round; `how`: what it says at the seam."""
+    at, messages = 0.02, [(0.01, [0xF2, 0, 0]), (0.01, [0xFA])]
+    for n in range(rounds * bars * 96):
+        seam = how if n and n % (bars * 96) == 0 else ()
+        messages += [(at - 0.002 + k * 0.0005, {"position": [0xF2, 0, 0], "continue": [0xFB], "stop": [0xFC]}[what])
+                     for k, what in enumerate(seam)] + [(at, [0xF8])]  # fmt: skip
+        at += 1 / 48
+    return messages, at
+
+
+@pytest.mark.parametrize("how", [["position"], ["position", "continue"], ["stop", "position", "continue"]])
+@pytest.mark.parametrize("mode", ["band", "loop", "timeline"])
+def test_a_daw_that_goes_round_is_no_break_for_the_band(rehearsal, how, mode):
+    """Nor for the take, the beats that the mind is told, or the key and the pedal that the player holds."""
+    mind = regular_mind(pitch=40)
+    made = rehearsal(sync="clock", listen=0, mode=mode, plan=mind, thru=True)
+    messages, end = daw_loop(how)
+    made.run(end, [*messages, (3.0, [0x90, 72, 80]), (3.0, [0xB0, 64, 127])])
+    onsets = np.array([t for t, m in made.sent if m[:2] == [0x90, 40]])
+    beats = [scene.beats for scene in mind.scenes]
+    if how[0] == "stop":
+        assert np.diff(onsets).max() == pytest.approx(0.5, abs=0.02)  # it is in again at once, not on the next bar
+        return
+    assert np.diff(onsets).max() == pytest.approx(0.25, abs=0.02) and np.diff(onsets).min() > 0.2
+    assert sum(m[0] in (0x80, 0xB0) and m[1] in (64, 72) for _, m in made.sent) == 1  # the pedal going down
+    for told in beats:
+        assert np.diff(told.onset) == pytest.approx(0.5, abs=0.01)
+        assert set(np.diff(told.pitch) % 4) <= {1}
+    made.app.act("stop")
+    assert len(taken(made)) == 1
+
+
+def test_a_jump_off_the_beat_silences_the_band_and_not_the_player(rehearsal):
+    made = rehearsal(listen=0, plan=regular_mind(every=1.0, pitch=40), thru=True)
+    made.run(4.5, [(0.1, [0x90, 72, 80])])
+    made.app.act("locate", seconds=9.9)
+    held = [m for _, m in made.sent if m[0] == 0x90]
+    assert {40, 72} == {m[1] for m in held} and [0x80, 72, 64] not in [m for _, m in made.sent]
+    made.run(1.5, [(1.0, [0x80, 72, 0])])
+    made.app.act("stop")
+    check_clean([(t, m) for t, m in made.sent if m[0] < 0xA0])
 
 
 def test_keep_has_what_sounds_and_what_sounded_last(rehearsal):
