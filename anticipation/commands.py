@@ -127,6 +127,7 @@ def run_task(args: argparse.Namespace, make) -> None:
     """Read, generate and write for every input. make(score, model, options) -> takes."""
     from dataclasses import replace
 
+    from .harmony import simplified
     from .midi import read, write
 
     if not 1 <= args.takes <= MAX_TAKES:
@@ -142,6 +143,8 @@ def run_task(args: argparse.Namespace, make) -> None:
     twice = [path for path, count in Counter(path for *_, paths in jobs for path in paths).items() if count > 1]
     if twice:
         raise RequestError(f"two inputs would both be written to {twice[0]}; give one output folder to each")
+    if "|" in options.chords and (less := simplified(options.chords)):
+        say(args, f"chords: {', '.join(less)}")
     model = open_model(args)
     written: list[str] = []
     facts = {"takes": args.takes, "events": 0, "seconds": 0.0, "compute_seconds": 0.0}
@@ -173,7 +176,7 @@ def describe(take, score) -> str:
 
     bars = score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1)
     first = int(np.searchsorted(bars, float(take.chords.onset[0]) + 0.03, side="right")) - 1
-    return chart_text(take.chords, bars[max(0, first) :])
+    return chart_text(take.chords, bars[max(0, first) :], score.keys())
 
 
 def say(args: argparse.Namespace, *lines: str) -> None:
@@ -260,8 +263,9 @@ def demo(args: argparse.Namespace) -> None:
         synthesize(take.score, path.with_suffix(".wav"), soundfont=args.soundfont)  # first: it may not be a soundfont
         write(take.score, path, force=args.force)
         piano_roll(
-            score.notes, take.notes, path.with_suffix(".png"), title=stem, beats=score.beats(), chords=take.chords
-        )
+            score.notes, take.notes, path.with_suffix(".png"), title=stem, beats=score.beats(),
+            chords=take.chords, sharps=score.keys()[0][1],
+        )  # fmt: skip
         say(args, f"  {path}  .png  .wav   {len(take.notes)} notes")
     say(args, f"Listen to {args.output / stems[0]}.wav, look at the .png beside it. Then try your own:",
         "  anticipate accompany YOUR.mid -o OUT.mid --instruments piano,bass --takes 3",

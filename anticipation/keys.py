@@ -52,6 +52,11 @@ def estimate_key(notes: Notes) -> int:
     return int(_fits(notes).argmax())
 
 
+def sharps_of(key: int) -> int:
+    """Sharps (flats: less than 0; -5..6) in the signature of the major key on a pitch class."""
+    return (7 * key + 5) % 12 - 5
+
+
 def to_c(key: int) -> int:
     """Semitones (-5..6) from the major scale on `key` to the one on C."""
     return (5 - key) % 12 - 5

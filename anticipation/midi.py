@@ -19,9 +19,10 @@ import numpy as np
 
 from . import smf
 from .errors import MidiError, RequestError
+from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
-from .tracks import DRUM_CHANNEL, Track, merged, note_table, scan, tempo_map
+from .tracks import DRUM_CHANNEL, Track, merged, note_table, scan, signatures, tempo_map
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
@@ -65,6 +66,7 @@ class Score:
     _events: np.ndarray = field(repr=False, compare=False)  # (track, number of the on, of the off or -1) per note
     _channels: dict[tuple[int, int], int] = field(repr=False, compare=False)  # see _channels_in_use
     length: float = field(repr=False, compare=False)  # seconds of the last event: tracks end with a bar, not a note
+    signatures: list[tuple[float, int]] = field(repr=False, compare=False)  # (second, sharps; flats: less than 0)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Score:
@@ -95,7 +97,8 @@ class Score:
         end = max(notes.end, float(tempo.seconds(last)) if sane else 0.0)
         parts = _parts(tracks, file.format, table)
         events = np.stack([table["track"], table["first"], table["last"]], axis=1)
-        return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), end)
+        keys = [(float(tempo.seconds(tick)), sharps) for tick, sharps in signatures(tracks).items()]
+        return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), end, keys)
 
     @classmethod
     def from_notes(cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "") -> Score:
@@ -186,6 +189,11 @@ class Score:
     def beats(self) -> Notes:
         """The beat grid of the whole piece as BEAT notes, see TempoMap.beats."""
         return self.tempo.beats(self.length)
+
+    def keys(self) -> list[tuple[float, int]]:
+        """The key signatures of the file, or the one that its notes are likeliest to have: (second, sharps; flats: less
+        than 0)."""
+        return self.signatures or [(0.0, sharps_of(estimate_key(self.notes)))]
 
     def merged(self) -> np.ndarray:
         """The notes as AMT reads the file, see `tracks.merged`."""

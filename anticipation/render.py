@@ -90,12 +90,14 @@ def piano_roll(
     title: str = "",
     beats: Notes | None = None,
     chords: Notes | None = None,
+    sharps: int = 0,
     span: tuple[float, float] | None = None,
 ) -> None:
     """Draw known notes (grey, outlined) and generated notes (a colour per instrument) as a PNG, about 1600 x 900.
 
     Pieces longer than 37 s are wider, up to 6000 pixels. beats: BEAT notes, for bar lines. chords: CHORD notes, named
-    above. span: start and end in seconds of what was written, shaded. Raises MidiError where `path` cannot be written.
+    above in a key of so many sharps. span: start and end in seconds of what was written, shaded. Raises MidiError where
+    `path` cannot be written.
     """
     known, generated = known.audible, generated.audible
     head = (56 if title else 16) + 38 + (26 if chords is not None else 0) + (18 if beats is not None else 0)
@@ -115,7 +117,7 @@ def piano_roll(
         _text(words, (24, 26), _fitted(title, 24, roll.width - 48), 24)
     _draw_legend(words, 56 if title else 16, roll.width - 24, known, colours, span)
     if chords is not None:
-        _label_chords(words, roll, chords, head - (18 if beats is not None else 0) - 14)
+        _label_chords(words, roll, chords, sharps, head - (18 if beats is not None else 0) - 14)
     if beats is not None:
         _label_bars(words, roll, beats)
     with replacing(path) as temporary:
@@ -243,7 +245,7 @@ def _label_bars(draw: ImageDraw.ImageDraw, roll: Roll, beats: Notes) -> None:
             _text(draw, (roll.x(onset) + 1, roll.top - 12), str(number), 12, "#8A93A1", "lm")
 
 
-def _label_chords(draw: ImageDraw.ImageDraw, roll: Roll, chords: Notes, y: int) -> None:
+def _label_chords(draw: ImageDraw.ImageDraw, roll: Roll, chords: Notes, sharps: int, y: int) -> None:
     from .harmony import NO_CHORD, chord_name
 
     for onset, duration, symbol, _, _ in chords:
@@ -251,7 +253,7 @@ def _label_chords(draw: ImageDraw.ImageDraw, roll: Roll, chords: Notes, y: int) 
         if symbol == NO_CHORD or right <= left + 3:
             continue
         draw.rounded_rectangle((left + 1, y - 10, right - 1, y + 10), 4, fill="#EEF1F5")
-        name = chord_name(symbol)
+        name = chord_name(symbol, sharps)
         for size in (14, 12, 10):  # a symbol that does not fit its own chord is left out
             if _font(size).getlength(name) + 8 <= right - left:
                 _text(draw, (left + 5, y), name, size)

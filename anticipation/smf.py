@@ -12,7 +12,7 @@ MAX_DELTA = 0x0FFFFFFF  # the largest number that four seven-bit bytes hold
 
 NOTE_OFF, NOTE_ON, PROGRAM = 0x80, 0x90, 0xC0  # channel messages: the upper half of the status byte
 META = 0xFF
-TEXT, TRACK_NAME, DEVICE_NAME, PORT, END_OF_TRACK, TEMPO, METER = 0x01, 0x03, 0x09, 0x21, 0x2F, 0x51, 0x58
+TEXT, TRACK_NAME, DEVICE_NAME, PORT, END_OF_TRACK, TEMPO, METER, KEY = 0x01, 0x03, 0x09, 0x21, 0x2F, 0x51, 0x58, 0x59
 
 # Data bytes after each status; sysex (f0, f7) and meta (ff) carry their own length, f4, f5, f9 and fd do not exist.
 _LENGTHS = {status: 1 if 0xC0 <= status < 0xE0 else 2 for status in range(0x80, 0xF0)}

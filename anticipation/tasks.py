@@ -15,7 +15,7 @@ from .midi import MAX_HOURS, Part, Score
 from .notes import BEAT, DRUMS, GM_NAMES, Notes, instrument_name
 from .options import Options, pitches
 from .tempo import on_grid, places
-from .voicing import voicing
+from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
     from .gpt2 import GPT2
@@ -184,9 +184,10 @@ def harmonize(
     request = _request(known, 0.0, end, [number], options)
     given = _given_chords(score, options, 0.0, end)
     plans = _plans(model, request, options) if given is None else [given] * options.takes
-    takes = []
+    takes, bars = [], known[(known.instrument == BEAT) & (known.pitch == 0)].onset
+    bars = bars if given is None else score.tempo.bar_seconds(end)
     for take, plan in enumerate(plans):
-        notes = voicing(plan, number, request.pitches, options.polyphony, options.density)
+        notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
         stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
         takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan))
     return takes
@@ -266,7 +267,8 @@ def _given_chords(score: Score, options: Options, start: float, end: float) -> N
     if "|" in options.chords:
         bars = score.tempo.bar_seconds(end)
         bars = bars[: np.searchsorted(bars, end - 1e-3) + 1]  # none that begins where the span ends
-        return parse_chart(options.chords, bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :])
+        bars = bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :]
+        return parse_chart(options.chords, bars, score.tempo.beats(end).onset)
     try:
         notes = score.notes[score.part(options.chords).mask]
     except RequestError as error:

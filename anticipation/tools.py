@@ -37,8 +37,7 @@ def table(facts: dict, indent: str = "") -> list[str]:
 
 
 def score_facts(path: Path) -> dict:
-    from .harmony import chord_name
-    from .keys import estimate_key
+    from .harmony import note_name
     from .midi import read
 
     score = read(path)
@@ -50,7 +49,8 @@ def score_facts(path: Path) -> dict:
     tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
     facts = {"file": str(path), "seconds": round(score.end, 2), "bars": score.bar_count, "tempo": tempo,
              "metre": ", ".join(f"{n}/{d}" for _, n, d in score.tempo.meters[:8]), "notes": len(score.notes),
-             "key signature of": chord_name(estimate_key(score.notes)), "parts": parts}  # fmt: skip
+             "key signature of": ", ".join(dict.fromkeys(note_name(7 * n % 12, n) for _, n in score.keys())),
+             "parts": parts}  # fmt: skip
     return facts | ({"repaired": score.repairs} if score.repairs else {})
 
 

@@ -6,6 +6,7 @@ Knows nothing of bytes, names of parts or Scores.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ class Track:
 
     rows: np.ndarray  # (number of the event, tick, channel << 8 | pitch, velocity or 0 for off) per note on or off
     programs: np.ndarray  # (channel, number of the event, tick, program) per program change
-    metas: list[tuple[int, bytes]]  # tempos and metres
+    metas: list[tuple[int, bytes]]  # tempos, metres and key signatures
     channels: set[int]  # that carry any message
     name: str
     stamp: str  # its first text, if we wrote the track
@@ -51,7 +52,7 @@ def scan(body: bytes) -> Track:
                 programs.extend((status & 15, index, tick, min(data[0], 127)))
         elif status == smf.META:
             meta = data[0]
-            if meta in (smf.TEMPO, smf.METER):
+            if meta in (smf.TEMPO, smf.METER, smf.KEY):
                 metas.append((tick, data))
             elif meta == smf.TRACK_NAME:
                 name = name or _text(smf.meta_data(data))
@@ -86,11 +87,23 @@ def tempo_map(ppqn: int, tracks: list[Track], repairs: list[str]) -> TempoMap:
                 raise MidiError(f"tempo of zero at tick {tick}")
         elif body[0] == smf.METER and len(data) >= 2 and data[0] and data[1] <= 6:  # down to sixty-fourths
             meters.append((tick, data[0], 1 << data[1]))
-        else:
+        elif body[0] != smf.KEY:
             odd += 1
     if odd:
         repairs.append(f"senseless tempos or time signatures, ignored: {odd}")
     return TempoMap(ppqn, tuple(tempos), tuple(meters))
+
+
+def signatures(tracks: list[Track]) -> dict[int, int]:
+    """Sharps (flats: less than 0) by the tick of each key signature. Where parts have several, as transposing
+    instruments do, most of them count."""
+    several: dict[int, Counter[int]] = {}
+    for tick, body in (meta for track in tracks for meta in track.metas if meta[1][0] == smf.KEY):
+        data = smf.meta_data(body)
+        sharps = int.from_bytes(data[:1], signed=True)
+        if data and abs(sharps) <= 7:
+            several.setdefault(tick, Counter())[sharps] += 1
+    return {tick: count.most_common(1)[0][0] for tick, count in sorted(several.items())}
 
 
 def note_table(tracks: list[Track], tempo: TempoMap, repairs: list[str]) -> dict[str, np.ndarray]:

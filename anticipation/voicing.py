@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .harmony import CHORD_TONES, NO_CHORD, chord_name
@@ -37,13 +39,31 @@ def voicing(
     return Notes.of(rows)
 
 
-def chart_text(chords: Notes, bars: np.ndarray) -> str:
-    """'| C | Am F | G |' of CHORD notes against bar lines (seconds)."""
+def at_bars(chords: Notes, bars: np.ndarray) -> Notes:
+    """Chords that are struck again at every bar line (seconds) that they last over."""
+    rows = []
+    for onset, duration, *rest in chords:
+        cuts = bars[(bars > onset + 0.06) & (bars < onset + duration - 0.06)].tolist()
+        edges = [onset, *cuts, onset + duration]
+        rows += [(start, end - start, *rest) for start, end in pairwise(edges)]
+    return Notes.of(rows)
+
+
+def spelled(chords: Notes, keys: list[tuple[float, int]]) -> list[str]:
+    """The name of each chord in the key it stands in. keys: see Score.keys."""
+    at = np.searchsorted([second for second, _ in keys], chords.onset + 0.03, side="right") - 1
+    return [chord_name(int(p), keys[max(i, 0)][1]) for p, i in zip(chords.pitch, at.tolist(), strict=True)]
+
+
+def chart_text(chords: Notes, bars: np.ndarray, keys: list[tuple[float, int]] | None = None) -> str:
+    """'| C | Am F | G |' of CHORD notes against bar lines (seconds), spelled in C or in what `keys` (see Score.keys)
+    say."""
+    spellings = np.array(spelled(chords, keys or [(0.0, 0)]), dtype=object)
     cells, sounding = [], "N"
     for start, end in zip(bars[:-1], bars[1:], strict=True):
-        inside = chords[(chords.onset >= start - 0.03) & (chords.onset < end - 0.03)]
-        names = [chord_name(int(p)) for p in inside.pitch]
-        if not len(inside) or inside.onset[0] > start + 0.06:
+        inside = (chords.onset >= start - 0.03) & (chords.onset < end - 0.03)
+        names = spellings[inside].tolist()
+        if not names or chords.onset[inside][0] > start + 0.06:
             names = [sounding, *names]
         sounding = names[-1]
         cells.append(" ".join(names))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anticipation.errors import RequestError
-from anticipation.harmony import estimate_chords, parse_chart, parse_scale
+from anticipation.harmony import chart_bars, estimate_chords, parse_chart, parse_scale
 from anticipation.keys import key_clarity
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
 from anticipation.tasks import VOICE, instrument_number
@@ -73,12 +73,12 @@ class Told:
         """CHORD notes: the chart that goes round from bar 1 on, else the chords of the left hand."""
         if not self.settings["chords"]:
             return known.zone_chords(end) if self.settings["split"] else Notes.of([])
-        text = self.settings["chords"].strip().strip("|")
-        count = text.count("|") + 1
+        count = len(chart_bars(self.settings["chords"]))
         first = int(np.floor(grid.beat_at(max(start, grid.time_of(0.0) - 100)) / grid.meter / count)) * count
         last = int(np.ceil(grid.beat_at(end) / grid.meter)) + 1
-        bars = np.array([grid.time_of(bar * grid.meter) for bar in range(first, max(last, first + 1) + 1)])
-        return parse_chart(self.settings["chords"], bars)
+        numbers = range(first * grid.meter, max(last, first + 1) * grid.meter + 1)
+        beats = np.array([grid.time_of(beat) for beat in numbers])
+        return parse_chart(self.settings["chords"], beats[:: grid.meter], beats)
 
     def members(self) -> list[dict]:
         """The band, for whom to see."""

@@ -223,6 +223,24 @@ def test_chords_are_named_on_the_way(anticipate, melody, tmp_path):
     assert 2 <= stderr.count("|") <= 3, "two bars of a plan, not eight"
 
 
+@pytest.mark.parametrize("sharps, chart", [(-3, "Eb Ab Bb Cm"), (4, "E A B G#m")])
+def test_chords_are_spelled_in_the_key_of_the_file(anticipate, melody, tmp_path, sharps, chart):
+    """By its key signature, and what a symbol is taken for is told."""
+    signed = read(melody).data.replace(
+        b"\xff\x58\x04\x04\x02", b"\xff\x59\x02%c\0\0\xff\x58\x04\x04\x02" % (sharps % 256)
+    )
+    start = signed.index(b"MTrk") + 4
+    length = int.from_bytes(signed[start : start + 4], "big") + 6
+    melody.write_bytes(signed[:start] + length.to_bytes(4, "big") + signed[start + 4 :])
+    asked = "| D#6 G# | A# Cm |" if sharps < 0 else "| Fb6 A | Cb Abm |"
+    _, _, stderr = anticipate("harmonize", melody, "-o", tmp_path / "a.mid", "--chords", asked)
+    one, two, three, four = chart.split()
+    assert f" on | {one} {two} | {three} {four} | {one} " in stderr
+    first = asked.split()[1]
+    assert stderr.count(f"chords: {first} is taken for {one}\n") == 1
+    assert f"key signature of: {one}\n" in anticipate("info", melody)[1]
+
+
 def test_info_of_a_file_and_of_a_checkpoint(anticipate, melody, random_checkpoint):
     _, stdout, _ = anticipate("info", melody, "--json")
     facts = json.loads(stdout)

@@ -38,17 +38,50 @@ def test_every_chord_can_be_named_and_read_again():
      ("C-", "Cm"), ("C-7", "Cm7"), ("Co", "Cdim"), ("C°", "Cdim"), ("C°7", "Cdim"), ("Cø", "Cm7b5"), ("Cø7", "Cm7b5"),
      ("CΔ", "Cmaj7"), ("CΔ7", "Cmaj7"), ("C+", "Caug"), ("C6/9", "C"), ("Cm6", "Cm"), ("C5", "C"), ("Csus", "Csus4"),
      ("C7sus4", "Csus4"), ("C9", "C7"), ("C13", "C7"), ("Cm(maj7)", "Cm"), ("Cadd9", "C"), ("N", "N"), ("N.C.", "N"),
-     ("-", "N"), ("X", "N"),
-     (" Dm ", "Dm")],
+     ("-", "N"), ("X", "N"), ("n.c.", "N"), ("NC", "N"),
+     (" Dm ", "Dm"), ("(G7)", "G7"), ("Am7b5b9b13", "Am7b5"), ("Cm7(b5)", "Cm7b5"), ("C-7b5", "Cm7b5"),
+     ("Ch7", "Cm7b5"), ("C♯m7♭5", "C#m7b5"), ("CMaj7", "Cmaj7"), ("CMI7", "Cm7"), ("Cma7", "Cmaj7"), ("CmMaj7", "Cm"),
+     ("C^7", "Cmaj7"), ("C7alt", "C7"), ("Calt", "C7"), ("C7b5", "C7"), ("C7#9b13", "C7"), ("C13sus4", "Csus4"),
+     ("C7+", "Caug"), ("C69", "C"), ("Cm69", "Cm"), ("Cm(add9)", "Cm"), ("Cadd2", "C"), ("C2", "Csus2"), ("C4", "Csus4"),
+     ("Cmaj7#11", "Cmaj7"), ("Cmaj7#5", "Caug"), ("C:maj(9)", "C"), ("C:sus4(b7)", "Csus4"), ("C:min/b7", "Cm")],
 )  # fmt: skip
 def test_chords_as_people_write_them(text, name):
     assert h.chord_name(h.parse_chord(text)) == name
 
 
-@pytest.mark.parametrize("text", ["", "H", "Cx", "C major", "7", "/C", "Am7b5b9b13", "Kuh"])
+@pytest.mark.parametrize("text", ["", "H", "Cx", "C major", "7", "/C", "C/H", "C7y", "Am7b5x9", "Kuh"])
 def test_what_is_no_chord(text):
     with pytest.raises(RequestError, match="^unknown chord .*[^\n]$"):
         h.parse_chord(text)
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [("C/A", "Am7"), ("C/Bb", "C7"), ("Am/F#", "F#m7b5"), ("Em/D", "Em7"), ("F/G", "Gsus4"), ("Dm7/G", "Gsus4"),
+     ("D/F#", "D"), ("C/E", "C")],
+)  # fmt: skip
+def test_a_chord_over_another_bass_is_the_chord_that_it_makes(text, name):
+    assert h.chord_name(h.parse_chord(text)) == name
+
+
+def test_what_a_symbol_is_taken_for_is_told_once():
+    chart = "| C6 D/F# | Cmaj9 C6 | Am7 CΔ Gb C- N.C. | C/A | F/G Bdim7 |"
+    told = ["C6 is taken for C", "D/F# is taken for D", "Cmaj9 is taken for Cmaj7", "F/G is taken for Gsus4",
+            "Bdim7 is taken for Bdim"]  # fmt: skip
+    assert h.simplified(chart) == told
+
+
+@pytest.mark.parametrize(
+    "sharps, roots, minor",
+    [(0, "C Db D Eb E F F# G Ab A Bb B", "C#m"), (-3, "C Db D Eb E F Gb G Ab A Bb B", "Dbm"),
+     (4, "C C# D D# E F F# G G# A A# B", "C#m"), (6, "C C# D D# E E# F# G G# A A# B", "C#m"),
+     (-6, "C Db D Eb E F Gb G Ab A Bb Cb", "Dbm")],
+)  # fmt: skip
+def test_chords_are_spelled_in_their_key(sharps, roots, minor):
+    assert [h.chord_name(root, sharps) for root in range(12)] == roots.split()
+    assert h.chord_name(13, sharps) == minor
+    for symbol in range(h.CHORDS):
+        assert h.parse_chord(h.chord_name(symbol, sharps)) == symbol
 
 
 @pytest.mark.parametrize(
@@ -60,15 +93,40 @@ def test_what_is_no_chord(text):
         ("| Dm G7 | C |", [(0, 1, "Dm"), (1, 2, "G7"), (2, 4, "C"), (4, 5, "Dm"), (5, 6, "G7"), (6, 8, "C")]),
         ("| C | % | % | F |", [(0, 6, "C"), (6, 8, "F")]),
         ("| C |", [(0, 8, "C")]),
+        ("|: C | G :|", [(0, 2, "C"), (2, 4, "G"), (4, 6, "C"), (6, 8, "G")]),
+        ("|: C :| x3 | F |", [(0, 6, "C"), (6, 8, "F")]),
+        ("C | x2 | F | G", [(0, 4, "C"), (4, 6, "F"), (6, 8, "G")]),
+        ("[A] |: C |1. G :|2. F ||", [(0, 2, "C"), (2, 4, "G"), (4, 6, "C"), (6, 8, "F")]),
+        ("Verse:\n| C | G |\n| F | / |]", [(0, 2, "C"), (2, 4, "G"), (4, 8, "F")]),
+        (
+            "| C / / G | / . F . |",
+            [(0, 1.5, "C"), (1.5, 3, "G"), (3, 4, "F"), (4, 5.5, "C"), (5.5, 7, "G"), (7, 8, "F")],
+        ),
+        ("| N.C. | C, G |", [(0, 2, "N"), (2, 3, "C"), (3, 4, "G"), (4, 6, "N"), (6, 7, "C"), (7, 8, "G")]),
     ],
 )
 def test_charts(text, chords):
     assert symbols(h.parse_chart(text, BARS)) == chords
 
 
-@pytest.mark.parametrize("text", ["", "|", "| |", "| C | | F |", "| C | X7y |", "| % | C |"])
+@pytest.mark.parametrize(
+    "metre, bar, lengths",
+    [((7, 8), "C G", (4, 3)), ((7, 8), "C F G", (3, 2, 2)), ((5, 8), "C G", (3, 2)), ((3, 4), "C G", (2, 1)),
+     ((9, 8), "C G", (2, 1)), ((6, 8), "C F G", (2 / 3,) * 3), ((4, 4), "C F G", (2, 1, 1)), ((12, 8), "C G", (2, 2))],
+)  # fmt: skip
+def test_a_bar_is_shared_in_whole_beats(metre, bar, lengths):
+    """Also where the tempo changes within it."""
+    tempo = TempoMap(480, ((0, 500_000), (480, 700_000)), ((0, *metre),))
+    bars, beats = tempo.bar_seconds(4.0), tempo.beats(8.0).onset
+    onsets = h.parse_chart(f"| {bar} |", bars, beats).onset[: len(lengths)]
+    at = np.cumsum([0, *lengths])[:-1]
+    np.testing.assert_allclose(onsets, np.interp(at, np.arange(len(beats)), beats))
+
+
+@pytest.mark.parametrize("text", ["", "|", "| |", "| C | | F |", "| C | X7y |", "| % | C |", "| / | C |", "| C x2 |",
+                                  "| C % |", "| 3/4 | C |"])  # fmt: skip
 def test_what_is_no_chart(text):
-    with pytest.raises(RequestError):
+    with pytest.raises(RequestError, match="^[^\n]*$"):
         h.parse_chart(text, BARS)
 
 

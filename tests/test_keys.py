@@ -29,6 +29,11 @@ def test_the_key_of_a_scale(key):
     assert keys.estimate_key(line(48 + key + np.array(CADENCE))) == key  # the relative major
 
 
+def test_the_signature_of_a_key():
+    """C has none, G one sharp, F one flat; F sharp rather than G flat."""
+    assert [keys.sharps_of(key) for key in (0, 7, 5, 3, 4, 6, 1)] == [0, 1, -1, -3, 4, 6, -5]
+
+
 @given(notes(), st.integers(-11, 11))
 def test_the_key_moves_with_the_music(music, semitones):
     music = music.replace(pitch=np.clip(music.pitch, 12, 115))

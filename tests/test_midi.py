@@ -464,3 +464,16 @@ def test_files_that_other_libraries_refuse_are_still_converted():
     score = Score.from_bytes(RICH)  # unknown chunk, impossible key
     assert sum(len(part.notes) for part in score.to_pretty_midi().instruments) == 4
     assert sum(len(part.notes) for part in score.to_miditoolkit().instruments) == 4
+
+
+def test_key_signatures():
+    """The most usual of several at one tick; nonsense is ignored; without any the notes tell."""
+    body = "00 ff 59 02 fd 00  00 90 3c 40  60 80 3c 40  00 ff 59 02 04 00  00 ff 59 02 63 00  00 ff 2f 00"
+    score = Score.from_bytes(one_track(body))
+    assert score.keys() == [(0.0, -3), (0.5, 4)] and not score.repairs
+    several = [tracks.scan(bytes.fromhex(f"00ff5902{key}00 00ff2f00")) for key in ("fd", "ff", "fd")]
+    assert tracks.signatures(several) == {0: -3}
+    scale = Score.from_notes(
+        Notes.of((0.5 * i, 0.4, 64 + step, 73, 80) for i, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12)))
+    )
+    assert scale.keys() == [(0.0, 4)]

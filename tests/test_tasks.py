@@ -291,6 +291,15 @@ def test_harmonizing_keeps_to_given_chords(random_model):
         assert take.notes.onset.max() < lines[-2] + 0.01 and take.notes.end <= lines[-1] + 0.01, "none after the end"
 
 
+def test_a_chord_that_stays_is_struck_again_at_every_bar(random_model):
+    lines = MELODY.tempo.bar_seconds(MELODY.end)
+    (take,) = tasks.harmonize(MELODY, random_model(), options=Options(chords="| C | C Am |"))
+    assert len(take.chords) == 8
+    downbeats = {round(float(line), 2) for line in lines[:8]}
+    assert downbeats < {round(float(onset), 2) for onset in take.notes.onset}
+    assert take.notes.duration.max() < np.diff(lines).max()
+
+
 # ---- requests that cannot be met -------------------------------------------------------------------------------------
 
 
