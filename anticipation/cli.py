@@ -148,7 +148,8 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
                      "(default: as many as it has elsewhere in the piece)")  # fmt: skip
     sub.add_argument("--density", type=int, metavar="N", help="at most N onsets of a part in any second "
                      "(default: twice what it has elsewhere in the piece; 0: free)")  # fmt: skip
-    grids = "where notes may begin: N places a beat, free, or auto: as the piece divides its beats (default: auto)"
+    grids = ("where notes may begin: N places a beat (in 6/8 a dotted quarter, in 7/8 an eighth), free, or auto: as "
+             "the piece divides its beats (default: auto)")  # fmt: skip
     sub.add_argument("--grid", default="auto", metavar="auto|free|N", help=grids)
     charts = "chords to write on, one cell a bar; or the name of a part that plays them; or 'none'"
     sub.add_argument("--chords", default="auto", metavar='"| C | Am |"', help=charts)

@@ -14,7 +14,7 @@ from .harmony import estimate_chords, parse_chart
 from .midi import MAX_HOURS, Part, Score
 from .notes import BEAT, DRUMS, GM_NAMES, Notes, instrument_name
 from .options import Options, pitches
-from .tempo import on_grid, places
+from .tempo import TempoMap, on_grid, places, way_of
 from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def harmonize(
         raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
     known = _with_beats(score, voice, end)
-    request = _request(known, 0.0, end, [number], options)
+    request = _request(known, 0.0, end, [number], options, score.tempo)
     given = _given_chords(score, options, 0.0, end)
     plans = _plans(model, request, options) if given is None else [given] * options.takes
     takes, bars = [], known[(known.instrument == BEAT) & (known.pitch == 0)].onset
@@ -231,7 +231,7 @@ def _with_beats(score: Score, known: Notes, end: float) -> Notes:
     return known.sorted() + (beats if len(beats) and on_grid(known, beats) else Notes.of([]))
 
 
-def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options):
+def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options, tempo: TempoMap):
     from .infilling import Infill
     from .stream import STYLES
 
@@ -240,18 +240,20 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
     if options.takes < 1:
         raise RequestError("--takes must be at least 1")
     return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
-                  style=options.style, places=_places(known, start, end, options.grid))  # fmt: skip
+                  style=options.style, places=_places(known, start, end, options.grid, tempo))  # fmt: skip
 
 
-def _places(known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:
-    """Where notes may begin, by the beats among the known notes; None for anywhere. Raises RequestError."""
+def _places(known: Notes, start: float, end: float, grid: str, tempo: TempoMap) -> np.ndarray | None:
+    """Where notes may begin, by the beats among the known notes, which are the tempo's; None for anywhere. Raises
+    RequestError."""
     if grid not in ("auto", "free") and not (grid.isascii() and grid.isdecimal() and 1 <= int(grid) <= MOST_PARTS):
         raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {grid!r}")
     beats = known[known.instrument == BEAT]
     if grid == "free" or not len(beats):
         return None
     near = known.audible.between(start - 30.0, end + 10.0)
-    return places(near, beats, None if grid == "auto" else int(grid))
+    ways = tempo.ways(beats.onset)
+    return places(near, beats, ways[:, way_of(near, beats, ways)] if grid == "auto" else int(grid))
 
 
 def _plans(model, request, options: Options) -> list[Notes]:
@@ -285,7 +287,7 @@ def _write(
     from .decode import Sampling
     from .infilling import generate
 
-    request = _request(_with_beats(score, known, end), start, end, instruments, options)
+    request = _request(_with_beats(score, known, end), start, end, instruments, options, score.tempo)
     chords = _given_chords(score, options, start, end)
     charts = None
     if chords is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .notes import BEAT, Notes
 
-PARTS, NEAR = (4, 6, 8), 1 / 30  # places a beat may have; the share of a beat that a note may be off its place
+PARTS, NEAR = (4, 6, 8), 1 / 30  # places a quarter may have; the share of a beat that a note may be off its place
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
 
@@ -57,7 +57,7 @@ class TempoMap:
         for i, (start, beats, unit) in enumerate(self.meters):
             stop = min(end, self.meters[i + 1][0]) if i + 1 < len(self.meters) else end
             step = self.ppqn * 4 / unit
-            if unit >= 8 and beats > 3 and beats % 3 == 0:
+            if compound(beats, unit):
                 beats, step = beats // 3, step * 3
             count = max(0, int(np.ceil((stop - start) / step)))
             ticks.append(start + np.arange(count) * step)
@@ -75,6 +75,16 @@ class TempoMap:
         column = np.full(int(keep.sum()), BEAT)
         return Notes(onset[:-1][keep], np.diff(onset)[keep], np.minimum(places[:-1][keep], 15), column, column * 0 + 64)
 
+    def ways(self, times: np.ndarray) -> np.ndarray:
+        """(N, 3) into how many places the beat at each time (seconds) may be divided: in sixteenths, in triplets (where
+        it has three parts, in four), in thirty-seconds."""
+        at = np.searchsorted([tick for tick, *_ in self.meters], self.ticks(times), side="right") - 1
+        several = [
+            [n // unit for n in (48, 32, 96)] if compound(beats, unit) else [n * 4 // max(unit, 4) for n in PARTS]
+            for _, beats, unit in self.meters
+        ]
+        return np.maximum(several, 1)[np.maximum(at, 0)]
+
     def sane(self, end: float) -> bool:
         """Whether there are at most about twenty beats a second: broken files have tempos to fill the memory."""
         finest = max(unit for _, _, unit in self.meters)
@@ -90,6 +100,11 @@ class TempoMap:
     @staticmethod
     def constant(bpm: float, ppqn: int = 480) -> TempoMap:
         return TempoMap(ppqn, ((0, round(60e6 / bpm)),))
+
+
+def compound(beats: int, unit: int) -> bool:
+    """Whether three of a metre's units are a beat."""
+    return unit >= 8 and beats > 3 and beats % 3 == 0
 
 
 def beat_notes(times: Iterable[float], places: Iterable[int]) -> Notes:
@@ -120,25 +135,35 @@ def on_grid(notes: Notes, beats: Notes) -> bool:
     return any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for mean, enough in several)
 
 
-def parts_of(notes: Notes, beats: Notes) -> int:
-    """Into how many parts the onsets divide the beats: 4, 6 or 8, whichever explains most more of them than chance."""
+def way_of(notes: Notes, beats: Notes, ways: np.ndarray) -> int:
+    """Which of several ways the onsets divide the beats, whichever explains most more of them than chance. ways:
+    (len(beats), K) parts of each beat, see TempoMap.ways."""
     when = position(notes.onset, beats)
     when = when[when >= 0]
     if not len(when):
-        return PARTS[0]
-    near = [np.mean(abs(when - np.rint(when * parts) / parts) < NEAR) - 2 * NEAR * parts for parts in PARTS]
-    return PARTS[int(np.argmax(near))]
+        return 0
+    parts = ways[np.minimum(when.astype(int), len(beats) - 1)]
+    off = abs(when[:, None] - np.rint(when[:, None] * parts) / parts)
+    return int(np.mean((off < NEAR) - 2 * NEAR * parts, axis=0).argmax())
 
 
-def divided(beats: Notes, parts: int) -> np.ndarray:
-    """Seconds where a beat divided by `parts` has its places, beat by beat."""
-    return (beats.onset[:, None] + beats.duration[:, None] * np.arange(parts) / parts).ravel()
+def parts_of(notes: Notes, beats: Notes) -> int:
+    """Into how many parts the onsets divide beats that are quarters: 4, 6 or 8."""
+    return PARTS[way_of(notes, beats, np.tile(PARTS, (len(beats), 1)))]
 
 
-def places(notes: Notes, beats: Notes, parts: int | None = None) -> np.ndarray:
+def divided(beats: Notes, parts: int | np.ndarray) -> np.ndarray:
+    """Seconds where a beat divided by `parts` (of all beats, or of each) has its places, beat by beat."""
+    several = np.broadcast_to(parts, len(beats))
+    place = np.arange(several.sum()) - np.repeat(np.cumsum(several) - several, several)
+    return np.repeat(beats.onset, several) + np.repeat(beats.duration / several, several) * place
+
+
+def places(notes: Notes, beats: Notes, parts: int | np.ndarray | None = None) -> np.ndarray:
     """Seconds, ascending, where notes that go with `notes` may begin: with one of them, and where a beat divided by
-    `parts` (`parts_of` them) has a place that none of them is nearer to than a twelfth of a beat."""
-    parts = parts or parts_of(notes, beats)
+    `parts` (of all beats, or of each; by default `parts_of` the notes) has a place that none of them is nearer to than
+    a twelfth of a beat."""
+    parts = parts_of(notes, beats) if parts is None else parts
     grid = divided(beats, parts)
     near = np.repeat(beats.duration / 12, parts)
     onset = np.unique(notes.onset)

@@ -42,8 +42,9 @@ def test_every_chord_can_be_named_and_read_again():
      (" Dm ", "Dm"), ("(G7)", "G7"), ("Am7b5b9b13", "Am7b5"), ("Cm7(b5)", "Cm7b5"), ("C-7b5", "Cm7b5"),
      ("Ch7", "Cm7b5"), ("C♯m7♭5", "C#m7b5"), ("CMaj7", "Cmaj7"), ("CMI7", "Cm7"), ("Cma7", "Cmaj7"), ("CmMaj7", "Cm"),
      ("C^7", "Cmaj7"), ("C7alt", "C7"), ("Calt", "C7"), ("C7b5", "C7"), ("C7#9b13", "C7"), ("C13sus4", "Csus4"),
-     ("C7+", "Caug"), ("C69", "C"), ("Cm69", "Cm"), ("Cm(add9)", "Cm"), ("Cadd2", "C"), ("C2", "Csus2"), ("C4", "Csus4"),
-     ("Cmaj7#11", "Cmaj7"), ("Cmaj7#5", "Caug"), ("C:maj(9)", "C"), ("C:sus4(b7)", "Csus4"), ("C:min/b7", "Cm")],
+     ("C7+", "Caug"), ("C69", "C"), ("Cm69", "Cm"), ("Cm(add9)", "Cm"), ("Cadd2", "C"), ("C4", "Csus4"),
+     ("C2", "Csus2"), ("Cmaj7#11", "Cmaj7"), ("Cmaj7#5", "Caug"), ("C:maj(9)", "C"), ("C:sus4(b7)", "Csus4"),
+     ("C:min/b7", "Cm")],
 )  # fmt: skip
 def test_chords_as_people_write_them(text, name):
     assert h.chord_name(h.parse_chord(text)) == name

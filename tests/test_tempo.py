@@ -11,7 +11,7 @@ from strategies import tempo_maps
 
 from anticipation.midi import Score
 from anticipation.notes import Notes
-from anticipation.tempo import TempoMap, beat_notes, on_grid, parts_of, places
+from anticipation.tempo import TempoMap, beat_notes, on_grid, parts_of, places, way_of
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
 
@@ -101,3 +101,29 @@ def test_new_notes_go_with_known_ones_or_on_the_grid_between_them():
     found = places(known, BEATS, 4)
     assert found[:9].round(3).tolist() == [0, 0.15, 0.3, 0.45, 0.62, 0.75, 0.9, 1.0, 1.2]
     assert len(places(Notes.of([]), BEATS)) == 4 * len(BEATS)
+
+
+@pytest.mark.parametrize(
+    "metre, step, seconds",
+    [((7, 8), 240, 0.125), ((5, 8), 120, 0.125), ((3, 8), 240, 0.125), ((6, 8), 240, 0.125), ((9, 8), 240, 0.125),
+     ((12, 8), 120, 0.125), ((6, 8), 360, 0.1875), ((7, 8), 80, 0.25 / 3), ((7, 8), 60, 0.0625), ((9, 16), 120, 0.125),
+     ((5, 4), 240, 0.125), ((3, 4), 160, 0.5 / 6), ((2, 2), 480, 0.25)],
+)  # fmt: skip
+def test_beats_are_divided_as_their_metre_is(metre, step, seconds):
+    """An eighth that is a beat is not divided into what a quarter would be, nor a dotted one into quarters of it."""
+    tempo = TempoMap(480, (), ((0, *metre),))
+    beats = tempo.beats(20.0)
+    at = tempo.seconds(np.arange(0, 19_000, step))
+    tune = Notes.of((float(t), 0.1, 60, 0, 64) for t in at)
+    ways = tempo.ways(beats.onset)
+    assert beats.duration[0] / ways[0, way_of(tune, beats, ways)] == pytest.approx(seconds)
+
+
+def test_where_the_metre_changes_so_does_what_a_beat_is_divided_into():
+    tempo = TempoMap(480, (), ((0, 7, 8), (1680, 4, 4)))
+    beats = tempo.beats(3.75)
+    ways = tempo.ways(beats.onset)
+    tune = Notes.of((0.25 * i, 0.2, 60, 0, 64) for i in range(15))
+    found = places(Notes.of([]), beats, ways[:, way_of(tune, beats, ways)])
+    np.testing.assert_allclose(np.diff(found), 0.125)
+    assert ways[0].tolist() == [2, 3, 4] and ways[-1].tolist() == [4, 6, 8]
