@@ -19,6 +19,7 @@ import numpy as np
 
 from . import smf
 from .errors import MidiError, RequestError
+from .instruments import named, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
@@ -154,7 +155,7 @@ class Score:
         return self.notes.end
 
     def part(self, which: str | int) -> Part:
-        """The part of this name (upper or lower case, a piece of it is enough), instrument name or number from 0.
+        """The part of this name (upper or lower case, a piece or the plural of it will do), instrument, or number from 0.
 
         Raises RequestError, listing the parts, if there is none or more than one.
         """
@@ -164,6 +165,8 @@ class Score:
                 lambda part: part.name.lower() == wanted,
                 lambda part: instrument_name(part.instrument) == wanted,
                 lambda part: wanted in part.name.lower(),
+                lambda part: part.instrument == named(wanted),
+                lambda part: plain(wanted) and plain(wanted) in plain(part.name),
             )
             found = next((hits for test in tests if (hits := [part for part in self.parts if test(part)])), [])
         else:

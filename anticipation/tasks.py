@@ -11,8 +11,9 @@ import numpy as np
 from . import __version__
 from .errors import RequestError
 from .harmony import estimate_chords, parse_chart
+from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
-from .notes import BEAT, DRUMS, GM_NAMES, Notes, instrument_name
+from .notes import BEAT, DRUMS, Notes, instrument_name
 from .options import Options, pitches
 from .tempo import TempoMap, on_grid, places, way_of
 from .voicing import at_bars, voicing
@@ -28,8 +29,6 @@ VOICES = (VOICE, 52, 54)  # how the model is shown a melody of an instrument tha
 MOST_PARTS = 24  # of a beat
 GUIDES = (49,)  # slow strings
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
-FAMILIES = {"bass": 33, "guitar": 25, "electric guitar": 27, "organ": 16, "strings": 48, "sax": 66, "keys": 4,
-            "pad": 89, "lead": 81, "brass": 61, "epiano": 4}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,26 +39,6 @@ class Take:
     notes: Notes
     chords: Notes
     fed: int = field(default=0, compare=False)  # rows that the model ran over for all takes of this request
-
-
-def instrument_number(name: str | int) -> int:
-    """'piano', 'slap bass', 'drums', '34' -> instrument. Raises RequestError, with the nearest names."""
-    import difflib
-
-    text = str(name).strip().lower()
-    if text == "drums":
-        return DRUMS
-    if text.isdecimal():
-        if int(text) <= DRUMS:
-            return int(text)
-        raise RequestError(f"no instrument {text}: programs are 0-127, drums 128")
-    if text in FAMILIES:
-        return FAMILIES[text]
-    if text in GM_NAMES:
-        return GM_NAMES.index(text)
-    near = difflib.get_close_matches(text, [*GM_NAMES, *FAMILIES, "drums"], 3)
-    hint = f"; did you mean {', '.join(near)}?" if near else "; use a General MIDI name, a program number or 'drums'"
-    raise RequestError(f"unknown instrument {name!r}{hint}")
 
 
 def accompany(

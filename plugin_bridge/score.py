@@ -9,9 +9,10 @@ import numpy as np
 
 from anticipation.errors import RequestError
 from anticipation.harmony import chart_bars, estimate_chords, parse_chart, parse_scale
+from anticipation.instruments import instrument_number
 from anticipation.keys import key_clarity
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
-from anticipation.tasks import VOICE, instrument_number
+from anticipation.tasks import VOICE
 
 from .clock import Grid
 
