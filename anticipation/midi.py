@@ -155,7 +155,7 @@ class Score:
         return self.notes.end
 
     def part(self, which: str | int) -> Part:
-        """The part of this name (upper or lower case, a piece or the plural of it will do), instrument, or number from 0.
+        """The part of this name (upper or lower case, a piece of it or a plural will do), instrument, or number from 0.
 
         Raises RequestError, listing the parts, if there is none or more than one.
         """

@@ -415,6 +415,31 @@ def test_nothing_sticks_out(served, open_page, width):
     assert page.get_by_role("slider", name="Density", exact=True).bounding_box()["width"] > 60
 
 
+@pytest.mark.parametrize("width", [320, 420, 800, 1280])
+def test_no_name_is_cut(served, open_page, width):
+    """On the roll what is written lies inside it, and beside the legend; below it a chart has the width of its row; and
+    no button of the transport is alone on a line of its own where there is room for it."""
+    page = open_page(served[1].url, viewport={"width": width, "height": 800})
+    page.get_by_role("button", name="Play").click()
+    eventually(lambda: ink(page, "v2") > 20 and page.evaluate("anticipation.state.position.seconds") > 1.5)
+    written, free = page.evaluate("""() => new Promise((done) => {
+      const all = [], plain = CanvasRenderingContext2D.prototype.fillText, legend = document.querySelector('.legend');
+      CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        const wide = this.measureText(text).width;
+        all.push([text, this.textAlign === 'right' ? x - wide : x, this.textAlign === 'right' ? x : x + wide]);
+        plain.call(this, text, x, y);
+      };
+      setTimeout(() => done([all, getComputedStyle(legend).position === 'absolute' ? legend.offsetLeft
+        : document.getElementById('roll').clientWidth]), 300);
+    })""")
+    assert {"drums", "C4", "1", "2"} <= {text for text, *_ in written}
+    assert all(left > 4 and right < free for text, left, right in written)
+    row, field = (page.locator(one).bounding_box() for one in ("#row-chords", "#c-chords"))
+    assert field["x"] + field["width"] > row["x"] + row["width"] - 2
+    line = {one.bounding_box()["y"] for one in page.locator("#transport button:not(.main)").all()}
+    assert len(line) == 1 or width < 400
+
+
 def test_with_less_motion_the_roll_turns_pages(served, open_page):
     page = open_page(served[1].url, reduced_motion="reduce")
     page.get_by_role("button", name="Play").click()

@@ -2,7 +2,7 @@
 // and pitches; asks nobody anything.
 
 const WIDE = [9, 5], NARROW = [5, 3]; // seconds to both sides of the playhead
-const GUTTER = 38, HEAD = 20, DRUM_LANE = 46, DRUMS = 128;
+const GUTTER = 46, HEAD = 20, DRUM_LANE = 46, DRUMS = 128;
 const BLACK = new Set([1, 3, 6, 8, 10]);
 
 export class Roll {
@@ -15,12 +15,18 @@ export class Roll {
     this.calm = matchMedia('(prefers-reduced-motion: reduce)');
     this.readColours();
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { this.readColours(); this.ask(); });
-    new ResizeObserver(() => this.ask()).observe(canvas);
+    new ResizeObserver(() => { this.measure(); this.ask(); }).observe(canvas);
   }
 
   readColours() {
     const style = getComputedStyle(document.documentElement);
     this.ink = (name) => style.getPropertyValue(`--${name}`).trim();
+  }
+
+  // How far to the right the top of the roll is free: the legend lies on it where there is room beside the canvas.
+  measure() {
+    const legend = this.canvas.parentElement.querySelector('.legend');
+    this.free = getComputedStyle(legend).position === 'absolute' ? legend.offsetLeft : this.canvas.clientWidth;
   }
 
   // The colour of an instrument: its place in the band.
@@ -104,7 +110,7 @@ export class Roll {
       g.beginPath(); g.moveTo(GUTTER, at); g.lineTo(width, at); g.stroke();
       g.fillText(`C${pitch / 12 - 1}`, GUTTER - 6, at - Math.max(6, key / 2));
     }
-    if (floor < height) g.fillText('drums', GUTTER - 3, (floor + height) / 2);
+    if (floor < height) g.fillText('drums', GUTTER - 6, (floor + height) / 2);
   }
 
   drawGrid({ g, width, height, x, start, right, now }) {
@@ -118,7 +124,7 @@ export class Roll {
       const line = Math.round(x(at)) + 0.5;
       g.strokeStyle = this.ink(place ? 'beat' : 'bar');
       g.beginPath(); g.moveTo(line, place ? HEAD : 0); g.lineTo(line, height); g.stroke();
-      if (!place && line < width - (width < 600 ? 20 : 200)) g.fillText(String(bar), line + 4, HEAD / 2);
+      if (!place && line + 8 + g.measureText(bar).width < this.free) g.fillText(String(bar), line + 4, HEAD / 2);
     }
   }
 
