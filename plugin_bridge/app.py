@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from anticipation.errors import AnticipationError
+from anticipation.errors import AnticipationError, LiveError, RequestError
 
 from .clock import Clock
 from .controls import ACTIONS, check, check_action
@@ -139,6 +139,8 @@ class App:
 
     def act(self, name: str, /, **args) -> dict | None:
         given = check_action(name, args)
+        if self._closing:
+            raise RequestError("the co-pilot has ended")
         with self._lock:
             self.revision += 1
             answer = DEEDS[name](self, time.perf_counter(), **given)
@@ -173,10 +175,12 @@ class App:
         self._inbox.put(("heard", wall, data))
 
     def wait_ready(self, seconds: float) -> bool:
-        """Wait until the mind has loaded, or died."""
+        """Wait until the mind has loaded, or died. Raises LiveError where it cannot be loaded."""
         end = time.monotonic() + seconds
         while self.mind.state in ("loading", "restarting") and time.monotonic() < end:
             time.sleep(0.05)
+        if self.mind.broken:
+            raise LiveError(self.mind.broken)
         return self.mind.state == "ready"
 
     def tell(self, line: str) -> None:

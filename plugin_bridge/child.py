@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 
 def ignore_signals() -> None:
-    """They are the parent's to handle: a child ends when it has."""
-    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
+    """They are the parent's to handle: a child ends when it has. The one that is meant for it as well (SIGTERM, which
+    systemd and `timeout` send to all) ends it in order."""
+    for name in ("SIGINT", "SIGHUP", "SIGBREAK", "SIGTSTP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
 
 def waiter(connection) -> Callable[[float], bool]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anticipation.errors import LiveError, RequestError
@@ -71,10 +72,30 @@ def told_to_end() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def aloud(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Lines for the terminal, by a thread of their own: one that stands (Ctrl-S; text that is marked, on Windows) is
+    waited for by nobody who makes music."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def speak() -> None:
+        while (line := lines.get()) is not None:
+            with suppress(OSError, ValueError):  # whoever watched has gone, or cannot read it
+                print(line, flush=True)
+
+    speaker = threading.Thread(target=speak, daemon=True, name="aloud")
+    speaker.start()
+    try:
+        yield (lambda line: None) if quiet else lines.put
+    finally:
+        lines.put(None)
+        speaker.join(2.0)
+
+
 def live(args: argparse.Namespace) -> None:
-    """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved."""
-    say = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
-    with told_to_end() as over:
+    """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved. Raises LiveError where the model cannot
+    be loaded."""
+    with told_to_end() as over, aloud(args.quiet) as say:
         play(args, over, say)
 
 
@@ -103,18 +124,20 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
         names = app.hands.names
         say(f"ports: {', '.join(names['chosen'].values())} ({names['api']}); takes go to {args.takes}")
         server = open_page(args, app, say)
-        if args.play:
-            app.wait_ready(60)
-            app.act("start")
-        begin = time.monotonic()
-        while not over.wait(0.5):
-            if args.seconds and time.monotonic() - begin > args.seconds:
+        begin, waits = time.monotonic(), args.play
+        while not over.wait(0.05 if waits else 0.5):
+            if app.mind.broken:
+                raise LiveError(app.mind.broken)
+            if waits and app.mind.state not in ("loading", "restarting"):
+                app.act("start")
+                begin, waits = time.monotonic(), False
+            if args.seconds and not waits and time.monotonic() - begin > args.seconds:
                 break
     finally:
+        app.close()  # the music first: a page may keep its server waiting
+        say("all notes off")
         if server:
             server.close()
-        app.close()
-        say("all notes off")
 
 
 def open_page(args: argparse.Namespace, app, say):

@@ -80,6 +80,7 @@ class Mind:
     ) -> None:
         self.report, self.settings = report, (checkpoint, threads, seed, weights)
         self.state = "dead"  # loading, ready, restarting, dead
+        self.broken = ""  # why it could not be loaded, the first time; nor could another
         self._process: Any = None
         self._connection: Any = None
         self._lock = threading.Lock()
@@ -137,7 +138,9 @@ class Mind:
                         self.state = "ready" if message[0] == "ready" else self.state
                         self._busy = False
                         self._send()
-                if message[0] != "begun":
+                if hopeless and self.state == "loading":
+                    self.broken = message[1]
+                elif message[0] != "begun":
                     self.report(message)
         except (EOFError, OSError, TypeError):
             pass  # its end, or ours: a connection that is closed while it is read answers with a TypeError

@@ -1,6 +1,9 @@
 """The App in virtual time: whatever happens on a stage, what sounded is in the take, and the music goes on."""
 
+import argparse
 import os
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from anticipation.errors import LiveError, RequestError
 from anticipation.midi import read
 from anticipation.notes import Notes
 from anticipation.planner import Step
-from plugin_bridge import transport
+from plugin_bridge import commands, transport
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
 
@@ -247,6 +250,44 @@ def test_nobody_to_tell_is_no_reason_not_to_play(rehearsal, error):
     made.app._inbox.put(("error", "something to tell"))
     made.run(0.5, key(0.1, 60))
     assert made.app.message == "the mind: something to tell" and len(made.app.session.known.heard) == 1
+
+
+def test_a_terminal_that_stands_still_holds_up_nobody(rehearsal, monkeypatch):
+    """Ctrl-S, or text that is marked in a Windows console: whoever writes there waits."""
+    goes_on, said = threading.Event(), []
+    stands = SimpleNamespace(write=lambda text: goes_on.wait(60) and said.append(text), flush=lambda: None)
+    monkeypatch.setattr("sys.stdout", stands)
+    with commands.aloud(quiet=False) as say:
+        made = rehearsal()
+        made.app._say = say
+        made.run(1.0, key(0.1, 60))
+        made.app.act("stop")
+        made.app.act("start")
+        assert not goes_on.is_set() and not said  # else we had waited for it
+        goes_on.set()
+    assert said[0].startswith("saved take-")
+
+
+def test_at_the_end_the_music_stops_first(monkeypatch):
+    """However long the page's server takes, or if it fails."""
+    ended = []
+
+    def server_close():
+        ended.append("server")
+        raise TimeoutError
+
+    made = SimpleNamespace(close=lambda: ended.append("app"), mind=SimpleNamespace(broken="", state="ready"),
+                           hands=SimpleNamespace(names={"chosen": {}, "api": "none"}))  # fmt: skip
+    monkeypatch.setattr("plugin_bridge.app.App", lambda **_: made)
+    monkeypatch.setattr(commands, "open_page", lambda *_: SimpleNamespace(close=server_close))
+    args = argparse.ArgumentParser()
+    commands.live_flags(args)
+    over = threading.Event()
+    over.set()
+    given = vars(args.parse_args([])) | {"threads": 1, "model": None, "weights": "float32"}
+    with pytest.raises(TimeoutError):
+        commands.play(SimpleNamespace(**given), over, lambda line: None)
+    assert ended == ["app", "server"]
 
 
 def struck(made, channel=0) -> list[int]:

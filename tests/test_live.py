@@ -341,25 +341,27 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
         made.close()
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_the_command_ends_clean(random_checkpoint, tmp_path, end):
-    """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0. SIGKILL: the hands end what still sounds."""
+@pytest.mark.parametrize("end, whom", [("SIGTERM", "it"), ("SIGTERM", "all"), ("SIGINT", "all"), ("SIGKILL", "it")])
+def test_the_command_ends_clean(random_checkpoint, tmp_path, end, whom):
+    """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0; also where they are sent to the processes of ours
+    as well. SIGKILL: the hands end what still sounds."""
     line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--play", "--takes",
             str(tmp_path / "takes"), "--model", str(random_checkpoint), "--count-in", "0", "--listen", "0"]  # fmt: skip
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True)  # fmt: skip
     assert "ports: Anticipation in" in process.stdout.readline()
     listener = client([], 200.0, to=None)
     while not process.stdout.readline().startswith("ready"):
         assert process.poll() is None
     time.sleep(5)
-    process.send_signal(end)
+    (os.killpg if whom == "all" else os.kill)(process.pid, getattr(signal, end))
     out, _ = process.communicate(timeout=20)
-    if end != signal.SIGKILL:
+    if end != "SIGKILL":
         assert process.returncode == 0 and "all notes off" in out and "Traceback" not in out
     heard = notes_of(finish(listener, now=True)["heard"])
     assert heard
     check_clean(heard)
-    if end != signal.SIGKILL:
+    if end != "SIGKILL":
         assert list((tmp_path / "takes").glob("take-*.mid")) and not list((tmp_path / "takes").glob(".take*"))
 
 
@@ -371,6 +373,20 @@ def test_a_second_instance_is_no_trouble(app, random_checkpoint, tmp_path):
         assert sum(name.startswith("Anticipation") for name in names) == 4
     finally:
         other.close()
+
+
+@pytest.mark.parametrize("line", [["live", "--no-page", "--play"], ["doctor"]])
+def test_weights_that_are_broken_are_one_line(random_checkpoint, tmp_path, capfd, line):
+    from anticipation import cli
+
+    broken = tmp_path / "broken"
+    shutil.copytree(random_checkpoint, broken)
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    takes = ["--takes", str(tmp_path / "takes")] if line[0] == "live" else []
+    assert cli.main([*line, "--api", "jack", "--model", str(broken), *takes]) == 2
+    out, err = capfd.readouterr()
+    assert err.startswith(f"anticipate: {broken}: model.safetensors is missing or broken") and err.count("\n") == 1
+    assert "model.safetensors" not in out
 
 
 def test_no_midi_system_is_one_line(capfd):
