@@ -111,6 +111,7 @@ class Recorder:
     def __init__(self, folder: Path, stamp: str = "anticipate live") -> None:
         self.folder, self.stamp = folder, stamp
         self.take = Take()  # the one that runs, or the last
+        self.told = ""  # the last thing worth telling a person
         self._begin = self._end = 0.0  # wall times; end is infinite while it runs
         self._journal: TextIO | None = None
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
@@ -133,8 +134,10 @@ class Recorder:
             self.end(wall)
         self._begin, self._end, self.take, self._known = wall, float("inf"), Take(), (0.0, beat)
         self._path = self.folder / f".take-{os.getpid()}-{time.time_ns()}.journal"
-        with suppress(OSError):  # nor is no journal
+        try:
             self._journal = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:  # nor is no journal
+            self._no_journal(error)
         self._add("meter", 0.0, meter)
         self._add("tempo", 0.0, bpm)
 
@@ -178,8 +181,13 @@ class Recorder:
             try:
                 self._journal.write(json.dumps(entry) + "\n")
                 self._journal.flush()
-            except (OSError, ValueError):
-                self._journal = None  # the disk is full: play on
+            except OSError as error:
+                self._no_journal(error)
+
+    def _no_journal(self, error: OSError) -> None:
+        """The disk is full, or gone: play on."""
+        self._journal = None
+        self.told = f"the take is in memory only until it is saved: {error.strerror}"
 
     def end(self, wall: float) -> str | None:
         """Write the take, if anything sounded. Answers its name, or names where one file cannot hold it. Raises
@@ -243,7 +251,7 @@ class Recorder:
                 continue
             take = Take()
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                with suppress(ValueError, LookupError, TypeError):
+                with suppress(ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
                     take.add(*json.loads(line))
             try:
                 scores = take.scores(self.stamp)

@@ -79,7 +79,7 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
     """Listen on loopback: /anticipation/NAME value, /anticipation/do/ACTION. A busy port is told, and we go without."""
     try:
         from pythonosc.dispatcher import Dispatcher
-        from pythonosc.osc_server import ThreadingOSCUDPServer
+        from pythonosc.osc_server import BlockingOSCUDPServer
     except ImportError:
         tell(f"OSC needs python-osc: {INSTALL}")
         return None
@@ -90,7 +90,8 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
             if name.startswith("do/"):
                 action = name.removeprefix("do/")
                 wanted = ACTIONS.get(action, ("", {}))[1]
-                app.act(action, **dict(zip(wanted, values, strict=False)))
+                if wanted or not values or values[0]:  # else a button is let go, whose press was meant
+                    app.act(action, **dict(zip(wanted, values, strict=False)))
             elif values:
                 app.set(name, values[0])
         except AnticipationError as error:
@@ -99,7 +100,7 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
     dispatcher = Dispatcher()
     dispatcher.map("/anticipation/*", heard)  # python-osc's * goes on across a /: do/ACTION, too
     try:
-        server = ThreadingOSCUDPServer(("127.0.0.1", port), dispatcher)
+        server = BlockingOSCUDPServer(("127.0.0.1", port), dispatcher)  # with threads a fader's last may come first
     except OverflowError:
         tell(f"no OSC: there is no port {port}")
         return None

@@ -120,9 +120,10 @@ class Transport:
             what = self.clock.hear(wall, *told)
             self._followed(what, wall, before)
         self._happened(self.clock.tick(now), now)
-        if self.clock.told:
-            self.tell(self.clock.told)
-            self.clock.told = ""
+        for teller in (self.clock, self.recorder):
+            if teller.told:
+                self.tell(teller.told)
+                teller.told = ""
 
     def _followed(self, what: str | None, wall: float, before: tuple[float, float]) -> None:
         """The clock heard somebody else's; before: the place that the song had."""

@@ -95,6 +95,24 @@ def test_a_journal_that_is_no_take_is_put_aside(tmp_path, line):
     assert (tmp_path / ".take-999999999.bad").read_text(encoding="utf-8") == text
 
 
+@pytest.mark.parametrize("line", ['["heard", 0, 1, 1e999, 0, 80]', "[" * 100_000, "\0\0\0"], ids="∞[0")
+def test_a_line_that_says_nothing_costs_no_other(tmp_path, line):
+    text = f'["heard", 0.0, 0.5, 60, 53, 80]\n{line}\n["heard", 1.0, 0.5, 62, 53, 80]\n'
+    (tmp_path / ".take-999999999.journal").write_text(text, encoding="utf-8")
+    (take,) = Recorder(tmp_path).takes()
+    assert read(tmp_path / take["name"]).notes.pitch.tolist() == [60, 62]
+
+
+def test_a_disk_that_is_full_while_playing_is_told_and_the_take_is_whole(rehearsal):
+    made = rehearsal()
+    made.app.recorder._journal.close()
+    made.app.recorder._journal = SimpleNamespace(write=full_disk)
+    made.run(1.0, key(0.1, 60))
+    assert made.told[-1] == "the take is in memory only until it is saved: No space left on device"
+    made.app.act("stop")
+    assert [n.pitch.tolist() for n in taken(made)] == [[60]]
+
+
 def test_a_journal_of_a_version_before_is_a_take(tmp_path):
     lines = ['["meter", 3]', '["tempo", 0.0, 100.0]', '["heard", 1.0, 0.5, 60, 53, 80]', '["heard", 2.0, 0.5']
     (tmp_path / ".take-999999999.journal").write_text("\n".join(lines), encoding="utf-8")

@@ -2,6 +2,7 @@
 what goes out as it comes in."""
 
 import json
+import threading
 
 import pytest
 from stand_in import StandIn
@@ -69,6 +70,33 @@ def test_an_osc_message_is_obeyed_once(osc):
     app = StandIn()
     assert not osc(app, "/anticipation/do/keep", 4) and app.calls == [("act", "keep", {"bars": 4})]
     assert not osc(app, "/anticipation/density", 4) and app.calls[1:] == [("set", "density", 4)]
+
+
+def test_a_button_means_its_press_and_a_fader_where_it_stopped(osc):
+    """Surfaces send 1 for a press and 0 for the release; the second value of a fader waits for the first."""
+    app = StandIn()
+    for value in (1.0, 0.0, True, False):
+        assert not osc(app, "/anticipation/do/start", value)
+    assert app.calls == [("act", "start", {})] * 2
+
+    class Slow(StandIn):
+        def set(self, name, value):
+            if value == 1:
+                second.wait(0.2)  # it comes meanwhile
+            super().set(name, value)
+            if value == 2:
+                second.set()
+
+    app, second = Slow(), threading.Event()
+    server = serve_osc(app, 0, str)
+    surface = pytest.importorskip("pythonosc.udp_client").SimpleUDPClient(*server.server_address)
+    for value in (1, 2):
+        surface.send_message("/anticipation/density", value)
+    assert second.wait(60)
+    assert [value for _, _, value in app.calls] == [1, 2]
+    surface._sock.close()
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_port_that_cannot_be_is_told():
