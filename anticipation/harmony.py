@@ -39,6 +39,9 @@ SCALES = {
     "whole tone": (0, 2, 4, 6, 8, 10), "chromatic": tuple(range(12)),
 }  # fmt: skip
 
+_MODES = {"": "major", "maj": "major", "min": "minor", "ionian": "major", "aeolian": "minor", "natural minor": "minor",
+          "major pentatonic": "pentatonic"}  # fmt: skip
+
 CHORD_TONES = np.zeros((CHORDS, 12), dtype=bool)  # [symbol, pitch class]; NO_CHORD has none
 for _q, _tones in enumerate(QUALITIES.values()):
     for _root in range(12):
@@ -165,9 +168,12 @@ def chord_name(symbol: int, sharps: int = 0) -> str:
 
 
 def parse_scale(text: str) -> np.ndarray:
-    """Boolean mask of 12 pitch classes from 'C major', 'f# minor', 'Eb dorian'. Raises RequestError."""
+    """Boolean mask of 12 pitch classes from 'C major', 'f# minor', 'Eb dorian', 'Am'. Raises RequestError."""
     tonic, _, mode = text.strip().partition(" ")
-    mode = {"": "major", "maj": "major", "min": "minor"}.get(mode.strip().lower(), mode.strip().lower())
+    mode = mode.strip().lower()
+    if not mode and tonic[1:].endswith("m"):
+        tonic, mode = tonic[:-1], "minor"
+    mode = _MODES.get(mode, mode)
     if mode not in SCALES:
         raise RequestError(f"unknown scale {text!r}: a note name and one of {', '.join(SCALES)}")
     mask = np.zeros(12, dtype=bool)

@@ -134,7 +134,10 @@ def test_what_is_no_chart(text):
 def test_scales_and_their_errors():
     assert np.flatnonzero(h.parse_scale("A minor")).tolist() == np.flatnonzero(h.parse_scale("C")).tolist()
     assert np.flatnonzero(h.parse_scale("Eb  Minor Pentatonic")).tolist() == [1, 3, 6, 8, 10]
-    for text in ("", "H major", "C majorish", "major"):
+    for name, other in (("Am", "C"), ("F#m", "A major"), ("D ionian", "D"), ("e Aeolian", "G"), ("G major pentatonic",
+                        "G pentatonic")):  # fmt: skip
+        assert (h.parse_scale(name) == h.parse_scale(other)).all()
+    for text in ("", "H major", "C majorish", "major", "m", "Hm", "Cm blues"):
         with pytest.raises(RequestError):
             h.parse_scale(text)
 
