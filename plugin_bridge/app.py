@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from anticipation.errors import AnticipationError, LiveError, RequestError
+from anticipation.harmony import simplified
 
 from .clock import Clock
 from .controls import ACTIONS, check, check_action
@@ -127,6 +128,8 @@ class App:
                 self.transport.meter(now, int(value))
             elif name == "thru" and not value:
                 self.hands.release()
+            elif name == "chords" and value:
+                self.tell(", ".join(simplified(str(value))))
             elif name in ("instruments", "out_channel", "mute", "muted"):
                 still = self.session.told.voices().items()
                 gone = dict(voices.items() - still)  # the others play on

@@ -12,10 +12,12 @@ from test_session import regular_mind
 from virtual import Rehearsal
 
 from anticipation.errors import LiveError, RequestError
+from anticipation.harmony import chord_name
 from anticipation.midi import read
 from anticipation.notes import Notes
 from anticipation.planner import Step
 from plugin_bridge import commands, transport
+from plugin_bridge.clock import Grid
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
 
@@ -375,3 +377,18 @@ def test_late_notes_are_counted_when_they_are_asked_for():
     for _ in range(5):
         figures = meters.figures([0.02], lambda: asked.append(1) or len(asked), 0)
     assert figures["late"] == 1 and len(asked) == 1
+
+
+def test_a_chart_goes_round_by_its_bars_and_what_a_symbol_is_taken_for_is_told(rehearsal):
+    """Repeats written out: five bars, though there are four strokes between its ends."""
+    made = rehearsal()
+    made.app.set("chords", "|: C6 | F :| x2 | G |")
+    assert made.told[-1] == "C6 is taken for C"
+    session = made.app.session
+    chart = session.told.chart(0.0, 40.0, Grid(), session.known)
+    names = [chord_name(symbol) for _, _, symbol, _, _ in chart]
+    assert names[:8] == ["C", "F", "C", "F", "G", "C", "F", "C"]
+    before = made.app.session.settings["chords"]
+    with pytest.raises(RequestError, match="x2"):
+        made.app.set("chords", "| C x2 |")
+    assert made.app.session.settings["chords"] == before
