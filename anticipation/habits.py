@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import stream as s
-from .notes import Notes
+from .notes import DRUMS, Notes
 
 BUSIER, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 ENOUGH = 8  # notes that tell how many of them sound at once
@@ -68,3 +68,25 @@ def give_way(notes: Notes, known: Notes, voices: dict[int, int]) -> Notes:
                 end[i] = now
             sound += begun
     return notes.replace(duration=np.where(end < notes.offset, end - notes.onset, notes.duration))
+
+
+def apart(notes: Notes, known: Notes, end: float, last: float) -> Notes:
+    """Notes without what cannot be played beside the known ones of their part: on a key that is held already none
+    begins, and one that still sounds when its key is struck ends there. What rings beyond `end` (seconds) ends with the
+    next note of its part, and at `last` whatever comes."""
+    stop, free = notes.offset.copy(), np.ones(len(notes), dtype=bool)
+    for instrument in np.intersect1d(notes.instrument, known.instrument).tolist():
+        own = known[known.instrument == instrument]
+        held = np.maximum(own.offset - LEGATO, own.onset) if instrument < DRUMS else own.onset
+        for pitch in np.intersect1d(notes.pitch[notes.instrument == instrument], own.pitch).tolist():
+            mine = np.flatnonzero((notes.instrument == instrument) & (notes.pitch == pitch))
+            on, off = own.onset[own.pitch == pitch], held[own.pitch == pitch]
+            begin = notes.onset[mine, None]
+            free[mine] = ~((on - LEGATO < begin) & (begin < np.maximum(off, on + 1e-6))).any(1)
+            stop[mine] = np.minimum(stop[mine], np.where(on >= begin, on, np.inf).min(1))
+        later = own.onset[own.onset >= end]
+        over = (notes.instrument == instrument) & (stop > end)
+        if len(later):
+            stop[over] = np.minimum(stop[over], later.min())
+    stop = np.where(stop > end, np.maximum(np.minimum(stop, last), end), stop)
+    return notes.replace(duration=np.where(stop < notes.offset, stop - notes.onset, notes.duration))[free]

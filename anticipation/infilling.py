@@ -13,12 +13,12 @@ from .decode import Decoder
 from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .habits import give_way, sounding, usual_density, usual_voices
+from .habits import apart, give_way, sounding, usual_density, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .ranking import fittest
 from .sampling import Sampling
-from .tempo import divided
+from .tempo import FINEST, divided, gap_of, moment, parts_of, position
 
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
@@ -27,6 +27,8 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 EAGER, PATIENCE = 0.5, 4.0
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 FUTURE = 10.0  # and after it
+RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
+DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
 TOGETHER = 32  # streams, each with a cache of its own
 
 
@@ -146,7 +148,9 @@ class Asked:
         notes = snap(notes, ask.known, ask.start, ask.end, ask.places)
         near = ask.known.audible.between(ask.start - HISTORY, ask.end + FUTURE)
         notes = balanced(notes, near) if knows_dynamics else as_loud(notes, ask.known.audible)
-        return give_way(notes, ask.known.audible, self.limits.voices)
+        notes = give_way(notes, ask.known.audible, self.limits.voices)
+        beats = ask.known[(ask.known.instrument == BEAT) & (ask.known.onset < ask.end)]
+        return apart(notes, near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
 
 
 Progress = Callable[[float, float], None]
@@ -273,9 +277,11 @@ def snap(
     notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None, reach: float = 0.008
 ) -> Notes:
     """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a place where they
-    may begin (by default, a twelfth of a known beat), they fall on it. What the grid moved out of the span is brought
-    back; what shrinks to nothing goes."""
-    places = divided(known[known.instrument == BEAT], 12) if places is None else places
+    may begin (by default, a twelfth of a known beat), they fall on it. Where there are such places and the known notes
+    were typed in, all ends do as theirs (`_ended`). What the grid moved out of the span is brought back; what shrinks
+    to nothing goes."""
+    beats, typed = known[known.instrument == BEAT], places is not None
+    places = divided(beats, 12) if places is None else places
 
     def onto(times: np.ndarray) -> np.ndarray:
         """Of two times the earlier one stays the earlier: so notes that did not overlap still do not."""
@@ -288,5 +294,25 @@ def snap(
 
     onset, offset = notes.onset.round(6), notes.offset.round(6)
     onset = np.where(onto(onset) < end, onto(onset), onset)
-    duration = onto(offset) - onset
-    return notes.replace(onset=onset, duration=duration)[duration > 0].sorted()
+    near = known.audible.between(start - HISTORY, end + FUTURE)
+    gap = gap_of(near, beats) if typed else None
+    ends = onto(offset) if gap is None else _ended(notes, onset, beats, parts_of(near, beats), gap)
+    return notes.replace(onset=onset, duration=ends - onset)[ends > onset].sorted()
+
+
+def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float) -> np.ndarray:
+    """Where notes that begin at `onset` end when all end `gap` beats behind a part of a beat: the coarsest one that
+    what the model says of their length may stand for. None gets shorter than half of it."""
+    offset = notes.offset.round(6)
+    i = np.clip(np.searchsorted(beats.onset, offset, side="right") - 1, 0, len(beats) - 1)
+    doubt = (0.5 / s.STEPS + DOUBT * notes.duration) / beats.duration[i]
+    when = position(offset, beats) - gap
+    out = np.rint(when * FINEST) / FINEST
+    for coarse in (parts, 1):
+        place = np.rint(when * coarse) / coarse
+        out = np.where(abs(place - when) <= doubt, place, out)
+    ends = moment(out + gap, beats)
+    ends = np.where(ends - onset < notes.duration / 2, offset, ends)
+    order = np.argsort(notes.onset, kind="stable")  # what another note was to begin after, it does
+    after = np.searchsorted(notes.onset[order].round(6), offset)
+    return np.minimum(ends, np.append(onset[order], np.inf)[after])

@@ -10,6 +10,9 @@ import numpy as np
 from .notes import BEAT, Notes
 
 PARTS, NEAR = (4, 6, 8), 1 / 30  # places a quarter may have; the share of a beat that a note may be off its place
+EARLY = 1 / 16  # of a beat, half of the finest place: who comes before a beat by less is early for it
+FINEST = 24  # parts of a beat: all that notes are typed in by
+TYPED = 1 / 240  # of a beat that ends may differ by where nobody played them
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
 
@@ -97,6 +100,13 @@ class TempoMap:
         bars = self.seconds(ticks[places == 0])
         return bars[: np.searchsorted(bars, end, side="right") + 1]
 
+    def bars_on(self, at: float, count: int) -> float:
+        """When `count` whole bars are over, seconds, from the bar line at `at` or the next one on."""
+        tick, longest = int(self.ticks(at)), max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)
+        ticks, places = self.beat_ticks(tick + (count + 2) * longest)
+        lines = ticks[places == 0]
+        return float(self.seconds(lines[np.searchsorted(lines, tick - EARLY * self.ppqn) + count]))
+
     @staticmethod
     def constant(bpm: float, ppqn: int = 480) -> TempoMap:
         return TempoMap(ppqn, ((0, round(60e6 / bpm)),))
@@ -123,6 +133,12 @@ def position(times: np.ndarray, beats: Notes) -> np.ndarray:
     return i + (times - beats.onset[i]) / beats.duration[i]
 
 
+def moment(when: np.ndarray, beats: Notes) -> np.ndarray:
+    """Seconds of so many beats since the first one began: `position`, the other way round."""
+    i = np.clip(np.floor(when).astype(np.int64), 0, len(beats) - 1)
+    return beats.onset[i] + (when - i) * beats.duration[i]
+
+
 def on_grid(notes: Notes, beats: Notes) -> bool:
     """Whether onsets keep to the sixteenths of the beats, or to their thirds as swung and triple ones do: performances
     without a click do not, nor do grids that start at the wrong moment. The resultant of the onsets' phases has to be
@@ -133,6 +149,30 @@ def on_grid(notes: Notes, beats: Notes) -> bool:
         return False
     several = ((np.exp(2j * np.pi * parts * when).mean(), enough) for parts, enough in ((4, 0.3), (3, 0.5)))
     return any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for mean, enough in several)
+
+
+def cut(notes: Notes, beats: Notes, at: float) -> float:
+    """Where music is cut at a time, seconds: if that is a beat that the notes keep to, before those that are played a
+    little early for it. Else, and where all are on the grid, right there."""
+    edges = np.append(beats.onset, beats.offset[-1:])
+    i = int(np.searchsorted(edges, at - 1e-3))
+    if i == len(edges) or edges[i] > at + 1e-3:
+        return at
+    reach = EARLY * beats.duration[max(i - 1, 0)]
+    early = notes.onset[(notes.onset > at - reach + 1e-6) & (notes.onset < at)]
+    return float(early.min()) if len(early) and on_grid(notes, beats) else at
+
+
+def gap_of(notes: Notes, beats: Notes) -> float | None:
+    """How far behind the parts of a beat notes end that were typed in, in beats: all alike, be it right there or a tick
+    before (negative). None where they were played."""
+    if not len(notes) or not len(beats):
+        return None
+    off = (position(notes.offset, beats) * FINEST + 0.5) % 1 - 0.5
+    values, count = np.unique(off.round(3), return_counts=True)
+    usual = float(values[count.argmax()])
+    apart = abs((off - usual + 0.5) % 1 - 0.5)
+    return usual / FINEST if np.mean(apart < TYPED * FINEST) > 0.5 else None
 
 
 def way_of(notes: Notes, beats: Notes, ways: np.ndarray) -> int:

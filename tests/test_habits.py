@@ -7,8 +7,8 @@ from strategies import notes
 
 from anticipation import habits
 from anticipation import stream as s
-from anticipation.habits import LEGATO, give_way, sounding, usual_voices
-from anticipation.notes import Notes
+from anticipation.habits import LEGATO, apart, give_way, sounding, usual_voices
+from anticipation.notes import DRUMS, Notes
 
 spans = st.tuples(st.floats(0, 10), st.floats(0.1, 10))
 
@@ -57,3 +57,33 @@ def test_a_legato_is_no_chord():
     assert usual_voices(line, 20.0, 30.0) == usual_voices(line, 2.0, 3.0) == {0: 1}
     assert usual_voices(line + line.transpose(4), 20.0, 30.0) == {0: 2}
     assert usual_voices(line + line.transpose(4), 2.0, 3.0) == {0: 3}
+
+
+@given(notes(), notes(), st.floats(0, 20))
+def test_no_key_is_struck_while_it_is_held_and_nothing_rings_on(written, known, end):
+    written, known = written.audible.between(0, end), known.audible
+    left = apart(written, known, end, end + 0.5)
+    assert (left.duration >= 0).all() and (left.offset <= np.maximum(end + 0.5, left.onset) + 1e-9).all()
+    rows = set(zip(written.onset, written.pitch, written.instrument, written.velocity, strict=True))
+    for onset, length, pitch, instrument, velocity in left:
+        assert (onset, pitch, instrument, velocity) in rows
+        part = known.of_instruments([instrument])
+        own = part[part.pitch == pitch]
+        assert not ((own.onset > onset) & (own.onset < onset + length - 1e-9)).any()
+        assert instrument == DRUMS or not ((own.onset <= onset) & (own.offset - LEGATO > onset)).any()
+        later = part.onset[part.onset >= end]
+        assert onset + length <= max(end, min([np.inf, *later])) + 1e-9
+    others = known.replace(instrument=known.instrument + 1)
+    alone = apart(written, others.without_instruments(written.instruments), end, np.inf)
+    np.testing.assert_allclose(alone.offset, written.offset)
+
+
+def test_what_cannot_be_played_is_left_out():
+    known = Notes.of([(1.0, 1.0, 60, 0, 80), (4.0, 1.0, 64, 0, 80), (1.0, 1.0, 38, DRUMS, 80)])
+    rows = [(0.5, 1.0, 60, 0, 70), (1.5, 0.2, 60, 0, 70), (1.5, 0.2, 61, 0, 70), (1.99, 0.5, 60, 0, 70),
+            (0.98, 0.5, 60, 0, 70), (1.5, 0.2, 60, 1, 70), (1.0, 0.1, 38, DRUMS, 70), (1.5, 0.1, 38, DRUMS, 70),
+            (2.9, 2.0, 70, 0, 70), (2.9, 2.0, 70, 1, 70)]  # fmt: skip
+    left = apart(Notes.of(rows), known, 3.0, 4.5)
+    assert [(on, round(length, 3), pitch, who) for on, length, pitch, who, _ in left] == [
+        (0.5, 0.5, 60, 0), (1.5, 0.2, 61, 0), (1.5, 0.2, 60, 1), (1.5, 0.1, 38, DRUMS), (1.99, 0.5, 60, 0),
+        (2.9, 1.1, 70, 0), (2.9, 1.6, 70, 1)]  # fmt: skip

@@ -199,6 +199,47 @@ def test_undoing_the_grid_moves_little_and_makes_no_overlap(written, known, star
     assert all(abs(snapped.onset - onset).min() <= 0.017 for onset in long.onset)
 
 
+@given(notes(), st.sampled_from([0.0, -1 / 96]), st.integers(40, 200))
+def test_ends_fall_where_those_of_typed_in_notes_do(written, gap, bpm):
+    """About as long as they were; where people played, ends stay as they are."""
+    grid = TempoMap.constant(bpm).beats(40.0)
+    beat = grid.duration[0]
+    half = Notes.of((i / 2 * beat, (0.5 + gap) * beat, 60 + i, FLUTE, 80) for i in range(40))
+    written = written.audible.between(0.0, 20.0)
+    written = written.replace(onset=written.onset.round(2), duration=np.maximum(written.duration.round(2), 0.01))
+    snapped = infilling.snap(written, half + grid, 0.0, 20.0, places(half, grid))
+    late = (snapped.offset / beat - gap) * 24
+    at = [abs(late - late.round()) < 1e-3, (abs(snapped.offset[:, None] - snapped.onset) < 1e-6).any(1)]
+    assert (at[0] | at[1] | (snapped.duration < beat / 24 + 0.02)).all(), "on a place, with the next note, or short"
+    if len(written):
+        assert (snapped.sorted().duration <= written.duration.max() * 1.02 + beat / 48 + 0.03).all()
+    played = half.replace(duration=np.random.default_rng(0).uniform(0.1, 0.4, len(half)))
+    left = infilling.snap(written, played + grid, 0.0, 20.0, places(played, grid))
+    assert all(abs(written.offset - end).min() <= 0.0081 for end in left.offset)
+
+
+def test_ends_are_not_in_each_other_s_way():
+    """Notes that touch do so afterwards, and a length that the model knows roughly is the plain one."""
+    grid = TempoMap.constant(130).beats(20.0)
+    beat = grid.duration[0]
+    known = Notes.of((i * beat, beat, 60, FLUTE, 80) for i in range(30))
+    steps = (beat / 4 * np.array([8, 10, 14, 22, 42])).round(2)
+    length = np.diff(steps) + (0.0, 0.0, 0.0, 0.04)
+    line = Notes(steps[:-1], length, [60, 62, 64, 65], [0] * 4, [64] * 4)
+    snapped = infilling.snap(line, known + grid, 0.0, 20.0, places(known, grid, 4))
+    np.testing.assert_allclose(snapped.offset / beat * 4, [10, 14, 22, 42])
+    assert (snapped.offset[:-1] <= snapped.onset[1:] + EPSILON).all()
+
+
+def test_what_is_written_does_not_ring_on(random_model):
+    """Longer than a beat, half a second where none is known, or into the next note of its part."""
+    beats = TempoMap.constant(100).beats(60)
+    later = Notes.of([(10.2, 1.0, 60, 0, 80)])
+    for known, most in ((MELODY, 10.5), (MELODY + beats, 10.8), (MELODY + later, 10.2)):
+        several, _ = generate(random_model(), ask(known=known, instruments=(0,)), takes=8, seed=1)
+        assert 10.0 < max(take.end for take in several) <= most + 1e-6
+
+
 def test_a_silent_take_is_drawn_anew(random_model):
     """Where the model rests nearly always, who asks for music gets some in more takes; and a take is still the same
     whatever it shares a batch with."""

@@ -11,7 +11,9 @@ from strategies import tempo_maps
 
 from anticipation.midi import Score
 from anticipation.notes import Notes
-from anticipation.tempo import TempoMap, beat_notes, on_grid, parts_of, places, way_of
+from anticipation.tempo import (
+    EARLY, TempoMap, beat_notes, cut, gap_of, moment, on_grid, parts_of, places, position, way_of,
+)  # fmt: skip
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
 
@@ -66,7 +68,21 @@ def test_beats_from_times_last_until_the_next():
     assert beats.pitch.tolist() == [0, 1, 2] and np.allclose(beats.duration, [0.5, 0.6, 0.6])
 
 
+@given(tempo_maps(), st.integers(0, 1_000_000), st.integers(1, 20))
+def test_bars_are_counted_from_the_bar_line_that_is_there_or_comes(tempo, tick, count):
+    at = float(tempo.seconds(tick))
+    end = tempo.bars_on(at, count)
+    lines = tempo.ticks(tempo.bar_seconds(end + 1e-6)).tolist()
+    bars = [line for line in lines[: lines.index(tempo.ticks(end)) + 1] if line >= tick - EARLY * tempo.ppqn]
+    assert len(bars) == count + 1, "the first line, and one for each bar"
+
+
 BEATS = TempoMap.constant(100).beats(30)
+
+
+@given(st.floats(0, 60))
+def test_beats_and_seconds_there_and_back(when):
+    assert position(moment(np.array([when]), BEATS), BEATS) == pytest.approx(when, abs=1e-9)
 
 
 def line(phases: list[float], jitter: float = 0.0) -> Notes:
@@ -127,3 +143,29 @@ def test_where_the_metre_changes_so_does_what_a_beat_is_divided_into():
     found = places(Notes.of([]), beats, ways[:, way_of(tune, beats, ways)])
     np.testing.assert_allclose(np.diff(found), 0.125)
     assert ways[0].tolist() == [2, 3, 4] and ways[-1].tolist() == [4, 6, 8]
+
+
+def test_who_is_early_for_a_beat_begins_with_it():
+    """By less than a sixteenth of it. On the grid, off the beat and where nobody keeps to it nothing changes."""
+    on = line([0, 0.5])
+    for early, begin in ((0.004, 5.996), (0.03, 5.97), (0.6 / 16, 6.0), (0.6 / 8, 6.0)):
+        assert cut(on + Notes.of([(6.0 - early, 0.2, 60, 0, 64)]), BEATS, 6.0) == pytest.approx(begin)
+    two = on + Notes.of([(5.98, 0.2, 60, 0, 64), (5.97, 0.2, 60, 0, 64), (6.02, 0.2, 60, 0, 64)])
+    assert cut(two, BEATS, 6.0) == 5.97 and cut(two, BEATS, 5.99) == 5.99 and cut(two, BEATS, 0.0) == 0.0
+    assert (
+        cut(on, BEATS, 6.0) == pytest.approx(6.0)
+        and cut(two, BEATS[:0], 6.0) == 6.0
+        and cut(two[:0], BEATS, 6.0) == 6.0
+    )
+    free = Notes.of((t, 0.2, 60, 0, 64) for t in np.cumsum(np.random.default_rng(1).uniform(0.1, 0.9, 60)))
+    assert cut(free + Notes.of([(5.98, 0.2, 60, 0, 64)]), BEATS, 6.0) == 6.0
+    end = float(BEATS.offset[-1])
+    assert cut(on + Notes.of([(end - 0.01, 0.2, 60, 0, 64)]), BEATS, end) == pytest.approx(end - 0.01)
+
+
+def test_typed_in_notes_tell_where_they_end():
+    on = line([0, 0.5])
+    assert gap_of(on.replace(duration=on.duration * 0 + 0.3), BEATS) == pytest.approx(0)
+    assert gap_of(on.replace(duration=on.duration * 0 + 0.3 - 0.6 / 96), BEATS) == pytest.approx(-1 / 96, abs=1e-4)
+    assert gap_of(on.replace(duration=np.random.default_rng(0).uniform(0.1, 0.5, len(on))), BEATS) is None
+    assert gap_of(on[:0], BEATS) is None and gap_of(on, BEATS[:0]) is None
