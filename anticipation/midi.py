@@ -10,9 +10,8 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,12 @@ from .instruments import named, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
-from .tracks import DRUM_CHANNEL, Track, merged, note_table, scan, signatures, tempo_map
+from .tracks import Track, merged, note_table, scan, signatures, tempo_map
+from .written import channel_events, free_channel, note_events, tempo_track, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
 MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
-MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class Score:
     _file: smf.File = field(repr=False, compare=False)
     _events: np.ndarray = field(repr=False, compare=False)  # (track, number of the on, of the off or -1) per note
     _channels: dict[tuple[int, int], int] = field(repr=False, compare=False)  # see _channels_in_use
+    _ports: list[int] = field(repr=False, compare=False)  # of each track
     length: float = field(repr=False, compare=False)  # seconds of the last event: tracks end with a bar, not a note
     signatures: list[tuple[float, int]] = field(repr=False, compare=False)  # (second, sharps; flats: less than 0)
 
@@ -98,14 +98,15 @@ class Score:
         end = max(notes.end, float(tempo.seconds(last)) if sane else 0.0)
         parts = _parts(tracks, file.format, table)
         events = np.stack([table["track"], table["first"], table["last"]], axis=1)
+        ports = [track.port for track in tracks]
         keys = [(float(tempo.seconds(tick)), sharps) for tick, sharps in signatures(tracks).items()]
-        return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), end, keys)
+        return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), ports, end, keys)
 
     @classmethod
     def from_notes(cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "") -> Score:
         """A fresh file: a tempo track and one track per instrument. See `with_notes`. Raises MidiError."""
         tempo = tempo or TempoMap()
-        file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", _tempo_track(tempo)),))
+        file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", tempo_track(tempo)),))
         return cls.from_bytes(file.encode()).with_notes(notes, stamp=stamp)
 
     @classmethod
@@ -155,7 +156,8 @@ class Score:
         return self.notes.end
 
     def part(self, which: str | int) -> Part:
-        """The part of this name (upper or lower case, a piece of it or a plural will do), instrument, or number from 0.
+        """The part of this name (upper or lower case, a piece of it or a plural will do), instrument, or number from 0;
+        of several the only one that is not ours.
 
         Raises RequestError, listing the parts, if there is none or more than one.
         """
@@ -171,8 +173,9 @@ class Score:
             found = next((hits for test in tests if (hits := [part for part in self.parts if test(part)])), [])
         else:
             found = [part for part in self.parts if part.index == int(which)]
-        if len(found) == 1:
-            return found[0]
+        theirs = [part for part in found if not part.stamp]
+        if len(found) == 1 or len(theirs) == 1:
+            return (theirs or found)[0]
         problem = f"several parts match {which!r}" if found else f"no part {which!r}"
         listed = ", ".join(f"{part.index} {part.name}" for part in found or self.parts)
         raise RequestError(f"{problem}; choose from: {listed or 'none'}")
@@ -219,28 +222,49 @@ class Score:
             changed[number] = kept + tracks[number][rows[-1][3] :]
         return Score.from_bytes(self._file.with_tracks(changed).encode())
 
-    def with_notes(self, notes: Notes, *, stamp: str = "") -> Score:
+    def with_notes(self, notes: Notes, *, stamp: str = "", like: Sequence[Part] = ()) -> Score:
         """The score with new tracks, one per instrument of `notes`, each named by it and on a channel of its own.
 
-        stamp: a text that each new track carries. Chords and beats are not written. Notes of one pitch that overlap
-        are trimmed, of two at one tick the longer stays. When the channels run out, a part joins one of the same
-        program, or goes to a further MIDI port. Raises MidiError if the piece gets too long to be read again.
+        stamp: a text that each new track carries. like: parts that a new track of their instrument is more of: it is
+        set as its part is (bank, volume, pan ...), and has its name if there is but one. Chords and beats are not
+        written. Notes of one pitch that overlap are trimmed, of two at one tick the longer stays. When the channels run
+        out, a part joins one of the same program, or goes to a further MIDI port. Raises MidiError if the piece gets
+        too long to be read again.
         """
         added = []
         taken = dict(self._channels)
         for instrument in notes.audible.instruments:
-            port, channel = place = _free_channel(taken, instrument)
+            parts = [part for part in like if part.instrument == instrument]
+            origin = parts[0] if parts else None
+            home = None if origin is None else (self._ports[origin.track], origin.channel)
+            port, channel = place = free_channel(taken, instrument, home)
             taken[place] = instrument
-            head = [smf.meta(0, smf.TRACK_NAME, instrument_name(instrument).encode())]
+            name = origin.name if origin and len({part.name for part in parts}) == 1 else instrument_name(instrument)
+            head = [smf.meta(0, smf.TRACK_NAME, name.encode())]
             if stamp:
                 head.append(smf.meta(0, smf.TEXT, stamp.encode()))
             if port:
                 head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
-            if instrument < DRUMS or place not in self._channels:  # the file's drums keep their kit
-                head.append((0, smf.PROGRAM | channel, bytes([instrument % DRUMS])))
-            body = list(_note_events(notes.of_instruments([instrument]), self.tempo, channel))
-            added.append(smf.track([*head, *body, smf.meta(body[-1][0], smf.END_OF_TRACK)]))
+            body = list(note_events(notes.of_instruments([instrument]), self.tempo, channel))
+            end = body[-1][0]
+            if place not in self._channels:
+                said = [] if origin is None else self._said_for(origin)
+                body = [*voice(said, instrument % DRUMS, channel, body[0][0]), *body]
+            elif instrument < DRUMS:  # the file's drums keep their kit
+                body = [(0, smf.PROGRAM | channel, bytes([instrument])), *body]
+            body = [row for row in sorted(body, key=lambda row: row[0]) if row[0] <= end]
+            added.append(smf.track([*head, *body, smf.meta(end, smf.END_OF_TRACK)]))
         return Score.from_bytes(self._file.with_tracks({}, added).encode()) if added else self
+
+    def _said_for(self, part: Part) -> list[smf.Event]:
+        """What is said of a part's channel but notes: by its own track, and of what that is silent about by others."""
+        port = self._ports[part.track]
+        others = (body for its, body in zip(self._ports, self._file.tracks, strict=True) if its == port)
+        own = channel_events([self._file.tracks[part.track]], part.channel)
+        said = {(row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]) for row in own}
+        rest = [row for row in channel_events(others, part.channel)
+                if (row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]) not in said]  # fmt: skip
+        return sorted([*rest, *own], key=lambda row: row[0])
 
 
 def read(path: str | os.PathLike[str]) -> Score:
@@ -301,46 +325,3 @@ def _channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[
     for value in code.tolist():
         played[tracks[value >> 12].port, value >> 8 & 15].add(value & 0xFF)
     return {place: (programs.pop() if len(programs) == 1 else -1) for place, programs in played.items()}
-
-
-def _tempo_track(tempo: TempoMap) -> bytes:
-    """A track of nothing but tempos and metres."""
-    rows = []
-    for tick, rate in tempo.tempos:
-        if not 0 < rate < 1 << 24:
-            raise MidiError(f"a MIDI file cannot hold a tempo of {rate} microseconds per quarter note")
-        rows.append(smf.meta(tick, smf.TEMPO, rate.to_bytes(3, "big")))
-    for tick, beats, unit in tempo.meters:
-        if not 0 < beats < 256 or unit not in (1, 2, 4, 8, 16, 32, 64):
-            raise MidiError(f"a MIDI file cannot hold the time signature {beats}/{unit}")
-        rows.append(smf.meta(tick, smf.METER, bytes([beats, unit.bit_length() - 1, 24, 8])))
-    rows.sort(key=lambda row: row[0])
-    return smf.track([*rows, smf.meta(rows[-1][0], smf.END_OF_TRACK)])
-
-
-def _free_channel(taken: dict[tuple[int, int], int], instrument: int) -> tuple[int, int]:
-    """(port, channel) for a new part."""
-    if instrument == DRUMS:
-        return 0, DRUM_CHANNEL
-    spoken = {channel for _, channel in taken}  # on any port: many players know only one
-    alone = [(0, channel) for channel in MELODIC_CHANNELS if channel not in spoken]
-    alike = [place for place, playing in taken.items() if playing == instrument and place[1] != DRUM_CHANNEL]
-    others = ((port, channel) for port in range(128) for channel in MELODIC_CHANNELS)
-    further = (place for place in others if place not in taken)
-    return next(chain(alone, alike, further, [(0, 0)]))
-
-
-def _note_events(notes: Notes, tempo: TempoMap, channel: int) -> Iterator[smf.Event]:
-    """Ons and offs in order of time, offs first, no pitch overlapping itself."""
-    on = np.maximum(tempo.ticks(notes.onset), 0)
-    off = np.maximum(tempo.ticks(notes.offset), on + 1)
-    order = np.lexsort((off, on, notes.pitch))
-    on, off, pitch, velocity = on[order], off[order], notes.pitch[order], notes.velocity[order].clip(1, 127)
-    last = np.append((np.diff(pitch) != 0) | (np.diff(on) != 0), True)  # of several at one tick the longest
-    on, off, pitch, velocity = on[last], off[last], pitch[last], velocity[last]
-    again = np.append(np.where(np.diff(pitch) == 0, on[1:], np.iinfo(np.int64).max), np.iinfo(np.int64).max)
-    off = np.minimum(off, again)
-    rows = [(tick, 1, p, v) for tick, p, v in zip(on.tolist(), pitch.tolist(), velocity.tolist(), strict=True)]
-    rows += [(tick, 0, p, 64) for tick, p in zip(off.tolist(), pitch.tolist(), strict=True)]
-    for tick, sounds, p, v in sorted(rows):
-        yield tick, (smf.NOTE_ON if sounds else smf.NOTE_OFF) | channel, bytes((p, v))

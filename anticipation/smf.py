@@ -10,7 +10,7 @@ from .errors import MidiError
 MAX_CHUNKS = 0xFFFF  # as many as the header can count
 MAX_DELTA = 0x0FFFFFFF  # the largest number that four seven-bit bytes hold
 
-NOTE_OFF, NOTE_ON, PROGRAM = 0x80, 0x90, 0xC0  # channel messages: the upper half of the status byte
+NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0  # channel messages: the upper half of the status byte
 META = 0xFF
 TEXT, TRACK_NAME, DEVICE_NAME, PORT, END_OF_TRACK, TEMPO, METER, KEY = 0x01, 0x03, 0x09, 0x21, 0x2F, 0x51, 0x58, 0x59
 

@@ -1,0 +1,90 @@
+"""What a new track of a MIDI file holds: notes as events, a channel to play them on, and what makes that sound like a
+part. Knows ticks and channels; knows no Scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+
+from . import smf
+from .errors import MidiError
+from .notes import DRUMS, Notes
+from .tempo import TempoMap
+from .tracks import DRUM_CHANNEL
+
+MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+BANK = (0, 32)  # controllers: coarse and fine
+# Of how a channel sounds: volume, balance, pan, expression, timbre, sends, and parameters as the range of its bends.
+SETTINGS = frozenset([6, 7, 8, 10, 11, 38, *range(70, 80), *range(91, 102)])  # not what a player does: pedals, wheels
+
+
+def channel_events(bodies: Iterable[bytes], channel: int) -> list[smf.Event]:
+    """The controllers and programs that tracks send on a channel, in order of time."""
+    wanted = (smf.CONTROL | channel, smf.PROGRAM | channel)
+    rows = [(tick, status, data) for body in bodies for tick, status, data, _ in smf.events(body) if status in wanted]
+    return sorted(rows, key=lambda row: row[0])
+
+
+def voice(said: list[smf.Event], program: int, channel: int, first: int) -> list[smf.Event]:
+    """What makes an empty channel sound as another that all this is said of: its program, with its bank, by the tick of
+    the first note, and its settings, whenever they change."""
+    bank: dict[int, bytes] = {}
+    chosen: list[smf.Event] = []
+    for tick, status, data in said:
+        if status & 0xF0 == smf.CONTROL and data[0] in BANK:
+            bank[data[0]] = data
+        elif status & 0xF0 == smf.PROGRAM and data[0] == program:
+            chosen = [(min(tick, first), smf.CONTROL, pair) for pair in bank.values()]
+            chosen.append((min(tick, first), smf.PROGRAM, data))
+            break
+    set_ = [row for row in said if row[1] & 0xF0 == smf.CONTROL and row[2][0] in SETTINGS]
+    chosen = chosen or [(0, smf.PROGRAM, bytes([program]))]
+    return [(tick, status & 0xF0 | channel, data) for tick, status, data in (*chosen, *set_)]
+
+
+def tempo_track(tempo: TempoMap) -> bytes:
+    """A track of nothing but tempos and metres."""
+    rows = []
+    for tick, rate in tempo.tempos:
+        if not 0 < rate < 1 << 24:
+            raise MidiError(f"a MIDI file cannot hold a tempo of {rate} microseconds per quarter note")
+        rows.append(smf.meta(tick, smf.TEMPO, rate.to_bytes(3, "big")))
+    for tick, beats, unit in tempo.meters:
+        if not 0 < beats < 256 or unit not in (1, 2, 4, 8, 16, 32, 64):
+            raise MidiError(f"a MIDI file cannot hold the time signature {beats}/{unit}")
+        rows.append(smf.meta(tick, smf.METER, bytes([beats, unit.bit_length() - 1, 24, 8])))
+    rows.sort(key=lambda row: row[0])
+    return smf.track([*rows, smf.meta(rows[-1][0], smf.END_OF_TRACK)])
+
+
+def free_channel(
+    taken: dict[tuple[int, int], int], instrument: int, home: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """(port, channel) for a new part. home: where what it is more of plays."""
+    if instrument == DRUMS:
+        return 0, DRUM_CHANNEL
+    spoken = {channel for _, channel in taken}  # on any port: many players know only one
+    alone = [(0, channel) for channel in MELODIC_CHANNELS if channel not in spoken]
+    alike = [place for place, playing in taken.items() if playing == instrument and place[1] != DRUM_CHANNEL]
+    alike.sort(key=lambda place: place != home)
+    others = ((port, channel) for port in range(128) for channel in MELODIC_CHANNELS)
+    further = (place for place in others if place not in taken)
+    return next(chain(alone, alike, further, [(0, 0)]))
+
+
+def note_events(notes: Notes, tempo: TempoMap, channel: int) -> Iterator[smf.Event]:
+    """Ons and offs in order of time, offs first, no pitch overlapping itself."""
+    on = np.maximum(tempo.ticks(notes.onset), 0)
+    off = np.maximum(tempo.ticks(notes.offset), on + 1)
+    order = np.lexsort((off, on, notes.pitch))
+    on, off, pitch, velocity = on[order], off[order], notes.pitch[order], notes.velocity[order].clip(1, 127)
+    last = np.append((np.diff(pitch) != 0) | (np.diff(on) != 0), True)  # of several at one tick the longest
+    on, off, pitch, velocity = on[last], off[last], pitch[last], velocity[last]
+    again = np.append(np.where(np.diff(pitch) == 0, on[1:], np.iinfo(np.int64).max), np.iinfo(np.int64).max)
+    off = np.minimum(off, again)
+    rows = [(tick, 1, p, v) for tick, p, v in zip(on.tolist(), pitch.tolist(), velocity.tolist(), strict=True)]
+    rows += [(tick, 0, p, 64) for tick, p in zip(off.tolist(), pitch.tolist(), strict=True)]
+    for tick, sounds, p, v in sorted(rows):
+        yield tick, (smf.NOTE_ON if sounds else smf.NOTE_OFF) | channel, bytes((p, v))
