@@ -44,11 +44,14 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--melody", metavar="NAME|INDEX", help="the part to follow (default: all that is there)")
 
     sub = command("infill", "rewrite a hole; everything outside stays", commands.infill, task_flags, span_flags)
-    sub.add_argument("--parts", help="names or indices of the parts to rewrite (default: all)")
+    sub.add_argument(
+        "--parts", help="names or indices of the parts to rewrite (default: all; without a span: all of them)"
+    )
     sub.add_argument("--instruments", help="what may be written (default: what those parts play)")
 
     sub = command("continue", "go on from the end, or from --start", commands.continue_, task_flags)
-    sub.add_argument("--seconds", type=float, default=20.0, help="how much to write (default: 20)")
+    sub.add_argument("--seconds", type=float, help="how much to write (default: 20)")
+    sub.add_argument("--bars", type=int, metavar="N", help="write so many bars, in place of seconds")
     sub.add_argument("--start", type=float, help="go on from here: what begins in those seconds is rewritten")
     sub.add_argument("--instruments", help="what may be written (default: what plays in the file)")
 

@@ -154,6 +154,7 @@ def run_task(args: argparse.Namespace, make) -> None:
         with progress_bar(args.quiet) as update:
             takes = make(score, model, replace(options, progress=update))
         facts["compute_seconds"] += time.perf_counter() - begin
+        say(args, *(f"{source}: {line}" for line in takes[0].remarks))
         make_folder(paths[0].parent)
         for take, path in zip(takes, paths, strict=True):
             write(take.score, path, force=args.force)
@@ -202,10 +203,8 @@ def infill(args: argparse.Namespace) -> None:
 
     def make(score, model, options):
         start, end = span(args, score)
-        if start is None or end is None:
-            raise RequestError("infill needs a hole: --bars A-B, or --start S --end S")
         return tasks.infill(
-            score, model, start, end, parts=names(args.parts), instruments=args.instruments, options=options
+            score, model, start or 0.0, end, parts=names(args.parts), instruments=args.instruments, options=options
         )
 
     run_task(args, make)
@@ -214,8 +213,12 @@ def infill(args: argparse.Namespace) -> None:
 def continue_(args: argparse.Namespace) -> None:
     from . import tasks
 
-    run_task(args, lambda score, model, options: tasks.continue_(
-        score, model, args.seconds, start=args.start, instruments=args.instruments, options=options))  # fmt: skip
+    def make(score, model, options):
+        return tasks.continue_(
+            score, model, args.seconds, bars=args.bars, start=args.start, instruments=args.instruments, options=options
+        )
+
+    run_task(args, make)
 
 
 def vary(args: argparse.Namespace) -> None:

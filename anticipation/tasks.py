@@ -15,7 +15,7 @@ from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
 from .notes import BEAT, DRUMS, Notes, instrument_name
 from .options import Options, pitches
-from .tempo import TempoMap, on_grid, places, way_of
+from .tempo import TempoMap, cut, on_grid, places, way_of
 from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
@@ -26,19 +26,23 @@ if TYPE_CHECKING:
 
 VOICE = 53
 VOICES = (VOICE, 52, 54)  # how the model is shown a melody of an instrument that it is to write: as one that it is not
-MOST_PARTS = 24  # of a beat
+MOST_PARTS, MOST_BARS = 24, 1000  # of a beat; that a piece may be continued by
 GUIDES = (49,)  # slow strings
+OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
+FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 
 
 @dataclass(frozen=True)
 class Take:
-    """One answer: the score with the new tracks, what was written, and the chords it was written on."""
+    """One answer: the score with the new tracks, what was written, and the chords it was written on. remarks: what to
+    tell of how the request was understood, one line each."""
 
     score: Score
     notes: Notes
     chords: Notes
     fed: int = field(default=0, compare=False)  # rows that the model ran over for all takes of this request
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
 def accompany(
@@ -56,60 +60,69 @@ def accompany(
     options = options or Options()
     chosen = _instruments(instruments)
     end = _inside(score, start, end)
-    known = score.notes if melody is None else score.notes[score.part(melody).mask]
+    known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
     ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
     voice = _other(VOICES, chosen)  # not to be taken for what is written
     known = known.replace(instrument=np.where(ours, voice, known.instrument))
-    return _write(score, model, known, start, end, chosen, options, "accompany", melody=melody)
+    return _write(score, model, known, start, end, chosen, options, "accompany", [], melody=melody)
 
 
 def infill(
     score: Score,
     model: Model,
-    start: float,
-    end: float,
+    start: float = 0.0,
+    end: float | None = None,
     *,
     parts: Iterable[str | int] | None = None,
     instruments: str | Iterable[str | int] | None = None,
     options: Options | None = None,
 ) -> list[Take]:
     """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
-    everything else stays. instruments: what is written there (default: those of the parts). Raises RequestError."""
+    everything else stays. What is played a little early for a beat begins with it (`tempo.cut`). end: that of the piece
+    by default, where parts are named. instruments: what is written there (default: those of the parts). Raises
+    RequestError."""
+    if parts is None and end is None:
+        raise RequestError("infill needs a hole: --bars A-B, --start S --end S, or --parts for all of a part")
     end = _inside(score, start, end)
     chosen, named = _chosen(score, parts)
-    hole = np.zeros(len(score.notes), dtype=bool)
-    for part in chosen:
-        hole |= part.mask
-    hole &= (score.notes.onset >= start) & (score.notes.onset < end)
+    hole = _begins(score, start, end) & _of(chosen)
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
     rest, options = score.notes[~hole], options or Options()
-    return _write(score.without(hole), model, rest, start, end, written, options, "infill", parts=named)
+    return _write(score.without(hole), model, rest, start, end, written, options, "infill", chosen, parts=named)
 
 
 def continue_(
     score: Score,
     model: Model,
-    seconds: float = 20.0,
+    seconds: float | None = None,
     *,
+    bars: int | None = None,
     start: float | None = None,
     instruments: str | Iterable[str | int] | None = None,
     options: Options | None = None,
 ) -> list[Take]:
-    """Go on for `seconds` from the end, or from `start`: then what begins in those seconds is rewritten, without a look
-    at it or at what follows, and the rest of the file stays. Raises RequestError."""
+    """Go on for `seconds` (20), or for so many bars after the one that is begun, from the end, or from `start`: then
+    what begins in that time is rewritten, without a look at it or at what follows, and the rest of the file stays.
+    Raises RequestError."""
     if not len(score.notes):
         raise RequestError("the piece has no notes to continue")
-    if not seconds > 0:
-        raise RequestError("nothing to write: --seconds must be more than 0")
+    if seconds is not None and bars is not None:
+        raise RequestError("give --seconds or --bars, not both")
     begin = score.end if start is None else start
     if not 0 <= begin <= score.end:
         raise RequestError(f"{begin:.2f} s is outside the piece, which ends at {score.end:.2f} s")
-    if begin + seconds > MAX_HOURS * 3600:
+    if bars is not None and not 1 <= bars <= MOST_BARS:
+        raise RequestError(f"--bars is how many to write: 1 to {MOST_BARS}")
+    seconds = (20.0 if seconds is None else seconds) if bars is None else score.tempo.bars_on(begin, bars) - begin
+    if not seconds > 0:
+        raise RequestError("nothing to write: --seconds must be more than 0")
+    end = begin + seconds
+    if end > MAX_HOURS * 3600:
         raise RequestError(f"the piece would be longer than {MAX_HOURS} hours")
-    hole = (score.notes.onset >= begin) & (score.notes.onset < begin + seconds)
-    known = score.notes[score.notes.onset < begin]
+    hole, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
     written = known.instruments or score.notes.instruments if instruments is None else _instruments(instruments)
-    return _write(score.without(hole), model, known, begin, begin + seconds, written, options or Options(), "continue")
+    options = options or Options()
+    return _write(score.without(hole), model, known, begin, end, written, options, "continue", score.parts)
 
 
 def vary(
@@ -130,11 +143,10 @@ def vary(
     end = _inside(score, start, end)
     chosen, named = _chosen(score, parts)
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
-    gone &= (score.notes.onset >= start) & (score.notes.onset < end)
-    gone &= np.any([part.mask for part in chosen], axis=0)
+    gone &= _begins(score, start, end) & _of(chosen)
     written = [part.instrument for part in chosen]
     known, asked = score.notes[~gone], {"keep": keep, "parts": named}
-    return _write(score.without(gone), model, known, start, end, written, options, "vary", **asked)
+    return _write(score.without(gone), model, known, start, end, written, options, "vary", chosen, **asked)
 
 
 def harmonize(
@@ -154,7 +166,7 @@ def harmonize(
     if options.chords == "none":
         raise RequestError("harmonize writes chords: --chords is auto, a chart or a part, not none")
     end = _inside(score, 0.0, None)
-    known = score.notes if melody is None else score.notes[score.part(melody).mask]
+    known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
     number = instrument_number(instrument)
     if number == DRUMS:
         raise RequestError("drums play no chords: choose another instrument")
@@ -168,16 +180,32 @@ def harmonize(
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
         stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
-        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan))
+        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=_remarks(known, options)))
     return takes
 
 
 def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part], str | None]:
-    """Parts by their names (default: all), and the names for the stamp. Raises RequestError."""
+    """Parts by their names (default: all), with what we wrote to go with them, and the names for the stamp. Raises
+    RequestError."""
     if names is None:
         return score.parts, None
     names = list(names)
-    return [score.part(name) for name in names], ",".join(map(str, names))
+    found = [score.part(name) for name in names]
+    whose = {(part.name, part.instrument) for part in found if not part.stamp}
+    fills = [part for part in score.parts if (part.name, part.instrument) in whose
+             and any(f"; {task} " in part.stamp for task in FILLING)]  # fmt: skip
+    return list({part.index: part for part in (*found, *fills)}.values()), ",".join(map(str, names))
+
+
+def _of(parts: list[Part]) -> np.ndarray:
+    """Mask of the notes of several parts."""
+    return np.any([part.mask for part in parts], axis=0)
+
+
+def _begins(score: Score, start: float, end: float) -> np.ndarray:
+    """Mask of the notes that begin in a span, seconds; who is a little early for a beat begins with it."""
+    first, last = (cut(score.notes, score.beats(), at) for at in (start, end))
+    return (score.notes.onset >= first) & (score.notes.onset < last)
 
 
 def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:
@@ -203,11 +231,17 @@ def _inside(score: Score, start: float, end: float | None) -> float:
     return end
 
 
-def _with_beats(score: Score, known: Notes, end: float) -> Notes:
-    """With the file's beat grid, if the notes keep to it; it goes on where the piece is to go on."""
+def _with_beats(score: Score, known: Notes, end: float, grid: str = Options.grid) -> Notes:
+    """With the file's beat grid, if the notes keep to it or are asked to (`grid`); it goes on where the piece is to."""
     further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
     beats = score.tempo.beats(end + 10.0) if further else score.beats()
-    return known.sorted() + (beats if len(beats) and on_grid(known, beats) else Notes.of([]))
+    asked = grid not in ("auto", "free")
+    return known.sorted() + (beats if len(beats) and (asked or on_grid(known, beats)) else Notes.of([]))
+
+
+def _remarks(known: Notes, options: Options) -> tuple[str, ...]:
+    """What to tell of how a request was understood. known: with the beats that count."""
+    return (OFF_BEAT,) if options.grid == "auto" and not (known.instrument == BEAT).any() else ()
 
 
 def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options, tempo: TempoMap):
@@ -259,14 +293,16 @@ def _given_chords(score: Score, options: Options, start: float, end: float) -> N
 
 def _write(
     score: Score, model, known: Notes, start: float, end: float, instruments: list[int], options: Options, task: str,
-    **asked: object,
+    origins: list[Part], **asked: object,
 ) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score. asked: what only this task takes, for the stamp."""
+    """Generate, and put what was written into the score. origins: parts that new tracks may be more of. asked: what
+    only this task takes, for the stamp."""
     from .consensus import harmonises
     from .decode import Sampling
     from .infilling import generate
 
-    request = _request(_with_beats(score, known, end), start, end, instruments, options, score.tempo)
+    known = _with_beats(score, known, end, options.grid)
+    request = _request(known, start, end, instruments, options, score.tempo)
     chords = _given_chords(score, options, start, end)
     charts = None
     if chords is not None:
@@ -274,6 +310,8 @@ def _write(
         request = replace(request, known=request.known + told)
     elif model.reads_chart and options.chords == "auto" and harmonises(request):
         charts = _plans(model, request, options)
+    first, last = (cut(known.audible, known[known.instrument == BEAT], at) for at in (start, end))
+    request = replace(request, start=first, end=last if last > first else end)
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(
         model,
@@ -286,11 +324,11 @@ def _write(
         in_turn=True,
         best_of=options.best_of,
     )
-    takes = []
+    takes, remarks = [], _remarks(known, options)
     for take, notes in enumerate(written):
         stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
-        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, used, fed))
+        takes.append(Take(score.with_notes(notes, stamp=stamp, like=origins), notes, used, fed, remarks))
     return takes
 
 

@@ -28,7 +28,7 @@ SPAN = {"start": float, "end": float, "bars": str}
 TASKS: dict[str, dict[str, type]] = {
     "accompany": COMMON | SPAN | {"instruments": str, "melody": str},
     "infill": COMMON | SPAN | {"instruments": str, "parts": str},
-    "continue": COMMON | {"seconds": float, "start": float, "instruments": str},
+    "continue": COMMON | {"seconds": float, "bars": int, "start": float, "instruments": str},
     "vary": COMMON | SPAN | {"keep": float, "parts": str},
     "harmonize": COMMON | {"melody": str, "instruments": str},
 }
@@ -136,19 +136,18 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
     options = Options(takes=o["takes"], seed=o["seed"], low=low, high=high, progress=progress, **limits)
     if unit == "quarters":
         o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}
-    start, end = span(SimpleNamespace(bars=o.get("bars"), start=o.get("start"), end=o.get("end")), score)  # type: ignore
+    where = None if task == "continue" else o.get("bars")
+    start, end = span(SimpleNamespace(bars=where, start=o.get("start"), end=o.get("end")), score)  # type: ignore
     instruments, melody, parts = o.get("instruments"), o.get("melody"), names(o.get("parts"))
-    if task == "infill" and (start is None or end is None):
-        raise RequestError("infill needs a hole: bars A-B, or start and end")
     run: dict[str, Callable[[], list]] = {
         "accompany": lambda: accompany(
             score, model, instruments or "piano", melody=melody, start=start or 0.0, end=end, options=options
         ),
         "infill": lambda: infill(
-            score, model, start or 0.0, end or 0.0, parts=parts, instruments=instruments, options=options
+            score, model, start or 0.0, end, parts=parts, instruments=instruments, options=options
         ),
         "continue": lambda: continue_(
-            score, model, o.get("seconds", 20.0), start=start, instruments=instruments, options=options
+            score, model, o.get("seconds"), bars=o.get("bars"), start=start, instruments=instruments, options=options
         ),
         "vary": lambda: vary(
             score, model, keep=o.get("keep", 0.5), parts=parts, start=start or 0.0, end=end, options=options

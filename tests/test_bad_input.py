@@ -299,7 +299,16 @@ ODD = {
 def test_what_is_odd_is_repaired_and_told_in_one_line(anticipate, tmp_path, body, words):
     (tmp_path / "in.mid").write_bytes(header() + track(body))
     code, _, stderr = anticipate(
-        "accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--chords", "none", "--seed", "1"
+        "accompany",
+        tmp_path / "in.mid",
+        "-o",
+        tmp_path / "out.mid",
+        "--chords",
+        "none",
+        "--seed",
+        "1",
+        "--grid",
+        "free",
     )
     told = [line for line in stderr.splitlines() if line.startswith(f"{tmp_path / 'in.mid'}: ")]
     assert code == 0 and len(told) == 1 and words in told[0] and (tmp_path / "out.mid").exists()

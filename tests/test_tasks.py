@@ -13,7 +13,7 @@ from anticipation.harmony import CHORD_TONES, parse_scale
 from anticipation.midi import Score, read
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.tasks import Options
-from anticipation.tempo import TempoMap
+from anticipation.tempo import TempoMap, cut
 from anticipation.voicing import chart_text
 
 TEMPO = TempoMap(480, ((0, 428_571), (1920, 500_000)), ((0, 4, 4),))  # 140 bpm, then 120
@@ -49,7 +49,8 @@ def old(score: Score) -> np.ndarray:
 
 
 def begins_in(score: Score, start: float, end: float) -> np.ndarray:
-    return (score.notes.onset >= start) & (score.notes.onset < end)
+    first, last = (cut(score.notes, score.beats(), at) for at in (start, end))
+    return (score.notes.onset >= first) & (score.notes.onset < last)
 
 
 # ---- what was there stays --------------------------------------------------------------------------------------------
