@@ -22,8 +22,8 @@ from .tempo import FINEST, divided, gap_of, moment, parts_of, position
 
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
-# Where the beats are known, what they are multiplied by, and seconds of silence that halve them: models believe
-# too readily that who is silent stays silent (train/LOG.md).
+# What they are multiplied by where the beats are known, and seconds of silence that halve them: models believe too
+# readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 FUTURE = 10.0  # and after it
@@ -226,9 +226,9 @@ def _write(
     insist: int,
 ) -> tuple[list[Notes], int]:  # fmt: skip
     """What answers each request, silent takes drawn anew, and how many rows were fed."""
-    sampling = sampling or Sampling()
+    sampling = replace(sampling or Sampling(), patience=PATIENCE)
     if requests[0].places is not None:
-        sampling = replace(sampling, rest=sampling.rest * EAGER, patience=PATIENCE)
+        sampling = replace(sampling, rest=sampling.rest * EAGER)
     written: list[Notes] = []
     fed, starts = 0, range(0, len(requests), TOGETHER)
     for number, i in enumerate(starts):
