@@ -357,15 +357,14 @@ def test_what_live_cannot_do_is_told_before_it_opens_anything(refused, tmp_path,
 
 
 def test_a_mind_that_cannot_load_is_left_alone(tmp_path):
-    """Its error is the last thing that is heard of it: no death is reported, so nobody starts another."""
+    """It says why when it is asked; no death is reported, so nobody starts another."""
     reports: queue.SimpleQueue = queue.SimpleQueue()
     mind = Mind(reports.put, str(tmp_path / "typo"))
     mind.start()
     try:
-        assert reports.get(timeout=120) == ("error", f"no checkpoint at {tmp_path / 'typo'}")
         for thread in threading.enumerate():
             if thread.name == "mind":
                 thread.join(120)
-        assert mind.state == "dead" and reports.empty()
+        assert mind.state == "dead" and mind.broken == f"no checkpoint at {tmp_path / 'typo'}" and reports.empty()
     finally:
         mind.close()

@@ -12,7 +12,17 @@ from strategies import tempo_maps
 from anticipation.midi import Score
 from anticipation.notes import Notes
 from anticipation.tempo import (
-    EARLY, TempoMap, beat_notes, cut, gap_of, moment, on_grid, parts_of, places, position, way_of,
+    EARLY,
+    TempoMap,
+    beat_notes,
+    cut,
+    gap_of,
+    moment,
+    on_grid,
+    parts_of,
+    places,
+    position,
+    way_of,
 )  # fmt: skip
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
