@@ -106,6 +106,8 @@ TABLE: tuple[Control, ...] = (
     Control("bravery", "float", 0.5, "Bravery", "0: only when sure of the key; 1: always", cc=28, group="Manners"),
     Control("listen", "int", 4, "Listen first", "notes of yours it wants to hear before its first", 0, 64,
             group="Manners"),
+    Control("end_bars", "int", 4, "End after", "bars of your silence after which the band ends, in band mode without a "
+            "chart; 0: it plays on", 0, 32, unit="bars", group="Manners"),
     Control("answer_bars", "int", 0, "Answer bars", "bars you play, then bars it answers; 0: phrase by phrase", 0, 16,
             unit="bars", group="Manners"),
     Control("loop_bars", "int", 4, "Loop bars", "how many bars go round in loop mode", 1, 32, unit="bars",

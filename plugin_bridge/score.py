@@ -168,6 +168,11 @@ class Known:
         for channel, pitch in list(self.open):
             self.release(time, channel, pitch)
 
+    def over_at(self, default: float) -> float:
+        """When the last of the player's notes ended; infinite while one is held, `default` where none is known."""
+        ends = [h.onset + (h.duration if h.duration is not None else np.inf) for h in self.heard[-16:]]
+        return max(ends, default=default)
+
     def cut(self, since: float) -> None:
         self.heard = [h for h in self.heard if h.onset >= since or h.duration is None]
         self._beats = {n: beat for n, beat in self._beats.items() if beat[0] >= since - beat[2]}

@@ -40,11 +40,24 @@ class Turns:
             self.entry = grid.bar_after(max(soonest, grid.time_of(0.0)))
         self.entry = self.entry if soonest < self.entry else -math.inf
         soonest = max(soonest, self.entry)
+        if settings["mode"] == "band" and not has_more:
+            return self._until_the_end(soonest, grid, settings["end_bars"], known)
         if settings["mode"] != "answer":
             return soonest, math.inf
         if settings["answer_bars"]:
             return self._by_bars(soonest, grid, settings["answer_bars"])
         return self._by_phrase(now, soonest, grid, known)
+
+    def _until_the_end(self, soonest: float, grid: Grid, bars: int, known) -> Span | None:
+        """Up to the first beat of a bar, so many bars after the player fell silent; it comes in anew when he does."""
+        over = known.over_at(self.last)
+        if not bars or not math.isfinite(over):
+            return soonest, math.inf
+        end = grid.bar_after(over) + (bars * grid.meter + 0.5) * grid.period
+        if soonest < end:
+            return soonest, end
+        self.entry = None
+        return None
 
     @staticmethod
     def _by_bars(soonest: float, grid: Grid, bars: int) -> Span:
@@ -56,8 +69,7 @@ class Turns:
 
     def _by_phrase(self, now: float, soonest: float, grid: Grid, known) -> Span | None:
         """When the player has fallen silent, from the next beat on, for as long as the phrase was, in whole beats."""
-        ends = [h.onset + (h.duration if h.duration is not None else math.inf) for h in known.heard[-16:]]
-        over = max(ends, default=math.inf)
+        over = known.over_at(math.inf)
         if now < over + GAP * grid.period:
             return None
         start = grid.time_of(math.ceil(grid.beat_at(over + GAP * grid.period) - 1e-6))

@@ -106,6 +106,20 @@ def test_it_listens_first_and_enters_on_a_bar():
     assert not silent.sent and silent.asks == 0
 
 
+def test_it_ends_when_the_player_has_and_comes_in_with_him_again():
+    """On the first beat of the bar, two bars after his last note; on the next bar, when he plays again."""
+    made = stage(listen=1, bravery=1.0, end_bars=2)
+    made.run(player(TUNE[:9]), 20.0)  # until 4.45 s: the bar after is at 6 s
+    played = [t for t, _ in ons(made)]
+    assert played[-1] == pytest.approx(10.0, abs=0.01) and np.diff(played).max() == pytest.approx(0.25, abs=0.01)
+    made.run([(20.6, 60, 80), (21.0, 60, 0)], 300.0)  # long enough for him to be forgotten
+    assert [ons(made, 20.0)[k][0] for k in (0, -1)] == pytest.approx([22.0, 26.0], abs=0.01)
+    for others in ({"end_bars": 0}, {"chords": "| C |"}, {"mode": "loop"}):
+        made = stage(listen=1, bravery=1.0, **({"end_bars": 2} | others))
+        made.run(player(TUNE[:9]), 20.0)
+        assert ons(made)[-1][0] > 19.5
+
+
 def test_the_first_note_falls_on_the_first_bar_after_a_count_in():
     made = Stage(regular_mind(), lambda: 0.01, {"quantise": 0.0, "listen": 0})
     made.start(count_in=4)
