@@ -12,7 +12,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from anticipation.errors import RequestError
 
@@ -84,7 +83,7 @@ def refusal(method: str, path: str, headers: Mapping[str, str], port: int, token
     if headers.get("Host", "").lower() not in hosts:
         return 403, "this server answers on its own address only"
     origin = headers.get("Origin")
-    if origin is not None and (urlsplit(origin).scheme != "http" or urlsplit(origin).netloc.lower() not in hosts):
+    if origin is not None and origin.lower() not in {f"http://{host}" for host in hosts}:
         return 403, "pages of another origin are not served"
     opened = path == "/" and headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
     if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not opened:

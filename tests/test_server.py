@@ -147,7 +147,7 @@ def test_what_is_not_there_is_not_found(served, path):
 )
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1"},
+    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1"}, {"Origin": "http://["},
      {"Origin": "https://127.0.0.1:PORT"}, {"Origin": "http://127.0.0.1:PORT.evil.example"},
      {"Host": "evil.example:PORT"}, {"Host": "127.0.0.1"}, {"Host": ""}, {"Host": "127.0.0.1:PORT@evil.example"},
      {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors"},
