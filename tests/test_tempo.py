@@ -23,7 +23,7 @@ from anticipation.tempo import (
     places,
     position,
     way_of,
-)  # fmt: skip
+)
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
 
