@@ -146,9 +146,10 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--top-p", type=float, default=0.95, help=top_p)
     sub.add_argument("--temperature", type=float, default=1.0, help="below 1 tamer, above 1 wilder (default: 1)")
     sub.add_argument("--scale", metavar='"C major"', help="write only pitches of this scale")
-    sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5")
+    sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5 "
+                     "(default: what each instrument can play, and does elsewhere in the piece)")  # fmt: skip
     sub.add_argument("--polyphony", type=int, metavar="N", help="at most N notes of a part at once "
-                     "(default: as many as it has elsewhere in the piece)")  # fmt: skip
+                     "(default: as many as it has elsewhere in the piece, else as can be played)")  # fmt: skip
     sub.add_argument("--density", type=int, metavar="N", help="at most N onsets of a part in any second "
                      "(default: twice what it has elsewhere in the piece; 0: free)")  # fmt: skip
     grids = ("where notes may begin: N places a beat (in 6/8 a dotted quarter, in 7/8 an eighth), free, or auto: as "

@@ -18,7 +18,7 @@ from .options import MAX_TAKES, Options
 EXAMPLE = "auld-lang-syne.mid"
 
 
-def pitch_range(text: str | None) -> tuple[int, int]:
+def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
     """'48-72' or 'C3-C5' (C4 is 60) -> (48, 72). Raises RequestError."""
     import re
 
@@ -33,7 +33,7 @@ def pitch_range(text: str | None) -> tuple[int, int]:
         return (int(match[2]) + 1) * 12 + pitch_class(match[1])
 
     if text is None:
-        return 0, 127
+        return None, None
     match = re.fullmatch(r"\s*([^-\s]+-?\d*?)\s*-\s*([^-\s]+)\s*", text)
     if not match:
         raise RequestError(f"unknown range {text!r}: write 48-72 or C3-C5")

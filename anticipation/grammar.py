@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +17,11 @@ NEVER = -1e6  # a logit
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
 
-def pitch_table(instruments: Iterable[int], pitches: np.ndarray | None = None) -> np.ndarray:
-    """(INSTRUMENTS, 128) what may be written. pitches: (128,) mask for the pitched instruments (scale, range)."""
+def pitch_table(
+    instruments: Iterable[int], pitches: np.ndarray | None = None, ranges: Mapping[int, tuple[int, int]] | None = None
+) -> np.ndarray:
+    """(INSTRUMENTS, 128) what may be written. pitches: (128,) mask for the pitched instruments (scale, range). ranges:
+    instrument -> its lowest and highest pitch; where no pitch is left there, it has the mask alone."""
     table = np.zeros((INSTRUMENTS, 128), dtype=bool)
     for instrument in instruments:
         if instrument == CHORD:
@@ -27,6 +30,9 @@ def pitch_table(instruments: Iterable[int], pitches: np.ndarray | None = None) -
             table[instrument, DRUM_KIT.start : DRUM_KIT.stop] = True
         elif instrument != BEAT:
             table[instrument] = True if pitches is None else pitches
+            low, high = (ranges or {}).get(instrument, (0, 127))
+            if table[instrument, max(low, 0) : high + 1].any():
+                table[instrument, : max(low, 0)] = table[instrument, high + 1 :] = False
     return table
 
 
@@ -35,7 +41,7 @@ class Limits:
     """What may be drawn, by construction: every field is sampled from its legal classes only.
 
     start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
-    one instrument that sound at once. density: onsets of one in any second, for all or by instrument. nearest:
+    one instrument that sound at once, density: onsets of one in any second, both for all or by instrument. nearest:
     (end + REST + 1,) of each step the nearest one where an event may begin. since: the step from which silence counts
     (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
     chord are multiplied by (0: there is none, unless no other is legal). voices: notes that an instrument may begin at
@@ -46,7 +52,7 @@ class Limits:
     start: int
     end: int
     table: np.ndarray
-    polyphony: int | None = None
+    polyphony: int | dict[int, int] | None = None
     density: int | dict[int, int] | None = None
     nearest: np.ndarray | None = None
     since: int | None = None

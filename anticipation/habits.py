@@ -1,4 +1,5 @@
-"""Habits: how busy and how thick a part is around a span, which it is to be within it too. Knows notes; draws nothing.
+"""Habits: how busy, how thick and how high a part is around a span, which it is to be within it too, and where it is
+new what its instrument can play. Knows notes; draws nothing.
 
 A model that goes on from its own notes can swarm, and a tune of which every other note is known grows chords; of
 people's parts 3 % do either (train/LOG.md).
@@ -6,8 +7,11 @@ people's parts 3 % do either (train/LOG.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from . import playable
 from . import stream as s
 from .notes import DRUMS, Notes
 
@@ -26,17 +30,32 @@ def usual_density(known: Notes) -> dict[int, int]:
     return out
 
 
-def usual_voices(known: Notes, start: float, end: float) -> dict[int, int]:
+def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] = ()) -> dict[int, int]:
     """Pitched instrument -> notes that it may sound at once: as many as elsewhere. Where some of it is known in the
-    span (seconds), others of its chords may be missing: up to twice as many less one, so that one stays one."""
-    out = {}
+    span (seconds), others of its chords may be missing: up to twice as many less one, so that one stays one. Of which
+    little is known, and which is to be `written`, may sound as many as can be played."""
+    out = {i: playable.VOICES[i] for i in written if i in playable.VOICES}
     for instrument in known.pitched.instruments:
         own = known[known.instrument == instrument]
+        begun = np.searchsorted(np.sort(own.onset), own.onset, side="right")
+        over = np.searchsorted(np.sort(np.maximum(own.offset - LEGATO, own.onset + 1e-6)), own.onset, side="right")
+        most = int((begun - over).max())
         if len(own) >= ENOUGH:
-            begun = np.searchsorted(np.sort(own.onset), own.onset, side="right")
-            over = np.searchsorted(np.sort(np.maximum(own.offset - LEGATO, own.onset + 1e-6)), own.onset, side="right")
-            most = int((begun - over).max())
             out[instrument] = 2 * most - 1 if len(own.between(start, end)) else most
+        elif instrument in out:
+            out[instrument] = max(out[instrument], most)
+    return out
+
+
+def usual_range(known: Notes, written: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Instrument -> the lowest and the highest pitch that it may have: those that can be played, and what it plays
+    elsewhere all the same. Who can play anything is not among them."""
+    out = {}
+    for instrument in written:
+        if instrument in playable.RANGES:
+            own = known.pitch[known.instrument == instrument]
+            low, high = playable.RANGES[instrument]
+            out[instrument] = int(own.min(initial=low)), int(own.max(initial=high))
     return out
 
 

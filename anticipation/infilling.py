@@ -13,7 +13,7 @@ from .decode import Decoder
 from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
-from .habits import apart, give_way, sounding, usual_density, usual_voices
+from .habits import apart, give_way, sounding, usual_density, usual_range, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .ranking import fittest
@@ -39,7 +39,8 @@ class Infill:
     known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
     start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
     excepted. polyphony: notes of one instrument at once. density: onsets of one instrument in any
-    second; 0 is free. By default what is known of it around the span sets the measure of both (habits.py).
+    second; 0 is free. By default what is known of it around the span sets the measure of both, or where that is little
+    what can be played on it (habits.py), which so far as it is not `ranged` by the mask is the measure of its pitches.
     delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
     what is written may begin; anywhere by default.
     """
@@ -54,6 +55,7 @@ class Infill:
     delta: float = 5.0
     style: str = "unknown"
     places: np.ndarray | None = None
+    ranged: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -135,9 +137,10 @@ class Asked:
         near = ask.known.audible.between(self.origin, ask.end + FUTURE)
         density = usual_density(near) if ask.density is None else ask.density
         own = near.of_instruments(ask.instruments)
-        voices = usual_voices(own, ask.start, ask.end) if ask.polyphony is None else {}
+        voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
         known = {instrument: sounding(self.controls, instrument, end) for instrument in voices}
-        table = pitch_table(ask.instruments, pitches)
+        ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments)
+        table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
         return Limits(begin, end, table, ask.polyphony, density, nearest, voices=voices, sounding=known)
 
     def notes(self, written: list[np.ndarray]) -> Notes:
@@ -271,6 +274,11 @@ def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
     """A mask of pitches, so many semitones up."""
     legal = np.flatnonzero(pitches) + shift
     return np.isin(np.arange(128), legal)
+
+
+def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[int, int]]:
+    """Ranges of instruments, so many semitones up."""
+    return {instrument: (low + shift, high + shift) for instrument, (low, high) in ranges.items()}
 
 
 def snap(

@@ -25,8 +25,8 @@ class Options:
     top_p: float = 0.95
     temperature: float = 1.0
     scale: str | None = None  # "C major"
-    low: int = 0  # MIDI pitches, both included
-    high: int = 127
+    low: int | None = None  # MIDI pitches, both included; where neither is given, what can be played; see Infill
+    high: int | None = None
     polyphony: int | None = None  # notes at once, per instrument; see Infill
     density: int | None = None  # onsets in any second, per instrument; see Infill
     grid: str = "auto"  # where notes may begin: so many places a beat, "free", or as the known notes divide it
@@ -43,6 +43,16 @@ class Options:
         if self.seed < 0:
             raise RequestError("--seed is 0 or more")
 
+    @property
+    def ranged(self) -> bool:
+        """Whether a range was asked for."""
+        return self.low is not None or self.high is not None
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The lowest and the highest pitch that may be written."""
+        return (0 if self.low is None else self.low), (127 if self.high is None else self.high)
+
 
 def pitches(options: Options) -> np.ndarray | None:
     """(128,) legal pitches, or None for all. Raises RequestError."""
@@ -50,14 +60,15 @@ def pitches(options: Options) -> np.ndarray | None:
 
     from .harmony import parse_scale
 
-    if not 0 <= options.low <= options.high <= 127:
-        raise RequestError(f"the range {options.low}-{options.high} is empty: MIDI pitches are 0-127, low to high")
-    if options.scale is None and (options.low, options.high) == (0, 127):
+    low, high = options.range
+    if not 0 <= low <= high <= 127:
+        raise RequestError(f"the range {low}-{high} is empty: MIDI pitches are 0-127, low to high")
+    if options.scale is None and (low, high) == (0, 127):
         return None
     pitch = np.arange(128)
-    mask = (pitch >= options.low) & (pitch <= options.high)
+    mask = (pitch >= low) & (pitch <= high)
     if options.scale is not None:
         mask &= parse_scale(options.scale)[pitch % 12]
     if not mask.any():
-        raise RequestError(f"the scale {options.scale!r} has no pitch from {options.low} to {options.high}")
+        raise RequestError(f"the scale {options.scale!r} has no pitch from {low} to {high}")
     return mask

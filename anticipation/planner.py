@@ -14,10 +14,11 @@ from .decode import Decoder
 from .dynamics import swell
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist
-from .infilling import PATIENCE, moved
+from .infilling import PATIENCE, higher, moved
 from .keys import estimate_key, to_c
 from .lanes import window_of
 from .notes import DRUMS, INSTRUMENTS, Notes
+from .playable import RANGES, VOICES
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 from .tempo import divided
@@ -100,12 +101,15 @@ class Planner:
         nearest = None
         if scene.grid and len(scene.beats):
             nearest = nearest_place((divided(scene.beats, scene.grid) - origin) * s.STEPS, end)
-        tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches) for part in self._parts]
+        ranges = higher({} if scene.ranged else RANGES, self.shift)
+        tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chords.transpose(self.shift), self.origin)
         stray = 0.0 if scene.chord_lock else STRAY
         player = scene.player.between(scene.start - MEMORY, scene.end)
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
-        common = scene.polyphony, scene.density, nearest, 0, chart, stray
+        limit = scene.polyphony
+        most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
+        common = most, scene.density, nearest, 0, chart, stray
         return [Limits(begin, end, table, *common, louder=louder) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:

@@ -23,8 +23,9 @@ class Scene:
     player's notes, known `lateness` seconds after they began. ahead: music that is written (the timeline, a loop),
     known `delta` seconds before it sounds, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
     seconds; what is written has start <= onset < end. since: what began before it may be missing; cold: nothing
-    did. grid: places a beat where what is written may begin; None for anywhere. The rest is as in Infill; temperature
-    and top_p as in Sampling.
+    did. grid: places a beat where what is written may begin; None for anywhere. polyphony: notes at once of each
+    instrument on which as many can be played; None: free. The rest is as in Infill; temperature and top_p as in
+    Sampling.
     """
 
     start: float
@@ -46,6 +47,7 @@ class Scene:
     style: str = "unknown"
     temperature: float = 1.0
     top_p: float = 0.95
+    ranged: bool = False
 
     @property
     def beats(self) -> Notes:

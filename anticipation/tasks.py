@@ -253,7 +253,8 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
     if options.takes < 1:
         raise RequestError("--takes must be at least 1")
     return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
-                  style=options.style, places=_places(known, start, end, options.grid, tempo))  # fmt: skip
+                  style=options.style, places=_places(known, start, end, options.grid, tempo),
+                  ranged=options.ranged)  # fmt: skip
 
 
 def _places(known: Notes, start: float, end: float, grid: str, tempo: TempoMap) -> np.ndarray | None:
@@ -342,7 +343,7 @@ def _stamp(
 ) -> str:
     """What a new track says of its origin: all that it takes to write it again."""
     limits = {name: getattr(options, name) for name in ("scale", "polyphony", "density")}
-    limits["range"] = None if (options.low, options.high) == (0, 127) else f"{options.low}-{options.high}"
+    limits["range"] = "{}-{}".format(*options.range) if options.ranged else None
     limits["style"] = None if options.style == Options.style else options.style
     names = ",".join(instrument_name(i) for i in instruments)
     facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",

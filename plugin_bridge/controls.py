@@ -89,9 +89,11 @@ TABLE: tuple[Control, ...] = (
     Control("mute", "bool", False, "Mute", "the whole band is silent", cc=21),
     Control("thru", "bool", False, "Thru", "what comes in goes out as well"),
     Control("density", "int", 0, "Density", "at most so many onsets of a part in any second; 0: free", 0, 20, cc=22),
-    Control("polyphony", "int", 6, "Polyphony", "at most so many notes at once in each instrument; 0: free", 0, 8),
+    Control("polyphony", "int", 6, "Polyphony", "at most so many notes at once in each instrument that "
+            "has as many; 0: free", 0, 8),
     Control("dynamics", "float", 1.0, "Dynamics", "how loud the band plays, times the velocity it meant", 0, 2, cc=23),
-    Control("low", "int", 0, "Lowest", "the lowest pitch the band writes (60 is middle C)", 0, 127, cc=24),
+    Control("low", "int", 0, "Lowest", "the lowest pitch the band writes (60 is middle C); 0, and 127 above: each "
+            "keeps to its instrument's range", 0, 127, cc=24),
     Control("high", "int", 127, "Highest", "the highest pitch the band writes", 0, 127, cc=25),
     Control("temperature", "float", 1.0, "Temperature", "below 1 tamer, above 1 wilder", 0.1, 2, cc=26),
     Control("top_p", "float", 0.95, "Top-p", "the nucleus of every choice but velocities", 0.05, 1),

@@ -35,6 +35,7 @@ class Told:
         self.muted = set(_instruments(settings["muted"]))
         self.pitched = any(i < DRUMS for i in self.band)
         self.pitches = self._pitches()
+        self.ranged = settings["low"] > 0 or settings["high"] < 127
         self.channels = self._channels()
         if settings["chords"]:
             parse_chart(settings["chords"], np.arange(2.0))

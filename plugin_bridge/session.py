@@ -190,8 +190,9 @@ class Session:
         self.parts = parts_of(heard, beats) if len(heard) >= ENOUGH and len(beats) else PARTS[0]
         return Scene(
             start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
-            since=self.since, cold=self.cold, pitches=told.pitches, polyphony=settings["polyphony"] or None,
-            density=settings["density"] or None, grid=self.parts if settings["quantise"] >= 0.5 else None,
+            since=self.since, cold=self.cold, pitches=told.pitches, ranged=told.ranged,
+            polyphony=settings["polyphony"] or None, density=settings["density"] or None,
+            grid=self.parts if settings["quantise"] >= 0.5 else None,
             chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip

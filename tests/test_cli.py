@@ -183,7 +183,7 @@ def test_a_hole_in_bars_or_seconds(anticipate, melody, tmp_path, flags, start, e
 
 @pytest.mark.parametrize(
     "text, wanted",
-    [(None, (0, 127)), ("48-72", (48, 72)), ("C3-C5", (48, 72)), ("c3 - g#4", (48, 68)), ("C-1-G9", (0, 127)),
+    [(None, (None, None)), ("48-72", (48, 72)), ("C3-C5", (48, 72)), ("c3 - g#4", (48, 68)), ("C-1-G9", (0, 127)),
      ("48-C5", (48, 72)), ("Bb2-Eb3", (46, 51)), ("0-127", (0, 127)), ("60-60", (60, 60))],
 )  # fmt: skip
 def test_ranges(text, wanted):

@@ -41,6 +41,16 @@ def test_what_may_be_written():
     assert not g.pitch_table([BEAT]).any()
 
 
+def test_each_instrument_has_its_range():
+    """Within the mask, or where that has nothing there all of the mask."""
+    some = np.isin(np.arange(128), [20, 60, 62, 90])
+    ranges = {33: (28, 60), 73: (100, 108), DRUMS: (0, 1), 40: (-3, 20)}
+    told = pitches(g.pitch_table([PIANO, 33, 40, 73], some, ranges))
+    assert told == {PIANO: [20, 60, 62, 90], 33: [60], 40: [20], 73: [20, 60, 62, 90]}
+    assert pitches(g.pitch_table([33], ranges=ranges)) == {33: list(range(28, 61))}
+    assert g.pitch_table([DRUMS], ranges=ranges).sum() == len(g.DRUM_KIT)
+
+
 @pytest.mark.parametrize(
     "start, end, legal", [(0, 50, range(50)), (30, 50, range(30, 50)), (200, 300, []), (0, 900, range(101))]
 )
@@ -73,6 +83,8 @@ def test_polyphony_is_counted_by_instrument():
     assert pitches(g.legal_table(now, limits(polyphony=2), 5)) == {33: [60, 62]}
     assert pitches(g.legal_table(now, limits(polyphony=2), 19)) == {33: [60, 62]}
     assert pitches(g.legal_table(now, limits(polyphony=2), 20)) == {PIANO: [60, 62], 33: [60, 62]}  # one has ended
+    assert pitches(g.legal_table(now, limits(polyphony={PIANO: 2}), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(polyphony={33: 1}), 5)) == {PIANO: [60, 62]}
     alone = limits(polyphony=1, table=g.pitch_table([PIANO]))
     assert shifts(now, alone) == []  # the long one ends 290 steps from here: wait
 

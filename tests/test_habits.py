@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import habits
+from anticipation import habits, playable
 from anticipation import stream as s
-from anticipation.habits import LEGATO, apart, give_way, sounding, usual_voices
+from anticipation.habits import LEGATO, apart, give_way, sounding, usual_range, usual_voices
 from anticipation.notes import DRUMS, Notes
 
 spans = st.tuples(st.floats(0, 10), st.floats(0.1, 10))
@@ -87,3 +87,26 @@ def test_what_cannot_be_played_is_left_out():
     assert [(on, round(length, 3), pitch, who) for on, length, pitch, who, _ in left] == [
         (0.5, 0.5, 60, 0), (1.5, 0.2, 61, 0), (1.5, 0.2, 60, 1), (1.5, 0.1, 38, DRUMS), (1.99, 0.5, 60, 0),
         (2.9, 1.1, 70, 0), (2.9, 1.6, 70, 1)]  # fmt: skip
+
+
+FLUTE, CELLO = 73, 42
+
+
+def test_who_is_new_plays_what_can_be_played_and_others_what_they_do():
+    """Eight notes tell how thick a part is; one that lies outside of a range tells that the part goes there."""
+    low = Notes.of((0.5 * i, 0.4, 50, FLUTE, 80) for i in range(3))
+    thick = low + low.transpose(20) + low.transpose(24)
+    none = low[:0]
+    assert usual_voices(none, 0.0, 9.0, [0, FLUTE, CELLO]) == {FLUTE: 1, CELLO: 2}
+    assert usual_voices(low, 0.0, 9.0, [FLUTE]) == {FLUTE: 1} and usual_voices(low + low.transpose(7), 0.0, 9.0) == {}
+    assert usual_voices(low + low.transpose(7), 0.0, 9.0, [FLUTE]) == {FLUTE: 2}
+    assert usual_voices(thick, 5.0, 9.0, [FLUTE, CELLO]) == {FLUTE: 3, CELLO: 2}
+    assert usual_range(none, [0, FLUTE, CELLO]) == {FLUTE: (60, 96), CELLO: (36, 76)}
+    assert usual_range(thick, [FLUTE, CELLO]) == {FLUTE: (50, 96), CELLO: (36, 76)}
+
+
+def test_what_can_be_played_is_playable():
+    """The ranges leave an octave at least, so every scale has its notes there in any key."""
+    assert playable.RANGES.keys() == playable.VOICES.keys() and len(playable.RANGES) == len(playable._CAN)
+    for instrument, (low, high) in playable.RANGES.items():
+        assert 12 <= low + 12 <= high <= 108 and 1 <= playable.VOICES[instrument] <= 8

@@ -11,7 +11,7 @@ from strategies import notes
 from anticipation import habits, infilling
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
-from anticipation.habits import LEGATO, usual_density, usual_voices
+from anticipation.habits import LEGATO, usual_density, usual_range, usual_voices
 from anticipation.harmony import parse_chord
 from anticipation.infilling import Infill, generate
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
@@ -34,11 +34,12 @@ def requests(draw) -> Infill:
         known += TempoMap.constant(draw(st.integers(50, 200))).beats(25)
     mask = draw(st.none() | st.sets(st.integers(0, 127), min_size=1, max_size=20))
     start, length = draw(st.floats(0, 15) | st.just(4.0)), draw(st.floats(0.001, 5) | st.just(2.0))
-    instruments = tuple(draw(st.sets(st.sampled_from([0, 24, 33, DRUMS]), min_size=1)))
+    instruments = tuple(draw(st.sets(st.sampled_from([0, 24, 33, 40, FLUTE, DRUMS]), min_size=1)))
     beats = known[known.instrument == BEAT]
     return Infill(known, start, start + length, instruments, mask and np.isin(np.arange(128), list(mask)),
                   draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(0, 8)),
-                  places=places(known.audible, beats) if len(beats) and draw(st.booleans()) else None)  # fmt: skip
+                  places=places(known.audible, beats) if len(beats) and draw(st.booleans()) else None,
+                  ranged=draw(st.booleans()))  # fmt: skip
 
 
 def check_limits(notes: Notes, request: Infill) -> None:
@@ -50,7 +51,11 @@ def check_limits(notes: Notes, request: Infill) -> None:
     assert (notes.duration > 0).all() and ((notes.velocity > 0) & (notes.velocity < 128)).all()
     near = request.known.audible.between(request.start - 30, request.end + 10)
     usual = usual_density(near)
-    most = usual_voices(near, request.start, request.end) if request.polyphony is None else request.polyphony
+    most = request.polyphony or usual_voices(near, request.start, request.end, request.instruments)
+    for instrument, (low, high) in usual_range(request.known, () if request.ranged else request.instruments).items():
+        own = notes.pitch[notes.instrument == instrument]
+        free = request.pitches is not None and not request.pitches[low : high + 1].any()
+        assert free or ((own >= low) & (own <= high)).all()
     for onset, _, _, instrument, _ in notes:
         busiest = usual.get(instrument) if request.density is None else request.density
         own = notes.of_instruments([instrument])
@@ -102,8 +107,8 @@ def test_a_part_is_twice_as_busy_as_elsewhere_at_most(random_model, monkeypatch)
 
 @pytest.mark.parametrize("semitones", [1, 5, -6])
 def test_a_piece_in_another_key_gets_the_same_part_in_that_key(random_model, semitones):
-    (here,), _ = generate(random_model(), ask(), seed=1)
-    (there,), _ = generate(random_model(), ask(known=MELODY.transpose(semitones)), seed=1)
+    (here,), _ = generate(random_model(), ask(ranged=True), seed=1)  # instruments keep theirs in any key
+    (there,), _ = generate(random_model(), ask(known=MELODY.transpose(semitones), ranged=True), seed=1)
     assert np.array_equal(here.onset, there.onset) and np.array_equal(here.instrument, there.instrument)
     assert not ((there.pitch - here.pitch - semitones) % 12).any()
 

@@ -14,9 +14,11 @@ from anticipation.harmony import CHORD_TONES
 from anticipation.markov import Markov
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.planner import Planner
+from anticipation.playable import RANGES
 from anticipation.scene import Scene, rows_of
 from anticipation.tempo import TempoMap
 
+BASS, CELLO, FLUTE = 33, 42, 73
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 BEATS = TempoMap.constant(120).beats(200.0)
 CHART = Notes.of([(0.0, 300.0, 0, CHORD, 64)])  # C for ever
@@ -60,7 +62,8 @@ def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model,
 
     def strays(chart: Notes, **more) -> tuple[int, int]:
         planner = Planner(random_model(rests=-2.0) if family == "event" else random_amt(rests=-2.0))
-        steps = [*planner.plan(scene(4.1, tune(8), end=24.0, chart=BEATS.between(-1.0, 30) + chart, **more))]
+        more = {"end": 24.0, "chart": BEATS.between(-1.0, 30) + chart, "ranged": True} | more
+        steps = [*planner.plan(scene(4.1, tune(8), **more))]
         played = [step.note[2] for step in steps if step.note]
         return sum(not CHORD_TONES[0][pitch % 12] for pitch in played), len(played)
 
@@ -69,6 +72,31 @@ def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model,
     locked, count = strays(CHART, chord_lock=True)
     assert not locked and count > 30
     assert strays(CHART, chord_lock=True, pitches=np.arange(128) == 61)[1] > 5
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 12), st.floats(1, 15), st.sampled_from([None, 1, 6]))
+@pytest.mark.parametrize("family", ["event", "amt"])
+def test_a_band_plays_what_can_be_played(random_model, random_amt, family, semitones, start, polyphony):
+    """On each of its instruments, in any key, unless it is told a range; and no more at once, unless it is free."""
+    planner = Planner(random_model(rests=-1.0) if family == "event" else random_amt(rests=-1.0))
+    band, most = (FLUTE, BASS, CELLO), {FLUTE: 1, BASS: 1, CELLO: 2}
+    asked = scene(start, tune(8).transpose(semitones), instruments=band, polyphony=polyphony)
+    played = Notes.of([step.note for step in planner.plan(asked) if step.note])
+    for instrument in played.instruments:
+        own = played[played.instrument == instrument]
+        low, high = RANGES[instrument]
+        assert ((own.pitch >= low) & (own.pitch <= high)).all()
+        sounding = ((own.onset[:, None] <= own.onset) & (own.onset < own.offset[:, None] - 1e-9)).sum(0)
+        assert not polyphony or (sounding <= min(polyphony, most[instrument])).all()
+
+
+def test_a_range_that_is_told_is_the_range_of_all(random_model):
+    planner = Planner(random_model(rests=-2.0))
+    low = np.arange(128) < 50
+    asked = scene(4.1, tune(8), instruments=(FLUTE,), end=24.0, pitches=low, ranged=True)
+    played = [step.note[2] for step in planner.plan(asked) if step.note]
+    assert played and max(played) < 50
 
 
 def test_the_band_is_louder_where_the_player_is(random_model):

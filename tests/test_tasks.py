@@ -143,6 +143,25 @@ def test_harmonizing_writes_the_chords_it_names(random_model):
 
 # ---- what is new -----------------------------------------------------------------------------------------------------
 
+
+def test_a_new_part_is_one_that_its_instrument_can_play(random_model, random_amt):
+    """Whatever the key, in both families, unless a range or a number of voices is asked for; a part of which notes are
+    known goes where those go."""
+    high = Score.from_notes(Notes.of(line(PIANO, 85)), TEMPO)
+    for model in (random_model(), random_amt()):
+        (new,) = tasks.accompany(high, model, "flute,bass", options=Options(seed=1))
+        for number, low, top in ((FLUTE, 60, 96), (BASS, 28, 60)):
+            own = new.notes.of_instruments([number])
+            assert len(own) > 8 and own.pitch.min() >= low and own.pitch.max() <= top
+            assert (own.offset[:-1] <= own.onset[1:] + 1e-6).all()
+    asked = Options(seed=1, low=0, high=127, polyphony=4)
+    free = tasks.accompany(high, random_model(), "flute", options=asked)[0].notes
+    assert free.pitch.min() < 60 and (free.offset[:-1] > free.onset[1:] + 1e-6).any()
+    deep = Score.from_notes(Notes.of([*line(PIANO, 60), *line(BASS, 5), *line(BASS, 21)]), TEMPO)
+    hole = tasks.infill(deep, random_model(), A, B, parts=["bass"], options=Options(seed=1))[0].notes
+    assert 5 <= hole.pitch.min() < 28
+
+
 LIMITS = Options(seed=0, scale="Eb minor", low=50, high=70, polyphony=1, density=3)
 
 
