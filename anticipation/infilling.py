@@ -29,6 +29,7 @@ HISTORY = 30.0  # seconds before the span that the model is shown; its window ho
 FUTURE = 10.0  # and after it
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
 DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
+LEAD = 0.05  # seconds that a stream begins before the span does
 TOGETHER = 32  # streams, each with a cache of its own
 
 
@@ -90,8 +91,9 @@ class Asked:
         """Raises RequestError where the model cannot be told the controls."""
         before = request.known.audible.of_instruments(request.instruments)
         before = before.between(request.start - HISTORY, request.start)
-        # It begins where what is to be continued begins, or with the span: no training window opens in a long silence.
-        origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else request.start
+        # It begins where what is to be continued begins, or with the span: no training window opens in a long silence,
+        # and hardly any with a note.
+        origin = max(-LEAD, float(before.onset[0]) - 1.0) if len(before) else request.start - LEAD
         near = request.known.between(origin, request.end + FUTURE)
         reads = model.reads_chart
         shift = to_c(estimate_key(near)) if reads else 0
@@ -108,7 +110,7 @@ class Asked:
             delta=round(request.delta * s.STEPS),
             instruments=request.instruments if reads else None,
             style=s.STYLES.index(request.style),
-            cold=origin == 0.0,
+            cold=origin <= 0.0,
         )
         events, controls = (s.quantise(notes.transpose(shift), origin, strokes=reads) for notes in (history, rest))
         if len(controls) and not model.anticipates:

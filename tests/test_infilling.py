@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from strategies import notes
 
 from anticipation import habits, infilling
+from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
 from anticipation.habits import LEGATO, usual_density, usual_range, usual_voices
@@ -174,6 +175,21 @@ def test_chords_that_are_given_are_read(random_model):
     (given_,), _ = generate(random_model(), ask(known=MELODY + charts[0]), seed=1)
     (plain,), _ = generate(random_model(), ask(), seed=1)
     assert one == given_ != plain and set(one.instruments) <= {0, 33} and len(other)
+
+
+# ---- what a model is told --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start, before", [(0.0, 0), (4.0, 0), (0.0, 1), (4.0, 1), (12.0, 1)])
+def test_no_stream_opens_with_a_note(random_model, start, before):
+    """Training windows hardly do, and where one did the model would not begin with what begins there. At the start of a
+    piece it is told that, also where there is something to go on from."""
+    known = MELODY + Notes.of([(0.0, 0.5, 40, 33, 80)] * before)
+    told = infilling.Asked.of(random_model(), ask(start, 20.0, known, (33,)))
+    notes = told.rows[np.isin(told.rows[:, s.KIND], [s.EVENT, s.CONTROL])]
+    assert len(notes) and notes[0, s.AT] == round(infilling.LEAD * s.STEPS)
+    assert bool(told.rows[0, s.VELOCITY]) == (not start or before)
+    np.testing.assert_allclose(told.origin, (0.0 if before else start) - infilling.LEAD)
 
 
 # ---- the grid undone -------------------------------------------------------------------------------------------------
