@@ -14,6 +14,7 @@ from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
 NEVER = -1e6  # a logit
+ROUNDING = 3  # steps by which a note may miss the chord that it begins with
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
 
@@ -46,7 +47,8 @@ class Limits:
     (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
     chord are multiplied by (0: there is none, unless no other is legal). voices: notes that an instrument may begin at
     once, less the known ones that sound, (steps,) of each such instrument in `sounding`; what still sounds of what was
-    drawn is to give way. louder: what is added to every velocity. A rest is always legal, so nothing dead-ends.
+    drawn is to give way. louder: what is added to every velocity. roots: what the odds of a pitch that is not the root
+    are multiplied by in an instrument's first note under a chord. A rest is always legal, so nothing dead-ends.
     """
 
     start: int
@@ -61,6 +63,7 @@ class Limits:
     voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
     louder: int = 0
+    roots: dict[int, float] = field(default_factory=dict)
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -242,6 +245,18 @@ def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
         chord = int(limits.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_])
     if chord < NO_CHORD:
         out[~CHORD_TONES[chord][np.arange(128) % 12]] = np.log(limits.stray) if limits.stray else NEVER
+    return out
+
+
+def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
+    """(128,) what is added to an instrument's logits of pitches at a clock, where it is to be its first note under a
+    chord and on the root."""
+    out = np.zeros(128)
+    begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
+    if instrument in limits.roots and len(begun) and begun[-1, 1] < NO_CHORD:
+        own = [row[s.CLOCK] for row in stream.written if row[s.INSTRUMENT] == instrument]
+        if not own or own[-1] < begun[-1, 0] - ROUNDING:
+            out[np.arange(128) % 12 != begun[-1, 1] % 12] = np.log(limits.roots[instrument])
     return out
 
 

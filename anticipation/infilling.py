@@ -16,6 +16,7 @@ from .grammar import Limits, Stream, nearest_place, pitch_table
 from .habits import apart, give_way, sounding, usual_density, usual_range, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
+from .playable import BASSES
 from .ranking import fittest
 from .sampling import Sampling
 from .tempo import FINEST, divided, gap_of, moment, parts_of, position
@@ -25,6 +26,7 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 # What they are multiplied by where the beats are known, and seconds of silence that halve them: models believe too
 # readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
+AFLOAT = 0.2  # what the odds are multiplied by that a new bass begins a chord with another tone than its root
 HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
 FUTURE = 10.0  # and after it
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
@@ -143,7 +145,8 @@ class Asked:
         known = {instrument: sounding(self.controls, instrument, end) for instrument in voices}
         ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments)
         table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
-        return Limits(begin, end, table, ask.polyphony, density, nearest, voices=voices, sounding=known)
+        roots = {i: AFLOAT for i in BASSES if i in ask.instruments and not (ask.known.instrument == i).any()}
+        return Limits(begin, end, table, ask.polyphony, density, nearest, voices=voices, sounding=known, roots=roots)
 
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""

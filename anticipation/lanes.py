@@ -13,7 +13,7 @@ from torch import Tensor
 from . import amt
 from . import stream as s
 from .gpt2 import GPT2
-from .grammar import REST_CLASS, Limits, Stream, agreeing, gathered, legal_shifts, legal_table, writable
+from .grammar import REST_CLASS, Limits, Stream, agreeing, founded, gathered, legal_shifts, legal_table, writable
 from .harmony import CHORDS
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
@@ -88,7 +88,8 @@ class EventLanes:
                 heat = temperature[j] if temperature else sampling.temperature
                 row = row if field else gathered(row, stream, limits[j])
                 if field == 2:
-                    row = row + agreeing(limits[j], int(rows[j, s.CLOCK]), int(classes[j, 1]))
+                    where = int(rows[j, s.CLOCK]), int(classes[j, 1])
+                    row = row + agreeing(limits[j], *where) + founded(stream, limits[j], *where)
                 apart = None if field else REST_CLASS
                 odds = sampling.odds(stream.silence(limits[j]))
                 # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.

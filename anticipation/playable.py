@@ -23,3 +23,4 @@ _CAN = {
 }  # fmt: skip
 RANGES = {GM_NAMES.index(name): (low, high) for name, (low, high, _) in _CAN.items()}
 VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
+BASSES = range(32, 40)

@@ -155,5 +155,25 @@ def test_pitches_agree_with_the_chord_of_their_time():
         assert not g.agreeing(*where).any()
 
 
+def test_a_bass_begins_a_chord_with_its_root():
+    """With its first note under it, also where that is a little early; where there is no chord, and for who is not to,
+    all is as it was."""
+    chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 120, CHORD, 64)]))
+    told = limits(roots={33: 0.25})
+
+    def odds(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33) -> np.ndarray:
+        now = stream(*drawn)
+        now.chart = chart
+        return np.exp(g.founded(now, told, clock, instrument))
+
+    c, a_minor = (np.where(np.arange(128) % 12 == root, 1.0, 0.25) for root in (0, 9))
+    np.testing.assert_allclose(odds(50), c)
+    np.testing.assert_allclose(odds(50, (20, PIANO, 60, 10)), c)
+    for clock in (97, 100, 150):
+        np.testing.assert_allclose(odds(clock, (50, 33, 60, 10)), a_minor)
+    assert (odds(150, (98, 33, 60, 10)) == 1).all() and (odds(96, (50, 33, 60, 10)) == 1).all()
+    assert (odds(250) == 1).all() and (odds(50, instrument=PIANO) == 1).all()
+
+
 def test_nothing_to_write_is_rest():
     assert shifts(stream(), limits(table=g.pitch_table([]))) == []

@@ -177,6 +177,26 @@ def test_chords_that_are_given_are_read(random_model):
     assert one == given_ != plain and set(one.instruments) <= {0, 33} and len(other)
 
 
+def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch):
+    """Always, where nothing else is possible; others do not, nor does one of which notes are known."""
+    monkeypatch.setattr(infilling, "AFLOAT", 1e-9)
+    names = ("C", "F", "Am", "G") * 4
+    chart = Notes.of((2.0 * i, 2.0, parse_chord(name), CHORD, 64) for i, name in enumerate(names))
+
+    def share(instrument: int, known: Notes) -> float:
+        right = total = 0
+        for take in generate(random_model(), ask(0.0, 32.0, known, (instrument,), ranged=True), takes=2, seed=1)[0]:
+            under = np.searchsorted(chart.onset, take.onset + 0.03, side="right") - 1
+            _, first = np.unique(under, return_index=True)
+            right += int((take.pitch[first] % 12 == chart.pitch[under[first]] % 12).sum())
+            total += len(first)
+        return right / total
+
+    known = MELODY + chart
+    assert share(33, known) == 1
+    assert share(42, known) < 0.5 and share(33, known + Notes.of([(0.0, 1.0, 40, 33, 80)])) < 0.5
+
+
 # ---- what a model is told --------------------------------------------------------------------------------------------
 
 
