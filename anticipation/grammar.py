@@ -14,6 +14,7 @@ from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
 NEVER = -1e6  # a logit
+BEYOND = s.STEPS // 10  # steps that a note may reach over the next one's place and still make room for it
 ROUNDING = 3  # steps by which a note may miss the chord that it begins with
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
@@ -246,6 +247,18 @@ def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
     if chord < NO_CHORD:
         out[~CHORD_TONES[chord][np.arange(128) % 12]] = np.log(limits.stray) if limits.stray else NEVER
     return out
+
+
+def ending(limits: Limits, row: np.ndarray) -> int:
+    """The duration of a drawn row. Where its instrument has one voice, a note that reaches a little beyond a place
+    where the next one may begin ends there: else that would have to wait for the place after."""
+    clock, duration = int(row[s.CLOCK]), int(row[s.DURATION])
+    alone = isinstance(limits.polyphony, dict) and limits.polyphony.get(int(row[s.INSTRUMENT])) == 1
+    if alone and limits.nearest is not None and clock + duration < len(limits.nearest):
+        place = int(limits.nearest[clock + duration])
+        if clock < place < clock + duration <= place + BEYOND:
+            return place - clock
+    return duration
 
 
 def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:

@@ -13,7 +13,18 @@ from torch import Tensor
 from . import amt
 from . import stream as s
 from .gpt2 import GPT2
-from .grammar import REST_CLASS, Limits, Stream, agreeing, founded, gathered, legal_shifts, legal_table, writable
+from .grammar import (
+    REST_CLASS,
+    Limits,
+    Stream,
+    agreeing,
+    ending,
+    founded,
+    gathered,
+    legal_shifts,
+    legal_table,
+    writable,
+)
 from .harmony import CHORDS
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
@@ -115,6 +126,8 @@ class EventLanes:
             sample(4, [np.arange(VELOCITIES) > 0] * count)
             rows[:, s.INSTRUMENT], rows[:, s.PITCH] = classes[:, 1], classes[:, 2]
             rows[:, s.DURATION] = np.where(classes[:, 1] == DRUMS, 10, DURATIONS[classes[:, 3]])
+            for j in np.flatnonzero(~rest).tolist():
+                rows[j, s.DURATION] = ending(limits[j], rows[j])
             louder = np.clip(velocity_of(classes[:, 4]) + [limit.louder for limit in limits], 1, 127)
             rows[:, s.VELOCITY] = np.where(classes[:, 1] == CHORD, 64, louder)
             rows[rest, s.INSTRUMENT : s.VELOCITY + 1] = 0

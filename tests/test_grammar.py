@@ -175,5 +175,19 @@ def test_a_bass_begins_a_chord_with_its_root():
     assert (odds(250) == 1).all() and (odds(50, instrument=PIANO) == 1).all()
 
 
+def test_one_voice_makes_room_for_the_next_note():
+    """Where a note reaches a little beyond its place, and several voices or none are told of, it stays as it is."""
+    nearest = g.nearest_place(np.array([0, 25, 50, 75, 100]), 100)
+    (row,) = s.event_rows(np.array([(25, 33, 40, 1, 64)]))
+
+    def ends(duration: int, **more) -> int:
+        row[s.DURATION] = duration
+        return 25 + g.ending(limits(end=100, **({"polyphony": {33: 1}, "nearest": nearest} | more)), row)
+
+    assert [ends(duration) for duration in (10, 25, 26, 35, 36, 50, 53, 300)] == [35, 50, 50, 50, 61, 75, 75, 325]
+    for more in ({"polyphony": {33: 2}}, {"polyphony": None}, {"polyphony": 1}, {"nearest": None}):
+        assert ends(26, **more) == 51
+
+
 def test_nothing_to_write_is_rest():
     assert shifts(stream(), limits(table=g.pitch_table([]))) == []
