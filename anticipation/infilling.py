@@ -31,7 +31,7 @@ HISTORY = 30.0  # seconds before the span that the model is shown; its window ho
 FUTURE = 10.0  # and after it
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
 DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
-LEAD = 0.05  # seconds that a stream begins before the span does
+LEAD = 0.05  # seconds that a stream begins before the first note in the span
 TOGETHER = 32  # streams, each with a cache of its own
 
 
@@ -95,7 +95,9 @@ class Asked:
         before = before.between(request.start - HISTORY, request.start)
         # It begins where what is to be continued begins, or with the span: no training window opens in a long silence,
         # and hardly any with a note.
-        origin = max(-LEAD, float(before.onset[0]) - 1.0) if len(before) else request.start - LEAD
+        first = request.known.audible.between(request.start, request.end).onset[:1] - LEAD
+        opening = min([request.start, *first.tolist()])
+        origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else opening
         near = request.known.between(origin, request.end + FUTURE)
         reads = model.reads_chart
         shift = to_c(estimate_key(near)) if reads else 0
