@@ -27,6 +27,7 @@ from .written import channel_events, free_channel, note_events, tempo_track, voi
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
+Move = tuple[float, int, bytes]  # second, kind of message (0xB0: a controller ...), its data
 MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
 
 
@@ -103,11 +104,13 @@ class Score:
         return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), ports, end, keys)
 
     @classmethod
-    def from_notes(cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "") -> Score:
+    def from_notes(
+        cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "", moves: Sequence[Move] = ()
+    ) -> Score:
         """A fresh file: a tempo track and one track per instrument. See `with_notes`. Raises MidiError."""
         tempo = tempo or TempoMap()
         file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", tempo_track(tempo)),))
-        return cls.from_bytes(file.encode()).with_notes(notes, stamp=stamp)
+        return cls.from_bytes(file.encode()).with_notes(notes, stamp=stamp, moves=moves)
 
     @classmethod
     def from_pretty_midi(cls, midi) -> Score:
@@ -222,14 +225,16 @@ class Score:
             changed[number] = kept + tracks[number][rows[-1][3] :]
         return Score.from_bytes(self._file.with_tracks(changed).encode())
 
-    def with_notes(self, notes: Notes, *, stamp: str = "", like: Sequence[Part] = ()) -> Score:
+    def with_notes(
+        self, notes: Notes, *, stamp: str = "", like: Sequence[Part] = (), moves: Sequence[Move] = ()
+    ) -> Score:
         """The score with new tracks, one per instrument of `notes`, each named by it and on a channel of its own.
 
         stamp: a text that each new track carries. like: parts that a new track of their instrument is more of: it is
-        set as its part is (bank, volume, pan ...), and has its name if there is but one. Chords and beats are not
-        written. Notes of one pitch that overlap are trimmed, of two at one tick the longer stays. When the channels run
-        out, a part joins one of the same program, or goes to a further MIDI port. Raises MidiError if the piece gets
-        too long to be read again.
+        set as its part is (bank, volume, pan ...), and has its name if there is but one. moves: pedals, wheels and
+        bends, which each new track has. Chords and beats are not written. Notes of one pitch that overlap are trimmed,
+        of two at one tick the longer stays. When the channels run out, a part joins one of the same program, or goes
+        to a further MIDI port. Raises MidiError if the piece gets too long to be read again.
         """
         added = []
         taken = dict(self._channels)
@@ -246,7 +251,9 @@ class Score:
             if port:
                 head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
             body = list(note_events(notes.of_instruments([instrument]), self.tempo, channel))
-            end = body[-1][0]
+            moved = [(int(self.tempo.ticks(at)), kind | channel, data) for at, kind, data in moves]
+            end = max(row[0] for row in (body[-1], *moved))
+            body = [*moved, *body]
             if place not in self._channels:
                 said = [] if origin is None else self._said_for(origin)
                 body = [*voice(said, instrument % DRUMS, channel, body[0][0]), *body]

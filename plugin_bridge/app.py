@@ -280,7 +280,11 @@ class App:
                 for channel, pitch in [key for key in self.session.known.open if key[0] == message.channel]:
                     self._on_heard(wall, [NOTE_OFF | channel, pitch, 0])
             self._on_controller(message.number, message.value)
-        if message.kind != NOTE or not self.clock.playing:
+        if not self.clock.playing:
+            return
+        if message.kind != NOTE:
+            if not steers:
+                self.recorder.move(wall, data)
             return
         if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
             if message.value:

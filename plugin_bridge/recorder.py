@@ -18,14 +18,18 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from anticipation.errors import AnticipationError, MidiError, RequestError
-from anticipation.midi import MAX_HOURS, Score
+from anticipation.midi import MAX_HOURS, Move, Score
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
+
+from .ears import CONTROLLER, OTHER, parse
 
 PPQN = 480
 OFF = 0.01  # beats that the tempos of a take may miss
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
 SHORTEST = 0.01  # seconds of a note
+CONTROL, PROGRAM = 0xB0, 0xC0
+NO_MOVES = {0, 32, *range(120, 128)}  # banks are the program's; modes, such as all notes off, are the port's
 Row = tuple[float, float, int, int, int]
 T = TypeVar("T", int, float)
 
@@ -33,18 +37,19 @@ T = TypeVar("T", int, float)
 @dataclass
 class Take:
     """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, quarters in
-    a bar)."""
+    a bar). moves: the player's pedals, wheels, pressure and bends."""
 
     heard: list[Row] = field(default_factory=list)
     played: list[Row] = field(default_factory=list)
     tempos: list[tuple[float, float]] = field(default_factory=list)
     meters: list[tuple[float, int]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.heard) + len(self.played)
 
     def add(self, what: str, *values) -> None:
-        """A line of the journal: tempo, meter, silence, or a note of the side `what`."""
+        """A line of the journal: tempo, meter, silence, move, or a note of the side `what`."""
         if what == "tempo":
             self.tempos.append((float(values[0]), float(values[1])))
         elif what == "meter":
@@ -52,6 +57,12 @@ class Take:
             self.meters = [entry for entry in self.meters if entry[0] < at] + [(at, int(values[-1]))]
         elif what == "silence":
             self._silence(float(values[0]), values[1])
+        elif what == "move":
+            at, kind, *data = values
+            message = parse([kind, *data])
+            if message is None or message.kind not in (CONTROLLER, OTHER):
+                raise ValueError(f"no message: {values}")
+            self.moves.append((float(at), kind, bytes(data)))
         else:
             onset, duration, pitch, instrument, velocity = values
             row = (float(onset), max(float(duration), SHORTEST), int(pitch), int(instrument), int(velocity))
@@ -72,9 +83,10 @@ class Take:
             [(row[0] - start, *_until(end, row)[1:]) for row in rows if start <= row[0] < end]
             for rows in (self.heard, self.played)
         )
+        moves = [(max(at - start, 0.0), kind, data) for at, kind, data in _standing(start, self.moves) if at < end]
         tempos = _from(start, [entry for entry in self.tempos if entry[0] < end])
         meters = _from(start, [entry for entry in self.meters if entry[0] < end])
-        return Take(heard, played, tempos, meters)
+        return Take(heard, played, tempos, meters, moves)
 
     def scores(self, stamp: str) -> list[Score]:
         """A file of both sides; several where it is too long for one, none where nothing sounded. Raises MidiError."""
@@ -91,7 +103,7 @@ class Take:
             entries.append((round(ticks), round(60e6 / bpm)))
         tempo = TempoMap(PPQN, tuple(entries))
         tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), meter, 4) for at, meter in self.meters))
-        score = Score.from_notes(Notes.of(self.heard), tempo, stamp=f"{stamp}; the player")
+        score = Score.from_notes(Notes.of(self.heard), tempo, stamp=f"{stamp}; the player", moves=self.moves)
         return score.with_notes(Notes.of(self.played), stamp=f"{stamp}; the band") if self.played else score
 
 
@@ -99,6 +111,12 @@ def _from(start: float, entries: Sequence[tuple[float, T]]) -> list[tuple[float,
     """What holds from `start` on, counted from there."""
     at = [(0.0, value) for time_, value in entries if time_ <= start][-1:]
     return at + [(time_ - start, value) for time_, value in entries if time_ > start]
+
+
+def _standing(start: float, moves: Sequence[Move]) -> list[Move]:
+    """Moves from `start` on, and the last one before it of each pedal and wheel, which stands as it left it."""
+    before = {(kind, data[:-1]): (at, kind, data) for at, kind, data in moves if at < start}
+    return [*before.values(), *(move for move in moves if move[0] >= start)]
 
 
 def _until(end: float, row: Row) -> Row:
@@ -169,6 +187,12 @@ class Recorder:
         """side: 'heard' or 'played'."""
         if self.runs and instrument <= DRUMS:
             self._add(side, max(wall - self._begin, 0.0), duration, pitch, instrument, max(velocity, 1))
+
+    def move(self, wall: float, message: Sequence[int]) -> None:
+        """The player moved a pedal or a wheel: a message of a channel that is no note."""
+        kind = message[0] & 0xF0
+        if self.runs and kind != PROGRAM and not (kind == CONTROL and message[1] in NO_MOVES):
+            self._add("move", max(wall - self._begin, 0.0), kind, *message[1:])
 
     def silence(self, wall: float, instruments: Collection[int] | None = None) -> None:
         """The band, or these instruments of it, fell silent: what it had been given for later never sounded."""

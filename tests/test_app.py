@@ -5,6 +5,7 @@ import os
 import threading
 from types import SimpleNamespace
 
+import mido
 import numpy as np
 import pytest
 from test_scheduler import check_clean
@@ -207,6 +208,45 @@ def test_keep_has_what_sounds_and_what_sounded_last(rehearsal):
     made.now += 600.0
     made.app.act("keep")
     assert taken(made, "kept")[1] == taken(made, "kept")[0]
+
+
+def moves_of(path) -> list[tuple[float, list[int]]]:
+    """Seconds and bytes of all but notes and programs, of each track that has notes."""
+    at, out = 0.0, []
+    for message in mido.MidiFile(path):
+        at += message.time
+        if not message.is_meta and message.type not in ("note_on", "note_off", "program_change"):
+            out.append((round(at, 2), message.bytes()))
+    return out
+
+
+def test_pedals_wheels_and_bends_are_in_the_take(rehearsal, tmp_path):
+    """What steers us and what is meant for the port are not; a part of a take begins with the pedal as it stood."""
+    made = rehearsal(listen=0)
+    moves = [(0.2, [0xB0, 64, 127]), (0.4, [0xE0, 0, 100]), (0.6, [0xD0, 9]), (0.8, [0xB0, 64, 0])]
+    other = [(0.3, [0xC0, 5]), (0.3, [0xB0, 0, 1]), (0.3, [0xB0, 123, 0]), (0.3, [0xB0, 28, 90])]
+    made.run(1.0, [*key(0.1, 60), *moves, *other])
+    made.run(1.0, [(0.1, [0xB0, 64, 100])])
+    made.run(9.0, key(8.0, 62))
+    begin = made.app.recorder._begin
+    made.app.recorder.keep(begin + 11.0, 4.0)
+    made.app.act("stop")
+    folder = made.app.recorder.folder
+    kept, take = sorted(take["name"] for take in made.app.recorder.takes())
+    whole = moves_of(folder / take)
+    assert [data for _, data in whole] == [m for _, m in moves] + [[0xB0, 64, 100]]
+    assert np.diff([at for at, _ in whole]).round(1).tolist() == [0.2, 0.2, 0.2, 0.3]
+    assert sorted(moves_of(folder / kept)) == [(0.0, m) for m in sorted([[0xB0, 64, 100], [0xD0, 9], [0xE0, 0, 100]])]
+    (tmp_path / "old").mkdir()
+    lines = [
+        '["heard", 1, 0.5, 60, 53, 80]',
+        '["move", 0.5, 176, 64, 127]',
+        '["move", 1, 176, 300]',
+        '["move", 1, 248]',
+    ]
+    (tmp_path / "old" / ".take-999999999.journal").write_text("\n".join(lines), encoding="utf-8")
+    (rescued,) = Recorder(tmp_path / "old").takes()
+    assert moves_of(tmp_path / "old" / rescued["name"]) == [(0.5, [0xB0, 64, 127])]
 
 
 def test_a_note_that_thru_began_ends_though_thru_went_off(rehearsal):
