@@ -36,10 +36,16 @@ sys.path[:0] = [{root!r}, {train!r}, {tests!r}]
 import test_train
 test_train.shrink()
 import engine, train
-step, last = engine.Engine.step, int(os.environ.get("KILL_AT", -1))
+from anticipation.data import Shards
+from anticipation.errors import AnticipationError
+step, last, lost = engine.Engine.step, int(os.environ.get("KILL_AT", -1)), int(os.environ.get("LOSE_AT", -1))
+def gone(self, piece):
+    raise AnticipationError("pitch.bin vanished")
 def mortal(self, number, *rest):
     if number == last:
         os.kill(os.getpid(), signal.SIGKILL)
+    if number == lost and os.environ["RANK"] == "1":
+        Shards.notes = gone
     return step(self, number, *rest)
 engine.Engine.step = mortal
 sys.exit(train.main())
@@ -82,16 +88,20 @@ def run(shards, tmp_path, monkeypatch):
 
 @pytest.fixture
 def launch(shards, tmp_path):
-    """launch(name, *flags, processes=0, kill_at=None): the trainer in processes of its own; the finished one."""
+    """launch(name, *flags, processes=0, kill_at=-1, lose_at=-1): the trainer in processes of its own; the finished
+    one. kill_at: the step that kills it; lose_at: the step from which on the second process has no data."""
     script = tmp_path / "launch.py"
     paths = {"root": str(ROOT), "train": str(ROOT / "train"), "tests": str(ROOT / "tests")}
     script.write_text(LAUNCH.format(**paths))
 
-    def call(name: str, *flags: str, processes: int = 0, kill_at: int = -1) -> subprocess.CompletedProcess:
+    def call(
+        name: str, *flags: str, processes: int = 0, kill_at: int = -1, lose_at: int = -1
+    ) -> subprocess.CompletedProcess:
         spread = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         line = [sys.executable, *(spread if processes else []), str(script), "--data", str(shards)]
         line += ["--out", str(tmp_path / name), *SHORT, *flags]
-        env = os.environ | {"KILL_AT": str(kill_at), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        env = os.environ | {"KILL_AT": str(kill_at), "LOSE_AT": str(lose_at)}
+        env |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         return subprocess.run(line, env=env, capture_output=True, text=True, timeout=300)
 
     return call
@@ -359,6 +369,14 @@ def test_a_shard_that_vanishes_saves_the_run_and_says_so(run, shards, tmp_path, 
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("train: ") and "pitch.bin vanished or was cut" in error and "is saved in" in error
     assert 2 <= state(folder)["step"] < 40
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torchrun with gloo")
+def test_data_that_one_process_loses_ends_both_with_the_run_saved(launch, tmp_path):
+    """Alone it would save for ever, waiting for the other, which waits for its gradients."""
+    ended = launch("a", "--batch", "4", "--steps", "40", "--save-every", "100", processes=2, lose_at=2)
+    assert ended.returncode and "pitch.bin vanished; step" in ended.stderr
+    assert 3 <= state(tmp_path / "a")["step"] < 40
 
 
 def foreign(folder: Path) -> None:

@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -189,12 +190,7 @@ class Training:
         batches = iter(loading(self.data, self.step, steps, self.args.workers, device))
         before, stop = time.perf_counter() - self.seconds, False
         while not self.over and not stop:
-            try:
-                batch = next(batches)
-            except AnticipationError as error:
-                self.save()
-                reason = str(error).strip().splitlines()[-1].removeprefix("anticipation.errors.AnticipationError: ")
-                raise AnticipationError(f"{reason}; step {self.step} is saved in {self.run.state}") from None
+            batch = self.fetch(batches)
             values, good = self.engine.step(self.step, batch, self.share())
             if not good:
                 self.refused(values)
@@ -208,6 +204,19 @@ class Training:
             if not stop:
                 self.look()
         return self.over
+
+    def fetch(self, batches: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        """The next batch. Raises AnticipationError where any of the processes has lost its data, in all of them: alone
+        it would save for ever, waiting for others that wait for its gradients."""
+        batch, reason = None, "another process lost its data"
+        try:
+            batch = next(batches)
+        except AnticipationError as error:
+            reason = str(error).strip().splitlines()[-1].removeprefix("anticipation.errors.AnticipationError: ")
+        if self.engine.place.agree(batch is None, 0.0)[0] or batch is None:
+            self.save()
+            raise AnticipationError(f"{reason}; step {self.step} is saved in {self.run.state}") from None
+        return batch
 
     def refused(self, values: dict[str, float]) -> None:
         """An update that was not made. Raises AnticipationError after ten in a row."""
