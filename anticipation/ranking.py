@@ -26,14 +26,22 @@ AROUND = 10.0  # seconds on both sides of what is answered in which the known no
 LONGEST = 90 * s.STEPS  # of a window, for AMT tells no more than 100 s
 TOGETHER = 8  # windows
 DULL = 0.3  # nats for each known note that it would cost to repeat oneself all the time, where nobody else does
+CROWDED = 0.3  # nats for each known note that it would cost to have e times the notes of the middle draft, or 1/e
 COMMON = 1.0  # nats for each known note that it is worth to begin, and to begin the same notes, whenever the others do
 ENOUGH = 8  # moments of a part that tell how often it repeats itself
 
 
 def fittest(model, known: Notes, start: float, end: float, takes: list[Notes]) -> int:
     """Which take goes best with what is known around the span (seconds) and with the others."""
-    lost = misfit(model, known, start, end, takes) + DULL * dullness(known, takes)
+    lost = misfit(model, known, start, end, takes) + DULL * dullness(known, takes) + CROWDED * oddness(takes)
     return int(np.argmin(lost - COMMON * likeness(takes)))
+
+
+def oddness(takes: list[Notes]) -> np.ndarray:
+    """(takes,) how far a take has more notes than the middle one, or fewer: the logarithm of their ratio. Many notes
+    explain more of what is known, whatever they are."""
+    count = np.array([len(take) + 1 for take in takes])
+    return abs(np.log(count / np.median(count)))
 
 
 def likeness(takes: list[Notes]) -> np.ndarray:

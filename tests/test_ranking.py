@@ -16,7 +16,7 @@ from anticipation import amt, checkpoint, infilling
 from anticipation import stream as s
 from anticipation.infilling import generate
 from anticipation.notes import Notes
-from anticipation.ranking import dullness, fittest, likeness, misfit, windows
+from anticipation.ranking import dullness, fittest, likeness, misfit, oddness, windows
 from anticipation.surprise import drawn, nats
 
 CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
@@ -133,3 +133,9 @@ def test_a_slip_that_one_draft_makes_is_not_what_they_have_in_common(random_mode
     assert likeness([PADS, up, octave, late]).tolist() == pytest.approx([1.0, 2 / 3, 1.0, 0.0])
     assert likeness([PADS]).tolist() == [0.0] and likeness([PADS[:0], PADS[:0]]).tolist() == [0.0, 0.0]
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [late, up, PADS, octave]) == 2
+
+
+def test_who_has_more_or_fewer_notes_than_the_middle_draft_loses_by_it():
+    takes = [PADS[:n] for n in (0, 3, 5, 5, 11)]
+    assert oddness(takes).tolist() == pytest.approx(np.log([6, 6 / 4, 1, 1, 2]).tolist())
+    assert oddness(takes[:1]).tolist() == [0.0]
