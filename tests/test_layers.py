@@ -26,7 +26,7 @@ LIGHT = [
     "render",
     "sound",
 ]
-TICKS = ["smf", "tracks", "tempo", "midi"]  # who may know them
+TICKS = ["smf", "tracks", "tempo", "midi", "written"]  # who may know them
 
 
 def imports(tree: ast.AST, late: bool = True) -> set[str]:

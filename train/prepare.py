@@ -32,7 +32,7 @@ from anticipation.errors import AnticipationError, MidiError  # noqa: E402
 from anticipation.notes import DRUMS, Notes  # noqa: E402
 
 BLOCK = 256  # files that one process reads at a time
-RULES = 2  # raise it when the same file becomes other notes: parts made before are then made anew
+RULES = 3  # raise it when the same file becomes other notes: parts made before are then made anew
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")  # 160 pieces: of 2 % nothing could be measured
 FAMILIES = {  # what is one work by its file's name, however little its notes agree
     "pop909": r"(\d{3})__", "pop909-versions": r"(\d{3})__", "chopin-first-ed": r"kern__(\d+-\d+)",

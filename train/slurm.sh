@@ -11,8 +11,9 @@
 #SBATCH --requeue
 #SBATCH --output=%x-%j.log
 #SBATCH --open-mode=append
-# SIGTERM comes two minutes before the time is up, and on preemption: train.py saves its state and stops, Slurm queues
-# the job again, and --resume goes on with the very next step.
+# SIGTERM comes two minutes before the time is up, and on preemption: train.py saves its state and stops. A job that was
+# preempted, or lost its node, Slurm queues again itself; one whose time was up is to be submitted again. Either way
+# --resume goes on with the very next step.
 set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:-.}"
 export OMP_NUM_THREADS=1
