@@ -12,6 +12,7 @@ from pathlib import Path
 import bench
 import engine
 import evaluate
+import logbook
 import numpy as np
 import prepare
 import pytest
@@ -175,6 +176,16 @@ def test_sigterm_saves_the_very_step_and_the_run_goes_on(run, monkeypatch, capsy
     assert "stopped at step 2, which is saved" in capsys.readouterr().err and state(stopped)["step"] == 2
     assert state(run("stopped", "--resume")) == state(whole)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_second_sigterm_waits_for_the_save_as_the_first():
+    wish = logbook.Wish()
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert wish and wish.code == 128 + signal.SIGTERM
+    finally:
+        wish.forget()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torchrun with gloo")

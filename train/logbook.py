@@ -110,8 +110,8 @@ def replace_text(path: Path, text: str) -> None:
 
 
 class Wish:
-    """Whether the user, or the cluster, has asked the run to stop: SIGTERM, and SIGINT (a second one is not waited
-    for)."""
+    """Whether the user, or the cluster, has asked the run to stop: SIGTERM, and SIGINT (a second one of these
+    is not waited for)."""
 
     def __init__(self) -> None:
         self.code = 0
@@ -119,7 +119,8 @@ class Wish:
 
     def _ask(self, number: int, _frame: Any) -> None:
         self.code = 128 + number
-        signal.signal(number, signal.SIG_DFL)
+        if number == signal.SIGINT:  # torchrun hands on the SIGTERM that a cluster sends to all: that makes two
+            signal.signal(number, signal.SIG_DFL)
 
     def __bool__(self) -> bool:
         return bool(self.code)
