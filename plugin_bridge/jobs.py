@@ -202,8 +202,9 @@ class Jobs:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, self._checkpoint), name="jobs", daemon=True)
-        self._process.start()
+        process = context.Process(target=work, args=(theirs, self._checkpoint), name="jobs", daemon=True)
+        process.start()
+        self._process = process  # only now: one that has not begun cannot be ended
         theirs.close()
 
     def _stop(self) -> None:
