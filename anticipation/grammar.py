@@ -265,8 +265,10 @@ def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.n
     """(128,) what is added to an instrument's logits of pitches at a clock, where it is to be its first note under a
     chord and on the root."""
     out = np.zeros(128)
+    if instrument not in limits.roots:  # nobody's, live
+        return out
     begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
-    if instrument in limits.roots and len(begun) and begun[-1, 1] < NO_CHORD:
+    if len(begun) and begun[-1, 1] < NO_CHORD:
         own = [row[s.CLOCK] for row in stream.written if row[s.INSTRUMENT] == instrument]
         if not own or own[-1] < begun[-1, 0] - ROUNDING:
             out[np.arange(128) % 12 != begun[-1, 1] % 12] = np.log(limits.roots[instrument])
