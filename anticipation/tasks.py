@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
+from .beats import hear
 from .errors import RequestError
 from .harmony import estimate_chords, parse_chart
 from .instruments import instrument_number
@@ -29,6 +30,8 @@ VOICES = (VOICE, 52, 54)  # how the model is shown a melody of an instrument tha
 MOST_PARTS, MOST_BARS = 24, 1000  # of a beat; that a piece may be continued by
 GUIDES = (49,)  # slow strings
 OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
+HEARD = "the notes do not keep to the beats of the file: new ones go by those heard in them, about {:.0f} a minute"
+NEAR = 30.0  # seconds around a span in which beats are heard
 FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 
@@ -171,16 +174,17 @@ def harmonize(
     if number == DRUMS:
         raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
-    known = _with_beats(score, voice, end)
-    request = _request(known, 0.0, end, [number], options, score.tempo)
-    given = _given_chords(score, options, 0.0, end)
+    tempo, remarks = _tempo(score, voice, 0.0, end, options.grid)
+    known = _with_beats(score, voice, end, tempo)
+    request = _request(known, 0.0, end, [number], options, tempo)
+    given = _given_chords(score, options, 0.0, end, tempo or score.tempo)
     plans = _plans(model, request, options) if given is None else [given] * options.takes
     takes, bars = [], known[(known.instrument == BEAT) & (known.pitch == 0)].onset
-    bars = bars if given is None else score.tempo.bar_seconds(end)
+    bars = bars if given is None else (tempo or score.tempo).bar_seconds(end)
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
         stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
-        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=_remarks(known, options)))
+        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=remarks))
     return takes
 
 
@@ -231,20 +235,29 @@ def _inside(score: Score, start: float, end: float | None) -> float:
     return end
 
 
-def _with_beats(score: Score, known: Notes, end: float, grid: str = Options.grid) -> Notes:
-    """With the file's beat grid, if the notes keep to it or are asked to (`grid`); it goes on where the piece is to."""
+def _tempo(score: Score, known: Notes, start: float, end: float, grid: str) -> tuple[TempoMap | None, tuple[str, ...]]:
+    """Whose beats count: the file's, if the notes keep to them or are asked to (`grid`), else those that are heard in
+    the notes, else nobody's. And what to tell of it."""
+    if grid not in ("auto", "free") or on_grid(known, score.beats()):
+        return score.tempo, ()
+    if grid == "free":
+        return None, ()
+    heard = hear(known.audible.between(start - NEAR, end + NEAR))
+    if not len(heard):
+        return None, (OFF_BEAT,)
+    return TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),)
+
+
+def _with_beats(score: Score, known: Notes, end: float, tempo: TempoMap | None) -> Notes:
+    """With the beats that count; they go on where the piece is to."""
+    if tempo is None:
+        return known.sorted()
     further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
-    beats = score.tempo.beats(end + 10.0) if further else score.beats()
-    asked = grid not in ("auto", "free")
-    return known.sorted() + (beats if len(beats) and (asked or on_grid(known, beats)) else Notes.of([]))
+    return known.sorted() + tempo.beats(end + 10.0 if further else score.length)
 
 
-def _remarks(known: Notes, options: Options) -> tuple[str, ...]:
-    """What to tell of how a request was understood. known: with the beats that count."""
-    return (OFF_BEAT,) if options.grid == "auto" and not (known.instrument == BEAT).any() else ()
-
-
-def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options, tempo: TempoMap):
+def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options,
+             tempo: TempoMap | None):  # fmt: skip
     from .infilling import Infill
     from .stream import STYLES
 
@@ -257,13 +270,13 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
                   ranged=options.ranged)  # fmt: skip
 
 
-def _places(known: Notes, start: float, end: float, grid: str, tempo: TempoMap) -> np.ndarray | None:
+def _places(known: Notes, start: float, end: float, grid: str, tempo: TempoMap | None) -> np.ndarray | None:
     """Where notes may begin, by the beats among the known notes, which are the tempo's; None for anywhere. Raises
     RequestError."""
     if grid not in ("auto", "free") and not (grid.isascii() and grid.isdecimal() and 1 <= int(grid) <= MOST_PARTS):
         raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {grid!r}")
     beats = known[known.instrument == BEAT]
-    if grid == "free" or not len(beats):
+    if grid == "free" or tempo is None or not len(beats):
         return None
     near = known.audible.between(start - 30.0, end + 10.0)
     ways = tempo.ways(beats.onset)
@@ -276,20 +289,20 @@ def _plans(model, request, options: Options) -> list[Notes]:
     return plan_chords(model, request, takes=options.takes, seed=options.seed)
 
 
-def _given_chords(score: Score, options: Options, start: float, end: float) -> Notes | None:
+def _given_chords(score: Score, options: Options, start: float, end: float, tempo: TempoMap) -> Notes | None:
     """Chords that the user gave: a chart, which begins with the bar that `start` is in, or a part that plays them."""
     if options.chords in ("auto", "none"):
         return None
     if "|" in options.chords:
-        bars = score.tempo.bar_seconds(end)
+        bars = tempo.bar_seconds(end)
         bars = bars[: np.searchsorted(bars, end - 1e-3) + 1]  # none that begins where the span ends
         bars = bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :]
-        return parse_chart(options.chords, bars, score.tempo.beats(end).onset)
+        return parse_chart(options.chords, bars, tempo.beats(end).onset)
     try:
         notes = score.notes[score.part(options.chords).mask]
     except RequestError as error:
         raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
-    return estimate_chords(notes, score.beats())
+    return estimate_chords(notes, tempo.beats(score.length))
 
 
 def _write(
@@ -302,9 +315,10 @@ def _write(
     from .decode import Sampling
     from .infilling import generate
 
-    known = _with_beats(score, known, end, options.grid)
-    request = _request(known, start, end, instruments, options, score.tempo)
-    chords = _given_chords(score, options, start, end)
+    tempo, remarks = _tempo(score, known, start, end, options.grid)
+    known = _with_beats(score, known, end, tempo)
+    request = _request(known, start, end, instruments, options, tempo)
+    chords = _given_chords(score, options, start, end, tempo or score.tempo)
     charts = None
     if chords is not None:
         told = chords if model.reads_chart else _guide(chords, instruments)
@@ -325,7 +339,7 @@ def _write(
         in_turn=True,
         best_of=options.best_of,
     )
-    takes, remarks = [], _remarks(known, options)
+    takes = []
     for take, notes in enumerate(written):
         stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))

@@ -108,6 +108,17 @@ class TempoMap:
         return float(self.seconds(lines[np.searchsorted(lines, tick - EARLY * self.ppqn) + count]))
 
     @staticmethod
+    def following(beats: Notes) -> TempoMap:
+        """A map whose quarters are BEAT notes (one at least), and as many before as there is time for; what is before
+        the first bar line is a bar of its own."""
+        later = beats[beats.onset > beats.duration[0] / 2]  # than time 0
+        lead = max(1, round(float(later.onset[0] / beats.duration[0])))
+        times = np.concatenate([later.onset[0] / lead * np.arange(lead), later.onset, later.offset[-1:]])
+        tempos = tuple((480 * i, round(1e6 * period)) for i, period in enumerate(np.diff(times)))
+        upbeat = lead + int(np.argmax(later.pitch == 0))
+        return TempoMap(480, tempos, ((0, upbeat, 4), (480 * upbeat, int(beats.pitch.max()) + 1, 4)))
+
+    @staticmethod
     def constant(bpm: float, ppqn: int = 480) -> TempoMap:
         return TempoMap(ppqn, ((0, round(60e6 / bpm)),))
 

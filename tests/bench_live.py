@@ -260,7 +260,7 @@ def harmony(args) -> None:
             rows = ((p.onset, p.duration, p.pitch, p.instrument, p.velocity) for p in made.session.sounded)
             score(mode, Notes.of(rows), case)
         for chords in ("planned", "none"):
-            (written,) = ask(model, case, beats=True, chords=chords, takes=1, seed=0, sampling=Sampling())
+            (written,) = ask(model, case, beats="yes", chords=chords, takes=1, seed=0, sampling=Sampling())
             score(f"offline, {chords}", written, case)
     row(f"harmony rate, {len(songs)} POP909 development melodies", "; ".join(
         f"{name} {100 * inside / max(counted, 1):.1f} % (density {ours / human:.2f})"

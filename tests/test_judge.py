@@ -261,7 +261,7 @@ def test_a_model_that_cannot_is_left_out(toy, monkeypatch, capsys):
     monkeypatch.setattr(judge, "generate", refuse)
     jury = judge.Judge(toy, most=1)
     assert (
-        judge.judge(None, jury, "amt", "parts", beats=False, chords="none", takes=1, sampling=judge.Sampling()) is None
+        judge.judge(None, jury, "amt", "parts", beats="no", chords="none", takes=1, sampling=judge.Sampling()) is None
     )
     assert "parts, amt: chords none, beats no: left out, no chords here" in capsys.readouterr().err and not jury.rows
 

@@ -22,6 +22,7 @@ from cases import TASKS, Case, cases
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, metrics  # noqa: E402
+from anticipation.beats import hear  # noqa: E402
 from anticipation.consensus import harmonises, plan_chords  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
@@ -30,7 +31,7 @@ from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.memory import Memory  # noqa: E402
 from anticipation.notes import CHORD, Notes  # noqa: E402
 from anticipation.tasks import Options  # noqa: E402
-from anticipation.tempo import places  # noqa: E402
+from anticipation.tempo import TempoMap, places  # noqa: E402
 
 SAMPLES = 1000  # of the bootstrap
 BEST_OF = Options.best_of
@@ -129,15 +130,17 @@ class Judge:
         return self.rows[-1]
 
 
-def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, sampling: Sampling,
+def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sampling: Sampling,
         best_of: int = BEST_OF, style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
-    """What a model writes for a case. chords: `given` (the labels), `planned` (the model harmonises first), `written`
-    (with the notes), or `none`. Raises RequestError where the model cannot."""
+    """What a model writes for a case. beats: `yes` (the piece's), `heard` (in what is known) or `no`. chords: `given`
+    (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`. Raises RequestError
+    where the model cannot."""
     nothing = Notes.of([])
-    known = case.known + (case.beats if beats else nothing) + (case.chords if chords == "given" else nothing)
+    told = case.beats if beats == "yes" else heard_beats(case) if beats == "heard" else nothing
+    known = case.known + told + (case.chords if chords == "given" else nothing)
     instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
     request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown",
-                     places=places(case.known, case.beats) if beats and len(case.beats) else None)  # fmt: skip
+                     places=places(case.known, told) if len(told) else None)  # fmt: skip
     plan = chords == "planned" and harmonises(request)
     charts = plan_chords(model, request, takes=takes, seed=seed, drafts=drafts) if plan else None
     written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts,
@@ -145,11 +148,17 @@ def ask(model, case: Case, *, beats: bool, chords: str, takes: int, seed: int, s
     return [notes.audible for notes in written]
 
 
-def judge(model, jury: Judge, name: str, task: str, *, beats: bool, chords: str, takes: int, best_of: int = BEST_OF,
+def heard_beats(case: Case) -> Notes:
+    """The beats that are heard in what is known of a case, on beyond its end; none where none fit."""
+    beats = hear(case.known)
+    return TempoMap.following(beats).beats(case.end + 10.0) if len(beats) else beats
+
+
+def judge(model, jury: Judge, name: str, task: str, *, beats: str, chords: str, takes: int, best_of: int = BEST_OF,
           sampling: Sampling) -> Row | None:  # fmt: skip
     """One more row, of a model's answers; None (and a line) where it cannot be asked so."""
     questions, begin = jury.cases(task), time.perf_counter()
-    label = f"{name}: chords {chords}, beats {'yes' if beats else 'no'}"
+    label = f"{name}: chords {chords}, beats {beats}"
     try:
         answers = [
             ask(
@@ -223,7 +232,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, default=Sampling.temperature)
     accompany = "for the melody's accompaniment: none, written, planned or given"
     parser.add_argument("--chords", nargs="*", default=["none", "written", "planned", "given"], help=accompany)
-    parser.add_argument("--beats", choices=["no", "yes"], nargs="*", default=["no", "yes"])
+    parser.add_argument("--beats", choices=["no", "heard", "yes"], nargs="*", default=["no", "heard", "yes"])
     parser.add_argument("--memory", type=Path, metavar="memory.npz", help="count copies too (train/memorise.py)")
     parser.add_argument("--json", action="store_true", help="one machine-readable line at the end")
     return parser.parse_args()
@@ -249,7 +258,7 @@ def main() -> None:
         for chords in args.chords if task == "accompany" else ["planned"]:
             for beats in args.beats:
                 rows = [
-                    judge(model, jury, name, task, beats=beats == "yes", chords=chords, takes=args.takes,
+                    judge(model, jury, name, task, beats=beats, chords=chords, takes=args.takes,
                           best_of=args.best_of, sampling=Sampling(args.temperature, args.top_p))
                     for name, model in models.items()
                 ]  # fmt: skip

@@ -124,7 +124,7 @@ def picture(case: Case, notes: Notes, path: Path) -> None:
 
 def example(model, case: Case, number: int, seed: int, folder: Path) -> tuple[str, dict]:
     """One item of the page, its files written to folder, and its facts."""
-    (written,) = ask(model, case, beats=True, chords="planned", takes=1, seed=seed, sampling=Sampling(), style=True)
+    (written,) = ask(model, case, beats="yes", chords="planned", takes=1, seed=seed, sampling=Sampling(), style=True)
     case, written = audience(case, written)
     figures = []
     for who, notes in (("model", written), ("human", case.human)):

@@ -6,7 +6,11 @@ is what anticipation/markov.py knows (it ships beside the weights), and how ofte
 
     python train/recall.py SHARDS --keys
 
-prints the table by which anticipation/keys.py tells a melody's key."""
+prints the table by which anticipation/keys.py tells a melody's key;
+
+    python train/recall.py SHARDS --beats
+
+those by which anticipation/beats.py hears the beats of notes that were played without a click."""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from anticipation.beats import BARS, marks  # noqa: E402
 from anticipation.consensus import CHANGE, consensus, recalled  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
@@ -28,8 +33,11 @@ from anticipation.keys import moves, neighbours  # noqa: E402
 from anticipation.markov import Markov, edges_of  # noqa: E402
 from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
 from anticipation.sound import replacing  # noqa: E402
+from anticipation.tempo import position  # noqa: E402
 from anticipation.windows import top_part  # noqa: E402
 
+TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
+VOICE = 53  # the melody of POP909
 LEAST = 20  # notes of a melody, and beats
 SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)  # what is heard in C, to begin with
 
@@ -69,29 +77,62 @@ def pairs(melodies: Iterable[tuple[Notes, float]]) -> np.ndarray:
         found = sum(w * np.roll(n, (-k, -k), (0, 1)) for n, w, k in zip(several, weights, keys, strict=True))
 
 
+def struck(shards: Shards, sources: list[str]) -> dict[int, np.ndarray]:
+    """By the beats of a bar (4, 3; 2 stands for those that are triple), (beats, places, marks) how often an onset is at
+    each place beside the mean: of whole pieces, and of melodies where a part is one. Takes of one song weigh as one."""
+    counted = {len(bar): np.zeros((bar.size // 4, 4)) for bar, _ in BARS}
+    for piece in shards.split("train"):
+        notes = shards.notes(piece) if piece.source in sources else Notes.of([])
+        beats = notes[notes.instrument == BEAT]
+        bars = int((beats.pitch == 0).sum())
+        if len(beats) < LEAST or (np.bincount(beats.pitch) < 0.8 * bars).any():
+            continue  # bars of several lengths
+        for part in (notes.audible, notes[notes.instrument == VOICE]):
+            part = part[part.onset >= beats.onset[0] - 1e-6]
+            if len(part) < LEAST:
+                continue
+            onset, mark = marks(part)
+            when = position(onset, beats)
+            on = {parts: abs(when * parts - np.rint(when * parts)) < 0.1 for parts in (4, 6)}
+            parts = 6 if on[6].sum() > on[4].sum() else 4
+            bar = int(beats.pitch.max()) + 1
+            if bar not in counted or (parts == 6) != (bar == 2):
+                continue
+            inside = beats.pitch[np.minimum(when.astype(int), len(beats) - 1)] + when % 1
+            place = np.rint(inside * parts)
+            near = abs(inside * parts - place) < 0.2
+            np.add.at(counted[bar], (place[near].astype(int) % (bar * parts), mark[near]), 1 / len(onset) / piece.alike)
+    smooth = {bar: table + 2e-3 * table.mean(0) for bar, table in counted.items()}
+    return {bar: (table / table.mean(0)).reshape(bar, -1, 4) for bar, table in smooth.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Count what songs tell of chords and keys.")
     parser.add_argument("shards", type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("-o", "--output", type=Path, metavar="harmony.safetensors")
     what.add_argument("--keys", action="store_true", help="print the table of anticipation/keys.py")
-    parser.add_argument(
-        "--sources", nargs="+", default=["pop909"], help="whose chords people have named (default: pop909)"
-    )
+    what.add_argument("--beats", action="store_true", help="print the tables of anticipation/beats.py")
+    parser.add_argument("--sources", nargs="+", help="whose chords people have named (pop909), or whose beats are true")
     args = parser.parse_args()
     try:
         shards = Shards(args.shards)
+        if args.beats:
+            for bar, odds in struck(shards, args.sources or TRUE_BEATS).items():
+                print(bar, odds.round(2).tolist())
+            return
+        sources = args.sources or ["pop909"]
         if args.keys:
-            table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", args.sources))
+            table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", sources))
             print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
             return
-        markov = Markov.count(songs(shards, "train", args.sources))
+        markov = Markov.count(songs(shards, "train", sources))
         with replacing(args.output) as temporary:
             save_file(markov.tensors(), temporary)
     except (AnticipationError, SafetensorError) as error:
         print(f"recall: {error}", file=sys.stderr)
         sys.exit(2)
-    held_out = [right(markov, melody, chart) for melody, chart, _ in songs(shards, "dev", args.sources)]
+    held_out = [right(markov, melody, chart) for melody, chart, _ in songs(shards, "dev", sources)]
     print(f"{args.output}: {args.output.stat().st_size / 1e3:.0f} kB; on {len(held_out)} held-out songs "
           f"{100 * np.mean(held_out):.1f} % of the tones of its chords are right")  # fmt: skip
 

@@ -1,0 +1,118 @@
+"""Beats heard in notes that were played without a click. Knows notes; counts no ticks.
+
+A bar pointer goes through the bar at a tempo that may change from beat to beat, and the way by which the onsets are the
+likeliest is found by Viterbi's algorithm (Whiteley, Cemgil and Godsill 2006; with tempo changes at beats alone, as in
+Krebs, Böck and Widmer 2015, https://archives.ismir.net/ismir2015/paper/000163.pdf).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .notes import Notes
+from .tempo import beat_notes
+
+STEPS = 100  # in a second
+SLOWEST, FASTEST = 1.12, 0.3  # seconds of a beat
+USUAL, SPREAD = 0.6, 0.45  # of a beat: the middle, seconds, and how far its logarithm goes from there
+STEADY = 60.0  # nats that it would cost to double a beat's length at once
+JITTER = 0.022  # seconds that people are off the beat
+STRAY = 0.08  # the share of onsets that are anywhere
+TOGETHER = 0.03  # seconds within which notes are one chord
+LEAST = 12  # onsets that tell beats
+
+# How likely an onset is at each place of a bar (beats, places of a beat) beside the mean, for those that are (columns,
+# see `marks`) short and thin, long, thick, both: the output of `python train/recall.py SHARDS --beats`.
+FOUR = np.array([
+    [[1.24, 3.03, 3.87, 6.11], [0.31, 0.15, 0.09, 0.04], [1.64, 1.21, 0.81, 0.39], [0.5, 0.45, 0.15, 0.05]],
+    [[1.62, 1.89, 2.45, 2.63], [0.33, 0.25, 0.1, 0.04], [1.86, 0.96, 0.96, 0.34], [0.51, 0.41, 0.15, 0.03]],
+    [[1.43, 2.81, 2.79, 3.65], [0.28, 0.18, 0.11, 0.04], [1.54, 1.08, 0.83, 0.42], [0.44, 0.38, 0.16, 0.04]],
+    [[1.65, 1.82, 2.49, 1.91], [0.34, 0.21, 0.11, 0.04], [1.75, 0.93, 0.8, 0.26], [0.55, 0.24, 0.13, 0.01]],
+])  # fmt: skip
+THREE = np.array([
+    [[0.98, 2.53, 3.88, 5.58], [0.35, 0.06, 0.05, 0.06], [1.56, 0.79, 0.79, 0.29], [0.72, 0.07, 0.17, 0.01]],
+    [[1.55, 3.25, 2.55, 3.47], [0.31, 0.09, 0.07, 0.06], [1.6, 0.77, 0.79, 0.58], [0.49, 0.04, 0.09, 0.01]],
+    [[1.95, 3.38, 2.65, 1.65], [0.3, 0.14, 0.06, 0.04], [1.7, 0.85, 0.82, 0.25], [0.51, 0.04, 0.07, 0.0]],
+])  # fmt: skip
+SIX = np.array([
+    [[1.78, 1.51, 2.73, 3.9], [0.18, 0.02, 0.05, 0.01], [1.78, 2.07, 1.53, 1.89],
+     [0.26, 0.24, 0.26, 0.26], [2.05, 0.65, 1.7, 0.43], [0.21, 0.03, 0.06, 0.0]],
+    [[1.76, 2.48, 2.31, 3.26], [0.15, 0.02, 0.03, 0.01], [1.58, 3.89, 1.42, 1.58],
+     [0.22, 0.28, 0.24, 0.22], [1.85, 0.79, 1.62, 0.44], [0.17, 0.03, 0.05, 0.01]],
+])  # fmt: skip
+# Kinds of bars, and nats that every onset has to tell more for one than for the first.
+BARS = ((FOUR, 0.0), (THREE, 0.04), (SIX, 0.12))
+
+
+def marks(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets (M,) of the chords and single notes among the notes (one at least), seconds, and of each whether it is
+    longer before the next one than is usual (1), plus whether it is thick or has a bass (2)."""
+    notes = notes.sorted()
+    first = np.flatnonzero(np.diff(notes.onset, prepend=-np.inf) > TOGETHER)
+    onset = notes.onset[first]
+    gap = np.append(np.diff(onset), 1.0)
+    count = np.diff(np.append(first, len(notes)))
+    low = np.minimum.reduceat(notes.pitch, first)
+    thick = (count >= 3) | ((count > 1) & (low <= np.percentile(low, 25)))
+    return onset, (gap >= 1.4 * np.median(gap)) + 2 * thick
+
+
+def hear(notes: Notes) -> Notes:
+    """BEAT notes from at most a beat before the first of the notes to the last; none where too few onsets tell them, or
+    are likelier to be anywhere. Drums are heard as all others are."""
+    onset, mark = marks(notes) if len(notes) else (np.zeros(0), np.zeros(0, int))
+    if len(onset) < LEAST:
+        return Notes.of([])
+    frames = np.rint((onset - onset[0]) * STEPS).astype(np.int64)
+    ways = [(_follow(frames, mark, bar), rare * len(onset)) for bar, rare in BARS]
+    (odds, at, places), rare = max(ways, key=lambda way: way[0][0] - way[1])
+    return beat_notes(onset[0] + at / STEPS, places) if odds > rare else Notes.of([])
+
+
+class _Pointer:
+    """A bar of so many beats at every tempo: its states are beat by beat, tempo by tempo, frame by frame."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        bar, self.periods = len(table), np.arange(round(FASTEST * STEPS), round(SLOWEST * STEPS) + 1)
+        drift = -STEADY * abs(self.periods[None] / self.periods[:, None] - 1)
+        self.turn = drift - np.log(np.exp(drift).sum(1, keepdims=True))  # from one tempo (row) to another
+        self.usual = -0.5 * (np.log(self.periods / STEPS / USUAL) / SPREAD) ** 2
+        self.first = np.cumsum(np.append(0, np.tile(self.periods, bar)))[:-1].reshape(bar, -1)
+        self.last = self.first + self.periods - 1
+        several = [(beat, period) for beat in range(bar) for period in self.periods.tolist()]
+        self.odds = np.concatenate([self._odds(table, *each) for each in several])
+
+    def _odds(self, table: np.ndarray, beat: int, period: int) -> np.ndarray:
+        """(period, marks) logarithms of how likely an onset is in each frame of a beat, played as people play."""
+        bar, parts, kinds = table.shape
+        off = (beat + np.arange(period) / period)[:, None] - np.arange(bar * parts) / parts
+        off = (off + bar / 2) % bar - bar / 2
+        blur = JITTER * STEPS / period
+        near = np.exp(-0.5 * (off / blur) ** 2) / (blur * np.sqrt(2 * np.pi)) / parts
+        return np.log((1 - STRAY) * near @ table.reshape(-1, kinds) + STRAY)
+
+
+def _follow(frames: np.ndarray, mark: np.ndarray, table: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """The likeliest way through bars of one kind: how likely, in which frames its beats begin, and their places."""
+    way = _Pointer(table)
+    told = dict(zip(frames.tolist(), mark.tolist(), strict=True))
+    score = np.tile(np.repeat(way.usual - np.log(way.periods * len(table)), way.periods), len(table))
+    came = np.zeros((frames[-1] + 1, *way.first.shape), np.int16)  # from which tempo
+    for frame in range(len(came)):
+        if frame:
+            turned = np.roll(score[way.last], 1, axis=0)[:, :, None] + way.turn
+            came[frame] = turned.argmax(1)
+            score = np.roll(score, 1)
+            score[way.first] = turned.max(1)
+        if frame in told:
+            score += way.odds[:, told[frame]]
+    best = int(score.argmax())
+    beat, tempo = np.unravel_index(int(np.searchsorted(way.first.ravel(), best, side="right")) - 1, way.first.shape)
+    begin, beats, places = len(came) - 1 - (best - way.first[beat, tempo]), [], []
+    while True:
+        beats.append(begin)
+        places.append(beat)
+        if begin <= 0:
+            return float(score[best]), np.array(beats[::-1]), np.array(places[::-1])
+        tempo, beat = came[begin, beat, tempo], (beat - 1) % len(table)
+        begin -= way.periods[tempo]
