@@ -150,17 +150,27 @@ class Asked:
         roots = {i: AFLOAT for i in BASSES if i in ask.instruments and not (ask.known.instrument == i).any()}
         return Limits(begin, end, table, ask.polyphony, density, nearest, voices=voices, sounding=known, roots=roots)
 
+    @cached_property
+    def near(self) -> Notes:
+        """The audible known notes by which what is written is set right."""
+        return self.request.known.audible.between(self.request.start - HISTORY, self.request.end + FUTURE)
+
+    @cached_property
+    def ends(self) -> tuple[int, float] | None:
+        """How the known notes end, see `ends_of`; None where notes may begin anywhere."""
+        known = self.request.known
+        return None if self.request.places is None else ends_of(self.near, known[known.instrument == BEAT])
+
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""
         rows = np.array(written).reshape(-1, len(s.COLUMNS))
         notes = s.to_notes(rows, self.origin).transpose(-self.shift)
         ask, knows_dynamics = self.request, rows[:, s.VELOCITY].any()
-        notes = snap(notes, ask.known, ask.start, ask.end, ask.places)
-        near = ask.known.audible.between(ask.start - HISTORY, ask.end + FUTURE)
-        notes = balanced(notes, near) if knows_dynamics else as_loud(notes, ask.known.audible)
+        notes = snap(notes, ask.known, ask.start, ask.end, ask.places, self.ends)
+        notes = balanced(notes, self.near) if knows_dynamics else as_loud(notes, ask.known.audible)
         notes = give_way(notes, ask.known.audible, self.limits.voices)
         beats = ask.known[(ask.known.instrument == BEAT) & (ask.known.onset < ask.end)]
-        return apart(notes, near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
+        return apart(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
 
 
 Progress = Callable[[float, float], None]
@@ -288,14 +298,21 @@ def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[in
     return {instrument: (low + shift, high + shift) for instrument, (low, high) in ranges.items()}
 
 
+def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:
+    """How notes end that were typed in: into how many parts they divide beats, and how many beats behind one of those
+    they end. None where they were played."""
+    gap = gap_of(known, beats)
+    return None if gap is None else (parts_of(known, beats), gap)
+
+
 def snap(
-    notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None, reach: float = 0.008
-) -> Notes:
+    notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None,
+    ends: tuple[int, float] | None = None, reach: float = 0.008,
+) -> Notes:  # fmt: skip
     """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a place where they
-    may begin (by default, a twelfth of a known beat), they fall on it. Where there are such places and the known notes
-    were typed in, all ends do as theirs (`_ended`). What the grid moved out of the span is brought back; what shrinks
-    to nothing goes."""
-    beats, typed = known[known.instrument == BEAT], places is not None
+    may begin (by default, a twelfth of a known beat), they fall on it; where `ends_of` the known notes says how those
+    end, all do so (`_ended`). What the grid moved out of the span is brought back; what shrinks to nothing goes."""
+    beats = known[known.instrument == BEAT]
     places = divided(beats, 12) if places is None else places
 
     def onto(times: np.ndarray) -> np.ndarray:
@@ -309,10 +326,8 @@ def snap(
 
     onset, offset = notes.onset.round(6), notes.offset.round(6)
     onset = np.where(onto(onset) < end, onto(onset), onset)
-    near = known.audible.between(start - HISTORY, end + FUTURE)
-    gap = gap_of(near, beats) if typed else None
-    ends = onto(offset) if gap is None else _ended(notes, onset, beats, parts_of(near, beats), gap)
-    return notes.replace(onset=onset, duration=ends - onset)[ends > onset].sorted()
+    off = onto(offset) if ends is None else _ended(notes, onset, beats, *ends)
+    return notes.replace(onset=onset, duration=off - onset)[off > onset].sorted()
 
 
 def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float) -> np.ndarray:

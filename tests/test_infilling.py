@@ -247,15 +247,26 @@ def test_ends_fall_where_those_of_typed_in_notes_do(written, gap, bpm):
     half = Notes.of((i / 2 * beat, (0.5 + gap) * beat, 60 + i, FLUTE, 80) for i in range(40))
     written = written.audible.between(0.0, 20.0)
     written = written.replace(onset=written.onset.round(2), duration=np.maximum(written.duration.round(2), 0.01))
-    snapped = infilling.snap(written, half + grid, 0.0, 20.0, places(half, grid))
+    snapped = infilling.snap(written, half + grid, 0.0, 20.0, places(half, grid), infilling.ends_of(half, grid))
     late = (snapped.offset / beat - gap) * 24
     at = [abs(late - late.round()) < 1e-3, (abs(snapped.offset[:, None] - snapped.onset) < 1e-6).any(1)]
     assert (at[0] | at[1] | (snapped.duration < beat / 24 + 0.02)).all(), "on a place, with the next note, or short"
     if len(written):
         assert (snapped.sorted().duration <= written.duration.max() * 1.02 + beat / 48 + 0.03).all()
     played = half.replace(duration=np.random.default_rng(0).uniform(0.1, 0.4, len(half)))
+    assert infilling.ends_of(played, grid) is None
     left = infilling.snap(written, played + grid, 0.0, 20.0, places(played, grid))
     assert all(abs(written.offset - end).min() <= 0.0081 for end in left.offset)
+
+
+def test_how_notes_end_is_asked_once_for_a_request(random_model, monkeypatch):
+    """However many drafts there are; and all of them end so."""
+    grid, asked, gap_of = TempoMap.constant(120).beats(30.0), [], infilling.gap_of
+    known = MELODY.replace(duration=MELODY.duration * 0 + 0.375)
+    monkeypatch.setattr(infilling, "gap_of", lambda *a: asked.append(a) or gap_of(*a))
+    request = ask(known=known + grid, instruments=(0,), places=places(known, grid))
+    several, _ = generate(random_model(), request, takes=2, best_of=4)
+    assert len(asked) == 1 and all(len(take) for take in several)
 
 
 def test_ends_are_not_in_each_other_s_way():
@@ -266,7 +277,7 @@ def test_ends_are_not_in_each_other_s_way():
     steps = (beat / 4 * np.array([8, 10, 14, 22, 42])).round(2)
     length = np.diff(steps) + (0.0, 0.0, 0.0, 0.04)
     line = Notes(steps[:-1], length, [60, 62, 64, 65], [0] * 4, [64] * 4)
-    snapped = infilling.snap(line, known + grid, 0.0, 20.0, places(known, grid, 4))
+    snapped = infilling.snap(line, known + grid, 0.0, 20.0, places(known, grid, 4), infilling.ends_of(known, grid))
     np.testing.assert_allclose(snapped.offset / beat * 4, [10, 14, 22, 42])
     assert (snapped.offset[:-1] <= snapped.onset[1:] + EPSILON).all()
 
