@@ -59,9 +59,9 @@ def usual_range(known: Notes, written: Iterable[int]) -> dict[int, tuple[int, in
     return out
 
 
-def sounding(controls: np.ndarray, instrument: int, end: int) -> np.ndarray:
-    """(end + 1,) how many quantised controls of an instrument sound at each step, their legato left out."""
-    own = controls[(controls[:, 1] == instrument) & (controls[:, 0] <= end)]
+def sounding(known: np.ndarray, instrument: int, end: int) -> np.ndarray:
+    """(end + 1,) how many quantised notes of an instrument sound at each step, their legato left out."""
+    own = known[(known[:, 1] == instrument) & (known[:, 0] <= end)]
     stop = own[:, 0] + np.maximum(own[:, 3] - round(LEGATO * s.STEPS), 1)
     change = np.zeros(end + 2, dtype=np.int64)
     np.add.at(change, np.clip(own[:, 0], 0, end + 1), 1)

@@ -144,7 +144,8 @@ class Asked:
         density = usual_density(near) if ask.density is None else ask.density
         own = near.of_instruments(ask.instruments)
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
-        known = {instrument: sounding(self.controls, instrument, end) for instrument in voices}
+        told = s.quantise(own, self.origin)  # also what began before the span and rings into it
+        known = {instrument: sounding(told, instrument, end) for instrument in voices}
         ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments)
         table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
         roots = {i: AFLOAT for i in BASSES if i in ask.instruments and not (ask.known.instrument == i).any()}

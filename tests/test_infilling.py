@@ -344,6 +344,12 @@ def test_cold_sampling_has_one_answer(random_model, top_p, temperature):
     assert takes[0] == takes[1]
 
 
+def test_a_note_that_rings_into_the_span_takes_up_a_voice(random_model):
+    held = Notes.of([(0.0, 0.5, 36, 33, 80), (3.0, 3.0, 40, 33, 80)])
+    several, _ = generate(random_model(), ask(4.0, 8.0, MELODY + held, (33,)), takes=6, seed=1)
+    assert all(len(take) and take.onset.min() > 5.9 for take in several)
+
+
 def test_one_voice_stays_one(random_model):
     """Of a tune of which every other note is known; a note gives way to the next known one. Who plays chords elsewhere
     may play them here, but no thicker in a hole, and `polyphony` says otherwise."""
