@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import groove
 from . import stream as s
 from .harmony import CHORD_TONES, CHORDS, NO_CHORD
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
@@ -28,10 +29,9 @@ def pitch_table(
     for instrument in instruments:
         if instrument == CHORD:
             table[instrument, :CHORDS] = True
-        elif instrument == DRUMS:
-            table[instrument, DRUM_KIT.start : DRUM_KIT.stop] = True
         elif instrument != BEAT:
-            table[instrument] = True if pitches is None else pitches
+            legal = np.isin(np.arange(128), DRUM_KIT) if instrument == DRUMS else pitches
+            table[instrument] = True if legal is None else legal
             low, high = (ranges or {}).get(instrument, (0, 127))
             if table[instrument, max(low, 0) : high + 1].any():
                 table[instrument, : max(low, 0)] = table[instrument, high + 1 :] = False
@@ -49,7 +49,8 @@ class Limits:
     chord are multiplied by (0: there is none, unless no other is legal). voices: notes that an instrument may begin at
     once, less the known ones that sound, (steps,) of each such instrument in `sounding`; what still sounds of what was
     drawn is to give way. louder: what is added to every velocity. roots: what the odds of a pitch that is not the root
-    are multiplied by in an instrument's first note under a chord. A rest is always legal, so nothing dead-ends.
+    are multiplied by in an instrument's first note under a chord. groove: (end + 1,) what place of the bar each step
+    is, where drums are to keep to what people strike there (groove.py). A rest is always legal, so nothing dead-ends.
     """
 
     start: int
@@ -65,6 +66,7 @@ class Limits:
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
     louder: int = 0
     roots: dict[int, float] = field(default_factory=dict)
+    groove: np.ndarray | None = None
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -273,6 +275,13 @@ def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.n
         if not own or own[-1] < begun[-1, 0] - ROUNDING:
             out[np.arange(128) % 12 != begun[-1, 1] % 12] = np.log(limits.roots[instrument])
     return out
+
+
+def grooving(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
+    """(128,) what is added to an instrument's logits of pitches at a clock, for what people strike there."""
+    if instrument != DRUMS or limits.groove is None or limits.groove[clock] < 0:
+        return np.zeros(128)
+    return groove.likely(limits.groove[clock], not stream.written or stream.written[-1][s.CLOCK] < clock)
 
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:

@@ -49,12 +49,13 @@ def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] 
 
 def usual_range(known: Notes, written: Iterable[int]) -> dict[int, tuple[int, int]]:
     """Instrument -> the lowest and the highest pitch that it may have: those that can be played, and what it plays
-    elsewhere all the same. Who can play anything is not among them."""
+    elsewhere all the same. Drums are a kit. Who can play anything is not among them."""
     out = {}
+    ranges = playable.RANGES | {DRUMS: playable.KIT}
     for instrument in written:
-        if instrument in playable.RANGES:
+        if instrument in ranges:
             own = known.pitch[known.instrument == instrument]
-            low, high = playable.RANGES[instrument]
+            low, high = ranges[instrument]
             out[instrument] = int(own.min(initial=low)), int(own.max(initial=high))
     return out
 

@@ -13,6 +13,7 @@ from .decode import Decoder
 from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
+from .groove import places_of
 from .habits import apart, give_way, sounding, usual_density, usual_range, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
@@ -148,8 +149,11 @@ class Asked:
         known = {instrument: sounding(told, instrument, end) for instrument in voices}
         ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments)
         table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
-        roots = {i: AFLOAT for i in BASSES if i in ask.instruments and not (ask.known.instrument == i).any()}
-        return Limits(begin, end, table, ask.polyphony, density, nearest, voices=voices, sounding=known, roots=roots)
+        new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
+        roots = {i: AFLOAT for i in new if i in BASSES}
+        groove = places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None
+        return Limits(begin, end, table, ask.polyphony, density, nearest,
+                      voices=voices, sounding=known, roots=roots, groove=groove)  # fmt: skip
 
     @cached_property
     def near(self) -> Notes:
@@ -222,9 +226,7 @@ def generate(
 
 def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:
     """The one that stays."""
-    if len(drafts) == 1:
-        return drafts[0]
-    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts)]
+    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts) if len(drafts) > 1 else 0]
 
 
 def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -290,13 +292,12 @@ def draw(
 
 def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
     """A mask of pitches, so many semitones up."""
-    legal = np.flatnonzero(pitches) + shift
-    return np.isin(np.arange(128), legal)
+    return np.isin(np.arange(128), np.flatnonzero(pitches) + shift)
 
 
 def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[int, int]]:
-    """Ranges of instruments, so many semitones up."""
-    return {instrument: (low + shift, high + shift) for instrument, (low, high) in ranges.items()}
+    """Ranges of instruments, so many semitones up; drums stay."""
+    return {i: (low, high) if i == DRUMS else (low + shift, high + shift) for i, (low, high) in ranges.items()}
 
 
 def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:

@@ -21,6 +21,7 @@ from .grammar import (
     ending,
     founded,
     gathered,
+    grooving,
     legal_shifts,
     legal_table,
     writable,
@@ -100,7 +101,8 @@ class EventLanes:
                 row = row if field else gathered(row, stream, limits[j])
                 if field == 2:
                     where = int(rows[j, s.CLOCK]), int(classes[j, 1])
-                    row = row + agreeing(limits[j], *where) + founded(stream, limits[j], *where)
+                    row = row + agreeing(limits[j], *where)
+                    row = row + founded(stream, limits[j], *where) + grooving(stream, limits[j], *where)
                 apart = None if field else REST_CLASS
                 odds = sampling.odds(stream.silence(limits[j]))
                 # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.

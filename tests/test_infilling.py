@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import habits, infilling
+from anticipation import groove, habits, infilling
 from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
@@ -195,6 +195,28 @@ def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch
     known = MELODY + chart
     assert share(33, known) == 1
     assert share(42, known) < 0.5 and share(33, known + Notes.of([(0.0, 1.0, 40, 33, 80)])) < 0.5
+
+
+def test_new_drums_are_a_kit_that_keeps_to_the_places_of_the_bar(random_model, monkeypatch):
+    """Where some are known, they go on as they are, and where a range is asked for they are in that."""
+    monkeypatch.setattr(groove, "_LIKELY", 1e3 * groove._LIKELY)
+    grid = TempoMap.constant(120).beats(40.0)
+    conga = Notes.of([(0.0, 0.1, 63, DRUMS, 80)])
+
+    def drawn(known: Notes, **more) -> tuple[int, float]:
+        """The highest drum, and how many of the bars that begin with a stroke do with the bass drum."""
+        request = ask(0.0, 24.0, known + grid, (DRUMS,), density=0, places=places(known, grid), **more)
+        (take,), _ = generate(random_model(), request, seed=1)
+        _, first = np.unique(take.onset, return_index=True)
+        lowest = take[first[take.onset[first] % 2.0 < 0.01]]
+        return int(take.pitch.max()), float(np.isin(lowest.pitch, [35, 36]).mean())
+
+    high, kicks = drawn(MELODY)
+    assert high <= 59 and kicks == 1
+    high, kicks = drawn(MELODY + conga)
+    assert 59 < high <= 63 and kicks < 0.5
+    high, kicks = drawn(MELODY, ranged=True)
+    assert kicks == 1
 
 
 # ---- what a model is told --------------------------------------------------------------------------------------------

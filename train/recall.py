@@ -10,7 +10,11 @@ prints the table by which anticipation/keys.py tells a melody's key;
 
     python train/recall.py SHARDS --beats
 
-those by which anticipation/beats.py hears the beats of notes that were played without a click."""
+those by which anticipation/beats.py hears the beats of notes that were played without a click;
+
+    python train/recall.py SHARDS --drums
+
+prints the one of what drummers strike where, for anticipation/groove.py."""
 
 from __future__ import annotations
 
@@ -28,10 +32,11 @@ from anticipation.beats import BARS, marks  # noqa: E402
 from anticipation.consensus import CHANGE, consensus, recalled  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.groove import STROKES, count  # noqa: E402
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at  # noqa: E402
 from anticipation.keys import moves, neighbours  # noqa: E402
 from anticipation.markov import Markov, edges_of  # noqa: E402
-from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes  # noqa: E402
 from anticipation.sound import replacing  # noqa: E402
 from anticipation.tempo import position  # noqa: E402
 from anticipation.windows import top_part  # noqa: E402
@@ -106,6 +111,22 @@ def struck(shards: Shards, sources: list[str]) -> dict[int, np.ndarray]:
     return {bar: (table / table.mean(0)).reshape(bar, -1, 4) for bar, table in smooth.items()}
 
 
+def strokes(shards: Shards, split: str, sources: list[str]) -> np.ndarray:
+    """What drummers strike where, see groove.count: all sources count the same, and in one all songs."""
+    total = np.zeros(STROKES.shape)
+    for source in sources:
+        own = np.zeros(STROKES.shape)
+        for piece in shards.split(split):
+            notes = shards.notes(piece) if piece.source == source else Notes.of([])
+            drums, beats = notes[notes.instrument == DRUMS], notes[notes.instrument == BEAT]
+            if len(drums) >= LEAST and len(beats):
+                rows = np.stack([beats.onset, beats.pitch, beats.duration], 1)
+                table = count(np.stack([drums.onset, drums.pitch], 1), rows)
+                own += table / max(table.sum(), 1.0) / piece.alike
+        total += own / max(own.sum(), 1e-9)
+    return total
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Count what songs tell of chords and keys.")
     parser.add_argument("shards", type=Path)
@@ -113,18 +134,23 @@ def main() -> None:
     what.add_argument("-o", "--output", type=Path, metavar="harmony.safetensors")
     what.add_argument("--keys", action="store_true", help="print the table of anticipation/keys.py")
     what.add_argument("--beats", action="store_true", help="print the tables of anticipation/beats.py")
-    parser.add_argument("--sources", nargs="+", help="whose chords people have named (pop909), or whose beats are true")
+    what.add_argument("--drums", action="store_true", help="print the table of anticipation/groove.py")
+    parser.add_argument("--sources", nargs="+", help="whose chords people have named (pop909), whose beats are true, "
+                        "or whose drums are people's")  # fmt: skip
     args = parser.parse_args()
     try:
         shards = Shards(args.shards)
-        if args.beats:
-            for bar, odds in struck(shards, args.sources or TRUE_BEATS).items():
-                print(bar, odds.round(2).tolist())
-            return
         sources = args.sources or ["pop909"]
         if args.keys:
             table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", sources))
             print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
+        elif args.drums:
+            table = strokes(shards, "train", args.sources or ["groove", "freedoom"])
+            print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
+        elif args.beats:
+            for bar, odds in struck(shards, args.sources or TRUE_BEATS).items():
+                print(bar, odds.round(2).tolist())
+        if not args.output:
             return
         markov = Markov.count(songs(shards, "train", sources))
         with replacing(args.output) as temporary:
