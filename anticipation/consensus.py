@@ -24,7 +24,7 @@ from .harmony import (
 from .infilling import FUTURE, Asked, Infill, draw
 from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, DRUMS, Notes
-from .reprise import echoes
+from .reprise import ALIKE, echoes
 from .sampling import Sampling
 
 PIANO = 0
@@ -159,9 +159,19 @@ def echoed(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def harmonises(request: Infill) -> bool:
-    """Whether there is something to plan towards: pitches are known in the span or behind it, and are to be written."""
-    known = request.known.pitched.between(request.start, request.end + FUTURE)
-    return len(known) > 0 and any(i < DRUMS for i in request.instruments)
+    """Whether there is something to plan towards: pitches are to be written, and are known in the span or behind it, or
+    the music goes as it has gone before."""
+    return any(i < DRUMS for i in request.instruments) and (_ahead(request) or _again(request))
+
+
+def _ahead(request: Infill) -> bool:
+    return len(request.known.pitched.between(request.start, request.end + FUTURE)) > 0
+
+
+def _again(request: Infill) -> bool:
+    near = request.known.between(request.start - SONG, request.end + SONG)
+    _, alike = echoes(near, near[near.instrument == BEAT], request.start, request.end)
+    return bool((alike >= ALIKE).any())
 
 
 def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
@@ -169,7 +179,8 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
 
     The plan is the consensus, beat by beat, of what the known notes play themselves, here and where the piece goes like
     this, of what the model recalls of songs, and of `drafts` (32) chord tracks that the model writes for a take, all in
-    one batch. Where the known notes play most of the harmony, nothing is drafted, and all takes have one plan.
+    one batch. Where the known notes play most of the harmony, or it is only to go on as it has before, nothing is
+    drafted, and all takes have one plan.
     """
     beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
     edges = edges_between(beats.onset, request.start, request.end)
@@ -177,7 +188,7 @@ def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts
     opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), echoed(request.known, edges)]
     if model.markov:
         opinions.append((recalled(model.markov, request.known, edges), 1.0))
-    if sure.mean() >= PLAIN:
+    if sure.mean() >= PLAIN or not _ahead(request) and _again(request):
         return [consensus(pooled(opinions), edges, CHANGE)] * takes
     several = drafted(model, request, edges, takes, seed, drafts)
     return [consensus(pooled([*opinions, (odds, 1.0)]), edges, CHANGE) for odds in several]

@@ -5,10 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_infilling import MELODY, ask
 
-from anticipation.consensus import DRAFTING, Draft, consensus, echoed, expected, plan_chords, pooled, settled
+from anticipation import consensus as consensus_module
+from anticipation.consensus import (
+    DRAFTING,
+    Draft,
+    consensus,
+    echoed,
+    expected,
+    harmonises,
+    plan_chords,
+    pooled,
+    settled,
+)
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes, parse_chord
 from anticipation.infilling import Asked, Infill, draw
-from anticipation.notes import CHORD, Notes
+from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.tempo import TempoMap
 
 C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))
@@ -89,17 +100,40 @@ def test_a_draft_expects_what_it_is_drawn_from(random_model):
     assert first.var(0).sum() < 0.5 * drawn.var(0).sum()
 
 
-def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():
-    """Which no song that was counted, and no draft, can know; a tune alone plays no chords that could come again."""
-    symbols = [parse_chord(name) for name in "C Ab Db Gb A D Bm E F#m B Eb Cm Fm Bb Ebm Ab".split()]
-    verse = [(2.0 * i, symbol) for i, symbol in enumerate(symbols)]
+VERSE = [parse_chord(name) for name in "C Ab Db Gb A D Bm E F#m B Eb Cm Fm Bb Ebm Ab".split()]
+
+
+def two_verses() -> tuple[Notes, Notes]:
+    """A verse of 32 s, played twice in block chords of 2 s, and their beats."""
     played = Notes.of(
-        (onset + again, 1.9, 60 + int(tone), 0, 80)
+        (2.0 * i + again, 1.9, 60 + int(tone), 0, 80)
         for again in (0.0, 32.0)
-        for onset, symbol in verse
+        for i, symbol in enumerate(VERSE)
         for tone in np.flatnonzero(CHORD_TONES[symbol])
     )
-    beats = TempoMap.constant(120.0).beats(64.0)
+    return played, TempoMap.constant(120.0).beats(64.0)
+
+
+def test_what_goes_on_as_it_did_before_has_the_chords_of_then(random_model, monkeypatch):
+    """Nothing is drafted for it; where nothing is alike, or no beat is known, there is nothing to plan."""
+    monkeypatch.setattr(consensus_module, "drafted", None)
+    played, beats = two_verses()
+    told = played.between(0.0, 48.0)
+    request = ask(48.0, 56.0, told + beats, (0,))
+    assert harmonises(request)
+    for plan in plan_chords(random_model(), request, takes=2):
+        assert plan.pitch.tolist() == VERSE[8:12]
+        np.testing.assert_allclose(plan.onset, [48, 50, 52, 54])
+    new = told.between(0.0, 32.0) + told.between(32.0, 48.0).shift(0.25)
+    for silent in (told, new + beats, told.between(0.0, 32.0) + beats, beats):
+        assert not harmonises(ask(48.0, 56.0, silent, (0,)))
+    assert not harmonises(ask(16.0, 24.0, told.between(0.0, 16.0) + beats, (0,)))
+    assert not harmonises(ask(48.0, 56.0, told + beats, (DRUMS,)))
+
+
+def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():
+    """Which no song that was counted, and no draft, can know; a tune alone plays no chords that could come again."""
+    symbols, (played, beats) = VERSE, two_verses()
     edges = np.arange(44.0, 52.1, 0.5)
     hole = played.between(0, 44.0) + played.between(52.0, 64.0) + beats
     odds, sure = echoed(hole, edges)
