@@ -5,6 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
+import re
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -27,6 +30,7 @@ MIDI = (".mid", ".midi", ".kar")
 TARS = {".tar": open, ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.xz": lzma.open, ".txz": lzma.open,
         ".tar.bz2": bz2.open, ".tbz2": bz2.open}  # fmt: skip
 ARCHIVES = (".zip", *TARS)
+TOO_LARGE, NESTED = "larger than 8 MiB", "an archive within an archive"
 LICENCES = (
     "attribution.txt",
     "license",
@@ -74,8 +78,9 @@ def suffix(name: str) -> str:
 
 
 def members(root: Path, source: str | None = None) -> Iterator[Member]:
-    """All MIDI files and licences in a folder, in its archives and theirs, or in one archive: always in the same order,
-    archives streamed. source: the name of all of it, in place of the folders below the root.
+    """All MIDI files and licences in a folder and in its archives, or in one archive: always in the same order,
+    archives streamed. Links to folders are not followed; an archive within an archive, and what cannot be read, is a
+    member with a reason. source: the name of all of it, in place of the folders below the root.
 
     Raises AnticipationError where the root is neither a folder nor an archive.
     """
@@ -85,28 +90,48 @@ def members(root: Path, source: str | None = None) -> Iterator[Member]:
         return
     if not root.is_dir():
         raise AnticipationError(f"{root} is neither a folder nor one of {', '.join(ARCHIVES)}")
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        inner = path.relative_to(root)
+    shut: list[OSError] = []
+    files = sorted(Path(top, name) for top, _, names in os.walk(root, onerror=shut.append) for name in names)
+    for error in sorted(shut, key=lambda error: error.filename):
+        parts = Path(error.filename).relative_to(root).parts
+        yield _lost(source or (*parts, root.name)[0], "/".join(parts), f"unreadable folder ({error.strerror})")
+    for path in files:
+        parts = path.relative_to(root).parts
+        if not _wanted(path.name):
+            continue
+        try:
+            state = path.stat()
+        except OSError as error:
+            yield from _member(parts, root.name, source, reason=f"unreadable ({error.strerror})")
+            continue
+        if not stat.S_ISREG(state.st_mode):
+            continue
         if suffix(path.name) in ARCHIVES:
             stem = path.name[: -len(suffix(path.name))]
-            yield from _in_archive(path, inner.parts[:-1] or (stem,), stem, source)
-        elif _wanted(path.name):
-            yield from _member(inner.parts, root.name, source, path=path)
+            yield from _in_archive(path, parts[:-1] or (stem,), stem, source)
+        elif state.st_size > MAX_BYTES:
+            yield from _member(parts, root.name, source, reason=TOO_LARGE)
+        else:
+            yield from _member(parts, root.name, source, path=path)
 
 
 def _wanted(name: str) -> bool:
-    return suffix(name) in MIDI or name.lower() in LICENCES
+    return suffix(name) in (*MIDI, *ARCHIVES) or name.lower() in LICENCES
 
 
 def _member(parts: tuple[str, ...], root: str, source: str | None, **content: Any) -> Iterator[Member]:
     """The member of that place; nothing where it is the licence of a part of its source only."""
     if source is None:
         source, parts = (parts[0], parts[1:]) if len(parts) > 1 else (root, parts)
-    if "path" in content and content["path"].stat().st_size > MAX_BYTES:
-        content = {"reason": "larger than 8 MiB"}
-    member = Member(source, "/".join(parts), **content)
-    if member.licence or suffix(member.name) in MIDI:
+    member = Member(_readable(source), _readable("/".join(parts)), **content)
+    if member.licence or suffix(member.name) in (*MIDI, *ARCHIVES):
         yield member
+
+
+def _readable(name: str) -> str:
+    """A name that can be written as UTF-8 in one line: a corpus may have any bytes in the names of its files."""
+    name = re.sub(r"[\x00-\x1f\x7f]", lambda c: f"\\x{ord(c[0]):02x}", name)
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _opener(path: Path) -> Any:
@@ -122,11 +147,16 @@ def _in_archive(path: Path, above: tuple[str, ...], stem: str, source: str | Non
         )
     except DAMAGE as error:
         where = "/".join((*above, path.name))
-        yield Member(source or (above or (stem,))[0], where, reason=f"damaged archive ({_words(error)})")
+        yield _lost(source or (above or (stem,))[0], where, f"damaged archive ({_words(error)})")
+
+
+def _lost(source: str, name: str, reason: str) -> Member:
+    return Member(_readable(source), _readable(name), reason=reason)
 
 
 def _words(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:80]
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__  # an OSError's text names the path
+    return words.splitlines()[0][:80]
 
 
 def _place(name: str, above: tuple[str, ...], stem: str) -> tuple[str, ...]:
@@ -139,8 +169,10 @@ def _zipped(path: Path, above: tuple[str, ...], stem: str, source: str | None) -
         for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
             if entry.is_dir() or not _wanted(PurePosixPath(entry.filename).name):
                 continue
-            content: dict[str, Any] = {"reason": "larger than 8 MiB"}
-            if entry.file_size <= MAX_BYTES:
+            content: dict[str, Any] = {"reason": TOO_LARGE}
+            if suffix(entry.filename) in ARCHIVES:
+                content = {"reason": NESTED}
+            elif entry.file_size <= MAX_BYTES:
                 try:
                     content = {"data": archive.read(entry)}
                 except DAMAGE as error:
@@ -153,8 +185,10 @@ def _tarred(path: Path, above: tuple[str, ...], stem: str, source: str | None) -
         for entry in archive:
             if not entry.isfile() or not _wanted(PurePosixPath(entry.name).name):
                 continue
-            content: dict[str, Any] = {"reason": "larger than 8 MiB"}
-            if entry.size <= MAX_BYTES:
+            content: dict[str, Any] = {"reason": TOO_LARGE}
+            if suffix(entry.name) in ARCHIVES:
+                content = {"reason": NESTED}
+            elif entry.size <= MAX_BYTES:
                 file = archive.extractfile(entry)
                 content = {"data": file.read() if file else b""}
             yield from _member(_place(entry.name, above, stem), stem, source, **content)

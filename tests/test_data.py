@@ -140,6 +140,43 @@ def test_archives_within_folders(music_folder, tmp_path):
     assert {m.source for m in members(tmp_path / "corpus", "all")} == {"all"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name has to be text")
+def test_names_of_any_bytes(music_folder, tmp_path):
+    """Old collections have names in Latin-1: they are told in a line of text, and nothing falls."""
+    folder = tmp_path / "music" / "old"
+    folder.mkdir(parents=True)
+    shutil.copy(music_folder / "band" / "000__000.mid", os.fsencode(folder) + b"/caf\xe9\n1.mid")
+    pack(tmp_path / "music", tmp_path / "music.tar")
+    for root in ("music", "music.tar"):
+        shards = make(tmp_path / root, tmp_path / f"shards of {root}", workers=1)
+        assert [piece.name for piece in shards.pieces] == ["caf\\udce9\\x0a1.mid"]
+
+
+def test_what_cannot_be_looked_into_is_counted(music_folder, tmp_path):
+    """An archive within one, and a link to nothing."""
+    shutil.copytree(music_folder, tmp_path / "music")
+    pack(music_folder / "band", tmp_path / "music" / "inner.zip")
+    (tmp_path / "music" / "band" / "link.mid").symlink_to("/nowhere/at/all.mid")
+    pack(tmp_path / "music", tmp_path / "music.tar.gz")
+    outcome = make(tmp_path / "music.tar.gz", tmp_path / "one").outcome
+    assert outcome["an archive within an archive"] == 1 and outcome["kept"] == 15
+    outcome = make(tmp_path / "music", tmp_path / "two").outcome
+    assert outcome["unreadable (No such file or directory)"] == 1 and outcome["kept"] == 15
+
+
+def test_a_folder_without_the_right_to_read_is_counted(music_folder, tmp_path, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if path == str(music_folder / "band"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    outcome = make(music_folder, tmp_path / "shards").outcome
+    assert outcome == {"unreadable folder (Permission denied)": 1, "kept": 12, "exact duplicate": 1}
+
+
 @pytest.mark.parametrize("name", ["music.tar", "music.tar.gz", "music.tar.xz", "music.zip"])
 def test_a_damaged_archive_gives_what_it_has(music_folder, tmp_path, name):
     """Counted, with the reason; never fatal."""
