@@ -18,6 +18,9 @@ SHINGLE = 8  # steps of a line, each from one onset to the next
 FEWEST = 24  # shingles below which a piece is too short to be like another
 TOGETHER = 0.03  # seconds within which onsets are one
 ALIKE, COPY = 0.3, 0.9  # shares of common shingles: other takes of one piece, copies of one take
+RARE = 12  # a shingle that more pieces have is an idiom; in a small corpus: that more than 2 % of the pieces have
+PASSAGE, QUOTED = 20, 0.1  # common rare shingles, and their share of the smaller piece's: one has music of the other
+SLICES = 16  # of all shingles; one of them is sorted at a time
 
 
 def tune_hash(notes: Notes) -> str:
@@ -117,6 +120,33 @@ def likely_pairs(prints: np.ndarray, least: int = 8) -> np.ndarray:
         near.append(piece[:-step][same] * len(prints) + piece[step:][same])
     keys, count = np.unique(np.concatenate(near), return_counts=True)
     return np.stack(np.divmod(keys[count >= least], len(prints)), 1)
+
+
+def related(shingles: Sequence[np.ndarray]) -> np.ndarray:
+    """(pairs, 2) pieces that have rare passages in common, however much longer one is: a movement and its quartet, a
+    song and an arrangement of it. shingles: of `lines`, of every piece.
+
+    Hashes are looked at in slices, so that memory holds the shingles once and little more.
+    """
+    size = np.array([len(own) for own in shingles], np.int64)
+    edges = np.linspace(0, 1 << 32, SLICES + 1).astype(np.int64)
+    cuts = [np.searchsorted(own, edges) for own in shingles]
+    most = min(RARE, max(3, len(size) // 50))
+    found = [np.zeros(0, np.int64)]
+    for k in range(SLICES):
+        own = [one[cut[k] : cut[k + 1]] for one, cut in zip(shingles, cuts, strict=True)]
+        value = np.concatenate([np.zeros(0, np.uint32), *own])
+        piece = np.repeat(np.arange(len(size)), [len(values) for values in own])
+        order = np.argsort(value, kind="stable")
+        value, piece = value[order], piece[order]
+        _, count = np.unique(value, return_counts=True)
+        rare = np.repeat(count <= most, count)
+        for i in range(1, most):
+            same = rare[i:] & (value[i:] == value[:-i])
+            found.append(piece[:-i][same] * len(size) + piece[i:][same])
+    keys, common = np.unique(np.concatenate(found), return_counts=True)
+    pairs = np.stack(np.divmod(keys[common >= PASSAGE], max(len(size), 1)), 1)
+    return pairs[common[common >= PASSAGE] >= QUOTED * size[pairs].min(1)]
 
 
 class Groups:

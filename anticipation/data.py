@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .alike import SKETCH, Groups, copies_of, lines, sketch, takes, tune_hash
+from .alike import SKETCH, Groups, copies_of, lines, related, sketch, takes, tune_hash
 from .errors import AnticipationError
 from .notes import Notes
 
@@ -160,9 +160,10 @@ def join(
 ) -> Counter:
     """Join folders of shards to one, in the order of (source, name), synthetic ones last. Returns counts by outcome.
 
-    Exact duplicates and copies (`alike.is_copy`) are dropped. Takes of one piece, and pieces of one family, share a
-    split. split: (source, name, tune hash) to a split, for pieces of none. family: (source, name) to what they share.
-    decide: False leaves all that to a later join, so that a corpus may be read on several machines.
+    Exact duplicates and copies (`alike.is_copy`) are dropped. Takes of one piece, pieces with music in common
+    (`alike.related`) and pieces of one family share a split. split: (source, name, tune hash) to a split, for pieces of
+    none. family: (source, name) to what they share. decide: False leaves all that to a later join, so that a corpus may
+    be read on several machines.
     """
     parts = [Shards(folder) for folder in folders]
     outcome = sum((part.outcome for part in parts), Counter())
@@ -224,6 +225,9 @@ def _decide(
     for i in range(len(pieces)):
         groups.join(i, same[i])
         groups.join(i, alike[i])
+    human = [i for i in left if pieces[i].source not in synthetic]
+    for one, other in related([lines(notes(i)) for i in human]).tolist():
+        groups.join(human[one], human[other])
     splits = _splits(pieces, groups, split, synthetic)
     for i, piece in enumerate(pieces):
         if piece.source in synthetic and splits[groups[i]] != "train":

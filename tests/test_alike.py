@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation import alike, midi
-from anticipation.alike import Groups, is_copy, lines, overlap, sketch, tune_hash
+from anticipation.alike import Groups, is_copy, lines, overlap, related, sketch, tune_hash
 from anticipation.data import Shards, join
 from anticipation.notes import Notes
 
@@ -126,6 +126,40 @@ def test_what_is_like_a_development_song_is_never_trained_on(tmp_path):
     prepare.prepare([folder_of(tmp_path, **songs)], tmp_path / "shards")
     splits = {piece.name: piece.split for piece in Shards(tmp_path / "shards").pieces}
     assert splits == {"005__005.mid": "dev", "cover.mid": "dev", "006__006.mid": "train"}
+
+
+def test_music_of_a_development_song_is_never_trained_on(tmp_path):
+    """A movement and its work, a cover with other chords and an intro: too unlike to be takes, and one song."""
+    verse, other = song(5)[song(5).instrument == 73], song(6)
+    work = song(5) + song(7).shift(70.0) + song(8).shift(140.0) + song(9).shift(210.0)
+    cover = other.between(0, 50) + verse.between(20, 45).shift(50.0) + other.between(50, 61).shift(50.0)
+    songs = {
+        "pop909_005__005": song(5),
+        "other_work": work,
+        "other_cover": cover.transpose(3),
+        "pop909_007__007": song(1),
+    }
+    assert all(overlap(lines(song(5)), lines(one)) < alike.ALIKE for one in (work, cover))
+    prepare.prepare([folder_of(tmp_path, **songs)], tmp_path / "shards")
+    pieces = Shards(tmp_path / "shards").pieces
+    assert {piece.name[:4]: piece.split for piece in pieces} == {
+        "005_": "dev", "work": "dev", "cove": "dev", "007_": "train"
+    }  # fmt: skip
+    assert {piece.alike for piece in pieces} == {1}, "other pieces, for the weights"
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 60), max_size=50), st.booleans()), max_size=16))
+def test_related_are_those_with_rare_shingles_in_common(drawn):
+    """Against counting them."""
+    spread = np.random.default_rng(0).permutation(1 << 16)[:61].astype(np.uint32) << np.uint32(16)
+    sets = [{v % 25 if narrow else v for v in own} for own, narrow in drawn]
+    many = {v for v in range(61) if sum(v in own for own in sets) > 3}
+    found = [
+        [i, j] for j, other in enumerate(sets) for i, one in enumerate(sets[:j])
+        if len(one & other - many) >= max(alike.PASSAGE, alike.QUOTED * min(len(one), len(other)))
+    ]  # fmt: skip
+    pairs = related([np.sort(spread[list(own)]) for own in sets])
+    assert pairs.shape == (len(found), 2) and pairs.tolist() == sorted(found)
 
 
 def test_families_by_name_share_a_split():

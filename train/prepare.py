@@ -1,8 +1,9 @@
 """MIDI to shards: python train/prepare.py FOLDER_OR_ARCHIVE SHARDS [--shard I/N], or --merge SHARDS_A SHARDS_B SHARDS.
 
 Sources are the folders right below FOLDER; archives count as folders. Stopped, it goes on where it was when it is asked
-again. Copies are dropped; takes of one piece share a split. POP909 songs whose number ends in 5, and their other takes,
-are `dev`: never trained on. By content, about 2 % of the other pieces are held out as `valid`, 15 % of the bands.
+again. Copies are dropped; takes of one piece and pieces with music in common share a split. POP909 songs whose number
+ends in 5, and what goes with them, are `dev`: never trained on. By content, about 2 % of the other pieces are held out
+as `valid`, 15 % of the bands.
 """
 
 from __future__ import annotations
