@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,18 +119,22 @@ class _Columns:
         return self.rows - len(notes)
 
     def close(self, pieces: list[Piece], outcome: Counter, licences: dict[str, str], done: bool) -> None:
-        for file in self.files.values():
-            file.close()
-        if not done:
+        try:
+            with ExitStack() as files:
+                for file in self.files.values():
+                    files.callback(file.close)  # writes what is left, for which there may be no room
+            if done:
+                self._settle(pieces, outcome, licences)
+        finally:
             shutil.rmtree(self.new, ignore_errors=True)
-            return
+
+    def _settle(self, pieces: list[Piece], outcome: Counter, licences: dict[str, str]) -> None:
         head = {"format": 1, "outcome": dict(sorted(outcome.items())), "licences": dict(sorted(licences.items()))}
         lines = ",\n".join(json.dumps(vars(piece)) for piece in pieces)
         text = json.dumps(head, indent=0)[:-2] + f',\n"pieces": [\n{lines}\n]}}\n'
         (self.new / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
         for name in (*(f"{name}.bin" for name in self.files), "manifest.json"):
             (self.new / name).replace(self.folder / name)
-        self.new.rmdir()
 
 
 def write(
@@ -172,7 +177,7 @@ def join(
     every = [(piece, part) for part in parts for piece in part.pieces]
     prints = np.concatenate([np.zeros((0, SKETCH), np.uint32), *(part.prints() for part in parts)])
     synthetic = set().union(*(part.synthetic for part in parts))
-    place = {i: (piece.source in synthetic, piece.source, piece.name, i) for i, (piece, _) in enumerate(every)}
+    place = {i: (p.source in synthetic, p.source, p.name, p.sha256, i) for i, (p, _) in enumerate(every)}
     order = sorted(place, key=place.__getitem__)  # the human one of two copies comes first, and stays
     every, prints = [every[i] for i in order], prints[order]
     pieces = [piece for piece, _ in every]

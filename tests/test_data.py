@@ -292,6 +292,55 @@ def test_a_full_disk_leaves_the_old_shards_whole(shards, tmp_path, monkeypatch):
     assert same(shards.folder, folder)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_is_full_at_the_end_is_not_left_full(shards, tmp_path, monkeypatch):
+    """What is small is written when a file is closed."""
+    real = data._Columns.__init__
+
+    def full(self, where):
+        real(self, where)
+        self.files["onset"].close()
+        self.files["onset"] = open("/dev/full", "wb", buffering=1 << 26)
+
+    monkeypatch.setattr(data._Columns, "__init__", full)
+    with pytest.raises(OSError, match="No space left"):
+        data.join([shards.folder], tmp_path / "out", prepare.split_of)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_shares_are_merged_alike_where_names_are_not_unique(music_folder, tmp_path, monkeypatch):
+    """Of archives of one source, each with a 001__001.mid of its own."""
+    monkeypatch.setattr(prepare, "BLOCK", 3)
+    pack(music_folder / "pop909", tmp_path / "a.zip")
+    (tmp_path / "other").mkdir()
+    for path in sorted((music_folder / "pop909").glob("0*.mid")):
+        notes = midi.read(path).notes
+        midi.write(midi.Score.from_notes(notes.transpose(1)[:-3]), tmp_path / "other" / path.name)
+    pack(tmp_path / "other", tmp_path / "b.zip")
+    roots, shares = [tmp_path / "a.zip", tmp_path / "b.zip"], [tmp_path / "1", tmp_path / "2"]
+    prepare.prepare(roots, tmp_path / "whole", source="x")
+    for i, share in enumerate(shares, 1):
+        prepare.prepare(roots, share, source="x", share=(i, 2))
+    for order in (shares, shares[::-1]):
+        data.join(order, tmp_path / "merged", prepare.split_of, prepare.family_of)
+        assert same(tmp_path / "whole", tmp_path / "merged")
+
+
+def test_a_merge_with_nowhere_to_go_takes_no_shards(shards, tmp_path):
+    """--merge A B would write A over B."""
+    for name in "ab":
+        shutil.copytree(shards.folder, tmp_path / name)
+    line = [sys.executable, prepare.__file__, "--merge", str(tmp_path / "a"), str(tmp_path / "b")]
+    run = subprocess.run(line, capture_output=True, text=True)
+    assert run.returncode == 2 and run.stderr.count("\n") == 1 and "would be lost" in run.stderr
+
+
+def test_the_best_text_on_the_licence_is_kept(music_folder, tmp_path):
+    shutil.copytree(music_folder / "band", tmp_path / "music" / "band")
+    (tmp_path / "music" / "band" / "LICENSE").write_text("the long text of a licence")
+    assert make(tmp_path / "music", tmp_path / "shards").licences == {"band": "CC0: made by a test"}
+
+
 def test_flat_velocities_are_unknown(music_folder, tmp_path):
     score = midi.read(music_folder / "band" / "000__000.mid")
     flat = midi.Score.from_notes(score.notes.replace(velocity=score.notes.velocity * 0 + 64))

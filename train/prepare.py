@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.corpus import Member, load_piece, members  # noqa: E402
+from anticipation.corpus import LICENCES, Member, load_piece, members  # noqa: E402
 from anticipation.data import LICENCE_LENGTH, join, write  # noqa: E402
 from anticipation.errors import AnticipationError, MidiError  # noqa: E402
 from anticipation.notes import DRUMS, Notes  # noqa: E402
@@ -89,7 +89,9 @@ def load_block(block: list[Member], out: Path, annotations: Path | None) -> None
     outcome: Counter = Counter()
     texts = [member for member in block if member.licence]
     licences = {}
-    for member in texts:
+    for member in sorted(
+        texts, key=lambda member: -LICENCES.index(member.name.lower())
+    ):  # the best comes last, and stays
         try:
             licences[member.source] = member.read().decode("utf-8", "replace")[:LICENCE_LENGTH]
         except MidiError:
@@ -243,10 +245,18 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, help="POP909's beats and chords: NNN/beat_midi.txt, chord_midi.txt")
     parser.add_argument("--workers", type=int, default=2, help="processes that read; 0: only this one")
     parser.add_argument("--source", help="one name for all of it, in place of the names of the folders")
-    parser.add_argument("--shard", type=share_of, default=(1, 1), metavar="I/N", help="only this share, to be merged")
+    parser.add_argument(
+        "--shard",
+        type=share_of,
+        default=(1, 1),
+        metavar="I/N",
+        help="only this share of the same files everywhere, to be merged",
+    )
     parser.add_argument("--merge", action="store_true", help="join folders of shards, eg the shares of --shard")
     args = parser.parse_args()
     begin = time.perf_counter()
+    if args.merge and len(args.inputs) == 1 and (args.shards / "manifest.json").exists():
+        raise AnticipationError(f"{args.shards} would be lost: with --merge, the folder to write comes last")
     if args.merge:
         outcome = join(args.inputs, args.shards, split_of, family_of)
     else:
