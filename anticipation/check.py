@@ -33,9 +33,9 @@ def check(args: argparse.Namespace) -> None:
         raise RequestError(f"{args.input} has no notes to check")
     memory = Memory.load(args.index or default_index())
     bars = score.tempo.bar_seconds(score.end)
-    matches = [_told(match, bars, memory.chance(match.notes)) for match in memory.matches(notes)]
-    longest = max(matches, key=lambda m: m["bars"], default=None)
-    closest = max(matches, key=lambda m: (m["agrees"], m["onsets"]), default=None)
+    matches = [_told(match, bars, memory.chance(match.distinct)) for match in memory.matches(notes)]
+    longest = max(matches, key=lambda m: m["distinct"], default=None)
+    closest = max(matches, key=lambda m: (m["agrees"], m["distinct"]), default=None)
     facts = {"file": str(args.input), "notes": len(notes), "ours": bool(ours.any() and not args.all),
              "pieces": memory.facts["pieces"], "longest": longest, "closest": closest, "matches": matches}  # fmt: skip
     print(json.dumps(facts) if args.json else "\n".join(_lines(facts)))
@@ -51,8 +51,8 @@ def _told(match, bars, chance: float | None) -> dict:
     return {
         "instrument": instrument_name(match.instrument), "bar": int(first), "bars": round(float(last - first), 1),
         "start": round(match.start, 2), "seconds": round(match.end - match.start, 2), "onsets": match.notes,
-        "piece": match.piece, "there": round(match.there), "agrees": round(match.share, 2),
-        "of": match.kept, "chance": chance, "verdict": verdict(chance),
+        "distinct": match.distinct, "piece": match.piece, "there": round(match.there),
+        "agrees": round(match.share, 2), "of": match.kept, "chance": chance, "verdict": verdict(chance),
     }  # fmt: skip
 
 
@@ -76,8 +76,9 @@ def _lines(facts: dict) -> list[str]:
 
 def _line(m: dict) -> str:
     rare = "" if m["chance"] is None else f"; {100 * m['chance']:.2g} % of other people's passages match so long"
+    long = f"{m['onsets']} onsets" + ("" if m["distinct"] == m["onsets"] else f", {m['distinct']} distinct")
     return (
-        f"{m['bars']} bars ({m['seconds']:.1f} s, {m['onsets']} onsets) of {m['instrument']} from bar {m['bar']} "
+        f"{m['bars']} bars ({m['seconds']:.1f} s, {long}) of {m['instrument']} from bar {m['bar']} "
         f"({m['start']:.1f} s) go like {m['piece']} at {m['there'] // 60}:{m['there'] % 60:02d}, "
         f"{100 * m['agrees']:.0f} % of {m['of']} fingerprints: {m['verdict']}{rare}"
     )

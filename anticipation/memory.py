@@ -93,8 +93,10 @@ class Match:
     """A passage that goes like one of the training set.
 
     instrument, start, end: of the passage, seconds from its first to its last onset; notes: onsets in it. piece: source
-    and name; there: where it begins in that, seconds (to about a bar). kept, hits: fingerprints of its stretches of
-    the piece that the index has, and those of them that the passage has in the same order.
+    and name; there: where it begins in that, seconds (to about a bar). distinct: of the onsets, those that go like
+    different ones of the piece: a figure that is played on and on goes like a few, however long it is. kept, hits:
+    fingerprints of its stretches of the piece that the index has, and those of them that the passage has in the same
+    order.
     """
 
     instrument: int
@@ -103,6 +105,7 @@ class Match:
     notes: int
     piece: str
     there: float
+    distinct: int
     kept: int
     hits: int
 
@@ -205,15 +208,16 @@ class Memory:
         return memory
 
     def matches(self, notes: Notes) -> list[Match]:
-        """Every passage of two fingerprints or more that goes like a stretch of a training piece, the longest first."""
+        """Every passage of two fingerprints or more that goes like a stretch of a training piece, the one with most
+        distinct onsets first."""
         found = [match for instrument, line in lines(notes) for match in self._of_line(instrument, line)]
-        return sorted(found, key=lambda m: (-m.notes, -m.share, m.start, m.piece))
+        return sorted(found, key=lambda m: (-m.distinct, -m.notes, -m.share, m.start, m.piece))
 
-    def chance(self, notes: int) -> float | None:
-        """The share of passages by people outside the training set that have a match of so many onsets; None if that
-        was not measured."""
+    def chance(self, distinct: int) -> float | None:
+        """The share of passages by people outside the training set that have a match of so many distinct onsets; None
+        if that was not measured."""
         curve = self.facts.get("chance") or []
-        return min((share for length, share in curve if length <= notes), default=1.0) if curve else None
+        return min((share for length, share in curve if length <= distinct), default=1.0) if curve else None
 
     def _of_line(self, instrument: int, line: Line) -> Iterator[Match]:
         marks = line.marks()
@@ -236,9 +240,11 @@ class Memory:
         part, here, there, _ = runs[0][0]
         last = max(run[-1][1] for run in runs) + SPAN - 1
         kept = sum(run[-1][3] - run[0][3] + 1 for run in runs)
+        covered = {(run[0][0], onset) for run in runs for onset in range(run[0][2], run[-1][2] + SPAN)}
         return Match(
             instrument, float(line.onset[here]), float(line.onset[last]), last + 1 - here,
-            self.names[self.columns["piece"][part]], self._seconds(part, there), kept, sum(map(len, runs)),
+            self.names[self.columns["piece"][part]], self._seconds(part, there),
+            min(last + 1 - here, len(covered)), kept, sum(map(len, runs)),
         )  # fmt: skip
 
     def _seconds(self, part: int, onset: int) -> float:

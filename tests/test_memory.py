@@ -114,6 +114,18 @@ def test_a_copy_that_goes_through_a_repeat_is_one_match():
     assert match.notes > 100
 
 
+def test_a_figure_played_on_and_on_is_a_short_match():
+    """Twenty times two bars of a piece are no copy of forty bars; fifty notes of another piece are more."""
+    bars = np.array([60, 67, 64, 72, 67, 60, 65, 62, 69, 65, 71, 59])
+    onset = np.cumsum(np.tile(np.where(np.arange(12) % 4 == 3, 0.5, 0.25), 20))
+    ostinato = Notes(onset, np.full(240, 0.2), np.tile(bars, 20), np.zeros(240, int), np.full(240, 80))
+    index = Memory.build([("a/b", tune(1) + ostinato[:26].shift(300.0)), ("c/d", tune(2))])
+    (match,) = index.matches(ostinato)
+    assert match.notes > 200 and match.distinct <= 26
+    both = index.matches(ostinato + tune(2)[60:110].shift(500.0))
+    assert [m.piece for m in both] == ["c/d", "a/b"] and both[0].distinct == both[0].notes
+
+
 def test_real_pieces_are_found_as_themselves_and_matches_are_real(corpus_files):
     """Every other file is indexed. A passage of those is found, in its own file or one that shares it; and where
     another file's passage is said to agree to the note, the piece has those intervals in that order."""

@@ -22,7 +22,7 @@ from anticipation.memory import SPAN, WINDOW, Line, Memory  # noqa: E402
 from anticipation.notes import Notes  # noqa: E402
 
 SECONDS = 16.0  # a passage: eight bars at 120 bpm
-LENGTHS = (SPAN + 1, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)  # onsets of a match
+LENGTHS = (SPAN + 1, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)  # distinct onsets of a match
 SEMITONES, OCTAVES, JITTER = 6, 0.5, 0.01  # how far a planted copy is moved in pitch, in tempo, in time (seconds)
 PLANTS = {  # share of the notes that are changed, share that is left out, whether it is moved
     "as it is": (0.0, 0.0, False),
@@ -44,12 +44,12 @@ def passages(notes: Notes, seconds: float = SECONDS) -> Iterator[Notes]:
 
 
 def chances(memory: Memory, shards: Shards, split: str) -> dict[str, np.ndarray]:
-    """source -> onsets of the longest match of each of its passages, 0 for none."""
+    """source -> distinct onsets of the longest match of each of its passages, 0 for none."""
     found: dict[str, list[int]] = {}
     for piece in shards.split(split):
         for passage in passages(shards.notes(piece)):
             matches = memory.matches(passage)
-            found.setdefault(piece.source, []).append(matches[0].notes if matches else 0)
+            found.setdefault(piece.source, []).append(matches[0].distinct if matches else 0)
     return {source: np.array(lengths) for source, lengths in found.items()}
 
 
@@ -85,8 +85,8 @@ def recall(memory: Memory, shards: Shards, seed: int, least: int, count: int = 3
         passage = several[rng.integers(len(several))]
         for kind, covered in table.items():
             matches = memory.matches(planted(passage, kind, rng))
-            longest = matches[0].notes if matches else 0
-            covered.append(longest / len(Line.of(passage).onset) if longest >= rare else 0.0)
+            found = bool(matches) and matches[0].distinct >= rare
+            covered.append(matches[0].notes / len(Line.of(passage).onset) if found else 0.0)
     return {
         kind: {"found %": round(100 * float(np.mean(np.array(covered) > 0)), 1), "covered %": _percent(covered)}
         for kind, covered in table.items()
@@ -135,7 +135,7 @@ def chance_table(found: dict[str, dict[str, np.ndarray]]) -> str:
     """Percent of the held-out passages whose longest match has so many onsets."""
     head = "| held out | passages | " + " | ".join(f">= {n}" for n in LENGTHS) + " |"
     lines = [
-        f"Percent of passages of {SECONDS:.0f} s with a match of so many onsets",
+        f"Percent of passages of {SECONDS:.0f} s with a match of so many distinct onsets",
         "",
         head,
         "|---" * (len(LENGTHS) + 2) + "|",
