@@ -16,6 +16,7 @@ from .notes import BEAT, DRUMS, Notes
 # name -> number of bins: the last one takes what is beyond
 BINS = {"velocity": 128, "pitch": 128, "instrument": DRUMS + 1, "polyphony": 33, "tempo": 61, "parts": 17}
 TEMPO_BIN = 5  # beats per minute
+TOUCH = 1e-3  # seconds; who ends as another begins does not sound then, and shards are no finer late in a piece
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Census:
 
     def add(self, piece: Piece, notes: Notes) -> None:
         audible, beats = notes.audible, notes.duration[notes.instrument == BEAT]
-        sounding = np.arange(1, len(audible) + 1) - np.searchsorted(np.sort(audible.offset), audible.onset + 1e-6)
+        sounding = np.arange(1, len(audible) + 1) - np.searchsorted(np.sort(audible.offset), audible.onset + TOUCH)
         found: dict[str, Any] = {
             "velocity": audible.velocity, "pitch": audible.pitched.pitch, "instrument": audible.instrument,
             "polyphony": sounding[np.diff(audible.onset, append=np.inf) > 0],

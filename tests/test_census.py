@@ -25,6 +25,16 @@ def test_one_piece_by_hand():
     assert row["bpm"] == 120 and row["velocity"] == 88 and row["known %"] == 80 and row["polyphony"] == 2.3
 
 
+def test_notes_that_touch_do_not_sound_together():
+    """As they stand in a shard, in single precision, minutes into a piece."""
+    times = [240 + i / 3 for i in range(300)]
+    stored = Notes.of((onset, 1 / 3, 60, 0, 80) for onset in times)
+    stored = stored.replace(onset=stored.onset.astype("f4"), duration=stored.duration.astype("f4"))
+    one = Census()
+    one.add(Piece("a", "b.mid", "train", 0, 300, 300, 340.0, ""), stored)
+    assert one.histograms["polyphony"][1] == 300
+
+
 @pytest.fixture(scope="module")
 def folder(music_folder, tmp_path_factory):
     pytest.importorskip("symusic")
