@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 
 import memorise
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from anticipation import check, memory, midi
+from anticipation.data import write as write_shards
 from anticipation.errors import CheckpointError
 from anticipation.memory import SPAN, WINDOW, Line, Memory, winnowed
 from anticipation.midi import Score, write
@@ -174,6 +176,15 @@ def test_planted_copies_are_changed_as_they_say():
     other = memorise.planted(passage, "and 10 % changed", rng)
     assert 0 < (np.diff(other.pitch) != np.diff(passage.pitch)).sum() < 50
     assert memorise.curve(np.array([0, 0, 12]))[:3] == [(10, 0.5), (12, 0.5), (14, 0.25)]
+
+
+def test_shards_without_training_pieces_make_no_index(tmp_path, monkeypatch, capsys):
+    """An index of nothing would call nothing a copy."""
+    write_shards(tmp_path / "share", [("folk", "1.mid", "", tune(1))], Counter(), {})
+    monkeypatch.setattr("sys.argv", ["memorise", str(tmp_path / "share"), "-o", str(tmp_path / "memory.npz")])
+    with pytest.raises(SystemExit, match="2"):
+        memorise.main()
+    assert "no training pieces" in capsys.readouterr().err and not (tmp_path / "memory.npz").exists()
 
 
 # ---- the command ---------------------------------------------------------------------------------------------------

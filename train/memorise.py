@@ -109,6 +109,8 @@ def main() -> None:
     try:
         shards = Shards(args.shards)
         train = shards.split("train")
+        if not train:
+            raise AnticipationError(f"{args.shards} has no training pieces (shares are joined by prepare.py --merge)")
         begin = time.perf_counter()
         memory = Memory.build(((f"{p.source}/{p.name}", shards.notes(p)) for p in train), args.window)
         print(f"{len(train)} pieces, {len(memory)} fingerprints, {time.perf_counter() - begin:.0f} s")
