@@ -10,8 +10,9 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,16 @@ class Piece:
     alike: int = 1  # how many pieces of the folder are takes of this one, itself among them: its weight is 1 / alike
 
 
+def _typed(manifest: dict, pieces: Sequence[Piece]) -> bool:
+    """Whether all that a manifest says is of its type."""
+    kinds: dict[Any, Any] = {"str": str, "int": int, "float": (int, float)}
+    return (
+        all(isinstance(getattr(piece, f.name), kinds[f.type]) for f in fields(Piece) for piece in pieces)
+        and all(isinstance(words, str) for words in manifest.get("licences", {}).values())
+        and all(isinstance(count, int) for count in manifest.get("outcome", {}).values())
+    )
+
+
 class Shards:
     """A folder written by `write` or `join`. Raises AnticipationError where manifest and columns do not fit."""
 
@@ -52,7 +63,9 @@ class Shards:
             self.pieces = [Piece(**entry) for entry in self.manifest["pieces"]]
             sizes = {name: (self.folder / f"{name}.bin").stat().st_size for name in COLUMNS}
             rows = sum(piece.count for piece in self.pieces)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if not _typed(self.manifest, self.pieces):
+                raise ValueError("what its manifest says is of the wrong kind")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AnticipationError(
                 f"{folder} is no folder of shards ({error}); make one with train/prepare.py"
             ) from None

@@ -242,6 +242,15 @@ def test_development_songs_are_never_trained_on(shards):
     assert [prepare.split_of("freedoom", "d.mid", f"{i:08x}") for i in range(10_000)].count("valid") == 1474
 
 
+MANIFEST = [('"source": "band"', '"source": null'), ('"start": 0,', '"start": "0",'), ('"kept": 15', '"kept": "x"'),
+            ('"licences": {', '"licences": 7, "other": {')]  # fmt: skip
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -250,6 +259,7 @@ def test_development_songs_are_never_trained_on(shards):
         lambda folder: (folder / "manifest.json").write_text("{"),
         lambda folder: (folder / "manifest.json").write_text("[]"),
         lambda folder: (folder / "manifest.json").write_text('{"pieces": [{"name": "x"}]}'),
+        *(lambda folder, a=a, b=b: edited(folder / "manifest.json", a, b) for a, b in MANIFEST),
         lambda folder: (folder / "pitch.bin").unlink(),
         lambda folder: (folder / "pitch.bin").write_bytes(b""),
         lambda folder: (folder / "pitch.bin").write_bytes(b"123"),
