@@ -280,9 +280,12 @@ def test_what_cannot_be_prepared_is_said_in_one_line(tmp_path):
     for folder, words in (("empty", "no MIDI files"), ("none", "neither a folder nor"), ("text.txt", "neither")):
         with pytest.raises(AnticipationError, match=f"^[^\n]*{words}[^\n]*$"):
             make(tmp_path / folder, tmp_path / "shards")
-    line = [sys.executable, prepare.__file__, str(tmp_path / "empty"), str(tmp_path / "shards"), "--workers", "0"]
-    run = subprocess.run(line, capture_output=True, text=True)
-    assert run.returncode == 2 and run.stderr.count("\n") == 1 and run.stderr.startswith("prepare: ")
+    with pytest.raises(AnticipationError, match="no folder of annotations"):
+        make(tmp_path / "empty", tmp_path / "shards", annotations=tmp_path / "none")
+    for out in ("shards", "text.txt"):
+        line = [sys.executable, prepare.__file__, str(tmp_path / "empty"), str(tmp_path / out), "--workers", "0"]
+        run = subprocess.run(line, capture_output=True, text=True)
+        assert run.returncode == 2 and run.stderr.count("\n") == 1 and run.stderr.startswith("prepare: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

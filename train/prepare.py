@@ -34,6 +34,7 @@ from anticipation.notes import DRUMS, Notes  # noqa: E402
 
 BLOCK = 256  # files that one process reads at a time
 RULES = 3  # raise it when the same file becomes other notes: parts made before are then made anew
+FULL = (errno.ENOSPC, errno.EDQUOT)
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")  # 160 pieces: of 2 % nothing could be measured
 FAMILIES = {  # what is one work by its file's name, however little its notes agree
     "pop909": r"(\d{3})__", "pop909-versions": r"(\d{3})__", "chopin-first-ed": r"kern__(\d+-\d+)",
@@ -206,6 +207,8 @@ def prepare(
 ) -> Counter:  # fmt: skip
     """Shards of everything in folders and archives, or of one share of it, to be merged later. workers: 0 reads in
     this process. Returns counts by outcome. Raises AnticipationError where there is no MIDI."""
+    if annotations is not None and not annotations.is_dir():
+        raise AnticipationError(f"no folder of annotations {annotations}")
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     roots = list(roots)
@@ -274,10 +277,11 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         code, words = 130, "stopped; ask again to go on from here"
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in (*FULL, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
         where = f" ({error.filename})" if error.filename else ""
-        code, words = 2, f"{error.strerror}{where}; what was read is kept, ask again to go on"
+        hint = "; what was read is kept, ask again to go on" if error.errno in FULL else ""
+        code, words = 2, f"{error.strerror}{where}{hint}"
     if words:
         print(f"prepare: {words}", file=sys.stderr)
     sys.exit(code)
