@@ -15,7 +15,7 @@ import torch
 import yardstick
 from conftest import ROOT
 
-from anticipation import amt, checkpoint, gpt2
+from anticipation import amt, checkpoint, gpt2, model
 from anticipation import stream as s
 from anticipation.data import Shards
 from anticipation.folder import Folder, midi_files
@@ -190,6 +190,55 @@ def test_both_families_are_asked_about_the_same_notes(shards, gpt):
         assert yardstick.score(ours, excerpts)["events"] == yardstick.score(gpt, excerpts)["events"] > 0
 
 
+def tally(nats, events, pieces) -> yardstick.Tally:
+    return yardstick.Tally({"time": np.array(nats, float), "events": np.array(events)}, np.array(pieces))
+
+
+def test_intervals_are_those_of_pieces_and_not_of_excerpts():
+    """400 pieces of 1 or 3 nats an event: 2 plus or minus 1.96 standard errors of 0.05. Cut into four each, they are as
+    many pieces as before."""
+    cost = 1.0 + 2 * (np.arange(400) % 2)
+    whole = tally(10 * cost, np.full(400, 10), np.arange(400))
+    value, low, high = yardstick.interval([whole])
+    assert value == 2 and low == pytest.approx(1.902, abs=0.012) and high == pytest.approx(2.098, abs=0.012)
+    cut = tally(np.tile(2.5 * cost, 4), np.full(1600, 2.5), np.tile(np.arange(400), 4))
+    assert yardstick.interval([cut]) == (value, low, high) == yardstick.interval([whole])
+    assert yardstick.interval([tally([7.0], [2], [0])]) == (3.5, 3.5, 3.5)
+
+
+def test_differences_are_paired():
+    """Far apart from piece to piece, and always by a tenth from each other."""
+    cost = np.random.default_rng(1).uniform(1, 9, 30)
+    one, two = (tally(4 * (cost + more), np.full(30, 4), np.arange(30)) for more in (0.0, 0.1))
+    assert yardstick.interval([two], [one]) == pytest.approx((0.1, 0.1, 0.1), abs=1e-4)
+    low, high = yardstick.interval([one])[1:]
+    assert high - low > 1
+
+
+def test_one_piece_by_hand(shards, random_model):
+    """Nats are log-probabilities of what is drawn, field after field, row after row, from logits of the whole head."""
+    net = random_model()
+    (one,) = yardstick.held_out(shards, "dev", "melody", 1)
+    rows = one.rows()
+    rows[(rows[:, s.KIND] % 3 > 0) & (rows[:, s.INSTRUMENT] < 128), s.PITCH] += one.key()[0]
+    batch = {name: torch.from_numpy(column) for name, column in model.collate([rows], len(rows)).items()}
+    states = net.heads(net.trunk(*(batch[name].long() for name in ("features", "clock", "at")))[0])
+    total, events = 0.0, 0
+    for at, row in enumerate(rows[1:].tolist()):
+        drawn = [row[s.SHIFT], row[s.INSTRUMENT], row[s.PITCH], int(model.duration_bin(np.array(row[s.DURATION])))]
+        drawn = [model.FIELD_SIZES[0] - 1] if row[s.KIND] == s.REST_KIND else drawn
+        if row[s.KIND] == s.CONTROL:
+            continue
+        events += row[s.KIND] == s.EVENT
+        chart, heard = batch["chart"][0, at][None].long(), batch["heard"][0, at][None]
+        for i, which in enumerate(drawn):
+            logits = net.field(i, states[at, i][None], torch.tensor([drawn[:i]], dtype=torch.long), chart, heard)
+            total -= float(logits.log_softmax(-1)[0, which])
+    out = yardstick.score(net, [one])
+    assert out["events"] == events
+    assert out["time"] + out["note"] + out["duration"] == pytest.approx(total / events, abs=2e-4)
+
+
 def test_passages_are_the_same_for_every_kind_and_every_time(shards):
     none, again, live = (yardstick.held_out(shards, "train", kind, 9) for kind in ("none", "none", "live"))
     assert len(none) == 9 and all(a.audible == b.audible for a, b in zip(none, again, strict=True))
@@ -217,6 +266,7 @@ def test_a_long_piece_gives_several_excerpts():
     object.__setattr__(folder, "columns_of", (notes,))
     excerpts = yardstick.held_out(folder, "valid", "none", 100)
     assert len(excerpts) == 7 and len({float(e.audible.pitch[0]) for e in excerpts}) > 1
+    assert {e.piece for e in excerpts} == {0}, "one piece, however often it is cut"
 
 
 @pytest.mark.parametrize("family", ["event", "amt"])
@@ -244,6 +294,36 @@ def test_the_script_ends_with_one_json_line(
     assert ("As in Table 1" in out) == (family == "amt")
 
 
+def test_a_second_checkpoint_is_compared_on_the_same_notes(shards, random_model, tmp_path, monkeypatch, capsys):
+    for name, seed in (("one", 0), ("two", 1)):
+        checkpoint.save(random_model(seed=seed), tmp_path / name)
+    line = ["evaluate.py", str(tmp_path / "one"), str(shards.folder), str(tmp_path / "two"), "--split", "train"]
+    line += ["--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", [*line, "--pieces", "3", "--kinds", "none", "--deltas", "--json"])
+    evaluate.main()
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    ours, theirs = (t["splits"]["train"]["controls"]["none"] for t in (table, table["second"]))
+    value, low, high = table["difference"]["train"]["controls"]["none"]
+    assert value == pytest.approx(theirs["all"] - ours["all"], abs=2e-4) and low <= value <= high
+    assert ours["pieces"] == 3 and ours["interval"][0] <= ours["all"] <= ours["interval"][1]
+    assert ours["events"] == theirs["events"] == table["notes"]
+    monkeypatch.setattr(sys, "argv", [*line, "--pieces", "1", "--kinds", "none", "--deltas"])
+    evaluate.main()
+    assert "\ntrain none, beats known " in capsys.readouterr().out
+
+
+def test_files_that_cannot_be_read_are_told(music_folder, random_checkpoint, tmp_path, monkeypatch, capsys):
+    (tmp_path / "good.mid").write_bytes(midi_files(music_folder / "pop909")[0].read_bytes())
+    (tmp_path / "bad.mid").write_text("no music")
+    line = ["evaluate.py", str(random_checkpoint), str(tmp_path), "--device", "cpu", "--kinds", "none", "--deltas"]
+    monkeypatch.setattr(sys, "argv", [*line, "--json"])
+    evaluate.main()
+    out, error = capsys.readouterr()
+    assert error.startswith("evaluate: left out ") and "bad.mid" in error and error.count("\n") == 1
+    row = json.loads(out)["splits"]["valid"]["controls"]["none"]
+    assert row["pieces"] == 1 and row["interval"] is None, "of one piece nothing is known but itself"
+
+
 def test_what_cannot_be_judged_is_one_line(random_checkpoint, tmp_path):
     def refused(words: str, *line) -> None:
         done = subprocess.run([sys.executable, ROOT / "train" / "evaluate.py", *map(str, line)], capture_output=True,
@@ -253,3 +333,4 @@ def test_what_cannot_be_judged_is_one_line(random_checkpoint, tmp_path):
     (tmp_path / "empty").mkdir()
     refused("has no MIDI file to learn from", random_checkpoint, tmp_path / "empty")
     refused("no checkpoint", tmp_path / "nothing", tmp_path / "empty")
+    refused("--pieces is at least 1", random_checkpoint, tmp_path / "empty", "--pieces", "0")

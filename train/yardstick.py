@@ -39,6 +39,7 @@ MELODY = 53  # POP909's
 ROWS = amt.TRIPLETS  # a start row and 340 more: what fits into AMT's context behind a separator
 FEWEST = 16  # events to write
 AGAIN = 250  # notes of a piece for every further excerpt of it
+SAMPLES = 1000  # of the bootstrap
 _PLAIN = Recipe.plain()
 # A duration is drawn as a bin; which of the bin's steps it is, is then even odds.
 REFINEMENT = np.log(np.bincount(model.duration_bin(np.arange(1, s.MAX_DURATION + 1))))
@@ -47,13 +48,14 @@ REFINEMENT = np.log(np.bincount(model.duration_bin(np.arange(1, s.MAX_DURATION +
 @dataclass(frozen=True)
 class Excerpt:
     """Held-out music of at most 100 s that begins at 0. given: mask of the audible notes that are controls, `delta`
-    seconds ahead. cold: it begins where the piece begins."""
+    seconds ahead. cold: it begins where the piece begins. piece: its number in the split."""
 
     audible: Notes
     beats: Notes
     given: np.ndarray
     cold: bool
     delta: float = amt.DELTA / s.STEPS
+    piece: int = 0
 
     def rows(self, hint: str = "") -> np.ndarray:
         """At most 341 rows, the first a start row that tells nothing but delta and `cold`. What AMT cannot be told is
@@ -106,55 +108,96 @@ def held_out(shards: Any, split: str, kind: str, most: int, delta: float | None 
             audible = window.audible
             mask = given(audible, kind, np.random.default_rng((98, i, again)))
             if (~mask).sum() >= FEWEST and mask.any() == (kind != "none"):
-                out.append(Excerpt(audible, window[window.instrument == BEAT], mask, cold, delta))
+                out.append(Excerpt(audible, window[window.instrument == BEAT], mask, cold, delta, int(i)))
     return out
 
 
-def event_sums(net: Any, excerpts: list[Excerpt], hint: str) -> dict[str, float]:
-    """Nats by field, and the events, by the event transformer."""
-    several, refinement, key = [], 0.0, 0.0
+def event_sums(net: Any, excerpts: list[Excerpt], hint: str) -> list[dict[str, float]]:
+    """Nats by field, and the events, of each excerpt by the event transformer."""
+    several, told, out = [], [], []
     for one in excerpts:
         rows = one.rows(hint)
         shift, cost = one.key()
         event = rows[:, s.KIND] == s.EVENT
         pitched = (event | (rows[:, s.KIND] == s.CONTROL)) & (rows[:, s.INSTRUMENT] < 128)
         rows[pitched, s.PITCH] += shift
-        refinement += float(REFINEMENT[model.duration_bin(rows[event, s.DURATION])].sum())
-        key += cost
+        refinement = float(REFINEMENT[model.duration_bin(rows[event, s.DURATION])].sum())
+        told.append({"duration refinement": refinement, "key": cost, "events": int(event.sum())})
         several.append(rows)
-    when, instrument, pitch, duration, velocity = np.concatenate(nats(net, several)).sum(0).tolist()
-    events = sum(int((rows[:, s.KIND] == s.EVENT).sum()) for rows in several)
-    out = {"time": when, "note": instrument + pitch, "duration": duration, "duration refinement": refinement,
-           "key": key, "events": events}  # fmt: skip
-    return out | ({"velocity": velocity} if hint == "velocities" else {})
+    for rest, loss in zip(told, nats(net, several), strict=True):
+        when, instrument, pitch, duration, velocity = loss.sum(0).tolist()
+        sums = {"time": when, "note": instrument + pitch, "duration": duration} | rest
+        out.append(sums | ({"velocity": velocity} if hint == "velocities" else {}))
+    return out
 
 
-def amt_sums(net: Any, excerpts: list[Excerpt], hint: str) -> dict[str, float]:
+def amt_sums(net: Any, excerpts: list[Excerpt], hint: str) -> list[dict[str, float]]:
     """The same by AMT. A rest costs nats of all its slots, and they count with the time."""
-    several = [one.rows(hint) for one in excerpts]
-    loss = np.concatenate(nats(net, several))
-    rest = np.concatenate([rows[drawn(rows), s.KIND] == s.REST_KIND for rows in several])
-    when, duration, note = loss[~rest].sum(0).tolist()
-    return {"time": when + float(loss[rest].sum()), "note": note, "duration": duration,
-            "duration refinement": 0.0, "key": 0.0, "events": int((~rest).sum())}  # fmt: skip
+    several, out = [one.rows(hint) for one in excerpts], []
+    for rows, loss in zip(several, nats(net, several), strict=True):
+        rest = rows[drawn(rows), s.KIND] == s.REST_KIND
+        when, duration, note = loss[~rest].sum(0).tolist()
+        out.append({"time": when + float(loss[rest].sum()), "note": note, "duration": duration,
+                    "duration refinement": 0.0, "key": 0.0, "events": int((~rest).sum())})  # fmt: skip
+    return out
 
 
-SUMS: dict[str, Callable[[Any, list[Excerpt], str], dict[str, float]]] = {"event": event_sums, "amt": amt_sums}
+SUMS: dict[str, Callable[[Any, list[Excerpt], str], list[dict[str, float]]]] = {"event": event_sums, "amt": amt_sums}
 HINTS = {"event": ("beats", "velocities"), "amt": ()}
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What some excerpts cost. sums: (excerpts,) nats by field, and `events`; pieces: (excerpts,) what each is cut of.
+    Of the same excerpts the pieces are the same whoever was asked, and so are those that are drawn of them."""
+
+    sums: dict[str, np.ndarray]
+    pieces: np.ndarray
+
+    def row(self) -> dict[str, float]:
+        """Nats per event by field. `all` codes the events to 10 ms: time (rests too), note, duration and its
+        refinement, key; without the velocity. Earlier names are its parts."""
+        return mean({name: float(column.sum()) for name, column in self.sums.items()})
+
+    def drawn(self) -> np.ndarray:
+        """(1 + SAMPLES, 2) nats and events of all pieces, and of as many drawn with replacement each time."""
+        nats = np.sum([column for name, column in self.sums.items() if name not in ("velocity", "events")], axis=0)
+        table = np.stack([nats, self.sums["events"]], 1)
+        _, which = np.unique(self.pieces, return_inverse=True)
+        whole = np.zeros((which.max(initial=-1) + 1, 2))
+        np.add.at(whole, which, table)
+        index = np.random.default_rng(0).integers(0, max(len(whole), 1), (SAMPLES, len(whole)))
+        return np.concatenate([whole.sum(0)[None], whole[index].sum(1)])
+
+
+def interval(tallies: Iterable[Tally], others: Iterable[Tally] = ()) -> tuple[float, float, float]:
+    """(nats per event, low, high): 95 % of the bootstrap samples over pieces, drawn within each tally; or by how much
+    it is more than of others, which are of the same excerpts. Excerpts of one piece stay together."""
+
+    def ratio(several: Iterable[Tally]) -> np.ndarray:
+        total = sum((tally.drawn() for tally in several), np.zeros((1 + SAMPLES, 2)))
+        return total[:, 0] / np.maximum(total[:, 1], 1)
+
+    value = ratio(tallies) - ratio(others)
+    low, high = np.percentile(value[1:], [2.5, 97.5])
+    return round(float(value[0]), 4), round(float(low), 4), round(float(high), 4)
+
+
 @torch.no_grad()
-def score(net: Any, excerpts: list[Excerpt], hint: str = "", together: int = 8) -> dict[str, float]:
-    """Nats per event by field. `all` codes the events to 10 ms: time (rests too), note, duration and its refinement,
-    key; without the velocity. Earlier names are its parts. Leaves the network in the mode it was in."""
+def tally(net: Any, excerpts: list[Excerpt], hint: str = "", together: int = 8) -> Tally:
+    """What excerpts cost a network. Leaves it in the mode it was in."""
     training = net.training
     net.eval()
-    total: dict[str, float] = {}
-    for i in range(0, len(excerpts), together):
-        for name, value in SUMS[net.family](net, excerpts[i : i + together], hint).items():
-            total[name] = total.get(name, 0.0) + value
+    rows = [row for i in range(0, len(excerpts), together)
+            for row in SUMS[net.family](net, excerpts[i : i + together], hint)]  # fmt: skip
     net.train(training)
-    return mean(total)
+    sums = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ["events"])}
+    return Tally(sums, np.array([one.piece for one in excerpts], np.int64))
+
+
+def score(net: Any, excerpts: list[Excerpt], hint: str = "") -> dict[str, float]:
+    """`Tally.row` of excerpts."""
+    return tally(net, excerpts, hint).row()
 
 
 def mean(total: dict[str, float]) -> dict[str, float]:
@@ -166,18 +209,27 @@ def mean(total: dict[str, float]) -> dict[str, float]:
     return {name: round(value / max(1, events), 4) for name, value in out.items()} | {"events": events}
 
 
-def report(net: Any, shards: Any, split: str, most: int, kinds: Iterable[str] = KINDS,
-           deltas: Iterable[float] = DELTAS) -> dict[str, Any]:  # fmt: skip
-    """`score` of a split: `controls` by kind, `delta` by seconds (a melody is given), `known` by hint (nothing is
-    given but that). A kind that no passage has is left out."""
-    family = net.family
+Tallies = dict[str, dict[str, Tally]]
 
-    def scored(kind: str, delta: float | None = None, hint: str = "") -> dict[str, float]:
-        return score(net, held_out(shards, split, kind, most, delta), hint)
+
+def tallies(net: Any, shards: Any, split: str, most: int, kinds: Iterable[str] = KINDS,
+            deltas: Iterable[float] = DELTAS) -> Tallies:  # fmt: skip
+    """What a split costs: `controls` by kind, `delta` by seconds (a melody is given), `known` by hint (nothing is
+    given but that). A kind that no passage has is left out."""
+
+    def asked(kind: str, delta: float | None = None, hint: str = "") -> Tally:
+        return tally(net, held_out(shards, split, kind, most, delta), hint)
 
     table = {
-        "controls": {kind: scored(kind) for kind in kinds},
-        "delta": {f"{delta:g}": scored("melody", delta) for delta in deltas},
-        "known": {hint: scored("none", None, hint) for hint in HINTS[family]} if "none" in kinds else {},
+        "controls": {kind: asked(kind) for kind in kinds},
+        "delta": {f"{delta:g}": asked("melody", delta) for delta in deltas},
+        "known": {hint: asked("none", None, hint) for hint in HINTS[net.family]} if "none" in kinds else {},
     }
-    return {part: {name: row for name, row in rows.items() if row["events"]} for part, rows in table.items()}
+    return {part: {name: t for name, t in rows.items() if len(t.pieces)} for part, rows in table.items()}
+
+
+def report(net: Any, shards: Any, split: str, most: int, kinds: Iterable[str] = KINDS,
+           deltas: Iterable[float] = DELTAS) -> dict[str, Any]:  # fmt: skip
+    """The rows of `tallies`."""
+    return {part: {name: t.row() for name, t in rows.items()}
+            for part, rows in tallies(net, shards, split, most, kinds, deltas).items()}  # fmt: skip
