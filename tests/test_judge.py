@@ -93,6 +93,9 @@ def test_what_each_task_gives(toy):
     for case in cases(toy, "hole"):
         assert case.end - case.start == pytest.approx(HOLE) and not len(case.known.between(case.start, case.end))
         assert len(case.known.between(0, case.start)) and len(case.known.between(case.end, 99))
+        assert set(case.instruments) == set((case.known + case.human).instruments), "not who plays in it"
+    first = [case.human.onset[0] - case.start for seed in range(4) for case in cases(toy, "hole", seed)]
+    assert np.ptp(first) > 0.1, "where it begins does not say when the human does"
     for case in cases(toy, "half"):
         assert 0.3 < len(case.known) / (len(case.known) + len(case.human)) < 0.7
 

@@ -80,12 +80,15 @@ class Retrieval:
         places, table = self.bank(case.task, case.piece.source, instrument)
         if not places:
             return Notes.of([])
-        first = case.start - (AROUND if case.task == "hole" else 0.0)
+        slip = 0.0  # of a hole, which begins at any moment: since the last note that is known before it
+        if case.task == "hole":
+            slip = case.start - max(case.known.onset[case.known.onset < case.start], default=case.start) + LEAD
+        first = case.start - slip - (AROUND if case.task == "hole" else 0.0)
         near = case.known.between(first, case.end + AROUND)
         asked = _segments(_sums(near.shift(-first)), np.zeros(1), case.task)[0].reshape(-1, 12)
         turned = _unit(np.stack([np.roll(asked, key, axis=1).ravel() for key in range(12)]))
         best, key = np.unravel_index((table @ turned.T).argmax(), (len(table), 12))
-        piece, start = places[best]
+        piece, start = places[best][0], places[best][1] + slip
         _, part = split(self.shards.notes(piece).audible, case.task, instrument)
         part = part.between(start, start + case.end - case.start).shift(case.start - start)
         if case.task == "half":

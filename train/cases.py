@@ -94,12 +94,13 @@ def parts(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:
 
 
 def hole(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:
-    """Four seconds of all parts are missing in the midst of a piece."""
+    """Four seconds of all parts are missing in the midst of a piece. Where it begins and which parts it names say
+    nothing of what is hidden: any moment will do, and whoever plays in the passage may be silent in the hole."""
     audible = notes.audible
-    inside = audible.onset[(audible.onset > audible.onset[0] + 4.0) & (audible.onset < audible.end - HOLE - 4.0)]
-    if not len(inside):
+    first, last = float(audible.onset[0]) + 4.0, audible.end - HOLE - 4.0
+    if first >= last:
         return None
-    at = float(rng.choice(inside)) - LEAD
+    at = float(rng.uniform(first, last))
     origin = max(0.0, at - BEFORE)
     window, beats, chords = cut(notes, origin, at + HOLE + AFTER)
     start = at - origin
@@ -107,7 +108,7 @@ def hole(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:
     known, human = window[~gone], window[gone]
     if len(human) < LEAST or len(known) < LEAST:
         return None
-    instruments = tuple(human.instruments)
+    instruments = tuple(window.instruments)
     return Case("hole", piece, known, human, start, start + HOLE, instruments, Notes.of([]), beats, chords)
 
 
