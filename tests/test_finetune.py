@@ -33,9 +33,10 @@ def few(pieces: Folder, tmp_path, count: int) -> Folder:
 
 def test_whole_files_are_held_out_and_copies_are_not_both_kept(pieces):
     divided, words = finetune.divide(pieces, 0)
-    train, valid = ({p.name for p in divided.split(name)} for name in ("train", "valid"))
-    assert (len(train), len(valid), words) == (10, 2, "2 of 12 files") and not train & valid
-    assert len({"001__001.mid", "zzz.mid"} & (train | valid)) == 1
+    train, valid, proof = ({p.name for p in divided.split(name)} for name in ("train", "valid", "proof"))
+    assert (len(train), len(valid | proof), words) == (10, 2, "2 of 12 files") and not train & (valid | proof)
+    assert len(valid) == len(proof) == 1, "one chooses the weights, the other is looked at once"
+    assert len({"001__001.mid", "zzz.mid"} & (train | valid | proof)) == 1
     assert finetune.divide(pieces, 0)[0].pieces == divided.pieces != finetune.divide(pieces, 1)[0].pieces
 
 
@@ -56,6 +57,8 @@ def test_it_gets_better_on_what_it_never_saw(random_model, pieces):
     said = []
     net, outcome = finetune.finetune(base, pieces, steps=12, say=said.append)
     assert outcome.better and outcome.after < 0.8 * outcome.before and 0 < outcome.step <= outcome.steps == 12
+    first, last = outcome.proof
+    assert last < 0.8 * first and f"{first:.3f} -> {last:.3f} in files that chose nothing" in str(outcome)
     assert said[0].startswith("before: ") and "2 of 12 files" in said[0] and len(said) == 13
     assert all(torch.equal(p, before[name]) for name, p in base.state_dict().items())
     assert not net.training and not any(p.requires_grad for p in net.parameters())
@@ -73,7 +76,20 @@ def test_the_best_is_kept_and_not_the_last(random_model, pieces, monkeypatch):
     net, outcome = finetune.finetune(random_model(), pieces, steps=12)
     assert (outcome.before, outcome.after, outcome.step, outcome.steps) == (9.0, 6.0, 3, 10)
     assert all(torch.equal(p, seen[3][name]) for name, p in net.state_dict().items())
-    assert not all(torch.equal(p, seen[-1][name]) for name, p in net.state_dict().items())
+    assert not all(torch.equal(p, seen[10][name]) for name, p in net.state_dict().items())
+
+
+def test_luck_in_choosing_is_no_proof(random_model, pieces, tmp_path, monkeypatch):
+    """What chose the weights got cheaper, what chose nothing did not: that is not better. Where too few files are held
+    out to have both, it is said."""
+    monkeypatch.setattr(finetune, "LOOKS", 2)
+    costs = iter([9.0, 8.0, 8.0, 5.0, 5.1])
+    monkeypatch.setattr(finetune, "bits", lambda net, held: next(costs))
+    outcome = finetune.finetune(random_model(), pieces, steps=2)[1]
+    assert (outcome.after, outcome.proof) == (8.0, (5.0, 5.1)) and not outcome.better
+    costs = iter([9.0, 8.0, 8.0])
+    outcome = finetune.finetune(random_model(), few(pieces, tmp_path, 5), steps=2)[1]
+    assert outcome.proof is None and outcome.better and "rosy" in str(outcome)
 
 
 def test_the_command_writes_a_checkpoint_that_says_where_it_comes_from(
