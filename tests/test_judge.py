@@ -272,6 +272,9 @@ def test_a_model_that_cannot_is_left_out(toy, monkeypatch, capsys):
 def test_bad_input_is_one_line(run, tmp_path):
     code, stdout, stderr = run(judge, tmp_path / "nowhere")
     assert code == 2 and not stdout and stderr == f"judge: no checkpoint at {tmp_path / 'nowhere'}\n"
+    for name in ("songs", "takes", "best-of", "threads"):
+        assert run(judge, f"--{name}", 0) == (2, "", f"judge: --{name} is at least 1\n")
+    assert run(judge, "--seed", -1) == (2, "", "judge: --seed is at least 0\n")
     code, _, stderr = run(judge, "--memory", tmp_path / "nowhere")
     assert code == 2 and stderr.startswith("judge: no index of the training set at") and stderr.count("\n") == 1
 

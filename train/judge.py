@@ -35,6 +35,7 @@ from anticipation.tempo import TempoMap, places  # noqa: E402
 
 SAMPLES = 1000  # of the bootstrap
 BEST_OF = Options.best_of
+LEAST = {"songs": 1, "takes": 1, "best_of": 1, "threads": 1, "seed": 0}
 COPIES = (4, 8)  # bars of a match that are called a copy
 Pair = tuple[float, float]
 
@@ -240,8 +241,11 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    torch.set_num_threads(args.threads)
     try:
+        for name, least in LEAST.items():
+            if getattr(args, name) is not None and getattr(args, name) < least:
+                raise RequestError(f"--{name.replace('_', '-')} is at least {least}")
+        torch.set_num_threads(args.threads)
         jury = Judge(Shards(args.shards), args.seed, args.songs)
         folders = [args.checkpoint, *([args.second] if args.second else []), *args.model]
         models = {str(folder): checkpoint.load(folder, args.device) for folder in folders}

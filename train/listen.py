@@ -175,8 +175,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-f", "--force", action="store_true", help="replace the folder if it is a page of ours")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     try:
+        if args.count < 1 or args.threads < 1 or args.seed < 0:
+            raise RequestError("--count and --threads are at least 1, --seed 0")
+        torch.set_num_threads(args.threads)
         if args.output.exists() and not (args.force and (args.output / "index.html").exists()):
             raise MidiError(f"{args.output} exists already; --force replaces a page that lies there")
         facts = page(
