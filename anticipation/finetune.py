@@ -86,7 +86,7 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
                 columns.append(part)
     if {p.split for p in parts} != {"train", "valid"}:
         raise RequestError(f"{pieces.folder}: too little music to learn from and to hold something out")
-    held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES}"
+    held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES} that differ"
     return replace(pieces, pieces=tuple(parts), columns_of=tuple(columns)), held
 
 

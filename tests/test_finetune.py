@@ -51,6 +51,13 @@ def test_of_few_files_the_ends_are_held_out(pieces, tmp_path):
         )
 
 
+def test_files_that_are_all_the_same_are_one(pieces, tmp_path):
+    for i in range(6):
+        shutil.copy(pieces.folder / pieces.pieces[0].name, tmp_path / f"{i}.mid")
+    divided, words = finetune.divide(Folder.read(tmp_path, read_plain), 0)
+    assert len(divided.split("train")) == 1 and words.endswith("fewer than 5 that differ")
+
+
 def test_it_gets_better_on_what_it_never_saw(random_model, pieces):
     base = random_model()
     before = {name: p.clone() for name, p in base.state_dict().items()}

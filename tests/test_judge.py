@@ -275,6 +275,10 @@ def test_bad_input_is_one_line(run, tmp_path):
     for name in ("songs", "takes", "best-of", "threads"):
         assert run(judge, f"--{name}", 0) == (2, "", f"judge: --{name} is at least 1\n")
     assert run(judge, "--seed", -1) == (2, "", "judge: --seed is at least 0\n")
+    assert run(listen, "-o", tmp_path / "page", "--count", 0)[::2] == (
+        2,
+        "listen: --count and --threads are at least 1, --seed 0\n",
+    )
     code, _, stderr = run(judge, "--memory", tmp_path / "nowhere")
     assert code == 2 and stderr.startswith("judge: no index of the training set at") and stderr.count("\n") == 1
 
