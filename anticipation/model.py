@@ -100,6 +100,11 @@ def targets(rows: np.ndarray) -> np.ndarray:
     return out
 
 
+def followed(targets: Tensor) -> Tensor:
+    """(M,) flat indices of the rows of (B, T, 5) targets that are followed by something drawn."""
+    return (targets[..., 0].reshape(-1) != -100).nonzero()[:, 0]
+
+
 def target_heard(rows: np.ndarray) -> np.ndarray:
     """(T, heard) what sounds at the time of what follows each row of one stream, as far as the row knows."""
     after = np.minimum(np.arange(len(rows)) + 1, len(rows) - 1)
@@ -233,6 +238,11 @@ class EventModel(nn.Module):
         self.heard = nn.Linear(HEARD, width, bias=False)
         self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
         self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
+        # Of each field's classes in `drawn`. A buffer, for a tensor made in `field` would make a GPU wait four times a
+        # batch; on the CPU even where weights are on no device yet, for it is not among those that are loaded.
+        offsets = torch.tensor(np.cumsum([0, *FIELD_SIZES[:-2]]), device="cpu")
+        self.register_buffer("offsets", offsets, persistent=False)
+        self.offsets: Tensor
         self.initialise()
 
     @torch.no_grad()
@@ -296,20 +306,21 @@ class EventModel(nn.Module):
         chart: (N, 6) indices, heard: (N, 48), both at the event's own time; the shift, which decides it, reads neither.
         """
         if i:
-            offsets = torch.tensor(np.cumsum([0, *FIELD_SIZES[: i - 1]]), device=drawn.device)
-            known = self.drawn(drawn + offsets) + self.chart(chart - int(_OFFSETS[_CHART_AT]))
+            known = self.drawn(drawn + self.offsets[:i]) + self.chart(chart - int(_OFFSETS[_CHART_AT]))
             state = state + self.mix[i - 1](known + self.heard(heard))
         return self.logits[i](F.relu(state).square()).float()
 
     def losses(
-        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, targets: Tensor,
+        which: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Nats of every drawn field: (rows,) and (rows, 5) -> per-row weights are left to the caller.
 
         Returns (nats, which): nats (M, 5) with 0 where a field is not drawn, for the M rows that are followed by
-        something drawn; which: their flat indices in (B * T).
+        something drawn; which: their flat indices in (B * T), as `followed` tells them; a caller that has them already
+        spares a GPU the waiting.
         """
-        which = (targets[..., 0].reshape(-1) != -100).nonzero()[:, 0]
+        which = followed(targets) if which is None else which
         x = self.trunk(features, clock, at).flatten(0, 1)[which]
         target, chart, heard = (x.flatten(0, 1)[which] for x in (targets, chart, heard))
         heads = self.heads(x)

@@ -170,3 +170,11 @@ def test_training_tells_the_head_what_the_decoder_will_tell_it(parts):
         stream.extend(rows[: i + 1])
         assert np.array_equal(m.chart_features(stream.columns(clock)), read[i])
         np.testing.assert_allclose(s.heard(stream.rows, np.array([clock]), np.array([i + 1]))[0], heard[i], atol=1e-6)
+
+
+def test_where_classes_begin_is_no_weight_and_lies_where_weights_do_not_yet():
+    """A checkpoint is read into a network that is on no device, and holds what it held."""
+    with torch.device("meta"):
+        net = m.EventModel(m.Config(1, window=64))
+    assert net.offsets.tolist() == np.cumsum([0, *m.FIELD_SIZES[:3]]).tolist()
+    assert "offsets" not in net.state_dict() and "offsets" not in dict(net.named_parameters())
