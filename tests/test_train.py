@@ -32,7 +32,7 @@ TINY = {"tiny": Config(1), "small": Config(2), "amt-tiny": gpt2.Config(1, 32, 2,
 SHORT = ["--steps", "4", "--batch", "2", "--warmup", "2", "--save-every", "1", "--device", "cpu", "--log-every", "1"]
 SHORT += ["--eval-pieces", "1", "--micro", "1"]
 LAUNCH = """
-import os, signal, sys
+import os, signal, sys, time
 sys.path[:0] = [{root!r}, {train!r}, {tests!r}]
 import test_train
 test_train.shrink()
@@ -40,11 +40,15 @@ import engine, train
 from anticipation.data import Shards
 from anticipation.errors import AnticipationError
 step, last, lost = engine.Engine.step, int(os.environ.get("KILL_AT", -1)), int(os.environ.get("LOSE_AT", -1))
+term = int(os.environ.get("TERM_AT", -1))
 def gone(self, piece):
     raise AnticipationError("pitch.bin vanished")
 def mortal(self, number, *rest):
     if number == last:
         os.kill(os.getpid(), signal.SIGKILL)
+    if number == term:
+        os.system(f"kill -TERM -{{os.getpgrp()}}")  # by another process: loaders know what their parent sends
+        time.sleep(0.5)
     if number == lost and os.environ["RANK"] == "1":
         Shards.notes = gone
     return step(self, number, *rest)
@@ -89,21 +93,23 @@ def run(shards, tmp_path, monkeypatch):
 
 @pytest.fixture
 def launch(shards, tmp_path):
-    """launch(name, *flags, processes=0, kill_at=-1, lose_at=-1): the trainer in processes of its own; the finished
-    one. kill_at: the step that kills it; lose_at: the step from which on the second process has no data."""
+    """launch(name, *flags, processes=0, kill_at=-1, lose_at=-1, term_at=-1): the trainer in processes of its own; the
+    finished one. kill_at: the step that kills it; lose_at: the step from which on the second process has no data;
+    term_at: the step in which all of its processes are asked to stop."""
     script = tmp_path / "launch.py"
     paths = {"root": str(ROOT), "train": str(ROOT / "train"), "tests": str(ROOT / "tests")}
     script.write_text(LAUNCH.format(**paths))
 
     def call(
-        name: str, *flags: str, processes: int = 0, kill_at: int = -1, lose_at: int = -1
+        name: str, *flags: str, processes: int = 0, kill_at: int = -1, lose_at: int = -1, term_at: int = -1
     ) -> subprocess.CompletedProcess:
         spread = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         line = [sys.executable, *(spread if processes else []), str(script), "--data", str(shards)]
         line += ["--out", str(tmp_path / name), *SHORT, *flags]
-        env = os.environ | {"KILL_AT": str(kill_at), "LOSE_AT": str(lose_at)}
+        env = os.environ | {"KILL_AT": str(kill_at), "LOSE_AT": str(lose_at), "TERM_AT": str(term_at)}
         env |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-        return subprocess.run(line, env=env, capture_output=True, text=True, timeout=300)
+        alone = term_at >= 0  # in a group of its own, or all tests would hear of it
+        return subprocess.run(line, env=env, capture_output=True, text=True, timeout=300, start_new_session=alone)
 
     return call
 
@@ -479,3 +485,124 @@ def test_held_out_numbers_do_not_change_the_network(run, shards):
     net = recipes.PRESETS["tiny"].network(64).train()
     evaluate.evaluate(net, Shards(shards), ["dev"], 2, ("none",), ())
     assert net.training and bench.count_parameters(net) > 0
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """How many graphs Dynamo has made so far, blocks being compiled by nothing that takes time."""
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: _compile(self, backend="eager"))
+    torch._dynamo.utils.counters.clear()
+    with torch._dynamo.config.patch(recompile_limit=8):
+        yield lambda: torch._dynamo.utils.counters["frames"]["ok"]
+    torch._dynamo.reset()
+
+
+_compile = torch.nn.Module.compile
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # Dynamo looks at it
+def test_a_compiled_network_is_judged_and_sampled_uncompiled(run, shards, graphs):
+    """By the very weights and songs: each mode and length would be compiled anew, up to Dynamo's limit."""
+    trained, batch = make(compile=True), batch_of(shards)
+    trained.net.markov = "songs"
+    trained.step(0, batch, 0.0)
+    made, plain = graphs(), trained.whole(lambda: recipes.PRESETS["tiny"].network(64))
+    evaluate.evaluate(plain, Shards(shards), ["dev"], 2, ("none",), ())
+    assert made == graphs() == 1 and plain.markov == "songs"
+    own = trained.net.state_dict()
+    assert all(weight.data_ptr() == own[name].data_ptr() for name, weight in plain.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_more_blocks_than_dynamos_limit_are_compiled(run, shards, graphs, monkeypatch):
+    """AMT's differ by a constant: of twelve the last four were not, in silence."""
+    preset = replace(recipes.PRESETS["amt-tiny"], config=gpt2.Config(10, 32, 2))
+    monkeypatch.setitem(recipes.PRESETS, "amt-tiny", preset)
+    make("amt-tiny", compile=True).step(0, batch_of(shards, "amt-tiny", 1), 0.0)
+    assert graphs() == 10
+
+
+class Asked(torch.utils._python_dispatch.TorchDispatchMode):
+    """What a GPU would have to be waited for: numbers read, sizes that depend on values, tensors made of lists."""
+
+    names = ("_local_scalar_dense", "nonzero", "lift_fresh", "masked_select")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        masked = name == "index" and any(i is not None and i.dtype == torch.bool for i in args[1])
+        self.found += [name] * (masked or name in self.names)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
+def test_a_step_waits_for_its_device_once(run, shards, monkeypatch, preset):
+    """To read what the guard has to know. What is known of a batch on the CPU is found out there."""
+    full = recipes.PRESETS[preset]
+    recipe = replace(full.recipe, sliced=False) if preset == "amt-tiny" else full.recipe
+    monkeypatch.setitem(recipes.PRESETS, preset, replace(full, recipe=recipe))
+    trained, batch, read = make(preset, micro=1), batch_of(shards, preset), []
+    tolist, rows = torch.Tensor.tolist, float(recipe.count(batch))
+    parts = iter([recipe.told(part) for part in trained._parts(batch)])
+    monkeypatch.setattr(type(recipe), "told", lambda self, part: next(parts))
+    monkeypatch.setattr(type(recipe), "count", lambda self, batch: rows)
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: read.append(1) or tolist(self))
+    for optimizer in trained.optimizers:  # whose counters are on the CPU anyhow
+        optimizer.step = lambda: None
+    with Asked() as asked:
+        values, good = trained.step(0, batch, 0.0)
+    assert good and values["loss"] > 0 and read == [1] and not asked.found
+
+
+def test_songs_of_another_run_outlive_a_stop(run, tmp_path):
+    """They are no weights, and harmony.safetensors was taken away at the first evaluation after a resume."""
+    first = run("a") / "checkpoint"
+    shutil.copy(ROOT / "checkpoints" / "default" / "harmony.safetensors", first)
+    run("b", "--init", str(first), "--steps", "2")
+    again = run("b", "--resume", "--steps", "4") / "checkpoint" / "harmony.safetensors"
+    assert again.read_bytes() == (first / "harmony.safetensors").read_bytes()
+
+
+def test_a_state_of_another_torch_or_device_goes_on(run):
+    """Its optimizers had other options, and a GPU's were fused; of another optimizer it is refused without config.json,
+    too."""
+    whole, folder = run("whole"), run("a", "--steps", "2")
+    old = torch.load(folder / "state.pt", weights_only=True)
+    for group in old["optimizers"][1]["param_groups"]:
+        group |= {"fused": True, "unheard_of": 1}
+        del group["decoupled_weight_decay"]
+    torch.save(old, folder / "state.pt")
+    assert state(run("a", "--resume")) == state(whole)
+    (folder / "config.json").unlink()
+    run("a", "--resume", "--optimizer", "adamw", code=2)
+
+
+def test_loaders_by_default_are_a_gpus_share_of_the_cores(monkeypatch):
+    monkeypatch.setattr(recipes.os, "sched_getaffinity", lambda _: range(64), raising=False)
+    assert recipes.hands(None, False) == 0 and recipes.hands(None, True) == 8 and recipes.hands(3, True) == 3
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
+    assert recipes.hands(None, True) == 3 and args_of().workers is None
+
+
+def test_held_out_numbers_are_in_float32_as_it_is(run, monkeypatch):
+    judged, precisions = train.evaluate, []
+
+    def noted(*args):
+        precisions.append(torch.get_float32_matmul_precision())
+        return judged(*args)
+
+    monkeypatch.setattr(train, "evaluate", noted)
+    run("a", "--eval-every", "2")
+    assert precisions == ["highest"] * 3 and torch.get_float32_matmul_precision() == "high"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of a process group")
+def test_sigterm_to_all_processes_saves(launch, tmp_path):
+    """As Slurm and torchrun send it: a loader process that died of it ended the run before it was saved."""
+    ended = launch("a", "--workers", "2", "--steps", "1000", "--save-every", "1000", "--length", "64", term_at=3)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr[-2000:]
+    assert "which is saved" in ended.stderr and state(tmp_path / "a")["step"] == 4

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import math
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -50,7 +51,7 @@ class Place:
         else:
             place = torch.device(device)
         if "WORLD_SIZE" in os.environ and not dist.is_initialized():
-            backend = "nccl" if kind == "cuda" else "gloo"
+            backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"  # see `agree`
             dist.init_process_group(backend, timeout=timedelta(hours=1))
         return cls(place, rank, world)
 
@@ -60,11 +61,12 @@ class Place:
         return value
 
     def agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
-        """Whether any process wants to stop, and the mean of their seconds."""
+        """Whether any process wants to stop, and the mean of their seconds. They talk by their CPUs: no GPU is waited
+        for."""
         if self.world == 1:
             return stop, seconds
-        both = self.sum(torch.tensor([float(stop), seconds], dtype=torch.float64, device=self.device))
-        return bool(both[0] > 0), float(both[1]) / self.world
+        stops, total = self.sum(torch.tensor([float(stop), seconds], dtype=torch.float64)).tolist()
+        return stops > 0, total / self.world
 
     def wait(self) -> None:
         if self.world > 1:
@@ -133,6 +135,9 @@ class Engine:
         blocks = recipe.blocks(net)
         for block in blocks if layout.recompute else ():
             block.forward = functools.partial(recomputed, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+        if layout.compile:  # AMT's blocks differ by a constant, so each is compiled; past the limit they would not be
+            limit = max(torch._dynamo.config.recompile_limit, 2 * len(blocks) + 8)
+            torch._dynamo.config.recompile_limit = limit
         for block in blocks if layout.compile else ():
             block.compile()
         self.objective: Any = Objective(self.net, recipe)
@@ -142,7 +147,7 @@ class Engine:
                 fully_shard(module, mesh=mesh)
         elif place.world > 1:
             ids = [place.device.index] if place.device.type == "cuda" else None
-            self.objective = DistributedDataParallel(self.objective, device_ids=ids)
+            self.objective = DistributedDataParallel(self.objective, device_ids=ids, broadcast_buffers=False)
         self.optimizers = recipe.optimizers(self.net, optimizer)
         self.peaks = peaks[: len(self.optimizers)]
 
@@ -150,13 +155,13 @@ class Engine:
         """One update from this process's share of a batch (on the CPU). share: of the training that is over, 0-1.
 
         Returns what the whole batch cost, `loss` and its fields in nats for each counted row, `norm` of the gradient,
-        and whether the update was made.
+        and whether the update was made. A GPU is waited for once, for what the guard has to know.
         """
         place, fields = self.place, len(self.recipe.fields)
-        batch = {name: column.to(place.device, non_blocking=True) for name, column in batch.items()}
-        count = place.sum(self.recipe.count(batch).double().clone())
+        rows = float(self.recipe.count(batch))
+        count = place.sum(torch.full((), rows, dtype=torch.float64, device=place.device))
         total = torch.zeros(fields, device=place.device)
-        parts = self._parts(batch)
+        parts = [self._moved(self.recipe.told(part)) for part in self._parts(batch)]
         size = len(next(iter(parts[0].values())))
         for i, part in enumerate(parts):
             torch.manual_seed(hash((self.seed, step, (place.rank * len(parts) + i) * size)) % 2**63)  # for dropout
@@ -165,9 +170,9 @@ class Engine:
                     nats = self.objective(part)
                 (nats.sum() * (place.world / (count * self.recipe.terms)).float()).backward()
             total += nats.detach().sum(0)
-        mean = (place.sum(total).double() / count).tolist()
         length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.layout.clip)
-        norm = float(length.full_tensor() if isinstance(length, DTensor) else length)
+        length = length.full_tensor() if isinstance(length, DTensor) else length
+        *mean, norm = torch.cat([place.sum(total).double() / count, length.double()[None]]).tolist()
         good = self.guard.accepts(sum(mean), norm)
         rate = self.schedule.rate(step, share)
         for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
@@ -177,6 +182,12 @@ class Engine:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return {"loss": sum(mean), **dict(zip(self.recipe.fields, mean, strict=True)), "norm": norm}, good
+
+    def _moved(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """To the device; to a GPU from pinned memory, for it is not waited for then."""
+        cuda = self.place.device.type == "cuda"
+        pinned = {name: column.pin_memory() if cuda else column for name, column in batch.items()}
+        return {name: column.to(self.place.device, non_blocking=True) for name, column in pinned.items()}
 
     def _parts(self, batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         micro = self.layout.micro or len(next(iter(batch.values())))
@@ -192,13 +203,14 @@ class Engine:
         return nullcontext()
 
     def whole(self, fresh) -> Any:
-        """A network that can be evaluated and saved by one process: the own one, or where it is sharded a copy, made by
-        `fresh()`. All processes must ask."""
-        if not self.layout.fsdp:
-            return self.net
-        copy = fresh().to(self.place.device)
-        copy.load_state_dict(_whole(self.net.state_dict()))
-        return copy
+        """A network that one process can evaluate, sample from and save, made by `fresh()`: of the very weights, or of
+        copies where they are sharded, and not compiled, which would be done anew for each mode and length. All
+        processes must ask."""
+        with torch.device("meta"):
+            plain = fresh()
+        plain.load_state_dict(_whole(self.net.state_dict()), assign=True)
+        plain.markov = self.net.markov
+        return plain.to(self.place.device)
 
     def save(self, path: Path, facts: dict[str, Any]) -> None:
         """The state of the run, from one process, to a temporary file that is renamed. Raises AnticipationError, and
@@ -232,6 +244,17 @@ class Engine:
         return {name: value for name, value in state.items() if name not in ("model", "optimizers", "guard")}
 
 
+@contextmanager
+def exact() -> Iterator[None]:
+    """Held-out numbers are those of evaluate.py: float32 as it is, where training may round it (TF32 on a GPU)."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
 def _whole(value: Any) -> Any:
     """A state without shards, on the CPU where it had some. All processes must ask."""
     if isinstance(value, dict):
@@ -249,13 +272,17 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict) -> None:
-    """Its state, from one without shards. Raises ValueError where it belongs to another optimizer."""
+    """Its state, from one without shards. Options are its own: those that were saved are of another device, or another
+    version of torch. Raises ValueError where it belongs to another optimizer."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    kinds = {name for group in optimizer.param_groups for name in group}
-    if kinds != {name for group in saved["param_groups"] for name in group}:
+    own, theirs = ({name for group in groups for name in group} & {"betas", "momentum"}  # AdamW's and Muon's
+                   for groups in (optimizer.param_groups, saved["param_groups"]))  # fmt: skip
+    if own != theirs or len(optimizer.param_groups) != len(saved["param_groups"]):
         raise ValueError("written by another optimizer")
+    groups = [group | {"params": old["params"]}
+              for group, old in zip(optimizer.param_groups, saved["param_groups"], strict=True)]  # fmt: skip
     state = {
         i: {name: _like(v, parameters[i]) if isinstance(v, Tensor) else v for name, v in entry.items()}
         for i, entry in saved["state"].items()
     }
-    optimizer.load_state_dict(saved | {"state": state})
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

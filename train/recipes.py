@@ -7,6 +7,8 @@ trainer and one comparison serve both.
 from __future__ import annotations
 
 import math
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import amt, gpt2, model  # noqa: E402
@@ -105,6 +108,29 @@ class Batches(torch.utils.data.Dataset):
         return self.pack([self.one(step, i) for i in self.share])
 
 
+def hands(asked: int | None, gpu: bool) -> int:
+    """Loader processes. By default none beside a CPU that trains; a GPU eats more than one can feed."""
+    if asked is not None or not gpu:
+        return asked or 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))
+
+
+def deaf(_number: int) -> None:
+    """A loader process leaves signals to the one that trains, which saves and lets it go: a cluster and torchrun send
+    them to all, and the death of one would end the run unsaved."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def loading(data: Batches, first: int, steps: int, workers: int, gpu: bool) -> DataLoader:
+    """The batches of steps `first` to `steps`, in order."""
+    return DataLoader(
+        data, batch_size=None, sampler=range(first, steps), num_workers=workers, worker_init_fn=deaf,
+        prefetch_factor=4 if workers else None, pin_memory=gpu,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a preset decides and a flag may change. lr: peak rate of the matrices (Muon) or of everything (AdamW);
@@ -169,6 +195,10 @@ class Event:
         windows = Windows(shards, split, batch=batch, length=length, seed=seed, mix=mix)
         return Batches(windows, windows.rows, _Packed(length), rank, world)
 
+    def told(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A batch on the CPU, and which of its rows count: a GPU would have to be asked, and waited for."""
+        return batch | {"which": model.followed(batch["targets"])}
+
     def losses(self, net: Any, batch: dict[str, Tensor]) -> Tensor:
         """(M, 5) nats of what is drawn."""
         return net.losses(**{k: v if v.is_floating_point() else v.long() for k, v in batch.items()})[0]
@@ -230,6 +260,9 @@ class Amt:
     def data(self, shards: Any, split: str, batch: int, length: int, seed: int, mix: dict | None, rank=0, world=1):
         windows = Windows(shards, split, batch=batch, length=512, seed=seed, mix=mix)
         return Batches(windows, Sequences(windows).one, _stacked, rank, world)
+
+    def told(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return batch
 
     def losses(self, net: Any, batch: dict[str, Tensor]) -> Tensor:
         """(M, 3) nats of time, duration and note; M: all triplets, or those that are drawn."""

@@ -17,8 +17,10 @@
 set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:-.}"
 export OMP_NUM_THREADS=1
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=110 # seconds to save in, of those two minutes; torchrun kills after 30 otherwise
 GPUS=${SLURM_GPUS_ON_NODE:-8}
 HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-exec srun --kill-on-bad-exit=1 torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "$GPUS" \
+# srun has not taken over --cpus-per-task since Slurm 22.05: all loaders would share one core.
+exec srun --kill-on-bad-exit=1 --cpus-per-task "${SLURM_CPUS_PER_TASK:-64}" torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "$GPUS" \
   --rdzv-backend c10d --rdzv-endpoint "$HEAD:29500" --rdzv-id "$SLURM_JOB_ID" \
-  train/train.py --resume --compile --workers 6 "$@"
+  train/train.py --resume --compile "$@"

@@ -17,20 +17,21 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
-from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import bench_loader, bench_model, show  # noqa: E402
-from engine import Engine, Layout, Place  # noqa: E402
+from engine import Engine, Layout, Place, exact  # noqa: E402
 from evaluate import HELD_OUT, brief, evaluate  # noqa: E402
 from logbook import Run, Wish, fingerprint  # noqa: E402
-from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings  # noqa: E402
+from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, hands, loading  # noqa: E402
 
 from anticipation import checkpoint, model  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.markov import Markov  # noqa: E402
 
 
 def flags() -> argparse.ArgumentParser:
@@ -53,7 +54,10 @@ def flags() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--mix", choices=MIXES, default="all", help="all: by notes; shipped: as checkpoints/default was trained")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--workers", type=int, default=0, help="loader processes, for each process that trains")
+    feeding = (
+        "loader processes, for each that trains (default: none on a CPU; for a GPU its share of the cores, up to 8)"
+    )
+    add("--workers", type=int, help=feeding)
     precision = "default: bf16 on a GPU; fp32 on a CPU, which is faster unless it has AVX512-BF16 or AMX"
     add("--precision", choices=["bf16", "fp32"], help=precision)
     add("--compile", action="store_true")
@@ -119,13 +123,6 @@ def initialise(net: Any, folder: Path, preset: str) -> None:
     net.markov = other.markov
 
 
-def loading(data: Any, first: int, steps: int, workers: int, device: torch.device) -> DataLoader:
-    return DataLoader(
-        data, batch_size=None, sampler=range(first, steps), num_workers=workers,
-        prefetch_factor=4 if workers else None, pin_memory=device.type == "cuda",
-    )  # fmt: skip
-
-
 class Training:
     """One run from its first step, or the one it was stopped before, to its last."""
 
@@ -148,6 +145,9 @@ class Training:
             self.run.check(config)
             facts = self.engine.load(self.run.state)
             self.step, self.seconds = facts["step"], facts["seconds"]
+            if facts.get("markov"):  # what --init brought, which is no weight
+                parts = {name: part.numpy().astype(np.float64) for name, part in facts["markov"].items()}
+                self.engine.net.markov = Markov(**parts)  # type: ignore[assignment]
         elif self.run.state.exists():
             raise AnticipationError(f"{args.out} holds a run: --resume goes on with it, or choose another --out")
         place.wait()  # all have read what the first now overwrites
@@ -180,14 +180,18 @@ class Training:
         return self.share() >= 1.0 or (by_clock and limit is not None and self.step >= limit)
 
     def save(self) -> None:
-        self.engine.save(self.run.state, {"step": self.step, "seconds": self.seconds})
+        facts: dict[str, Any] = {"step": self.step, "seconds": self.seconds}
+        songs: Any = self.engine.net.markov
+        if songs:
+            facts["markov"] = {name: torch.from_numpy(part) for name, part in songs.tensors().items()}
+        self.engine.save(self.run.state, facts)
 
     def go(self, wish: Wish) -> bool:
         """Update until the end; False where it was asked to stop before. Raises AnticipationError where the data
         vanish or the loss is lost; the state of the last good step is then saved."""
         steps = 10**9 if self.args.minutes else self.settings.steps
-        device, place = self.engine.place.device, self.engine.place
-        batches = iter(loading(self.data, self.step, steps, self.args.workers, device))
+        place, gpu = self.engine.place, self.engine.place.device.type == "cuda"
+        batches = iter(loading(self.data, self.step, steps, hands(self.args.workers, gpu), gpu))
         before, stop = time.perf_counter() - self.seconds, False
         while not self.over and not stop:
             batch = self.fetch(batches)
@@ -234,7 +238,8 @@ class Training:
             return
         net = self.engine.whole(self.fresh)
         if self.engine.place.rank == 0 and wanted:
-            table = evaluate(net, self.shards, self.held_out, self.args.eval_pieces, ("none", "parts"), ())
+            with exact():
+                table = evaluate(net, self.shards, self.held_out, self.args.eval_pieces, ("none", "parts"), ())
             self.run.note(self.step, "eval", table)
             for split, parts in table["splits"].items():
                 self.run.draw(split, self.step, {kind: row["all"] for kind, row in parts["controls"].items()})
@@ -268,7 +273,8 @@ class Training:
             }
             card |= {"command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
             if self.held_out:
-                table = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
+                with exact():
+                    table = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
                 self.run.note(self.step, "report", table)
                 card["held_out"] = brief(table)
             checkpoint.save(net, self.run.checkpoint, card=card)
@@ -280,9 +286,11 @@ def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, plac
     recipe: Event | Amt = preset.recipe
     data = recipe.data(Shards(args.data), "train", settings.batch, settings.length, args.seed, MIXES[args.mix],
                        place.rank, place.world)  # fmt: skip
-    loader = loading(data, 0, 10**9, args.workers, place.device)
+    gpu = place.device.type == "cuda"
+    workers = hands(args.workers, gpu)
+    loader = loading(data, 0, 10**9, workers, gpu)
     if args.bench_loader:
-        show(bench_loader(loader, recipe, args.bench_loader, args.workers))
+        show(bench_loader(loader, recipe, args.bench_loader, workers))
     if args.bench_model:
         engine = build(args, preset, settings, place)
         shown = bench_model(engine, next(iter(loader)), engine.net.config, settings.length, args.bench_model, args.peak)
