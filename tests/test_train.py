@@ -606,3 +606,31 @@ def test_sigterm_to_all_processes_saves(launch, tmp_path):
     ended = launch("a", "--workers", "2", "--steps", "1000", "--save-every", "1000", "--length", "64", term_at=3)
     assert ended.returncode == 128 + signal.SIGTERM, ended.stderr[-2000:]
     assert "which is saved" in ended.stderr and state(tmp_path / "a")["step"] == 4
+
+
+STUB = """#!/usr/bin/env bash
+printf '%s\\n' "$(basename "$0")" "$@" END >> "$LINES"
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize("script", ["runs/default.sh", "slurm.sh", "README.md"])
+def test_every_line_that_is_told_has_flags_that_are_known(tmp_path, monkeypatch, script):
+    """The run files and the README's lines, run with everything that does something put aside."""
+    for name in ("python", "torchrun", "srun", "scontrol", "cp", "anticipate"):
+        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).chmod(0o755)
+    path, told = ROOT / "train" / script, ["CORPUS", "WORK"]
+    if script == "slurm.sh":
+        told = ["--preset", "base", "--data", "SHARDS", "--out", "RUN"]
+    if script == "README.md":
+        lines = [line for line in (ROOT / script).read_text(encoding="utf-8").splitlines() if "python train/" in line]
+        (path := tmp_path / "lines.sh").write_text("\n".join(line for line in lines if line.startswith("python ")))
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LINES": str(tmp_path / "said"), "SLURM_SUBMIT_DIR": str(ROOT)}
+    env |= {"SLURM_JOB_NODELIST": "a", "SLURM_NNODES": "1", "SLURM_JOB_ID": "1"}
+    subprocess.run(["bash", str(path), *told], env=env, check=True, cwd=ROOT)
+    calls = [call.split("\n") for call in (tmp_path / "said").read_text().split("\nEND\n") if "train/train.py" in call]
+    assert calls
+    for call in calls:
+        asked = train.flags().parse_args(call[call.index("train/train.py") + 1 :])
+        assert train.chosen(asked) and (not asked.init or asked.init != asked.out)
