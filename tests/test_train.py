@@ -366,7 +366,11 @@ def test_a_disk_that_is_full_keeps_the_state_before(run, capsys):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     error = capsys.readouterr().err
-    assert f"cannot write {folder / 'state.pt'}" in error and "still holds the state before" in error
+    assert (
+        f"cannot write {folder / 'state.pt'}: " in error
+        and "container" not in error
+        and "still holds the state before" in error
+    )
     assert (folder / "state.pt").read_bytes() == before and not list(folder.glob("*.new"))
 
 
@@ -394,6 +398,15 @@ def test_data_that_one_process_loses_ends_both_with_the_run_saved(launch, tmp_pa
     ended = launch("a", "--batch", "4", "--steps", "40", "--save-every", "100", processes=2, lose_at=2)
     assert ended.returncode and "pitch.bin vanished; step" in ended.stderr
     assert 3 <= state(tmp_path / "a")["step"] < 40
+
+
+def test_a_disk_that_is_full_where_the_log_is_written_is_one_line(run, monkeypatch, capsys):
+    def full(self, *_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(logbook.Run, "log", full)
+    run("a", code=2)
+    assert capsys.readouterr().err == "train: [Errno 28] No space left on device\n"
 
 
 def foreign(folder: Path) -> None:

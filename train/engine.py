@@ -225,7 +225,8 @@ class Engine:
             except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
                 draft.unlink(missing_ok=True)
                 kept = f"; {path} still holds the state before" if path.exists() else ""
-                raise AnticipationError(f"cannot write {path}: {str(error).splitlines()[0]}{kept}") from None
+                reason = getattr(error, "strerror", None) or "the disk is full, or is no longer there"
+                raise AnticipationError(f"cannot write {path}: {reason}{kept}") from None
         self.place.wait()
 
     def load(self, path: Path) -> dict[str, Any]:

@@ -315,7 +315,7 @@ def main(argv: list[str] | None = None) -> int:
     """As a command: 2 after one line about what the user can mend."""
     try:
         return train(flags().parse_args(argv))
-    except AnticipationError as error:
+    except (AnticipationError, OSError) as error:  # a full disk, where a log or an evaluation meets it
         print(f"train: {error}", file=sys.stderr, flush=True)
         return 2
     finally:
