@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
@@ -12,8 +13,8 @@ CHORD = 129  # a chord symbol: pitch is the symbol (see harmony.py), duration ho
 BEAT = 130  # a beat of the grid: pitch is its place in the bar (0: downbeat), duration the time to the next one
 INSTRUMENTS = 131
 
-GM_NAMES = tuple(
-    """piano,bright piano,electric grand,honky-tonk,electric piano,electric piano 2,harpsichord,clavinet,celesta,
+_GM_NAMES = """
+    piano,bright piano,electric grand,honky-tonk,electric piano,electric piano 2,harpsichord,clavinet,celesta,
     glockenspiel,music box,vibraphone,marimba,xylophone,tubular bells,dulcimer,drawbar organ,percussive organ,
     rock organ,church organ,reed organ,accordion,harmonica,bandoneon,nylon guitar,steel guitar,jazz guitar,
     clean guitar,muted guitar,overdriven guitar,distortion guitar,guitar harmonics,acoustic bass,finger bass,
@@ -25,9 +26,8 @@ GM_NAMES = tuple(
     bass lead,new age pad,warm pad,polysynth,choir pad,bowed pad,metallic pad,halo pad,sweep pad,rain,soundtrack,
     crystal,atmosphere,brightness,goblins,echoes,sci-fi,sitar,banjo,shamisen,koto,kalimba,bagpipe,fiddle,shanai,
     tinkle bell,agogo,steel drums,woodblock,taiko,melodic tom,synth drum,reverse cymbal,fret noise,breath,seashore,
-    bird,telephone,helicopter,applause,gunshot""".replace("\n", "").split(",")
-)
-GM_NAMES = tuple(name.strip() for name in GM_NAMES)
+    bird,telephone,helicopter,applause,gunshot"""
+GM_NAMES = tuple(name.strip() for name in _GM_NAMES.split(","))  # by program
 
 
 def instrument_name(instrument: int) -> str:
@@ -74,8 +74,8 @@ class Notes:
         return self[np.lexsort((self.pitch, self.instrument, self.onset))]
 
     def replace(self, **columns) -> Notes:
-        """The same notes with some columns changed (not re-sorted)."""
-        return Notes(**{f.name: columns.get(f.name, getattr(self, f.name)) for f in fields(self)})
+        """The same notes with some columns changed (not re-sorted). Raises TypeError for a column there is not."""
+        return dataclasses.replace(self, **columns)
 
     def __len__(self) -> int:
         return len(self.onset)

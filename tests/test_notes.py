@@ -45,6 +45,8 @@ def test_columns_are_read_only():
     with pytest.raises(ValueError):
         music.pitch[0] = 61
     assert music.shift(1).onset.tolist() == [1.0] and music.onset.tolist() == [0.0]
+    with pytest.raises(TypeError, match="pich"):
+        music.replace(pich=music.pitch)
 
 
 def test_no_notes():
