@@ -18,6 +18,7 @@ import numpy as np
 
 from . import smf
 from .errors import MidiError, RequestError
+from .files import replacing
 from .instruments import named, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
@@ -287,19 +288,13 @@ def read(path: str | os.PathLike[str]) -> Score:
 
 def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Write a score to a file, wholly or not at all. Overwrites only if `force`. Raises MidiError."""
-    target = Path(path)
     try:
-        draft = target.with_name(f".{target.name[:60]}.{os.getpid()}.tmp")  # same folder: the last step only renames
-        if target.exists() and not force:
-            raise MidiError(f"{target} exists already; not overwritten")
-        try:
-            with open(draft, "xb") as file:
-                file.write(score.data)
-            os.replace(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        raise MidiError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
+        with replacing(path) as draft:
+            if not force and Path(path).exists():
+                raise MidiError(f"{path} exists already; not overwritten")
+            draft.write_bytes(score.data)
+    except ValueError as error:  # a path with a null byte
+        raise MidiError(f"cannot write {path}: {error}") from None
 
 
 def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list[Part]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import MidiError, RequestError
+from .errors import RequestError
+from .files import replacing
 
 # name: (pitches from low to high, tone Hz, how far it falls, its decay s, its level, noise Hz from, to, decay s, level)
 DRUM_KIT: dict[str, tuple[tuple[int, ...], float, float, float, float, float, float, float, float]] = {
@@ -99,23 +99,6 @@ def synthesize(music: Any, path: str | os.PathLike[str], *, soundfont=None, samp
             mix = _fluidsynth(midi, Path(soundfont), sample_rate)
         for block in _mastered(mix, sample_rate):
             out.writeframes(block.tobytes())
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place on success, so that a failure leaves no half a file.
-
-    Raises MidiError for what the system refuses."""
-    target = Path(path)
-    temporary = target.parent / f".{target.name[:100]}.{os.getpid()}.tmp"
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    except OSError as error:
-        raise MidiError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 # ---- voices --------------------------------------------------------------------------------------------------------

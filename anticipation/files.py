@@ -1,0 +1,28 @@
+"""Files written wholly or not at all. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import MidiError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place on success, so that a failure leaves no half a file.
+
+    Raises MidiError for what the system refuses.
+    """
+    target = Path(path)
+    temporary = target.parent / f".{target.name[:60]}.{os.getpid()}.tmp"
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise MidiError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
