@@ -12,6 +12,7 @@ from torch import Tensor
 
 from . import amt
 from . import stream as s
+from .cache import Cache
 from .gpt2 import GPT2
 from .grammar import (
     REST_CLASS,
@@ -29,7 +30,7 @@ from .grammar import (
 from .harmony import CHORDS
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
-from .sampling import Sampling, nucleus, shares
+from .sampling import Sampling, nucleus, probabilities
 
 
 def window_of(model) -> int:
@@ -37,14 +38,29 @@ def window_of(model) -> int:
     return amt.TRIPLETS - 1 if model.family == "amt" else model.config.window
 
 
-class EventLanes:
+SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
+
+
+class Lanes:
+    """What both kinds have: `cache` and `state`, (batch, width), the trunk's at the end of each stream. window: rows
+    that fit. fed: what the trunk ran over so far, rows or AMT's tokens."""
+
+    def __init__(self, model, batch: int, cache: Cache) -> None:
+        self.model, self.window, self.cache, self.fed = model, window_of(model), cache, 0
+        self.state = torch.zeros(batch, model.config.width, device=model.device)
+
+    def share(self, one) -> None:
+        """Take over the only stream of other lanes, for every stream."""
+        self.cache.share(one.cache)
+        self.fed += one.fed
+        self.state = one.state.expand(len(self.state), -1).clone()
+
+
+class EventLanes(Lanes):
     """Streams of the event transformer: a row is one step of the trunk."""
 
     def __init__(self, model: EventModel, batch: int) -> None:
-        self.model, self.window = model, window_of(model)
-        self.cache = model.cache(batch, self.window + 1)
-        self.state = torch.zeros(batch, model.config.width, device=model.device)
-        self.fed = 0  # rows that the trunk ran over
+        super().__init__(model, batch, model.cache(batch, window_of(model) + 1))
 
     def excess(self, rows: np.ndarray) -> int:
         """How many rows have to go from the front: none while they fit, else the older half."""
@@ -70,90 +86,106 @@ class EventLanes:
                 self.state[i] = states[i, len(new) - 1]
         self.fed += sum(map(len, several))
 
-    def share(self, one: EventLanes) -> None:
-        """Take over the only stream of other lanes, for every stream."""
-        self.cache.share(one.cache)
-        self.fed += one.fed
-        self.state = one.state.expand(len(self.state), -1).clone()
-
     def draw(
         self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling, later: bool = False
     ) -> np.ndarray:
-        """One row for each active stream: shift, instrument, pitch, duration, velocity, each from its legal classes.
+        """One row for each active stream. later: none at the clock's own tick.
 
-        A note at the clock's own tick that is out of order is not forced into it (that would pile up pitches no model
-        asked for): it is rejected, and the row is drawn again with a shift of more than 0.
+        A note at that tick that is out of order is not forced into it (that would pile up pitches no model asked for):
+        it is rejected, and the row is drawn again, later.
         """
         mine = [streams[i] for i in active]
-        count = len(active)
-        heads = self.model.heads(self.state[active])
-        classes = np.zeros((count, len(FIELD_NAMES)), dtype=np.int64)
-        chart = np.zeros((count, 6), dtype=np.int64)
-        heard = np.zeros((count, HEARD), dtype=np.float32)
-
-        def sample(field: int, legal: list[np.ndarray], temperature: list[float] | None = None) -> None:
-            told = (classes[:, :field], chart_features(chart), heard)
-            logits = self.model.field(field, heads[:, field], *(torch.from_numpy(x).to(heads.device) for x in told))
-            for j, (row, mask, stream) in enumerate(zip(logits.cpu().numpy(), legal, mine, strict=True)):
-                if field and rest[j]:
-                    continue  # a rest draws nothing more, whatever the neighbours do
-                heat = temperature[j] if temperature else sampling.temperature
-                row = row if field else gathered(row, stream, limits[j])
-                if field == 2:
-                    where = int(rows[j, s.CLOCK]), int(classes[j, 1])
-                    row = row + agreeing(limits[j], *where)
-                    row = row + founded(stream, limits[j], *where) + grooving(stream, limits[j], *where)
-                apart = None if field else REST_CLASS
-                odds = sampling.odds(stream.silence(limits[j]))
-                # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.
-                top_p = 1.0 if FIELD_NAMES[field] == "velocity" else sampling.top_p
-                classes[j, field] = nucleus(row, mask, heat, top_p, stream.rng, apart, odds)
-                if field == 2 and classes[j, 1] == CHORD:
-                    stream.belief = np.zeros(CHORDS)
-                    stream.belief[mask[:CHORDS]] = shares(row, mask, heat)
-
-        sample(0, [legal_shifts(stream, limit, later) for stream, limit in zip(mine, limits, strict=True)])
-        rest = classes[:, 0] == REST_CLASS
-        shift = np.where(rest, s.REST, classes[:, 0])
-        rows = drawn_rows(mine, rest, shift)
-        chart[:] = rows[:, s.CHART]
-        for j, stream in enumerate(mine):
-            heard[j] = s.heard(stream.rows, rows[j : j + 1, s.CLOCK], np.array([len(stream.rows)]))
-        if not rest.all():
-            tables = [writable(stream, limits[j], int(shift[j])) for j, stream in enumerate(mine)]
-            sample(1, [np.any(table, axis=1) for table in tables])
-            heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in classes[:, 1]]
-            sample(2, [table[i] for table, i in zip(tables, classes[:, 1], strict=True)], heat)
-            sample(3, [np.ones(len(DURATIONS), dtype=bool)] * count)
-            sample(4, [np.arange(VELOCITIES) > 0] * count)
-            rows[:, s.INSTRUMENT], rows[:, s.PITCH] = classes[:, 1], classes[:, 2]
-            rows[:, s.DURATION] = np.where(classes[:, 1] == DRUMS, 10, DURATIONS[classes[:, 3]])
-            for j in np.flatnonzero(~rest).tolist():
-                rows[j, s.DURATION] = ending(limits[j], rows[j])
-            louder = np.clip(velocity_of(classes[:, 4]) + [limit.louder for limit in limits], 1, 127)
-            rows[:, s.VELOCITY] = np.where(classes[:, 1] == CHORD, 64, louder)
-            rows[rest, s.INSTRUMENT : s.VELOCITY + 1] = 0
-        chord = ~rest & (rows[:, s.INSTRUMENT] == CHORD)
-        rows[chord, s.CHORD_] = rows[chord, s.PITCH]
-        for j in np.flatnonzero(~rest & (shift == 0)).tolist():
+        rows = EventDraw(self.model, self.state[active], mine, limits, sampling).rows(later)
+        for j in np.flatnonzero((rows[:, s.KIND] == s.EVENT) & (rows[:, s.SHIFT] == 0)).tolist():
             if not legal_table(mine[j], limits[j], 0)[rows[j, s.INSTRUMENT], rows[j, s.PITCH]]:
                 rows[j] = self.draw(streams, [active[j]], [limits[j]], sampling, later=True)[0]
         return rows
 
 
-class AmtLanes:
+class EventDraw:
+    """One row for each of N streams, drawn field by field, each told those before it: `classes` (N, 5).
+
+    states: (N, width) of the trunk. A rest has a shift and nothing more.
+    """
+
+    def __init__(
+        self, model: EventModel, states: Tensor, streams: list[Stream], limits: list[Limits], sampling: Sampling
+    ) -> None:
+        self.model, self.streams, self.limits, self.sampling = model, streams, limits, sampling
+        self.heads = model.heads(states)
+        self.classes = np.zeros((len(streams), len(FIELD_NAMES)), dtype=np.int64)
+        self.chart = np.zeros((len(streams), 6), dtype=np.int64)
+        self.heard = np.zeros((len(streams), HEARD), dtype=np.float32)
+        self.rest = np.zeros(len(streams), dtype=bool)
+
+    def rows(self, later: bool) -> np.ndarray:
+        """(N, columns) rests and events. later: with a shift of more than 0."""
+        self._field(SHIFT, [legal_shifts(*each, later) for each in zip(self.streams, self.limits, strict=True)])
+        self.rest = self.classes[:, SHIFT] == REST_CLASS
+        shift = np.where(self.rest, s.REST, self.classes[:, SHIFT])
+        rows = drawn_rows(self.streams, self.rest, shift)
+        self.chart[:] = rows[:, s.CHART]
+        for j, stream in enumerate(self.streams):
+            self.heard[j] = s.heard(stream.rows, rows[j : j + 1, s.CLOCK], np.array([len(stream.rows)]))
+        if not self.rest.all():
+            self._notes(rows, shift)
+        return rows
+
+    def _notes(self, rows: np.ndarray, shift: np.ndarray) -> None:
+        """Draw what follows the shift and write it into the rows that are events."""
+        classes, sampling, count = self.classes, self.sampling, len(rows)
+        tables = [writable(*each) for each in zip(self.streams, self.limits, shift.tolist(), strict=True)]
+        self._field(INSTRUMENT, [table.any(axis=1) for table in tables])
+        instrument = classes[:, INSTRUMENT]
+        heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in instrument]
+        self._field(PITCH, [table[i] for table, i in zip(tables, instrument, strict=True)], heat)
+        self._field(DURATION, [np.ones(len(DURATIONS), dtype=bool)] * count)
+        self._field(VELOCITY, [np.arange(VELOCITIES) > 0] * count)
+        rows[:, s.INSTRUMENT], rows[:, s.PITCH] = instrument, classes[:, PITCH]
+        rows[:, s.DURATION] = np.where(instrument == DRUMS, 10, DURATIONS[classes[:, DURATION]])
+        for j in np.flatnonzero(~self.rest).tolist():
+            rows[j, s.DURATION] = ending(self.limits[j], rows[j])
+        louder = np.clip(velocity_of(classes[:, VELOCITY]) + [limit.louder for limit in self.limits], 1, 127)
+        rows[:, s.VELOCITY] = np.where(instrument == CHORD, 64, louder)
+        rows[self.rest, s.INSTRUMENT : s.VELOCITY + 1] = 0
+        chord = ~self.rest & (instrument == CHORD)
+        rows[chord, s.CHORD_] = rows[chord, s.PITCH]
+
+    def _field(self, field: int, legal: list[np.ndarray], heat: list[float] | None = None) -> None:
+        """Draw a field of every row that is no rest from its legal classes. heat: temperatures, or sampling's."""
+        told = (self.classes[:, :field], chart_features(self.chart), self.heard)
+        tensors = (torch.from_numpy(x).to(self.heads.device) for x in told)
+        several = self.model.field(field, self.heads[:, field], *tensors).cpu().numpy()
+        # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.
+        top_p = 1.0 if field == VELOCITY else self.sampling.top_p
+        for j in np.flatnonzero(~self.rest).tolist():
+            stream, limits = self.streams[j], self.limits[j]
+            temperature = heat[j] if heat else self.sampling.temperature
+            logits, instrument, apart, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
+            if field == SHIFT:
+                logits, apart = gathered(logits, stream, limits), REST_CLASS
+                odds = self.sampling.odds(stream.silence(limits))
+            elif field == PITCH:
+                clock = stream.clock + int(self.classes[j, SHIFT])
+                logits = logits + agreeing(limits, clock, instrument)
+                logits = logits + founded(stream, limits, clock, instrument)
+                logits = logits + grooving(stream, limits, clock, instrument)
+            self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, apart, odds)
+            if field == PITCH and instrument == CHORD:
+                stream.belief = np.zeros(CHORDS)
+                stream.belief[legal[j][:CHORDS]] = probabilities(logits, legal[j], temperature)
+
+
+class AmtLanes(Lanes):
     """Streams of the public AMT: a row is three tokens, drawn one after another (time, duration, note), behind a flag
     that says whether controls are anticipated, and a separator where the piece begins."""
 
     ROOM = amt.MAX_TIME - s.REST - 1  # steps that a window's rows may span: one more second has to be tellable
 
     def __init__(self, model: GPT2, batch: int) -> None:
-        self.model, self.window = model, window_of(model)
-        self.cache = model.cache(batch)
-        self.state = torch.zeros(batch, model.config.width, device=model.device)
+        super().__init__(model, batch, model.cache(batch))
         self.tokens: list[list[int]] = [[] for _ in range(batch)]  # those in the cache
         self.start = [0] * batch  # the step that times count from
-        self.fed = 0  # tokens that the trunk ran over
 
     def excess(self, rows: np.ndarray) -> int:
         """How many rows have to go from the front: none while they fit and span less than 100 s, else the older half
@@ -203,10 +235,7 @@ class AmtLanes:
         self.fed += sum(map(len, several))
 
     def share(self, one: AmtLanes) -> None:
-        """Take over the only stream of other lanes, for every stream."""
-        self.cache.share(one.cache)
-        self.fed += one.fed
-        self.state = one.state.expand(len(self.state), -1).clone()
+        super().share(one)
         self.tokens = [list(one.tokens[0]) for _ in self.tokens]
         self.start = one.start * len(self.start)
 

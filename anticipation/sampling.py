@@ -28,11 +28,25 @@ class Sampling:
         return self.rest * 0.5 ** min((silence / self.patience) ** 2, 100.0)
 
 
-def shares(logits: np.ndarray, legal: np.ndarray, temperature: float) -> np.ndarray:
-    """(legal classes,) their probabilities, nothing cut off."""
-    heat = logits[legal].astype(np.float64) / max(temperature, 1e-4)
-    mass = np.exp(heat - heat.max())
-    return mass / mass.sum()
+def _weights(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """(n,) logits -> (n,) weights in proportion to their probabilities, the largest 1."""
+    scaled = logits.astype(np.float64) / max(temperature, 1e-4)
+    return np.exp(scaled - scaled.max())
+
+
+def probabilities(logits: np.ndarray, legal: np.ndarray, temperature: float) -> np.ndarray:
+    """(legal classes,) their softmax, nothing cut off."""
+    weight = _weights(logits[legal], temperature)
+    return weight / weight.sum()
+
+
+def _fewest(weight: np.ndarray, among: np.ndarray, goal: float) -> np.ndarray:
+    """The fewest indices of `among`, the heaviest first, whose weights sum to `goal`."""
+    if len(weight) > 2 * _FEW:
+        heaviest = among[np.argpartition(-weight[among], _FEW)[:_FEW]]
+        among = heaviest if weight[heaviest].sum() >= goal else among
+    among = among[np.argsort(-weight[among], kind="stable")]
+    return among[: int(np.searchsorted(np.cumsum(weight[among]), goal)) + 1]
 
 
 def nucleus(
@@ -47,27 +61,24 @@ def nucleus(
     """A class drawn from the legal ones: the fewest that hold top_p of their probability (Holtzman et al. 2020). Each
     stream has a generator of its own, so a take does not depend on its neighbours.
 
-    apart: a class that keeps its own probability, whatever is cut from the others. So it is with the rest: it stands
-    for every time beyond the next second, and were it one of the candidates, nothing would ever begin again where it
-    has more than top_p. odds: what its odds are multiplied by.
+    logits: (classes,). legal: (classes,) booleans, one at least true. apart: a class that keeps its own probability,
+    whatever is cut from the others. So it is with the rest: it stands for every time beyond the next second, and were
+    it one of the candidates, nothing would ever begin again where it has more than top_p. odds: what its odds are
+    multiplied by.
     """
     classes = np.flatnonzero(legal)
-    heat = (logits[classes].astype(np.float64)) / max(temperature, 1e-4)
-    mass = np.exp(heat - heat.max())
-    alone = np.flatnonzero(classes == apart)
-    rivals = np.delete(np.arange(len(mass)), alone) if len(mass) > len(alone) else alone
-    whole = mass[rivals].sum()
-    goal = top_p * whole
-    if len(mass) > 2 * _FEW:
-        few = rivals[np.argpartition(-mass[rivals], _FEW)[:_FEW]]
-        rivals = few if mass[few].sum() >= goal else rivals
-    rivals = rivals[np.argsort(-mass[rivals], kind="stable")]
-    kept = rivals[: int(np.searchsorted(np.cumsum(mass[rivals]), goal)) + 1]
-    if len(alone) and kept[0] != alone[0]:
-        mass[kept] *= whole / max(mass[kept].sum(), 1e-300) / odds
-        kept = np.append(kept, alone)
-    # Drawn in the order of the classes, not of their masses: so rounding, which depends on how many streams share a
+    weight = _weights(logits[classes], temperature)
+    alone, others = np.flatnonzero(classes == apart), np.flatnonzero(classes != apart)
+    if len(others):
+        total = weight[others].sum()
+        kept = _fewest(weight, others, top_p * total)
+        if len(alone):
+            weight[kept] *= total / max(weight[kept].sum(), 1e-300) / odds
+            kept = np.append(kept, alone)
+    else:
+        kept = alone
+    # Drawn in the order of the classes, not of their weights: so rounding, which depends on how many streams share a
     # batch, does not shuffle near-equals.
     kept = np.sort(kept)
-    p = np.cumsum(mass[kept])
-    return int(classes[kept[min(int(np.searchsorted(p, rng.random() * p[-1], side="right")), len(kept) - 1)]])
+    sums = np.cumsum(weight[kept])
+    return int(classes[kept[min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(kept) - 1)]])
