@@ -10,9 +10,10 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,19 +24,22 @@ from .instruments import named, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
-from .tracks import Track, merged, note_table, scan, signatures, tempo_map
+from .tracks import Track, channels_in_use, key_signatures, merged, note_table, scan, tempo_map
 from .written import channel_events, free_channel, note_events, tempo_track, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
-Move = tuple[float, int, bytes]  # second, kind of message (0xB0: a controller ...), its data
 MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
+
+Move = tuple[float, int, bytes]  # what a player does beside notes: second, kind of message (0xB0: controller), its data
 
 
 @dataclass(frozen=True)
 class Part:
-    """The notes of one (track, channel, program). index: its place in Score.parts; track, channel: from 0. stamp: what
-    the track says of its origin, if it was written by us."""
+    """The notes of one (track, channel, program).
+
+    index: its place in Score.parts. track, channel: from 0. stamp: what the track says of its origin, if we wrote it.
+    """
 
     index: int
     name: str
@@ -57,6 +61,8 @@ class Score:
 
     data: the file. notes: in seconds; instrument is the program in force at the onset, channel 10 is DRUMS.
     tempo: ticks, seconds, beats and bars. parts: see Part. repairs: what was odd in the file and how it was read.
+    length: seconds of the last event, as tracks end with a bar and not with a note. key_signatures: those of the file,
+    (second, sharps; flats: less than 0).
     """
 
     data: bytes = field(repr=False)
@@ -64,12 +70,12 @@ class Score:
     tempo: TempoMap = field(repr=False, compare=False)
     parts: list[Part] = field(compare=False)
     repairs: list[str] = field(compare=False)
+    length: float = field(repr=False, compare=False)
+    key_signatures: list[tuple[float, int]] = field(repr=False, compare=False)
     _file: smf.File = field(repr=False, compare=False)
     _events: np.ndarray = field(repr=False, compare=False)  # (track, number of the on, of the off or -1) per note
-    _channels: dict[tuple[int, int], int] = field(repr=False, compare=False)  # see _channels_in_use
+    _channels: dict[tuple[int, int], int] = field(repr=False, compare=False)  # see tracks.channels_in_use
     _ports: list[int] = field(repr=False, compare=False)  # of each track
-    length: float = field(repr=False, compare=False)  # seconds of the last event: tracks end with a bar, not a note
-    signatures: list[tuple[float, int]] = field(repr=False, compare=False)  # (second, sharps; flats: less than 0)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Score:
@@ -97,12 +103,19 @@ class Score:
             raise MidiError(f"the piece is longer than {MAX_QUARTERS:,} quarter notes")
         last = max(track.end for track in tracks)
         sane = last <= MAX_QUARTERS * file.ppqn and tempo.seconds(last) <= MAX_HOURS * 3600
-        end = max(notes.end, float(tempo.seconds(last)) if sane else 0.0)
-        parts = _parts(tracks, file.format, table)
-        events = np.stack([table["track"], table["first"], table["last"]], axis=1)
-        ports = [track.port for track in tracks]
-        keys = [(float(tempo.seconds(tick)), sharps) for tick, sharps in signatures(tracks).items()]
-        return cls(data, notes, tempo, parts, repairs, file, events, _channels_in_use(tracks, table), ports, end, keys)
+        return cls(
+            data,
+            notes,
+            tempo,
+            parts=_parts(tracks, file.format, table),
+            repairs=repairs,
+            length=max(notes.end, float(tempo.seconds(last)) if sane else 0.0),
+            key_signatures=[(float(tempo.seconds(tick)), sharps) for tick, sharps in key_signatures(tracks).items()],
+            _file=file,
+            _events=np.stack([table["track"], table["first"], table["last"]], axis=1),
+            _channels=channels_in_use(tracks, table),
+            _ports=[track.port for track in tracks],
+        )
 
     @classmethod
     def from_notes(
@@ -142,14 +155,13 @@ class Score:
 
         return self._as("miditoolkit", lambda file, charset: MidiFile(file=file, charset=charset, clip=True))
 
-    def _as(self, library: str, read_file):
-        """A foreign object that reads a file. If it cannot read ours (both are strict), it gets notes and tempos."""
+    def _as(self, library: str, read_file: Callable[[io.BytesIO, str], Any]) -> Any:
+        """Another library's object: of this file or, as both are strict, of a fresh one of its notes and tempos."""
         error: Exception | None = None
         for data, charset in ((self.data, "utf-8"), (self.data, "latin-1"), (None, "latin-1")):
             try:
                 with warnings.catch_warnings(action="ignore"):
-                    plain = data or Score.from_notes(self.notes, self.tempo).data
-                    return read_file(io.BytesIO(plain), charset)
+                    return read_file(io.BytesIO(data or Score.from_notes(self.notes, self.tempo).data), charset)
             except Exception as problem:  # mido, pretty_midi and miditoolkit raise whatever comes up
                 error = problem
         raise MidiError(f"{library} cannot hold this file: {error}")
@@ -201,9 +213,8 @@ class Score:
         return self.tempo.beats(self.length)
 
     def keys(self) -> list[tuple[float, int]]:
-        """The key signatures of the file, or the one that its notes are likeliest to have: (second, sharps; flats: less
-        than 0)."""
-        return self.signatures or [(0.0, sharps_of(estimate_key(self.notes)))]
+        """`key_signatures`, or where the file has none the one that its notes are likeliest to have."""
+        return self.key_signatures or [(0.0, sharps_of(estimate_key(self.notes)))]
 
     def merged(self) -> np.ndarray:
         """The notes as AMT reads the file, see `tracks.merged`."""
@@ -246,32 +257,35 @@ class Score:
             port, channel = place = free_channel(taken, instrument, home)
             taken[place] = instrument
             name = origin.name if origin and len({part.name for part in parts}) == 1 else instrument_name(instrument)
-            head = [smf.meta(0, smf.TRACK_NAME, name.encode())]
-            if stamp:
-                head.append(smf.meta(0, smf.TEXT, stamp.encode()))
-            if port:
-                head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
             body = list(note_events(notes.of_instruments([instrument]), self.tempo, channel))
             moved = [(int(self.tempo.ticks(at)), kind | channel, data) for at, kind, data in moves]
             end = max(row[0] for row in (body[-1], *moved))
-            body = [*moved, *body]
-            if place not in self._channels:
-                said = [] if origin is None else self._said_for(origin)
-                body = [*voice(said, instrument % DRUMS, channel, body[0][0]), *body]
-            elif instrument < DRUMS:  # the file's drums keep their kit
-                body = [(0, smf.PROGRAM | channel, bytes([instrument])), *body]
-            body = [row for row in sorted(body, key=lambda row: row[0]) if row[0] <= end]
-            added.append(smf.track([*head, *body, smf.meta(end, smf.END_OF_TRACK)]))
+            played = [*moved, *body]
+            rows = [*self._settings(instrument, place, origin, played[0][0]), *played]
+            rows = [row for row in sorted(rows, key=lambda row: row[0]) if row[0] <= end]
+            added.append(smf.track([*_head(name, stamp, port), *rows, smf.meta(end, smf.END_OF_TRACK)]))
         return Score.from_bytes(self._file.with_tracks({}, added).encode()) if added else self
+
+    def _settings(self, instrument: int, place: tuple[int, int], origin: Part | None, first: int) -> list[smf.Event]:
+        """What makes (port, channel) `place` sound as an instrument by tick `first`: as the part it is more of does."""
+        channel = place[1]
+        if place not in self._channels:
+            return voice([] if origin is None else self._said_for(origin), instrument % DRUMS, channel, first)
+        if instrument < DRUMS:
+            return [(0, smf.PROGRAM | channel, bytes([instrument]))]
+        return []  # the file's drums keep their kit
 
     def _said_for(self, part: Part) -> list[smf.Event]:
         """What is said of a part's channel but notes: by its own track, and of what that is silent about by others."""
+
+        def subject(row: smf.Event) -> tuple[int, int | bool]:
+            return row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]
+
         port = self._ports[part.track]
         others = (body for its, body in zip(self._ports, self._file.tracks, strict=True) if its == port)
         own = channel_events([self._file.tracks[part.track]], part.channel)
-        said = {(row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]) for row in own}
-        rest = [row for row in channel_events(others, part.channel)
-                if (row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]) not in said]  # fmt: skip
+        said = {subject(row) for row in own}
+        rest = [row for row in channel_events(others, part.channel) if subject(row) not in said]
         return sorted([*rest, *own], key=lambda row: row[0])
 
 
@@ -297,6 +311,16 @@ def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) ->
         raise MidiError(f"cannot write {path}: {error}") from None
 
 
+def _head(name: str, stamp: str, port: int) -> list[smf.Event]:
+    """What a new track says of itself before anything sounds."""
+    head = [smf.meta(0, smf.TRACK_NAME, name.encode())]
+    if stamp:
+        head.append(smf.meta(0, smf.TEXT, stamp.encode()))
+    if port:
+        head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
+    return head
+
+
 def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list[Part]:
     """The (track, channel, instrument) combinations that have notes, in that order."""
     code = (table["track"] << 4 | table["channel"]) << 8 | table["instrument"]
@@ -312,18 +336,3 @@ def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list
             name = f"{own} / {name}"
         parts.append(Part(index, name, instrument, number, channel, tracks[number].stamp, part_of))
     return parts
-
-
-def _channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[tuple[int, int], int]:
-    """(port, channel) of every channel that the file speaks to -> its instrument, or -1 if that is not the same all
-    through."""
-    played: dict[tuple[int, int], set[int]] = {}
-    for track in tracks:
-        for channel in track.channels:
-            played.setdefault((track.port, channel), set())
-        for channel, program in np.unique(track.programs[:, [0, 3]], axis=0).tolist():
-            played[track.port, channel].add(program)
-    code = np.unique((table["track"] << 4 | table["channel"]) << 8 | table["instrument"])
-    for value in code.tolist():
-        played[tracks[value >> 12].port, value >> 8 & 15].add(value & 0xFF)
-    return {place: (programs.pop() if len(programs) == 1 else -1) for place, programs in played.items()}

@@ -124,7 +124,7 @@ def events(track: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes, int]
             delta = track[at]
             at += 1
             if delta > 0x7F:
-                delta, at = _number(track, at - 1)
+                delta, at = _decode_vlq(track, at - 1)
             tick += delta
             status = track[at]
             if status < 0x80:
@@ -135,7 +135,7 @@ def events(track: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes, int]
                 end = at + _LENGTHS[status]
                 running = status
             elif status in (0xF0, 0xF7, META):
-                size, end = _number(track, at + (status == META))
+                size, end = _decode_vlq(track, at + (status == META))
                 end += size
             else:
                 end = at + _LENGTHS[status]
@@ -151,8 +151,8 @@ def events(track: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes, int]
         raise MidiError(f"no event can start at byte {at} of the track") from None
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A variable-length number and the position after it."""
+def _decode_vlq(data: bytes, at: int) -> tuple[int, int]:
+    """A variable-length quantity (seven bits a byte, the eighth set in all but the last) and the position after it."""
     value = 0
     for i in range(at, at + 4):
         value = value << 7 | data[i] & 0x7F
@@ -161,8 +161,8 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
     raise MidiError(f"a number of more than four bytes at byte {at} of the track")
 
 
-def number(value: int) -> bytes:
-    """A number (0 to MAX_DELTA) in as many seven-bit bytes as it takes."""
+def _encode_vlq(value: int) -> bytes:
+    """A number from 0 to MAX_DELTA as a variable-length quantity."""
     out = [value & 0x7F]
     while value := value >> 7:
         out.append(value & 0x7F | 0x80)
@@ -170,12 +170,13 @@ def number(value: int) -> bytes:
 
 
 def meta(tick: int, kind: int, data: bytes = b"") -> Event:
-    return tick, META, bytes([kind]) + number(len(data)) + data
+    """A meta event (TEXT, TEMPO ...)."""
+    return tick, META, bytes([kind]) + _encode_vlq(len(data)) + data
 
 
 def meta_data(body: bytes) -> bytes:
     """The data of a meta event, without kind and length."""
-    return body[_number(body, 1)[1] :]
+    return body[_decode_vlq(body, 1)[1] :]
 
 
 def track(rows: Iterable[Event]) -> bytes:
@@ -184,9 +185,9 @@ def track(rows: Iterable[Event]) -> bytes:
     now = 0
     for tick, status, body in rows:
         while tick - now > MAX_DELTA:
-            out += number(MAX_DELTA) + bytes([META, TEXT, 0])
+            out += _encode_vlq(MAX_DELTA) + bytes([META, TEXT, 0])
             now += MAX_DELTA
-        out += number(tick - now)
+        out += _encode_vlq(tick - now)
         out.append(status)
         out += body
         now = tick

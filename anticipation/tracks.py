@@ -94,7 +94,7 @@ def tempo_map(ppqn: int, tracks: list[Track], repairs: list[str]) -> TempoMap:
     return TempoMap(ppqn, tuple(tempos), tuple(meters))
 
 
-def signatures(tracks: list[Track]) -> dict[int, int]:
+def key_signatures(tracks: list[Track]) -> dict[int, int]:
     """Sharps (flats: less than 0) by the tick of each key signature. Where parts have several, as transposing
     instruments do, most of them count."""
     several: dict[int, Counter[int]] = {}
@@ -146,6 +146,21 @@ def note_table(tracks: list[Track], tempo: TempoMap, repairs: list[str]) -> dict
         "last": np.where(hanging, -1, index[offs]),
     }
     return table | {"instrument": _instruments(tracks, table)}
+
+
+def channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[tuple[int, int], int]:
+    """(port, channel) of every channel that the file speaks to -> its instrument, or -1 if that is not the same all
+    through."""
+    played: dict[tuple[int, int], set[int]] = {}
+    for track in tracks:
+        for channel in track.channels:
+            played.setdefault((track.port, channel), set())
+        for channel, program in np.unique(track.programs[:, [0, 3]], axis=0).tolist():
+            played[track.port, channel].add(program)
+    code = np.unique((table["track"] << 4 | table["channel"]) << 8 | table["instrument"])
+    for value in code.tolist():
+        played[tracks[value >> 12].port, value >> 8 & 15].add(value & 0xFF)
+    return {place: (programs.pop() if len(programs) == 1 else -1) for place, programs in played.items()}
 
 
 def merged(file: smf.File) -> np.ndarray:
@@ -235,8 +250,12 @@ def _instruments(tracks: list[Track], table: dict[str, np.ndarray]) -> np.ndarra
     return np.where(note_channel == DRUM_CHANNEL, DRUMS, own)
 
 
-def _in_force(where, when, value, at_where, at_when, otherwise) -> np.ndarray:
-    """For each (at_where, at_when) the value of the last change at that place at or before that time."""
+def _in_force(
+    where: np.ndarray, when: np.ndarray, value: np.ndarray,
+    at_where: np.ndarray, at_when: np.ndarray, otherwise: int | np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """(N,) for each of N (at_where, at_when) the value of the last of M changes (where, when, value) at that place at
+    or before that time; `otherwise` before the first."""
     place, changes = np.concatenate([where, at_where]), len(where)
     order = np.lexsort((np.concatenate([when, at_when]), place))  # stable: a change comes before a note of its time
     last = order[np.maximum.accumulate(np.where(order < changes, np.arange(len(order)), 0))]

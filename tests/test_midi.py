@@ -472,7 +472,7 @@ def test_key_signatures():
     score = Score.from_bytes(one_track(body))
     assert score.keys() == [(0.0, -3), (0.5, 4)] and not score.repairs
     several = [tracks.scan(bytes.fromhex(f"00ff5902{key}00 00ff2f00")) for key in ("fd", "ff", "fd")]
-    assert tracks.signatures(several) == {0: -3}
+    assert tracks.key_signatures(several) == {0: -3}
     scale = Score.from_notes(
         Notes.of((0.5 * i, 0.4, 64 + step, 73, 80) for i, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12)))
     )
