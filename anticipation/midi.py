@@ -30,6 +30,8 @@ from .written import channel_events, free_channel, note_events, tempo_track, voi
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
 MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
+MAX_PARTS = 4096  # two for every channel and program of one track; what is done for each stays quick
+MAX_LISTED = 20  # parts that an error names
 
 Move = tuple[float, int, bytes]  # what a player does beside notes: second, kind of message (0xB0: controller), its data
 
@@ -101,13 +103,16 @@ class Score:
             raise MidiError(f"the piece is longer than {MAX_HOURS} hours")
         if len(notes) and table["off"].max() > MAX_QUARTERS * file.ppqn:
             raise MidiError(f"the piece is longer than {MAX_QUARTERS:,} quarter notes")
+        parts = _parts(tracks, file.format, table)
+        if len(parts) > MAX_PARTS:
+            raise MidiError(f"the file has more than {MAX_PARTS:,} parts")
         last = max(track.end for track in tracks)
         sane = last <= MAX_QUARTERS * file.ppqn and tempo.seconds(last) <= MAX_HOURS * 3600
         return cls(
             data,
             notes,
             tempo,
-            parts=_parts(tracks, file.format, table),
+            parts=parts,
             repairs=repairs,
             length=max(notes.end, float(tempo.seconds(last)) if sane else 0.0),
             key_signatures=[(float(tempo.seconds(tick)), sharps) for tick, sharps in key_signatures(tracks).items()],
@@ -193,8 +198,10 @@ class Score:
         if len(found) == 1 or len(theirs) == 1:
             return (theirs or found)[0]
         problem = f"several parts match {which!r}" if found else f"no part {which!r}"
-        listed = ", ".join(f"{part.index} {part.name}" for part in found or self.parts)
-        raise RequestError(f"{problem}; choose from: {listed or 'none'}")
+        choice = found or self.parts
+        listed = [f"{part.index} {part.name[:60]}" for part in choice[:MAX_LISTED]]
+        listed += [f"{len(choice) - MAX_LISTED} more"] if len(choice) > MAX_LISTED else []
+        raise RequestError(f"{problem}; choose from: {', '.join(listed) or 'none'}")
 
     @property
     def bar_count(self) -> int:

@@ -47,6 +47,9 @@ class File:
         return replace(self, format=1 if added else self.format, chunks=tuple(chunks))
 
     def encode(self) -> bytes:
+        """The bytes of the file. Raises MidiError for more tracks than a header can count."""
+        if len(self.tracks) > MAX_CHUNKS:
+            raise MidiError(f"more than {MAX_CHUNKS} tracks")
         numbers = (self.format, len(self.tracks), self.ppqn)
         header = b"".join(n.to_bytes(2, "big") for n in numbers) + self.header
         return b"".join(_chunk(kind, body) for kind, body in ((b"MThd", header), *self.chunks)) + self.tail

@@ -333,6 +333,7 @@ BAD = {
     "tempo of zero at tick 16": one_track("10 ff 51 03 00 00 00  00 ff 2f 00"),
     "longer than 4 hours": one_track("ff ff ff 7f 90 3c 40  60 3c 00  00 ff 2f 00"),
     "longer than 100,000 quarter notes": one_track("00 ff 51 03 00 00 01  ff ff ff 7f 90 3c 40  00 ff 2f 00"),
+    "more than 4,096 parts": smf.File(1, 96, chunks=4097 * ((b"MTrk", bytes_of("00903c40 603c00 00ff2f00")),)).encode(),
     "larger than 8 MiB": bytes(midi.MAX_BYTES + 1),
 }
 
@@ -344,6 +345,19 @@ def test_a_bad_file_says_why_in_one_line(reason, tmp_path):
     with pytest.raises(MidiError, match=reason) as error:
         read(path)
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+
+
+def test_no_file_has_more_tracks_than_its_header_can_count():
+    full = smf.File(1, 96, chunks=((b"MTrk", b""),) * 0xFFFF)
+    assert len(full.encode()) == 14 + 8 * 0xFFFF
+    with pytest.raises(MidiError, match="^more than 65535 tracks$"):
+        full.with_tracks({}, [b""]).encode()
+
+
+def test_an_error_names_a_few_of_many_parts():
+    score = Score.from_bytes(smf.File(1, 96, chunks=50 * ((b"MTrk", bytes_of("00903c40 603c00 00ff2f00")),)).encode())
+    with pytest.raises(RequestError, match="several parts match 'piano'; choose from: 0 piano, 1 .*19 piano, 30 more$"):
+        score.part("piano")
 
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path):
