@@ -135,7 +135,7 @@ class EventDraw:
         """Draw what follows the shift and write it into the rows that are events."""
         classes, sampling, count = self.classes, self.sampling, len(rows)
         tables = [writable(*each) for each in zip(self.streams, self.limits, shift.tolist(), strict=True)]
-        self._field(INSTRUMENT, [table.any(axis=1) for table in tables])
+        self._field(INSTRUMENT, [np.any(table, axis=1) for table in tables])
         instrument = classes[:, INSTRUMENT]
         heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in instrument]
         self._field(PITCH, [table[i] for table, i in zip(tables, instrument, strict=True)], heat)
