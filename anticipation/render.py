@@ -12,11 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .files import replacing
 from .notes import DRUMS, Notes, instrument_name
-from .sound import DRUM_KIT, drum_name
+from .sound import DRUM_SOUNDS, drum_name
 
 PALETTE = ("#0072B2", "#E4701E", "#009E73", "#C0408A", "#6A51C9", "#C99700", "#2FA4D7", "#8C5A2B")  # after Okabe-Ito
 PAPER, INK, FAINT, EDGE, FILL, SPAN = "#FFFFFF", "#1F2937", "#6B7280", "#4B5563", "#B4BCC8", "#FFB800"
-WIDTH, WIDEST, LEFT, RIGHT, AXIS, LANE = 1600, 6000, 84, 28, 38, 17
+WIDTH, WIDEST, LEFT, RIGHT, AXIS, LANE = 1600, 6000, 84, 28, 38, 17  # pixels; LANE: the height of a drum's
+_GAP = 10  # between pitches and drum lanes
+_TITLE, _LEGEND, _CHORDS, _BARS = 40, 38, 26, 18  # heights of what stands above the pitches
 _FINE = 2  # drawn at twice the size, then reduced: smooth corners without a vector library
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 
@@ -48,7 +50,7 @@ class Roll:
             spare = max(0, 24 - (high - low))  # two octaves at least
             low, high = max(0, low - spare // 2), min(127, high + (spare + 1) // 2)
         hit = {drum_name(pitch) for pitch in drums.pitch.tolist()}
-        lanes = tuple(name for name in DRUM_KIT if name in hit)
+        lanes = tuple(name for name in DRUM_SOUNDS if name in hit)
         row = max(5, min(18, (870 - head - AXIS - len(lanes) * LANE) // max(1, high - low + 1)))
         width = int(min(max(WIDTH, LEFT + RIGHT + 40 * (end - start)), WIDEST))
         return cls(start, end, low, high, lanes, head, row, width)
@@ -61,12 +63,18 @@ class Roll:
     @property
     def floor(self) -> int:
         """Lower edge of the drum lanes."""
-        return self.bottom + (len(self.lanes) * LANE + 10 if self.lanes else 0)
+        return self.lane_top(len(self.lanes)) if self.lanes else self.bottom
 
     @property
     def scale(self) -> float:
         """Pixels per second."""
         return (self.width - LEFT - RIGHT) / (self.end - self.start)
+
+    def pitch_top(self, pitch: int) -> int:
+        return self.top + (self.high - pitch) * self.row
+
+    def lane_top(self, lane: int) -> int:
+        return self.bottom + _GAP + lane * LANE
 
     def x(self, seconds: float) -> float:
         return LEFT + (min(max(seconds, self.start), self.end) - self.start) * self.scale
@@ -76,10 +84,9 @@ class Roll:
         onset, duration, pitch, instrument, _ = note
         left, right = self.x(onset), self.x(onset + duration)
         if instrument == DRUMS:
-            lane = self.lanes.index(drum_name(pitch))
-            top = self.bottom + 10 + lane * LANE
+            top = self.lane_top(self.lanes.index(drum_name(pitch)))
             return left, top + 3, left + max(4, min(9, 0.14 * self.scale)), top + LANE - 3
-        top = self.top + (self.high - pitch) * self.row
+        top = self.pitch_top(pitch)
         return left, top + 0.5, max(right - 1, left + 3), top + self.row - 0.5
 
 
@@ -101,7 +108,9 @@ def piano_roll(
     `path` cannot be written.
     """
     known, generated = known.audible, generated.audible
-    head = (56 if title else 16) + 38 + (26 if chords is not None else 0) + (18 if beats is not None else 0)
+    legend = 16 + (_TITLE if title else 0)
+    bars = _BARS if beats is not None else 0
+    head = legend + _LEGEND + (_CHORDS if chords is not None else 0) + bars
     roll = Roll.of(Notes.concat([known, generated]), span, head)
     image = Image.new("RGB", (roll.width * _FINE, (roll.floor + AXIS) * _FINE), PAPER)
     colours = {instrument: PALETTE[i % len(PALETTE)] for i, instrument in enumerate(generated.instruments)}
@@ -116,9 +125,9 @@ def piano_roll(
     _label_axes(words, roll)
     if title:
         _text(words, (24, 26), _fitted(title, 24, roll.width - 48), 24)
-    _draw_legend(words, 56 if title else 16, roll.width - 24, known, colours, span)
+    _draw_legend(words, legend, roll.width - 24, known, colours, span)
     if chords is not None:
-        _label_chords(words, roll, chords, sharps, head - (18 if beats is not None else 0) - 14)
+        _label_chords(words, roll, chords, sharps, head - bars - 14)
     if beats is not None:
         _label_bars(words, roll, beats)
     with replacing(path) as temporary:
@@ -146,14 +155,14 @@ def _draw_ground(draw: ImageDraw.ImageDraw, roll: Roll, span: tuple[float, float
         zones.append((round(roll.x(span[0])), round(roll.x(span[1])), 0.10))
     for left, right, shade in zones:
         for pitch in range(roll.low, roll.high + 1):
-            top = roll.top + (roll.high - pitch) * roll.row
+            top = roll.pitch_top(pitch)
             ground = "#F1F3F6" if pitch % 12 in _BLACK_KEYS else "#FBFCFD"
             _fill(draw, (left, top, right, top + roll.row), _mix(SPAN, ground, shade))
             if pitch % 12 in (0, 5) and pitch > roll.low:  # where two white keys meet: C and F
                 line = _mix("#9AA3B0", ground, 0.9 if pitch % 12 == 0 else 0.3)
                 _fill(draw, (left, top + roll.row - 0.5, right, top + roll.row), line)
         for i in range(len(roll.lanes)):
-            top = roll.bottom + 10 + i * LANE
+            top = roll.lane_top(i)
             _fill(draw, (left, top + 0.5, right, top + LANE - 0.5), _mix(SPAN, "#F4F5F8", shade))
     for left, right, _ in zones[1:]:
         _fill(draw, (left, roll.top - 4, right, roll.top), SPAN)
@@ -178,7 +187,7 @@ def _draw_keyboard(draw: ImageDraw.ImageDraw, roll: Roll) -> None:
     left, right = LEFT - 34, LEFT - 3
     _fill(draw, (left, roll.top, right, roll.bottom), "#FFFFFF")
     for pitch in range(roll.low, roll.high + 1):
-        top = roll.top + (roll.high - pitch) * roll.row
+        top = roll.pitch_top(pitch)
         if pitch % 12 in _BLACK_KEYS:
             _fill(draw, (left, top, left + 19, top + roll.row), "#374151", radius=2)
             _fill(draw, (left + 19, top + roll.row / 2 - 0.5, right, top + roll.row / 2), "#C3C9D2")
@@ -224,10 +233,9 @@ def _fitted(words: str, size: int, width: float) -> str:
 def _label_axes(draw: ImageDraw.ImageDraw, roll: Roll) -> None:
     for pitch in range(roll.low, roll.high + 1):
         if pitch % 12 == 0:
-            y = roll.top + (roll.high - pitch + 0.5) * roll.row
-            _text(draw, (LEFT - 42, y), f"C{pitch // 12 - 1}", 13, FAINT, "rm")
+            _text(draw, (LEFT - 42, roll.pitch_top(pitch) + 0.5 * roll.row), f"C{pitch // 12 - 1}", 13, FAINT, "rm")
     for i, name in enumerate(roll.lanes):
-        _text(draw, (LEFT - 8, roll.bottom + 10 + (i + 0.5) * LANE), name, 12, FAINT, "rm")
+        _text(draw, (LEFT - 8, roll.lane_top(i) + 0.5 * LANE), name, 12, FAINT, "rm")
     step = next((s for s in (1, 2, 5, 10, 15, 30, 60, 120, 300) if s * roll.scale >= 70), 600)
     for second in np.arange(np.ceil(roll.start / step) * step, roll.end, step).astype(int).tolist():
         x = round(roll.x(second))
@@ -261,7 +269,14 @@ def _label_chords(draw: ImageDraw.ImageDraw, roll: Roll, chords: Notes, sharps: 
                 break
 
 
-def _draw_legend(draw, y: int, right: int, known: Notes, colours: dict[int, str], span) -> None:
+def _draw_legend(
+    draw: ImageDraw.ImageDraw,
+    y: int,
+    right: int,
+    known: Notes,
+    colours: dict[int, str],
+    span: tuple[float, float] | None,
+) -> None:
     """One line: what is known, a swatch per written instrument, the span. What does not fit is counted."""
     names = [instrument_name(instrument) for instrument in known.instruments]
     listed = ", ".join(names[:3]) + (f" + {len(names) - 3} more" if len(names) > 3 else "")

@@ -17,21 +17,35 @@ import numpy as np
 from .errors import RequestError
 from .files import replacing
 
-# name: (pitches from low to high, tone Hz, how far it falls, its decay s, its level, noise Hz from, to, decay s, level)
-DRUM_KIT: dict[str, tuple[tuple[int, ...], float, float, float, float, float, float, float, float]] = {
-    "cymbal": ((49, 57, 52, 55), 0, 0, 1, 0, 3500, 16000, 0.40, 0.22),
-    "ride": ((51, 53, 59), 2900, 0, 0.25, 0.04, 5000, 14000, 0.20, 0.12),
-    "open hat": ((46,), 0, 0, 1, 0, 6500, 16000, 0.15, 0.20),
-    "hat": ((44, 42), 0, 0, 1, 0, 7000, 16000, 0.028, 0.22),
-    "shaker": ((54, 69, 70, 82), 0, 0, 1, 0, 5000, 12000, 0.045, 0.16),
-    "block": ((65, 66, 67, 68, 77, 76, 75, 56, 81, 80), 950, 0, 0.05, 0.20, 1500, 4000, 0.01, 0.08),
-    "rim, clap": ((37, 39), 420, 0, 0.02, 0.20, 900, 4500, 0.055, 0.34),
-    "conga": ((64, 63, 62, 61, 60), 230, 0.15, 0.09, 0.45, 400, 2500, 0.012, 0.15),
-    "tom": ((41, 43, 45, 47, 48, 50), 110, 0.6, 0.16, 0.70, 200, 1800, 0.03, 0.15),
-    "snare": ((38, 40), 185, 0.5, 0.07, 0.45, 700, 9000, 0.085, 0.40),
-    "kick": ((35, 36), 48, 2.2, 0.13, 1.00, 900, 4000, 0.006, 0.16),
+
+class Drum(NamedTuple):
+    """A tone that falls, and a band of noise; both decay, in seconds."""
+
+    pitches: tuple[int, ...]  # of GM's percussion, from the lowest tuning to the highest
+    hertz: float
+    fall: float  # how far above `hertz` the tone begins, as a share of it
+    decay: float
+    level: float
+    noise_from: float  # Hz
+    noise_to: float
+    noise_decay: float
+    noise_level: float
+
+
+DRUM_SOUNDS = {
+    "cymbal": Drum((49, 57, 52, 55), 0, 0, 1, 0, 3500, 16000, 0.40, 0.22),
+    "ride": Drum((51, 53, 59), 2900, 0, 0.25, 0.04, 5000, 14000, 0.20, 0.12),
+    "open hat": Drum((46,), 0, 0, 1, 0, 6500, 16000, 0.15, 0.20),
+    "hat": Drum((44, 42), 0, 0, 1, 0, 7000, 16000, 0.028, 0.22),
+    "shaker": Drum((54, 69, 70, 82), 0, 0, 1, 0, 5000, 12000, 0.045, 0.16),
+    "block": Drum((65, 66, 67, 68, 77, 76, 75, 56, 81, 80), 950, 0, 0.05, 0.20, 1500, 4000, 0.01, 0.08),
+    "rim, clap": Drum((37, 39), 420, 0, 0.02, 0.20, 900, 4500, 0.055, 0.34),
+    "conga": Drum((64, 63, 62, 61, 60), 230, 0.15, 0.09, 0.45, 400, 2500, 0.012, 0.15),
+    "tom": Drum((41, 43, 45, 47, 48, 50), 110, 0.6, 0.16, 0.70, 200, 1800, 0.03, 0.15),
+    "snare": Drum((38, 40), 185, 0.5, 0.07, 0.45, 700, 9000, 0.085, 0.40),
+    "kick": Drum((35, 36), 48, 2.2, 0.13, 1.00, 900, 4000, 0.006, 0.16),
 }
-_DRUM_OF = {pitch: name for name, row in DRUM_KIT.items() for pitch in row[0]}
+_DRUM_OF = {pitch: name for name, drum in DRUM_SOUNDS.items() for pitch in drum.pitches}
 
 
 class _Timbre(NamedTuple):
@@ -78,7 +92,13 @@ _LONGEST = 3600  # seconds: an hour takes 1.3 GB of memory
 _TAIL = 1.2  # seconds of silence for the last note to ring into
 
 
-def synthesize(music: Any, path: str | os.PathLike[str], *, soundfont=None, sample_rate: int = 44100) -> None:
+def synthesize(
+    music: Any,
+    path: str | os.PathLike[str],
+    *,
+    soundfont: str | os.PathLike[str] | None = None,
+    sample_rate: int = 44100,
+) -> None:
     """Write a Score or a pretty_midi.PrettyMIDI as a 16-bit stereo WAV at `path`; peaks stay 1 dB below full scale.
 
     By default pretty_midi's synthesizer with our wave shapes, and drums of our own; with the path of a `soundfont`
@@ -232,21 +252,25 @@ def _add_drums(mix: np.ndarray, notes: list, gains: np.ndarray, rate: int) -> No
 
 
 def drum_name(pitch: int) -> str:
-    """The member of DRUM_KIT that sounds a GM percussion pitch; what GM lists beyond it is a shaker."""
+    """The member of DRUM_SOUNDS that sounds a GM percussion pitch; what GM lists beyond it is a shaker."""
     return _DRUM_OF.get(pitch, "shaker")
 
 
 def _drum(pitch: int, rate: int) -> np.ndarray:
-    pitches, hertz, fall, tone_decay, tone, low, high, noise_decay, noise = DRUM_KIT[drum_name(pitch)]
-    time = np.arange(int(min(1.1, 7 * max(noise_decay, tone_decay if tone else 0)) * rate)) / rate
+    """Float32 samples of one stroke on a GM percussion pitch."""
+    drum = DRUM_SOUNDS[drum_name(pitch)]
+    pitches = drum.pitches
+    time = np.arange(int(min(1.1, 7 * max(drum.noise_decay, drum.decay if drum.level else 0)) * rate)) / rate
     tuning = 2 ** ((pitches.index(pitch) - len(pitches) / 2) / 8) if pitch in pitches else 1.0
-    phase = 2 * np.pi * hertz * tuning * (time + fall * 0.03 * (1 - np.exp(-time / 0.03)))  # falls within 30 ms
+    fallen = drum.fall * 0.03 * (1 - np.exp(-time / 0.03))  # within 30 ms
+    phase = 2 * np.pi * drum.hertz * tuning * (time + fallen)
     hiss = np.random.default_rng(pitch).standard_normal(len(time))  # the same drum always sounds the same
     spectrum, frequency = np.fft.rfft(hiss), np.fft.rfftfreq(len(time), 1 / rate)
-    spectrum[(frequency < low) | (frequency > high)] = 0
+    spectrum[(frequency < drum.noise_from) | (frequency > drum.noise_to)] = 0
     hiss = np.fft.irfft(spectrum, len(time))
     hiss /= max(float(hiss.std()), 1e-9)
-    sound = tone * np.sin(phase) * np.exp(-time / tone_decay) + noise * hiss * np.exp(-time / noise_decay)
+    sound = drum.level * np.sin(phase) * np.exp(-time / drum.decay)
+    sound = sound + drum.noise_level * hiss * np.exp(-time / drum.noise_decay)
     sound *= np.minimum(1, time / 0.001) * np.minimum(1, (time[-1] - time) / 0.02)  # no clicks at either end
     return sound.astype(np.float32)
 
