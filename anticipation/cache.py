@@ -11,22 +11,35 @@ class Cache:
     """Keys and values of up to `size` places for each of `batch` streams. length: how many of them count, by stream.
 
     A forward pass calls `begin` once and `attend` once a layer. What it adds counts when the caller moves `length` on:
-    so a stream can be padded, and cut back, at no cost. The last place is scratch for padding.
+    so a stream can be padded, and cut back, at no cost. The last place is scratch for padding. width: of a head.
     """
 
     def __init__(
-        self, layers: int, batch: int, heads: int, size: int, width: int, device=None, dtype=torch.float32
+        self,
+        layers: int,
+        batch: int,
+        heads: int,
+        size: int,
+        width: int,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.kv = torch.zeros((layers, 2, batch, heads, size, width), device=device, dtype=dtype)
         self.length = [0] * batch
+        # Of the forward pass that `begin` began:
+        self._level = True  # all streams are equally long: what is added is a slice of the cache
+        self._alone = False  # one place for each of unequal streams: each by itself is less work than a mask for all
+        self._place = torch.zeros(0)  # (batch or 1, count) of what is added
+        self._seen = 0  # places up to the longest stream's end
         self._mask: Tensor | None = None
+        self._causal = False
 
     @property
     def size(self) -> int:
         return self.kv.shape[4]
 
     def begin(self, count: int) -> Tensor:
-        """(batch, count) places of what is about to be added. Where all streams are equally long they are a slice."""
+        """(batch, count) places of what is about to be added."""
         first, device = self.length[0], self.kv.device
         self._level = all(n == first for n in self.length) and first + count <= self.size
         if self._level:
@@ -37,7 +50,7 @@ class Cache:
             self._place = (torch.arange(count, device=device) + start[:, None]).clamp(max=self.size - 1)
             self._seen = min(max(self.length) + count, self.size)
         self._mask = None
-        self._alone = count == 1 and not self._level  # each stream by itself: less work than a mask over the longest
+        self._alone = count == 1 and not self._level
         if not self._alone and (not self._level or (count > 1 and first)):
             self._mask = (torch.arange(self._seen, device=device) <= self._place[:, :, None])[:, None]
         self._causal = self._level and count > 1 and not first

@@ -15,8 +15,8 @@ from .amt import CONTEXT, VOCABULARY
 from .errors import CheckpointError
 from .gpt2 import GPT2, Config
 
-HUB = "pip install 'anticipation-copilot[hub]'"
-_TURNED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # theirs are (in, out)
+INSTALL = "pip install 'anticipation-copilot[hub]'"
+_TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # theirs are (in, out)
 SHADOW = "model.safetensors.index.json"  # where it is there, model.safetensors is not read
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in one file, or in several that NAME.index.json lists
 _DEFAULTS = {  # GPT2Config's, and what of it we can run
@@ -32,7 +32,7 @@ def download(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        raise CheckpointError(f"no folder {name}; to fetch it from the Hugging Face hub: {HUB}") from None
+        raise CheckpointError(f"no folder {name}; to fetch it from the Hugging Face hub: {INSTALL}") from None
     wanted = ["config.json", *(f"{weights}*" for weights in ("model", "pytorch_model"))]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*.h5", "*.msgpack", "*.onnx"]))
@@ -112,7 +112,7 @@ def load(folder: Path, stored: dict) -> GPT2:
         model = GPT2(config)
     ours = {name: t for name, t in theirs.items() if not name.endswith((".attn.bias", ".attn.masked_bias"))}
     try:
-        ours = {name: (t.T if name.endswith(_TURNED) else t).float().contiguous() for name, t in ours.items()}
+        ours = {name: (t.T if name.endswith(_TRANSPOSED) else t).float().contiguous() for name, t in ours.items()}
         if head is not None and not torch.equal(head.float(), ours["wte.weight"]):
             raise CheckpointError(f"{folder}: its head is not its embedding, as AMT's is")
         model.load_state_dict(ours, assign=True)
@@ -126,7 +126,7 @@ def load(folder: Path, stored: dict) -> GPT2:
 def tensors_of(model: GPT2) -> dict[str, Tensor]:
     """The weights under Hugging Face's names and in its shapes."""
     named = model.state_dict().items()
-    return {f"transformer.{name}": (p.T if name.endswith(_TURNED) else p).contiguous() for name, p in named}
+    return {f"transformer.{name}": (p.T if name.endswith(_TRANSPOSED) else p).contiguous() for name, p in named}
 
 
 def config_for(model: GPT2) -> dict:

@@ -9,7 +9,7 @@ from .errors import RequestError
 from .notes import DRUMS, GM_NAMES
 
 # By program: General MIDI's own words where ours are shorter, and what people write.
-_OTHERS = {
+_SYNONYMS = {
     0: "acoustic grand piano, acoustic piano, grand piano, grand, upright piano", 1: "bright acoustic piano",
     2: "electric grand piano", 3: "honky-tonk piano, saloon piano",
     4: "electric piano 1, e-piano, ep, rhodes, fender rhodes, rhodes piano, wurlitzer, wurli, keys, keyboard",
@@ -47,20 +47,20 @@ _OTHERS = {
 
 
 def plain(text: str) -> str:
-    """Without capitals, spaces and signs, each word in the singular: 'E-Pianos' is 'epiano'."""
+    """A name as it is compared: no capitals, spaces or signs, each word in the singular: 'E-Pianos' is 'epiano'."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return "".join(re.sub(r"(?<=ss)es$|(?<=x)es$|(?<=[^s])s$", "", word) if len(word) > 3 else word for word in words)
 
 
-_WRITTEN = {name.strip(): number for number, names in _OTHERS.items() for name in names.split(",")}
-_WRITTEN |= {name: number for number, name in enumerate(GM_NAMES)}
-_PLAIN = {plain(name): number for name, number in _WRITTEN.items() if name != "horns"}  # many horns are another thing
+_BY_NAME = {name.strip(): number for number, names in _SYNONYMS.items() for name in names.split(",")}
+_BY_NAME |= {name: number for number, name in enumerate(GM_NAMES)}
+_BY_PLAIN = {plain(name): number for name, number in _BY_NAME.items() if name != "horns"}  # many: brass, one: horn
 
 
-def named(text: str) -> int | None:
+def find_instrument(text: str) -> int | None:
     """The instrument of a name, or None."""
     text = text.strip().lower()
-    return _WRITTEN.get(text, _PLAIN.get(plain(text)))
+    return _BY_NAME.get(text, _BY_PLAIN.get(plain(text)))
 
 
 def instrument_number(name: str | int) -> int:
@@ -70,9 +70,9 @@ def instrument_number(name: str | int) -> int:
         if int(text) <= DRUMS:
             return int(text)
         raise RequestError(f"no instrument {text}: programs are 0-127, drums 128")
-    number = named(text)
+    number = find_instrument(text)
     if number is not None:
         return number
-    near = difflib.get_close_matches(text, _WRITTEN, 3)
+    near = difflib.get_close_matches(text, _BY_NAME, 3)
     hint = f"; did you mean {', '.join(near)}?" if near else "; use a General MIDI name, a program number or 'drums'"
     raise RequestError(f"unknown instrument {name!r}{hint}")

@@ -16,7 +16,7 @@ from .errors import RequestError
 
 BLOCKS = (128, 64)  # how many weights may share a scale: the first that divides a row
 LEAST = 1 << 16  # a smaller matrix is not worth the call
-FAST = "pip install 'anticipation-copilot[fast]'"
+INSTALL = "pip install 'anticipation-copilot[fast]'"
 
 
 def pack(weight: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +88,7 @@ def quantise(model):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError:
-        raise RequestError(f"--weights int8 needs ONNX Runtime: {FAST}") from None
+        raise RequestError(f"--weights int8 needs ONNX Runtime: {INSTALL}") from None
     if next(model.parameters()).device.type != "cpu":
         raise RequestError("--weights int8 is for the CPU")
     options = _session_options()

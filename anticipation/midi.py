@@ -20,7 +20,7 @@ import numpy as np
 from . import smf
 from .errors import MidiError, RequestError
 from .files import replacing
-from .instruments import named, plain
+from .instruments import find_instrument, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
@@ -188,7 +188,7 @@ class Score:
                 lambda part: part.name.lower() == wanted,
                 lambda part: instrument_name(part.instrument) == wanted,
                 lambda part: wanted in part.name.lower(),
-                lambda part: part.instrument == named(wanted),
+                lambda part: part.instrument == find_instrument(wanted),
                 lambda part: plain(wanted) and plain(wanted) in plain(part.name),
             )
             found = next((hits for test in tests if (hits := [part for part in self.parts if test(part)])), [])

@@ -27,9 +27,9 @@ def test_names_as_musicians_write_them(text, name):
 
 def test_every_name_of_ours_and_every_other_one_is_one_instrument():
     assert [instrument_number(name) for name in GM_NAMES] == list(range(128)) and instrument_number("drums") == DRUMS
-    for name, number in instruments._WRITTEN.items():
+    for name, number in instruments._BY_NAME.items():
         assert instrument_number(name) == number == instrument_number(name.title())
-        assert name == "horns" or instruments._PLAIN[instruments.plain(name)] == number
+        assert name == "horns" or instruments._BY_PLAIN[instruments.plain(name)] == number
 
 
 @pytest.mark.parametrize(
