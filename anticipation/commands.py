@@ -53,6 +53,7 @@ def span(args: argparse.Namespace, score) -> tuple[float | None, float | None]:
 
 
 def names(text: str | None) -> list[str] | None:
+    """'piano, bass' -> ['piano', 'bass']."""
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
@@ -117,6 +118,7 @@ def check_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
+    """Raises MidiError where it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -181,6 +183,7 @@ def describe(take, score) -> str:
 
 
 def say(args: argparse.Namespace, *lines: str) -> None:
+    """Tell the user, on stderr, unless --quiet."""
     if not args.quiet:
         for line in lines:
             print(line, file=sys.stderr)

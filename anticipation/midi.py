@@ -191,7 +191,10 @@ class Score:
                 lambda part: part.instrument == find_instrument(wanted),
                 lambda part: plain(wanted) and plain(wanted) in plain(part.name),
             )
-            found = next((hits for test in tests if (hits := [part for part in self.parts if test(part)])), [])
+            for test in tests:
+                found = [part for part in self.parts if test(part)]
+                if found:
+                    break
         else:
             found = [part for part in self.parts if part.index == int(which)]
         theirs = [part for part in found if not part.stamp]

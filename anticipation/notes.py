@@ -71,6 +71,7 @@ class Notes:
         return cls(*(np.concatenate([getattr(n, f.name) for n in several]) for f in fields(cls))).sorted()
 
     def sorted(self) -> Notes:
+        """By (onset, instrument, pitch)."""
         return self[np.lexsort((self.pitch, self.instrument, self.onset))]
 
     def replace(self, **columns) -> Notes:

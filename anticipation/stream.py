@@ -69,25 +69,28 @@ class Chart:
         return cls(rows(BEAT), rows(CHORD))
 
     def columns(self, clock: np.ndarray) -> np.ndarray:
-        """(N, 6) chart columns at each clock (steps)."""
+        """(N, 6) chart columns (`CHART`) at each clock (N,), in steps."""
         out = np.zeros((len(clock), 6), dtype=np.int64)
-        out[:, 0], out[:, 3], out[:, 4] = NO_BEAT, UNKNOWN_CHORD, UNKNOWN_CHORD
+        place, wait, period, chord, following, change = out.T  # views: to write to them is to write to `out`
+        place[:], chord[:], following[:] = NO_BEAT, UNKNOWN_CHORD, UNKNOWN_CHORD
         if len(self.beats):
-            i = np.searchsorted(self.beats[:, 0], clock)  # a beat right at the clock is the next one, with wait 0
-            known = i < len(self.beats)
-            i = np.minimum(i, len(self.beats) - 1)
-            wait = self.beats[i, 0] - clock
-            known &= wait <= HORIZON
-            out[known, :3] = np.stack([self.beats[i, 1], wait, np.minimum(self.beats[i, 2], HORIZON)], 1)[known]
+            onset, places, periods = self.beats.T
+            i = np.searchsorted(onset, clock)  # a beat right at the clock is the next one, with wait 0
+            known = i < len(onset)
+            i = np.minimum(i, len(onset) - 1)
+            known &= onset[i] - clock <= HORIZON
+            i = i[known]
+            place[known], wait[known] = places[i], onset[i] - clock[known]
+            period[known] = np.minimum(periods[i], HORIZON)
         if len(self.chords):
-            i = np.searchsorted(self.chords[:, 0], clock, side="right") - 1
-            known = i >= 0
-            known &= clock < self.chords[i, 0] + self.chords[i, 2] + 1
-            out[known, 3] = self.chords[i, 1][known]
-            i = np.minimum(i + 1, len(self.chords) - 1)
-            wait = self.chords[i, 0] - clock
-            known = (wait > 0) & (wait <= HORIZON)
-            out[known, 4:] = np.stack([self.chords[i, 1], wait], 1)[known]
+            onset, symbol, duration = self.chords.T
+            i = np.searchsorted(onset, clock, side="right") - 1
+            known = (i >= 0) & (clock < onset[i] + duration[i] + 1)
+            chord[known] = symbol[i[known]]
+            i = np.minimum(i + 1, len(onset) - 1)
+            ahead = onset[i] - clock
+            known = (ahead > 0) & (ahead <= HORIZON)
+            following[known], change[known] = symbol[i[known]], ahead[known]
         return out
 
 
@@ -103,6 +106,7 @@ class Header:
     cold: bool = True
 
     def rows(self, chart: Chart) -> np.ndarray:
+        """(M, columns) start rows at clock 0, one for each told instrument."""
         told = sorted(set(self.instruments or ()))  # two violins are one instrument
         told = told if 0 < len(told) <= MOST_TOLD else [UNTOLD]
         out = np.zeros((len(told), len(COLUMNS)), dtype=np.int64)

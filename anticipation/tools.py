@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import MidiError, RequestError
 
-MAX_DELTA = 3600
+if TYPE_CHECKING:
+    from .midi import Score
+
+MAX_DELTA = 3600  # seconds
 
 
 def info(args: argparse.Namespace) -> None:
@@ -25,6 +29,7 @@ def info(args: argparse.Namespace) -> None:
 
 
 def table(facts: dict, indent: str = "") -> list[str]:
+    """Facts as lines, those of dicts and lists indented below their names."""
     lines = []
     for name, value in facts.items():
         if isinstance(value, dict):
@@ -37,24 +42,33 @@ def table(facts: dict, indent: str = "") -> list[str]:
 
 
 def score_facts(path: Path) -> dict:
+    """What `info` tells of a MIDI file. Raises MidiError."""
     from .harmony import note_name
     from .midi import read
 
     score = read(path)
     tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]
-    parts = [
-        f"{p.index} {p.name}: {len(own)} notes, pitch {own.pitch.min()}-{own.pitch.max()}{', ours' if p.stamp else ''}"
-        for p, own in ((part, score.notes[part.mask]) for part in score.parts)
-    ]
     tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
-    facts = {"file": str(path), "seconds": round(score.end, 2), "bars": score.bar_count, "tempo": tempo,
-             "metre": ", ".join(f"{n}/{d}" for _, n, d in score.tempo.meters[:8]), "notes": len(score.notes),
-             "key signature of": ", ".join(dict.fromkeys(note_name(7 * n % 12, n) for _, n in score.keys())),
-             "parts": parts}  # fmt: skip
+    parts = []
+    for part in score.parts:
+        pitch = score.notes.pitch[part.mask]
+        ours = ", ours" if part.stamp else ""
+        parts.append(f"{part.index} {part.name}: {len(pitch)} notes, pitch {pitch.min()}-{pitch.max()}{ours}")
+    facts = {
+        "file": str(path),
+        "seconds": round(score.end, 2),
+        "bars": score.bar_count,
+        "tempo": tempo,
+        "metre": ", ".join(f"{beats}/{unit}" for _, beats, unit in score.tempo.meters[:8]),
+        "notes": len(score.notes),
+        "key signature of": ", ".join(dict.fromkeys(note_name(7 * n % 12, n) for _, n in score.keys())),
+        "parts": parts,
+    }
     return facts | ({"repaired": score.repairs} if score.repairs else {})
 
 
 def checkpoint_facts(name: str | None) -> dict:
+    """What `info` tells of a checkpoint, of either family. Raises CheckpointError."""
     from . import checkpoint, huggingface
 
     folder = checkpoint.find(name)
@@ -72,6 +86,7 @@ def checkpoint_facts(name: str | None) -> dict:
 
 
 def render(args: argparse.Namespace) -> None:
+    """A file as a .wav or a .png, what we wrote in it in colour."""
     import numpy as np
 
     from .midi import read
@@ -94,6 +109,7 @@ def render(args: argparse.Namespace) -> None:
 
 
 def tokens(args: argparse.Namespace) -> None:
+    """The stream of a file as one family of models sees it."""
     from .midi import read
 
     score = read(args.input)
@@ -110,7 +126,8 @@ def tokens(args: argparse.Namespace) -> None:
     (amt_tokens if family == "amt" else event_tokens)(args, score)
 
 
-def event_tokens(args: argparse.Namespace, score) -> None:
+def event_tokens(args: argparse.Namespace, score: Score) -> None:
+    """The event transformer's stream: a row a line."""
     from . import stream as s
     from .notes import Notes
 
@@ -127,7 +144,7 @@ def event_tokens(args: argparse.Namespace, score) -> None:
         print(*row) if args.ids else print(f"{kinds[row[0]]:8s}" + " ".join(f"{x:5d}" for x in row[1:]))
 
 
-def amt_tokens(args: argparse.Namespace, score) -> None:
+def amt_tokens(args: argparse.Namespace, score: Score) -> None:
     """The published encoding of a whole file: a triplet a line."""
     from . import amt
     from .notes import instrument_name
