@@ -50,6 +50,17 @@ def test_every_note_is_where_and_what_it_should_be(tmp_path):
     assert silent.min() > 140, "nothing but the grid where nothing sounds"
 
 
+def test_high_is_up_and_late_is_right(tmp_path):
+    """By the pixels alone, whatever Roll says. Time begins at 0 where the music nearly does."""
+    notes = Notes.of([(1.0, 1.0, 60, 0, 127), (3.0, 1.0, 72, 24, 127), (7.0, 1.0, 66, 40, 127)])
+    picture = drawn(tmp_path, Notes.of([]), notes)
+    places = [np.argwhere((picture[HEAD:] == rgb(colour)).all(2)).mean(0) for colour in PALETTE[:3]]
+    (low, first), (high, second), (between, third) = places
+    assert high < between < low and between - high == pytest.approx(low - between, abs=1)
+    assert third - second == pytest.approx(2 * (second - first), rel=0.01)
+    assert Roll.of(notes, None, HEAD).start == 0 and Roll.of(notes.shift(20.5), None, HEAD).start == 21
+
+
 def test_a_known_note_under_a_written_one_still_shows_its_outline(tmp_path):
     note = Notes.of([(1, 2, 60, 0, 100)])
     picture, roll = drawn(tmp_path, note, note), Roll.of(note, None, HEAD)

@@ -69,6 +69,26 @@ def test_velocity_volume_pedal_and_bend_are_heard(tmp_path):
     assert spectrum.argmax() % 494 == pytest.approx(0, abs=4)
 
 
+def test_left_and_right(tmp_path):
+    """By the pan that is set, else by a seat on the stage: the first to the left, the last to the right."""
+
+    def sides(*pans: int | None) -> list[float]:
+        music = pretty_midi.PrettyMIDI()
+        for i, pan in enumerate(pans):
+            part = pretty_midi.Instrument(0)
+            part.notes = [pretty_midi.Note(100, 69, 2 * i, 2 * i + 0.5)]
+            part.control_changes = [] if pan is None else [pretty_midi.ControlChange(10, pan, 0)]
+            music.instruments.append(part)
+        frames = heard(music, tmp_path)
+        each = [frames[2 * i * RATE : (2 * i + 1) * RATE] for i in range(len(pans))]
+        return [float(np.log(rms(part[:, 0], 0, 0.5) / rms(part[:, 1], 0, 0.5))) for part in each]
+
+    left, middle, right = sides(0, 64, 127)
+    assert left > 1 and abs(middle) < 0.3 and right < -1
+    first, _, last = sides(None, None, None)
+    assert left > first > 0.2 and right < last < -0.2
+
+
 def test_many_loud_instruments_do_not_clip(tmp_path):
     rows = [(0.25 * i, 0.5, 40 + i % 40, program, 127) for i in range(16) for program in range(0, 128, 4)]
     frames = heard(score(*rows, *((0.25 * i, 0.1, 36, DRUMS, 127) for i in range(16))), tmp_path)
