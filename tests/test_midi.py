@@ -301,6 +301,26 @@ def test_the_program_is_that_of_the_track_or_else_of_the_channel():
     assert [(part.track, part.instrument) for part in score.parts] == [(1, 2), (2, 5)]
 
 
+def test_a_port_has_channels_of_its_own():
+    tracks = ("00 ff 21 01 00  00 c0 05  00 90 3c 40  60 3c 00", "00 ff 21 01 01  00 90 3c 40  60 3c 00")
+    chunks = tuple((b"MTrk", bytes_of(f"{body}  00 ff 2f 00")) for body in tracks)
+    score = Score.from_bytes(smf.File(1, 96, chunks=chunks).encode())
+    assert [(part.channel, part.instrument) for part in score.parts] == [(0, 5), (0, 0)]
+
+
+def test_names_are_utf_8_or_latin_1():
+    for encoded in ("c3 a9 74 c3 a9", "e9 74 e9"):
+        track = f"00 ff 03 {len(bytes_of(encoded)):02x} {encoded}  00 90 3c 40  60 3c 00  00 ff 2f 00"
+        (part,) = Score.from_bytes(smf.File(1, 96, chunks=((b"MTrk", bytes_of(track)),)).encode()).parts
+        assert part.name == "été"
+
+
+def test_a_wait_too_long_for_one_delta_is_bridged():
+    far = 2 * smf.MAX_DELTA + 7
+    events = list(smf.events(smf.track([(3, 0x90, b"<@"), (far, 0x80, b"<@")])))
+    assert [event[:3] for event in events if event[1] != smf.META] == [(3, 0x90, b"<@"), (far, 0x80, b"<@")]
+
+
 def test_bars_count_from_one_and_include_the_last():
     score = Score.from_notes(Notes.of([(0, 7.5, 60, 0, 64)]))  # four bars at 120 bpm, the last one not full
     assert score.bars(1, 1) == (0, 2) and score.bars(2, 4) == (2, 8)

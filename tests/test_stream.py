@@ -117,6 +117,11 @@ def test_back_from_the_stream_is_quantisation(music, origin):
         )
 
 
+def test_chords_come_first_and_of_doubles_the_longest_stays():
+    music = Notes.of([(0, 0.5, 60, 0, 64), (0, 1.0, 60, 0, 90), (0, 0.7, 60, 0, 70), (0, 2.0, 9, CHORD, 64)])
+    assert s.quantise(music).tolist() == [[0, CHORD, 9, 200, 64], [0, 0, 60, 100, 90]]
+
+
 def test_an_unknown_velocity_becomes_a_middling_one():
     rows = s.event_rows(np.array([[0, 0, 60, 10, 0], [5, 0, 61, 10, 99]]))
     assert s.to_notes(rows).velocity.tolist() == [64, 99]
@@ -153,10 +158,10 @@ def test_the_chart_at_a_moment(clock, beat, chord):
 
 
 def test_the_chart_looks_no_further_than_its_horizon():
-    far = s.Chart.of(Notes.of([(20, 1, 2, BEAT, 64), (20, 1, 5, CHORD, 64)]))
+    far = s.Chart.of(Notes.of([(20, 11, 2, BEAT, 64), (20, 1, 5, CHORD, 64)]))
     assert far.columns(np.array([999, 1000])).tolist() == [
         [s.NO_BEAT, 0, 0, s.UNKNOWN_CHORD, s.UNKNOWN_CHORD, 0],
-        [2, 1000, 100, s.UNKNOWN_CHORD, 5, 1000],
+        [2, 1000, 1000, s.UNKNOWN_CHORD, 5, 1000],
     ]
 
 
