@@ -54,7 +54,7 @@ def plain(text: str) -> str:
 
 _BY_NAME = {name.strip(): number for number, names in _SYNONYMS.items() for name in names.split(",")}
 _BY_NAME |= {name: number for number, name in enumerate(GM_NAMES)}
-_BY_PLAIN = {plain(name): number for name, number in _BY_NAME.items() if name != "horns"}  # many: brass, one: horn
+_BY_PLAIN = {plain(name): number for name, number in _BY_NAME.items()}  # "horns" are brass, "horn" is one
 
 
 def find_instrument(text: str) -> int | None:

@@ -16,6 +16,7 @@ from anticipation.decode import Decoder
 from anticipation.errors import RequestError
 from anticipation.grammar import Limits, Stream, nearest_place, pitch_table
 from anticipation.infilling import Infill, draw, generate
+from anticipation.lanes import AmtLanes
 from anticipation.notes import DRUMS, Notes
 
 BAND = pitch_table([0, 33, DRUMS])
@@ -125,6 +126,12 @@ def test_streams_slide_for_ever_side_by_side(random_amt):
         if base != decoder.base:
             check(decoder)
     assert min(slides) >= 4
+
+
+def test_a_window_of_few_rows_that_spans_too_long_is_halved(random_amt):
+    rows = s.event_rows(NONE, until=101 * s.STEPS)
+    lanes = AmtLanes(random_amt(), 1)
+    assert lanes.excess(rows[:90]) == 0 and np.ptp(rows[lanes.excess(rows) :, s.AT]) <= lanes.ROOM // 2
 
 
 @pytest.mark.parametrize("takes", [2, 3])
