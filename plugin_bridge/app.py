@@ -35,7 +35,8 @@ class App:
 
     state() -> dict, JSON-able and cheap (poll it 20 times a second):
         {"playing": bool, "mode": str, "sync": str, "bpm": float, "meter": [4, 4],
-         "position": {"seconds", "bar", "beat"},       bar and beat counted from 1; bar <= 0 is the count-in
+         "position": {"seconds", "bar", "beat"},       bar and beat counted from 1; bar <= 0 is the count-in;
+                                                       a beat of 6/8 is a dotted quarter, but bpm counts quarters
          "controls": {name: value},                    every name of controls.TABLE
          "ports": {"in": [...], "out": [...], "chosen": {"in": str, "out": str}, "api": str},
          "meters": {"reaction_ms": {"p50", "p95"}, "jitter_ms": {"p50", "p99", "max"}, "late": n, "dropped": n,
@@ -89,7 +90,7 @@ class App:
             bar, beat = self.clock.grid.place(song)
             return {
                 "playing": self.clock.playing, "mode": settings["mode"], "sync": settings["sync"],
-                "bpm": round(self.clock.bpm, 2), "meter": [self.clock.grid.meter, 4],
+                "bpm": round(self.clock.bpm, 2), "meter": [*self.session.told.meter],
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
                 "ports": self.hands.names,
@@ -124,8 +125,8 @@ class App:
             self.session.change(name, value)
             if name == "bpm":
                 self.transport.tempo(now, float(value))
-            elif name == "beats":
-                self.transport.meter(now, int(value))
+            elif name == "meter" and value != before:
+                self.transport.meter(now, self.session.told.meter)
             elif name == "thru" and not value:
                 self.hands.release()
             elif name == "chords" and value:

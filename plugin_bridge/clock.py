@@ -12,19 +12,50 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-TICKS = 24  # MIDI clock's, in a beat
-SLOWEST, FASTEST = 20.0, 400.0  # bpm that we follow
+from anticipation.errors import RequestError
+from anticipation.tempo import compound
+
+TICKS = 24  # MIDI clock's, in a quarter
+SLOWEST, FASTEST = 20.0, 400.0  # bpm that we follow; as MIDI's and a DAW's, those are quarters a minute
 SILENCE = 1.0  # seconds without a tick after which a MIDI clock is taken to have stopped
+
+
+Meter = tuple[int, int]  # numerator, denominator
+
+
+def parse_meter(text: str) -> Meter:
+    """4/4, 6/8, 7/8. Raises RequestError."""
+    upper, _, lower = text.partition("/")
+    if upper.strip().isdecimal() and lower.strip() in ("2", "4", "8", "16") and 1 <= int(upper) <= 32:
+        return int(upper), int(lower)
+    raise RequestError(f"the metre {text!r} is none: say 3/4, 6/8 or 7/8 (1 to 32 of 2, 4, 8 or 16)")
+
+
+def beats_of(meter: Meter) -> tuple[int, float]:
+    """(beats in a bar, quarters in a beat), counted as in files: TempoMap.beat_ticks."""
+    beats, unit = meter
+    return (beats // 3, 12 / unit) if compound(beats, unit) else (beats, 4 / unit)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Beat number `beat` lies at song time `at`; a beat lasts `period` seconds; `meter` beats are a bar."""
+    """Beat number `beat` lies at song time `at`; a beat lasts `period` seconds and is `unit` quarters; `meter` beats
+    are a bar."""
 
     at: float = 0.0
     beat: float = 0.0
     period: float = 0.5
     meter: int = 4
+    unit: float = 1.0
+
+    @property
+    def quarter(self) -> float:
+        """Seconds."""
+        return self.period / self.unit
+
+    def quarters_at(self, song: float) -> float:
+        """Quarters since the song's beginning."""
+        return self.beat_at(song) * self.unit
 
     def beat_at(self, song: float) -> float:
         return self.beat + (song - self.at) / self.period
@@ -51,8 +82,9 @@ class Grid:
 class Clock:
     """What all clocks have: a song that plays or stands, and a grid. The internal clock is one that nobody feeds."""
 
-    def __init__(self, bpm: float = 120.0, meter: int = 4) -> None:
-        self.grid = Grid(period=60 / bpm, meter=meter)
+    def __init__(self, bpm: float = 120.0, meter: Meter = (4, 4)) -> None:
+        beats, unit = beats_of(meter)
+        self.grid = Grid(period=60 / bpm * unit, meter=beats, unit=unit)
         self.playing = False
         self.told = ""  # the last thing worth telling a person
         self._offset = 0.0  # wall time of song time 0, while playing
@@ -60,7 +92,7 @@ class Clock:
 
     @property
     def bpm(self) -> float:
-        return 60 / self.grid.period
+        return 60 / self.grid.quarter
 
     def song(self, wall: float) -> float:
         return wall - self._offset if self.playing else self._stood
@@ -90,10 +122,14 @@ class Clock:
 
     def set_tempo(self, wall: float, bpm: float) -> None:
         song = self.song(wall)
-        self.grid = replace(self.grid, at=song, beat=self.grid.beat_at(song), period=60 / bpm)
+        period = 60 / bpm * self.grid.unit
+        self.grid = replace(self.grid, at=song, beat=self.grid.beat_at(song), period=period)
 
-    def set_meter(self, meter: int) -> None:
-        self.grid = replace(self.grid, meter=meter)
+    def set_meter(self, meter: Meter) -> None:
+        """The quarters stay where they are; beats and bars are counted anew from the song's beginning."""
+        (beats, unit), grid = beats_of(meter), self.grid
+        beat, period = grid.beat * grid.unit / unit, grid.quarter * unit
+        self.grid = replace(grid, beat=beat, period=period, meter=beats, unit=unit)
 
     def _stand(self, song: float, beat: float) -> None:
         self._stood = song
@@ -150,7 +186,7 @@ class MidiClock(Clock):
 
     MEMORY, NEW = 96, 7  # ticks on the line; ticks that may leave it (twice as many while it is open what they tell)
 
-    def __init__(self, bpm: float = 120.0, meter: int = 4) -> None:
+    def __init__(self, bpm: float = 120.0, meter: Meter = (4, 4)) -> None:
         super().__init__(bpm, meter)
         self.trusted = False  # whether two beats have been heard at a tempo that can be followed
         self._armed: str | None = None  # start or continue was heard: the next tick begins
@@ -172,7 +208,7 @@ class MidiClock(Clock):
             self.stop(wall)
             return "stop" if was else None
         if status == 0xF2:
-            self._stand(position / 4 * self.grid.period, position / 4)
+            self._stand(position / 4 * self.grid.quarter, position / 4 / self.grid.unit)
             self._offset = wall - self._stood
             self._number(position * (TICKS // 4))
             return "locate"
@@ -209,7 +245,7 @@ class MidiClock(Clock):
         happened, self._armed = self._armed, None
         if happened == "start":
             self._stand(0.0, 0.0)
-        self._number(round(self.grid.beat_at(self._stood) * TICKS))
+        self._number(round(self.grid.quarters_at(self._stood) * TICKS))
         self._offset, self.playing = wall - self._stood, True
         self._points = []  # a transport that begins sets its clock anew; its tempo is the one it had
         return happened
@@ -240,7 +276,7 @@ class MidiClock(Clock):
 
     def _follow(self, points: list[tuple[int, float]]) -> str | None:
         """Move the grid onto the line, if it has a tempo that can be followed. Answers 'tempo' where that is new."""
-        period = self.grid.period / TICKS
+        period = self.grid.quarter / TICKS
         if len(points) < self.NEW:  # too few to tell a tempo by
             end = float(np.mean([wall + period * (points[-1][0] - tick) for tick, wall in points]))
         else:
@@ -257,8 +293,9 @@ class MidiClock(Clock):
             return None
         self._refused = 0
         self.trusted = self.trusted or len(self._points) >= 2 * TICKS
-        at, beat = (self.song(end), points[-1][0] / TICKS) if self.playing else (self.grid.at, self.grid.beat)
-        old, self.grid = self.grid, replace(self.grid, at=at, beat=beat, period=period * TICKS)
+        old, ticks = self.grid, TICKS * self.grid.unit  # in a beat
+        at, beat = (self.song(end), points[-1][0] / ticks) if self.playing else (old.at, old.beat)
+        self.grid = replace(old, at=at, beat=beat, period=period * ticks)
         return "tempo" if abs(self.grid.period / old.period - 1) > 0.02 else None
 
 
@@ -268,19 +305,21 @@ class LinkClock(Clock):
     _theirs: bool | None = None  # the session's transport, when we last heard of it
 
     def hear(self, wall: float, beat: float, bpm: float, playing: bool | None = None) -> str | None:
-        """playing: the session's transport, or None where nobody is there. Answers as MidiClock.hear does. Peers that
-        do not share their transport seem to stand for ever: only its changes start and stop the song."""
+        """beat: in quarters. playing: the session's transport, or None where nobody is there. Answers as
+        MidiClock.hear does. Peers that do not share their transport seem to stand for ever: only its changes start and
+        stop the song."""
         if not SLOWEST <= bpm <= FASTEST or not math.isfinite(beat):
             self.told = f"a Link session at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g})"
             return None
-        happened = "tempo" if abs(self.grid.period * bpm / 60 - 1) > 0.02 else None
+        unit = self.grid.unit
+        happened = "tempo" if abs(self.grid.quarter * bpm / 60 - 1) > 0.02 else None
         changed, before, self._theirs = playing != self._theirs, self._theirs, playing
         if playing and changed and not self.playing:
-            self._stand(beat * 60 / bpm, beat)
+            self._stand(beat * 60 / bpm, beat / unit)
             self.resume(wall)
             happened = "continue"
         elif playing is False and before and self.playing:
             self.stop(wall)
             happened = "stop"
-        self.grid = replace(self.grid, at=self.song(wall), beat=beat, period=60 / bpm)
+        self.grid = replace(self.grid, at=self.song(wall), beat=beat / unit, period=60 / bpm * unit)
         return happened

@@ -118,9 +118,10 @@ TABLE: tuple[Control, ...] = (
             group="Manners"),
     Control("sync", "choice", "internal", "Sync", "whose clock counts: ours, MIDI clock in, or Ableton Link",
             choices=SYNCS, group="Time"),
-    Control("bpm", "float", 120.0, "Tempo", "beats a minute of the internal clock", 20, 300, unit="bpm", cc=29,
+    Control("bpm", "float", 120.0, "Tempo", "quarters a minute of the internal clock", 20, 300, unit="bpm", cc=29,
             group="Time"),
-    Control("beats", "int", 4, "Beats in a bar", "quarters in a bar", 1, 12, group="Time"),
+    Control("meter", "text", "4/4", "Metre", "3/4, 7/8; of 6/8, 9/8 and 12/8 a dotted quarter is the beat. No clock "
+            "from outside tells it", group="Time"),
     Control("count_in", "int", 1, "Count-in", "bars counted before the first, internal clock only", 0, 4, unit="bars",
             group="Time"),
     Control("quantise", "float", 0.8, "Quantise", "how far notes are drawn to the grid; from a half on they are "

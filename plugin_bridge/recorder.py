@@ -22,6 +22,7 @@ from anticipation.midi import MAX_HOURS, Move, Score
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
 
+from .clock import Meter
 from .ears import CONTROLLER, OTHER, parse
 
 PPQN = 480
@@ -31,18 +32,18 @@ SHORTEST = 0.01  # seconds of a note
 CONTROL, PROGRAM = 0xB0, 0xC0
 NO_MOVES = {0, 32, *range(120, 128)}  # banks are the program's; modes, such as all notes off, are the port's
 Row = tuple[float, float, int, int, int]
-T = TypeVar("T", int, float)
+T = TypeVar("T", Meter, float)
 
 
 @dataclass
 class Take:
-    """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, quarters in
-    a bar). moves: the player's pedals, wheels, pressure and bends."""
+    """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, metre).
+    moves: the player's pedals, wheels, pressure and bends."""
 
     heard: list[Row] = field(default_factory=list)
     played: list[Row] = field(default_factory=list)
     tempos: list[tuple[float, float]] = field(default_factory=list)
-    meters: list[tuple[float, int]] = field(default_factory=list)
+    meters: list[tuple[float, Meter]] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -53,8 +54,9 @@ class Take:
         if what == "tempo":
             self.tempos.append((float(values[0]), float(values[1])))
         elif what == "meter":
-            at = float(values[0]) if len(values) == 2 else 0.0  # a journal of old has no time here
-            self.meters = [entry for entry in self.meters if entry[0] < at] + [(at, int(values[-1]))]
+            *at, beats = values[:2]  # a journal of old has quarters in a bar, and an older one no time
+            meter = int(beats), int(values[2]) if len(values) == 3 else 4
+            self.meters = [entry for entry in self.meters if entry[0] < float(*at)] + [(float(*at), meter)]
         elif what == "silence":
             self._silence(float(values[0]), values[1])
         elif what == "move":
@@ -102,7 +104,7 @@ class Take:
             at, rate = max(time_, at), bpm
             entries.append((round(ticks), round(60e6 / bpm)))
         tempo = TempoMap(PPQN, tuple(entries))
-        tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), meter, 4) for at, meter in self.meters))
+        tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
         score = Score.from_notes(Notes.of(self.heard), tempo, stamp=f"{stamp}; the player", moves=self.moves)
         return score.with_notes(Notes.of(self.played), stamp=f"{stamp}; the band") if self.played else score
 
@@ -147,7 +149,8 @@ class Recorder:
     def runs(self) -> bool:
         return self._end == float("inf")
 
-    def begin(self, wall: float, bpm: float, meter: int, beat: float = 0.0) -> None:
+    def begin(self, wall: float, bpm: float, meter: Meter = (4, 4), beat: float = 0.0) -> None:
+        """beat: where the song is, in quarters, as in `beat`."""
         with suppress(AnticipationError):  # a take that cannot be saved is no reason not to play the next
             self.end(wall)
         self._begin, self._end, self.take, self._known = wall, float("inf"), Take(), (0.0, beat)
@@ -156,7 +159,7 @@ class Recorder:
             self._journal = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:  # nor is no journal
             self._no_journal(error)
-        self._add("meter", 0.0, meter)
+        self._add("meter", 0.0, *meter)
         self._add("tempo", 0.0, bpm)
 
     def tempo(self, wall: float, bpm: float) -> None:
@@ -178,10 +181,10 @@ class Recorder:
             self._add("tempo", then, right)
             self._add("tempo", now, bpm)
 
-    def meter(self, wall: float, meter: int) -> None:
+    def meter(self, wall: float, meter: Meter) -> None:
         """Another metre from the bar line at `wall` on."""
         if self.runs:
-            self._add("meter", wall - self._begin, meter)
+            self._add("meter", wall - self._begin, *meter)
 
     def note(self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int) -> None:
         """side: 'heard' or 'played'."""

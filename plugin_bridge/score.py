@@ -13,8 +13,9 @@ from anticipation.instruments import instrument_number
 from anticipation.keys import key_clarity
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
 from anticipation.tasks import VOICE
+from anticipation.tempo import TempoMap
 
-from .clock import Grid
+from .clock import Grid, parse_meter
 
 ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
 DRUM_CHANNEL = 9
@@ -37,6 +38,8 @@ class Told:
         self.pitches = self._pitches()
         self.ranged = settings["low"] > 0 or settings["high"] < 127
         self.channels = self._channels()
+        self.meter = parse_meter(settings["meter"])
+        self.ways = TempoMap(meters=((0, *self.meter),)).ways(np.zeros(1))  # of dividing a beat
         if settings["chords"]:
             parse_chart(settings["chords"], np.arange(2.0))
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from anticipation.notes import DRUMS, Notes
 from anticipation.scene import Scene
-from anticipation.tempo import PARTS, parts_of
+from anticipation.tempo import way_of
 
 from .clock import Grid
 from .controls import defaults
@@ -74,7 +74,7 @@ class Session:
         self.sounded: list[Play] = []  # as they were sent
         self.since, self.cold = -np.inf, True
         self.calm = 0.0  # stream time since when the mind has kept up
-        self.parts = PARTS[0]  # places a beat, as the player divides it
+        self.parts = int(self.told.ways[0, 0])  # places a beat, as the player divides it
         self.drop_plan()
 
     def drop_plan(self) -> None:
@@ -105,6 +105,11 @@ class Session:
         self.known.grid_moved(-np.inf)
         self.turns.located()
         self.drop_plan()
+
+    def meter_changed(self, song: float) -> None:
+        """The beats that are still to come are others; what passed keeps those that it had."""
+        self.known.grid_moved(song - self.offset)
+        self.surprised = True
 
     # What comes in
 
@@ -187,7 +192,9 @@ class Session:
         chords = told.chart(self.since, start + 20.0, grid, self.known)
         instruments, beats = tuple(told.band[:count]), self.known.beats(start + 12.0)
         heard = (late + ahead).between(now - CUT, start + 12.0)
-        self.parts = parts_of(heard, beats) if len(heard) >= ENOUGH and len(beats) else PARTS[0]
+        ways = told.ways[np.zeros(len(beats), int)]
+        way = way_of(heard, beats, ways) if len(heard) >= ENOUGH and len(beats) else 0
+        self.parts = int(told.ways[0, way])
         return Scene(
             start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
             since=self.since, cold=self.cold, pitches=told.pitches, ranged=told.ranged,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from anticipation.errors import AnticipationError, RequestError
 from anticipation.notes import DRUMS
 
-from .clock import Clock, LinkClock, MidiClock
+from .clock import Clock, LinkClock, Meter, MidiClock
 from .hands import Hands
 from .recorder import Recorder
 from .remote import open_link
@@ -30,7 +30,7 @@ class Transport:
         link = open_link(settings["bpm"]) if sync == "link" else None
         kind = {"internal": Clock, "clock": MidiClock, "link": LinkClock}[sync]
         self._link = link
-        return kind(settings["bpm"], settings["beats"])
+        return kind(settings["bpm"], self.session.told.meter)
 
     def follow(self, now: float, sync: str) -> None:
         """Follow another clock. Raises LiveError, and nothing has changed."""
@@ -71,10 +71,12 @@ class Transport:
             self.clock.set_tempo(now, bpm)
             self._happened("tempo", now)
 
-    def meter(self, now: float, beats: int) -> None:
+    def meter(self, now: float, meter: Meter) -> None:
         """Bars are counted from the beginning: the first of the new ones begins where that says."""
-        self.clock.set_meter(beats)
-        self.recorder.meter(self.clock.wall(self.clock.grid.bar_after(self.clock.song(now))), beats)
+        self.clock.set_meter(meter)
+        song = self.clock.song(now)
+        self.session.meter_changed(song)
+        self.recorder.meter(self.clock.wall(self.clock.grid.bar_after(song)), meter)
 
     def silence(self, now: float, voices: dict[int, int] | None = None) -> None:
         """All fall silent at once, or these voices of the band (instrument -> channel); in the take as well."""
@@ -129,7 +131,7 @@ class Transport:
         """The clock heard somebody else's; before: the place that the song had."""
         self._happened(what, wall, before)
         if self.clock.playing:
-            self.recorder.beat(wall, self._place(wall)[1], self.clock.bpm)
+            self.recorder.beat(wall, self.clock.grid.quarters_at(self.clock.song(wall)), self.clock.bpm)
 
     def _happened(self, what: str | None, now: float, before: tuple[float, float] | None = None) -> None:
         """The song started, stopped, went on, jumped (from `before`) or changed its tempo."""
@@ -144,7 +146,8 @@ class Transport:
         if what == "start" or what == "continue" and not self.recorder.runs:
             grid = self.clock.grid
             beat = grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter  # bars in the file, too
-            self.recorder.begin(self.clock.wall(grid.time_of(beat)), self.clock.bpm, grid.meter, beat)
+            begin = self.clock.wall(grid.time_of(beat))
+            self.recorder.begin(begin, self.clock.bpm, session.told.meter, beat * grid.unit)
             self.programs()
         if what == "start":
             session.forget()

@@ -8,7 +8,7 @@ import math
 from .clock import Grid
 
 Span = tuple[float, float]
-GAP = 1.5  # beats of silence that end a phrase
+GAP = 1.5  # beats of silence that end a phrase, or quarters where those are longer
 
 
 class Turns:
@@ -69,10 +69,10 @@ class Turns:
 
     def _by_phrase(self, now: float, soonest: float, grid: Grid, known) -> Span | None:
         """When the player has fallen silent, from the next beat on, for as long as the phrase was, in whole beats."""
-        over = known.over_at(math.inf)
-        if now < over + GAP * grid.period:
+        over, gap = known.over_at(math.inf), GAP * max(grid.period, grid.quarter)
+        if now < over + gap:
             return None
-        start = grid.time_of(math.ceil(grid.beat_at(over + GAP * grid.period) - 1e-6))
+        start = grid.time_of(math.ceil(grid.beat_at(over + gap) - 1e-6))
         length = max(math.ceil((over - self.first) / grid.period), grid.meter) * grid.period
         end = start + length
         return (max(soonest, start), end) if max(soonest, start) < end else None

@@ -17,6 +17,7 @@ from anticipation.options import MAX_TAKES, Options
 from anticipation.tasks import accompany, continue_, harmonize, infill, vary
 from anticipation.tempo import TempoMap
 
+from .clock import beats_of
 from .score import MAX_NOTES
 
 ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit quarters or seconds"
@@ -80,8 +81,8 @@ def timeline_rows(given: dict, state: dict) -> tuple[list[list], float]:
         raise RequestError(f"a timeline is {ROWS} (at most {MAX_NOTES:,}), and replace_from") from None
     period, origin = 1.0, 0.0
     if unit == "quarters":
-        now, period = state["position"], 60 / state["bpm"]
-        origin = now["seconds"] - ((now["bar"] - 1) * state["meter"][0] + now["beat"] - 1) * period
+        now, period, (beats, quarters) = state["position"], 60 / state["bpm"], beats_of(state["meter"])
+        origin = now["seconds"] - ((now["bar"] - 1) * beats + now["beat"] - 1) * quarters * period
     placed = [[origin + on * period, length * period, *rest] for on, length, *rest in rows]
     # After a slower tempo the first notes would lie before the song's beginning: they are long over.
     placed = [[max(on, 0.0), length, *rest] for on, length, *rest in placed if on + length > 0]

@@ -17,7 +17,7 @@ from anticipation.harmony import chord_name
 from anticipation.midi import read
 from anticipation.notes import Notes
 from anticipation.planner import Step
-from plugin_bridge import commands, transport
+from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
@@ -82,7 +82,7 @@ def test_a_take_of_five_hours_becomes_two_files_and_no_start_fails_for_an_old_on
     made.run(1.0, key(0.1, 64))
     with monkeypatch.context() as broken:
         broken.setattr(os, "replace", full_disk)
-        made.app.recorder.begin(made.now, 120.0, 4)
+        made.app.recorder.begin(made.now, 120.0)
     made.run(1.0, key(0.1, 65))
     made.app.act("stop")
     assert taken(made)[-1].pitch.tolist() == [65]
@@ -404,12 +404,31 @@ def test_a_timeline_that_was_sent_before_the_start_is_there(rehearsal):
 def test_a_metre_that_changes_is_in_the_take_from_its_first_bar_on(rehearsal):
     made = rehearsal()
     made.run(2.6, key(0.1, 60))  # at beat 5.4
-    made.app.set("beats", 7)
-    made.app.set("beats", 3)
+    made.app.set("meter", "7/4")
+    made.app.set("meter", "3/4")
     made.run(2.0)
     made.app.act("stop")
     tempo = read(next(made.app.recorder.folder.glob("take-*.mid"))).tempo
     assert tempo.meters == ((0, 4, 4), (6 * 480, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("meter", "bar", "place"), [("6/8", 1.5, (2, 1.667)), ("7/8", 1.75, (2, 2.0)), ("2/2", 2.0, (2, 1.0))]
+)
+def test_a_song_has_the_metre_that_it_was_told(rehearsal, meter, bar, place):
+    """Quarters a minute whatever the metre: its bars are as long as a DAW's, the band enters on one of them, and so do
+    the take and whoever asks where the song is."""
+    made = rehearsal(plan=regular_mind(), meter=meter, listen=1, bravery=1.0)
+    made.run(1.9, key(0.1, 60))
+    assert min(on for on, data in made.sent if data[0] & 0xF0 == 0x90) == pytest.approx(1000 + bar, abs=0.002)
+    made.run(2.0 - (made.now - 1000.0))
+    state = made.app.state()
+    assert state["meter"] == [int(n) for n in meter.split("/")] and state["bpm"] == pytest.approx(120)
+    assert (state["position"]["bar"], state["position"]["beat"]) == pytest.approx(place, abs=0.03)
+    _, start = work.timeline_rows({"unit": "quarters", "notes": [], "replace_from": 4}, state)
+    assert start == pytest.approx(2.0, abs=0.02)
+    made.app.act("stop")
+    assert read(next(made.app.recorder.folder.glob("take-*.mid"))).tempo.meters == ((0, *state["meter"]),)
 
 
 def test_late_notes_are_counted_when_they_are_asked_for():

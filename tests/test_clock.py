@@ -108,6 +108,33 @@ def test_start_stop_continue_and_song_position():
     assert clock.song(wall) == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize(("meter", "unit"), [((6, 8), 1.5), ((7, 8), 0.5), ((3, 2), 2.0)])
+def test_ticks_and_link_are_quarters_whatever_the_metre(meter, unit):
+    true, heard = ticks_of([90] * 24 * 12)
+    clock = MidiClock(120, meter)
+    clock.hear(0xFA, heard[0] - 0.01)
+    for wall in heard:
+        clock.hear(0xF8, wall)
+    at = np.arange(SETTLED, len(true))
+    assert clock.bpm == pytest.approx(90, abs=0.5) and clock.grid.unit == unit
+    assert max(abs(clock.wall(clock.grid.time_of(n / TICKS / unit)) - true[n]) for n in at[-TICKS:]) < 0.006
+    clock.hear(0xF2, heard[-1] + 0.1, 4 * 6)  # six quarters
+    assert clock.grid.beat_at(clock.song(heard[-1] + 0.1)) == pytest.approx(6 / unit)
+    clock = LinkClock(120, meter)
+    assert clock.hear(10.0, 6.0, 90, True) == "continue" and clock.bpm == pytest.approx(90)
+    assert clock.grid.beat_at(clock.song(10.0)) == pytest.approx(6 / unit)
+
+
+def test_another_metre_leaves_the_quarters_where_they_are():
+    clock = Clock(120)
+    clock.start(0.0)
+    clock.set_meter((6, 8))
+    assert clock.bpm == 120 and clock.grid.quarters_at(9.0) == pytest.approx(18) and clock.grid.place(3.0) == (3, 1.0)
+    clock.set_tempo(9.0, 60)
+    assert clock.bpm == 60 and clock.grid.quarters_at(10.0) == pytest.approx(19)
+    assert [place for _, place, _ in clock.grid.beats(9.0, 15.0)] == [0, 1, 0, 1]
+
+
 def test_a_clock_beyond_reason_is_refused():
     clock = MidiClock(120)
     true, heard = ticks_of([1000] * 500, jitter=0.0)

@@ -267,6 +267,31 @@ def test_beats_are_told_once_and_stay():
         assert places == [(places[0] + n) % 4 for n in range(len(places))]
 
 
+def test_beats_to_come_are_those_of_the_metre():
+    mind = regular_mind()
+    made = stage(mind, listen=0, meter="6/8")
+    made.clock.set_meter((6, 8))
+    made.run([], 4.0)
+    beats = mind.scenes[-1].beats
+    assert np.allclose(beats.onset / 0.75 % 2, beats.pitch) and set(beats.duration) == {0.75}
+    made.session.change("meter", "7/8")
+    made.clock.set_meter((7, 8))
+    made.session.meter_changed(4.0)
+    made.run([], 8.0)
+    beats = mind.scenes[-1].beats
+    past, new = (beats[(beats.onset < 4.0) == early] for early in (True, False))
+    assert set(past.duration) == {0.75} and set(new.duration) == {0.25}
+    assert np.allclose(np.rint(new.onset / 0.25) % 7, new.pitch)
+
+
+@pytest.mark.parametrize(("meter", "parts"), [("4/4", 4), ("6/8", 6), ("7/8", 2)])
+def test_the_grid_is_of_eighths_and_sixteenths_in_every_metre(meter, parts):
+    mind = regular_mind()
+    made = stage(mind, listen=0, meter=meter, quantise=1.0)
+    made.run([], 2.0)
+    assert mind.scenes[-1].grid == made.session.parts == parts
+
+
 def test_the_grid_draws_notes_to_sixteenths():
     rng = np.random.default_rng(0)
 
@@ -345,7 +370,8 @@ def test_a_key_that_is_never_released_is_released_for_the_player():
 
 
 @pytest.mark.parametrize(("name", "value"), [("instruments", "pianoo"), ("scale", "H major"), ("chords", "| Q |"),
-                                             ("instruments", " , ")])  # fmt: skip
+                                             ("instruments", " , "), ("meter", "4"), ("meter", "0/4"),
+                                             ("meter", "6/7"), ("meter", "x/8")])  # fmt: skip
 def test_texts_that_say_nothing_are_refused(name, value):
     session = Session()
     before = dict(session.settings)

@@ -30,7 +30,7 @@ const perform = (name, args) => tell(api.act(name, args));
 const play = () => perform(state?.playing ? 'stop' : 'start');
 const send = (name, value) => tell(api.set(name, value), () => panel.restore(name, state));
 const learn = (name) => perform('learn', { name: state.learning === name ? '' : name });
-const locate = (bar) => perform('locate', { seconds: Math.max(0, bar - 1) * state.meter[0] * 60 / state.bpm });
+const locate = (bar) => perform('locate', { seconds: Math.max(0, bar - 1) * state.meter[0] * 4 / state.meter[1] * 60 / state.bpm });
 const cycleMode = () => {
   const modes = panel.rows.get('mode').control.choices;
   send('mode', modes[(modes.indexOf(state.controls.mode) + 1) % modes.length]);
