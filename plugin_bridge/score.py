@@ -22,6 +22,7 @@ DRUM_CHANNEL = 9
 HELD, BUSY = 64, 40  # notes held at once, and begun in a second, that are told; a forearm is not music
 SAME = 0.12  # seconds by which a note may miss its place in a loop or on the timeline
 MAX_NOTES = 50_000  # of a timeline
+HOLDS = 60.0  # seconds that a band goes on for a key that is held: its port may be gone
 STEADY = 0.008  # seconds that a beat may move before it is told anew
 
 
@@ -172,9 +173,12 @@ class Known:
         for channel, pitch in list(self.open):
             self.release(time, channel, pitch)
 
-    def over_at(self, default: float) -> float:
-        """When the last of the player's notes ended; infinite while one is held, `default` where none is known."""
-        ends = [h.onset + (h.duration if h.duration is not None else np.inf) for h in self.heard[-16:]]
+    def over_at(self, now: float, default: float) -> float:
+        """When the last of the player's notes ended; infinite while one is held, but for no more than HOLDS; `default`
+        where none is known."""
+        if any(now < h.onset + HOLDS for h in self.open.values()):
+            return np.inf
+        ends = [h.onset + (HOLDS if h.duration is None else h.duration) for h in self.heard[-16:]]
         return max(ends, default=default)
 
     def cut(self, since: float) -> None:
@@ -183,8 +187,6 @@ class Known:
 
     def late_and_ahead(self, now: float, since: float, round_: float | None, timeline: Notes) -> tuple[Notes, Notes]:
         """What the player did, and what is written: the timeline, or the loop as it will come round."""
-        for channel, pitch in [key for key, h in self.open.items() if now - h.onset > 10.0]:
-            self.release(now, channel, pitch)  # a key that nobody holds: its port went away
         for h in self.open.values():
             while now - h.onset > h.guess:
                 h.guess *= 2  # it is longer than was told

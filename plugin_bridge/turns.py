@@ -41,16 +41,16 @@ class Turns:
         self.entry = self.entry if soonest < self.entry else -math.inf
         soonest = max(soonest, self.entry)
         if settings["mode"] == "band" and not has_more:
-            return self._until_the_end(soonest, grid, settings["end_bars"], known)
+            return self._until_the_end(now, soonest, grid, settings["end_bars"], known)
         if settings["mode"] != "answer":
             return soonest, math.inf
         if settings["answer_bars"]:
             return self._by_bars(soonest, grid, settings["answer_bars"])
         return self._by_phrase(now, soonest, grid, known)
 
-    def _until_the_end(self, soonest: float, grid: Grid, bars: int, known) -> Span | None:
+    def _until_the_end(self, now: float, soonest: float, grid: Grid, bars: int, known) -> Span | None:
         """Up to the first beat of a bar, so many bars after the player fell silent; it comes in anew when he does."""
-        over = known.over_at(self.last)
+        over = known.over_at(now, self.last)
         if not bars or not math.isfinite(over):
             return soonest, math.inf
         end = grid.bar_after(over) + (bars * grid.meter + 0.5) * grid.period
@@ -69,7 +69,7 @@ class Turns:
 
     def _by_phrase(self, now: float, soonest: float, grid: Grid, known) -> Span | None:
         """When the player has fallen silent, from the next beat on, for as long as the phrase was, in whole beats."""
-        over, gap = known.over_at(math.inf), GAP * max(grid.period, grid.quarter)
+        over, gap = known.over_at(now, math.inf), GAP * max(grid.period, grid.quarter)
         if now < over + gap:
             return None
         start = grid.time_of(math.ceil(grid.beat_at(over + gap) - 1e-6))

@@ -363,10 +363,16 @@ def test_two_hundred_held_notes():
     check_clean([s for s in made.sent] + [(0, [0x80 | c, p, 0]) for c, p in made.scheduler.sounding])
 
 
-def test_a_key_that_is_never_released_is_released_for_the_player():
-    made = stage(bravery=1.0, listen=1)
-    made.run([(0.1, 60, 80)], 20.0)
-    assert not made.session.known.open
+def test_a_long_note_is_as_long_as_it_was_held_and_the_band_plays_under_it():
+    """Whatever is played above it; but for a key that stays down for ever it does not play on for ever."""
+    made = stage(bravery=1.0, listen=1, end_bars=1)
+    above = [(1 + 0.1 * i + 0.05 * off, 72, 0 if off else 80) for i in range(20) for off in (0, 1)]
+    made.run([(0.1, 60, 80), *above], 50.0)
+    assert made.session.held(50.0)[0][1:3] == (pytest.approx(49.9), 60) and ons(made, 49.0)
+    made.run([], 80.0)
+    assert ons(made, 59.0) and not ons(made, 65.0)
+    made.run([(80.1, 60, 0)], 81.0)
+    assert made.session.ended()[-1][1:3] == (pytest.approx(80.0), 60) and not made.session.known.open
 
 
 @pytest.mark.parametrize(("name", "value"), [("instruments", "pianoo"), ("scale", "H major"), ("chords", "| Q |"),
