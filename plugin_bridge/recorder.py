@@ -136,6 +136,7 @@ class Recorder:
         self._journal: TextIO | None = None
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
         self._path = folder  # of the journal: each take has its own
+        self._unsaved: list[tuple[Take, Path]] = []  # over, with their journals
         self._takes: dict[str, dict] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -217,18 +218,29 @@ class Recorder:
         self.told = f"the take is in memory only until it is saved: {error.strerror}"
 
     def end(self, wall: float) -> str | None:
-        """Write the take, if anything sounded. Answers its name, or names where one file cannot hold it. Raises
-        MidiError; the journal is then left for the next start."""
-        if not self.runs:
-            return None
-        self._end = wall
-        if self._journal:
+        """Write the take, if anything sounded, and those that could not be written before. Answers their names: a file
+        may not hold a take. Raises MidiError; then the next end tries again, and the journal is left for the next
+        start."""
+        if self.runs:
+            self._end = wall
+            self._unsaved.append((self.take, self._path))
+            if self._journal:
+                with suppress(OSError):
+                    self._journal.close()
+                self._journal = None
+        names: list[str] = []
+        problem = None
+        for entry in list(self._unsaved):
+            try:
+                names += [self._save(score, "take") for score in entry[0].scores(self.stamp)]
+            except AnticipationError as error:
+                problem = error
+                continue
+            self._unsaved.remove(entry)
             with suppress(OSError):
-                self._journal.close()
-            self._journal = None
-        names = [self._save(score, "take") for score in self.take.scores(self.stamp)]
-        with suppress(OSError):
-            self._path.unlink()
+                entry[1].unlink()
+        if problem:
+            raise problem
         return ", ".join(names) or None
 
     def keep(self, wall: float, seconds: float, held: Iterable[Row] = ()) -> str:

@@ -180,7 +180,7 @@ class Transport:
         try:
             name = self.recorder.end(now)
         except AnticipationError as error:
-            self.tell(f"the take could not be saved: {error}")
+            self.tell(f"the take could not be saved: {error}; stop tries again")
         else:
             self.tell(f"saved {name}" if name else "")
 
