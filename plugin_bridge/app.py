@@ -131,13 +131,8 @@ class App:
                 self.hands.release()
             elif name == "chords" and value:
                 self.tell(", ".join(simplified(str(value))))
-            elif name in ("instruments", "out_channel", "mute", "muted"):
-                still = self.session.told.voices().items()
-                gone = dict(voices.items() - still)  # the others play on
-                if gone:
-                    self.transport.silence(now, gone)
-                if name in ("instruments", "out_channel"):
-                    self.transport.programs()
+            if name in ("instruments", "out_channel", "mute", "muted", "thru"):
+                self.transport.voices_changed(now, voices)
             self.revision += 1
         self._inbox.put(("look",))
 
@@ -275,6 +270,7 @@ class App:
             return
         steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
         if self.session.settings["thru"] and not steers:
+            self._make_room(message.channel)
             self.hands.pass_on(data, wall)
         if message.kind == CONTROLLER:
             if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
@@ -290,6 +286,14 @@ class App:
         if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
             if message.value:
                 self._stamp = wall
+            self.revision += 1
+
+    def _make_room(self, channel: int) -> None:
+        """Somebody plays through us on this channel: the band leaves it to him, when what was sent already is over."""
+        if self.session.shares(channel):
+            self.transport.programs()
+            band = ", ".join(f"{m['name']} {m['channel']}" for m in self.session.told.members())
+            self.tell(f"you play on channel {channel + 1}, so the band's channels are: {band}")
             self.revision += 1
 
     def _on_controller(self, number: int, value: int) -> None:

@@ -3,6 +3,7 @@ time; knows no plan and no mind."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,11 @@ STEADY = 0.008  # seconds that a beat may move before it is told anew
 
 
 class Told:
-    """The settings in music's terms. Raises RequestError for a text that says nothing."""
+    """The settings in music's terms. theirs: channels (0-15) on which the player plays. Raises RequestError for a text
+    that says nothing."""
 
-    def __init__(self, settings: dict) -> None:
-        self.settings = settings
+    def __init__(self, settings: dict, theirs: Collection[int] = ()) -> None:
+        self.settings, self.theirs = settings, theirs
         self.band = _instruments(settings["instruments"])
         if not self.band:
             raise RequestError("the band has no instrument: name one, like piano or bass")
@@ -54,9 +56,11 @@ class Told:
         return None if mask.all() else mask
 
     def _channels(self) -> dict[int, int]:
-        """One for each instrument, from the first channel on; drums are on 10."""
+        """One for each instrument, from the first channel on; drums are on 10. Those that are passed on for the player
+        come last: his pedal would sustain the band."""
         free = [(self.settings["out_channel"] - 1 + i) % 16 for i in range(16)]
         free.remove(DRUM_CHANNEL)
+        free.sort(key=lambda channel: self.settings["thru"] and channel in self.theirs)
         pitched = [i for i in self.band if i < DRUMS]
         return {DRUMS: DRUM_CHANNEL} | {instrument: free[n % 15] for n, instrument in enumerate(pitched)}
 

@@ -87,8 +87,15 @@ class Session:
     def change(self, name: str, value) -> None:
         """A control was set: the plan is made anew. Raises RequestError, and nothing has changed."""
         changed = self.settings | {name: value}
-        self.told, self.settings = Told(changed), changed
+        self.told, self.settings = Told(changed, self.told.theirs), changed
         self.surprised = True
+
+    def shares(self, channel: int) -> bool:
+        """The player plays on this channel (0-15). Answers whether he is new there, and the band has other channels."""
+        before = self.told
+        if channel not in before.theirs:
+            self.told = Told(self.settings, {*before.theirs, channel})
+        return self.told.channels != before.channels
 
     def go_round(self, jump: float, beats: int) -> None:
         """The song time has jumped by so many beats, which are whole bars: the stream goes on, and so does the plan,

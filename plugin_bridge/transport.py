@@ -184,6 +184,14 @@ class Transport:
         else:
             self.tell(f"saved {name}" if name else "")
 
+    def voices_changed(self, now: float, before: dict[int, int]) -> None:
+        """The band's voices were others: those that are gone fall silent, the rest play on."""
+        told = self.session.told.voices()
+        if gone := dict(before.items() - told.items()):
+            self.silence(now, gone)
+        if told.keys() - before.keys() or gone:
+            self.programs()
+
     def programs(self) -> None:
         """Each channel of the band gets its sound."""
         told = self.session.told

@@ -19,8 +19,10 @@ from anticipation.notes import Notes
 from anticipation.planner import Step
 from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
+from plugin_bridge.controls import defaults
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
+from plugin_bridge.score import Told
 
 
 @pytest.fixture
@@ -271,6 +273,23 @@ def test_a_note_that_thru_began_ends_though_thru_went_off(rehearsal):
     made.run(0.5, [(0.1, [0x80, 60, 0]), (0.2, [0x90, 62, 80]), (0.3, [0x80, 62, 0])])
     check_clean(made.sent)
     assert [m for _, m in made.sent] == [[0x90, 60, 80], [0x80, 60, 64]]
+
+
+def test_the_band_leaves_a_player_who_is_passed_on_his_channel(rehearsal):
+    """Else his pedal sustains the band. Where thru is off it is where it was told to be."""
+    made = rehearsal(thru=True, plan=regular_mind(), listen=0, instruments="piano,bass")
+    made.run(2.9)
+    assert {m[0] & 15 for _, m in made.sent} == {0}
+    made.run(2.0, [(0.1, [0xB0, 64, 127]), *key(1.0, 60)])
+    theirs, band = ([m for t, m in made.sent if t > 1003.5 and m[0] & 15 == channel] for channel in (0, 1))
+    assert theirs == [[0x90, 60, 80], [0x80, 60, 64]] and len(band) > 10 and {m[1] for m in band} == {40}
+    made.app.act("stop")
+    check_clean([(t, m) for t, m in made.sent if m[0] < 0xA0])
+    assert made.told[-2] == "you play on channel 1, so the band's channels are: piano 2, finger bass 3"
+    made.app.set("thru", False)
+    assert [member["channel"] for member in made.app.state()["band"]] == [1, 2]
+    many = Told(defaults() | {"thru": True, "instruments": ",".join(map(str, range(15)))}, {3})
+    assert len(set(many.channels.values())) == 16 and many.channels[14] == 3  # there is no other left
 
 
 GESTURES = [[0x90, 60, 80], [0xB0, 64, 127], [0xB0, 1, 40], [0xE0, 0, 100], [0xD0, 9]]
