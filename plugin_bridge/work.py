@@ -159,7 +159,8 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
 
 
 def _facts(take, score: Score, unit: str, seed: int) -> dict:
-    """What is told of a take: its notes in the client's unit, what was written of them, and on which chords."""
+    """What is told of a take: its notes in the client's unit, what was written of them, on which chords, and how the
+    request was understood, where that is no matter of course."""
 
     def rows(notes: Notes) -> list[list]:
         notes = notes.audible
@@ -170,5 +171,6 @@ def _facts(take, score: Score, unit: str, seed: int) -> dict:
         return [[round(on, 6), round(max(length, 1e-3), 6), *rest] for on, length, *rest in notes]
 
     return {"unit": unit, "seed": seed, "chords": describe(take, score) if len(take.chords) else "",
+            "remarks": "; ".join(take.remarks),
             "instruments": {str(i): instrument_name(i) for i in take.notes.audible.instruments},
             "written": rows(take.notes), "notes": rows(take.score.notes)}  # fmt: skip

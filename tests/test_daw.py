@@ -118,6 +118,29 @@ def test_reaper_says_what_is_refused(run, answers, words):
     assert words in box and set(tracks) == {"Melody"}
 
 
+REMARK = "the beats of the file are ignored"
+
+
+@needs_lua
+def test_reaper_shows_how_a_request_was_understood(run):
+    script = access.SCRIPTS / "reaper.lua"
+    tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", script, "harmonize;;1;;;8", RUBATO="1"))
+    assert box.startswith(REMARK) and len(tracks) == 2
+
+
+@needs_node
+@pytest.mark.parametrize("daw", ["bitwig", "ableton"])
+def test_bitwig_and_live_show_how_a_request_was_understood(run, daw):
+    if daw == "bitwig":
+        given = json.dumps({"Task": "harmonize", "Takes": 1, "make": 1})
+        told = run("node", HOSTS / "bitwig_host.js", access.SCRIPTS / "Anticipation.control.js", given, 60, RUBATO="1")
+        (line,) = json.loads(told)["popups"]
+    else:
+        given = json.dumps({"task": "harmonize", "takes": "1"})
+        line = json.loads(run("node", HOSTS / "ableton_host.js", access.SCRIPTS, given, RUBATO="1"))["shown"][-1]
+    assert "1 new tracks; " + REMARK in line
+
+
 @needs_lua
 def test_scripts_say_when_nobody_is_there(run, tmp_path):
     told = run(

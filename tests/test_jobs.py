@@ -174,7 +174,7 @@ def test_the_written_notes_fit_the_take(melody):
 
     score = read(melody)
     new = Notes.of([(1.0, 0.5, 60, 0, 64)])
-    take = SimpleNamespace(score=score.with_notes(new), notes=new, chords=Notes.of([]))
+    take = SimpleNamespace(score=score.with_notes(new), notes=new, chords=Notes.of([]), remarks=())
     facts = work._facts(take, score, "quarters", 5)
     assert facts["written"] == [[2.0, 1.0, 60, 0, 64]] and facts["instruments"] == {"0": "piano"} and facts["seed"] == 5
 

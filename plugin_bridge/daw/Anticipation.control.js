@@ -121,9 +121,13 @@ function wait(id, task) {
     } else if (job.state !== "done") {
       say(job.error);
     } else {
-      var parts = [];
-      job.takes.forEach(function (one, number) { parts = parts.concat(partsOf(task, ask("GET", one.json), number + 1)); });
-      place(parts, 0);
+      var parts = [], remarks = "";
+      job.takes.forEach(function (one, number) {
+        var take = ask("GET", one.json);
+        parts = parts.concat(partsOf(task, take, number + 1));
+        remarks = take.remarks;
+      });
+      place(parts, 0, remarks);
     }
   } catch (problem) {
     say(problem.message || String(problem));
@@ -139,8 +143,8 @@ function partsOf(task, take, number) {
 }
 
 // One new track after another: Bitwig makes a track, selects it, and only then can it be written to.
-function place(parts, index) {
-  if (index >= parts.length) return say(parts.length + " new tracks");
+function place(parts, index, remarks) {
+  if (index >= parts.length) return say(parts.length + " new tracks" + (remarks ? "; " + remarks : ""));
   var part = parts[index], end = part.notes.reduce(function (most, note) { return Math.max(most, note[0] + note[1]); }, 4);
   application.createInstrumentTrack(-1);
   host.scheduleTask(function () {
@@ -154,7 +158,7 @@ function place(parts, index) {
         var step = Math.round(note[0] / STEP);
         if (step < STEPS) clip.setStep(part.drums ? 9 : 0, step, note[2], note[4], Math.max(STEP, note[1]));
       });
-      place(parts, index + 1);
+      place(parts, index + 1, remarks);
     }, 200);
   }, 200);
 }

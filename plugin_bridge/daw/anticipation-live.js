@@ -47,7 +47,7 @@ function make() {
 }
 
 function done() {
-  var answer = JSON.parse(new Dict("anticipation_answer").stringify()), made = 0;
+  var answer = JSON.parse(new Dict("anticipation_answer").stringify()), made = 0, remarks = "";
   answer.takes.forEach(function (take, place) {
     var parts = {};
     (answer.task === "vary" ? take.notes : take.written).forEach(function (note) {
@@ -57,8 +57,9 @@ function done() {
       add("take " + (place + 1) + ": " + (take.instruments[instrument] || "given"), parts[instrument]);
       made += 1;
     }
+    remarks = take.remarks;
   });
-  show(made + " new tracks");
+  show(made + " new tracks" + (remarks ? "; " + remarks : ""));
 }
 
 function add(name, notes) {

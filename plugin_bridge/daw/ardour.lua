@@ -11,13 +11,6 @@ ardour {
 local TASKS = { "accompany", "infill", "continue", "vary", "harmonize" }
 
 function factory() return function()
-  local function run(line)
-    local pipe = assert(io.popen(line .. " 2>&1"))
-    local text = pipe:read("a")
-    pipe:close()
-    return text
-  end
-
   local function tell(text)
     if LuaDialog then LuaDialog.Message("Anticipation", text, LuaDialog.MessageType.Info, LuaDialog.ButtonType.Close):run()
     else print(text) end
@@ -40,7 +33,7 @@ function factory() return function()
   end
 
   local client = library()
-  local server = client and client.connect(run)
+  local server = client and client.connect(client.shell)
   if not server then return tell("The co-pilot is not running: start `anticipate live` first.") end
 
   local source
@@ -130,9 +123,12 @@ function factory() return function()
     track:to_track():playlist():add_region(region, at, 1, false)
   end
 
+  local remarks = ""
   for number = 1, takes do
     local take, trouble = server:take(id, number)
     if not take then return tell(trouble) end
     for _, part in ipairs(client.tracks(task, take, number)) do place(part) end
+    remarks = take.remarks
   end
+  if remarks ~= "" then tell(remarks) end
 end end

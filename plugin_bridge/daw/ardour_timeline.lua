@@ -16,12 +16,6 @@ end
 
 function factory() return function()
   if not Session:transport_rolling() then return end
-  local function run(line)
-    local pipe = assert(io.popen(line .. " 2>&1"))
-    local text = pipe:read("a")
-    pipe:close()
-    return text
-  end
   local home = os.getenv("HOME") or ""
   local client
   for _, folder in ipairs { os.getenv("ANTICIPATION_CONFIG") or "", (os.getenv("XDG_CONFIG_HOME") or home .. "/.config") .. "/anticipation",
@@ -30,7 +24,7 @@ function factory() return function()
     if file and not client then client = loadfile(file:read("a"):match("# scripts = ([^\n]+)") .. "/client.lua")() end
     if file then file:close() end
   end
-  local server = client and client.connect(run)
+  local server = client and client.connect(client.shell)
   if not server then return end
 
   local function quarters(beats)

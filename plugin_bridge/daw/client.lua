@@ -18,6 +18,14 @@ function client.link_file()
     or readable(home .. "/Library/Application Support/anticipation/live.curl")
 end
 
+-- What a command line writes, where the host has no way of its own to run one.
+function client.shell(line)
+  local pipe = assert(io.popen(line .. " 2>&1"))
+  local text = pipe:read("a")
+  pipe:close()
+  return text
+end
+
 -- A client, or nil and why not. run(command line, seconds) -> what the command writes; the host's way of running one.
 function client.connect(run)
   local path = client.link_file()
@@ -94,11 +102,11 @@ end
 
 function client:cancel(id) return self:ask("DELETE", "/api/jobs/" .. id) end
 
--- One take: lists of notes `written` and `notes` (the written and the given), `names` of instruments, `chords`.
+-- One take: lists of notes `written` and `notes` (the written and the given), `names` of instruments, `chords`, `remarks`.
 function client:take(id, number)
   local answer, problem = self:ask("GET", ("/api/jobs/%s/%d.json"):format(id, number), nil, 30)
   if not answer then return nil, problem end
-  local take = { names = {}, chords = answer:match('"chords": "(.-)"') }
+  local take = { names = {}, chords = answer:match('"chords": "(.-)"'), remarks = answer:match('"remarks": "(.-)"') }
   for _, kind in ipairs { "written", "notes" } do
     take[kind] = {}
     for row in answer:match('"' .. kind .. '": (%b[])'):sub(2, -2):gmatch("%b[]") do

@@ -80,14 +80,17 @@ local function main()
     if state ~= "done" then return tell(trouble) end
     reaper.Undo_BeginBlock()
     reaper.PreventUIRefresh(1)
+    local remarks = ""
     for number = 1, takes do
       local take, failed = server:take(id, number)
       if not take then tell(failed) break end
       place(client.tracks(task, take, number), zero, last)
+      remarks = take.remarks
     end
     reaper.PreventUIRefresh(-1)
     reaper.Undo_EndBlock("Anticipation: " .. task, -1)
     reaper.UpdateArrange()
+    if remarks ~= "" then tell(remarks) end
   end
   wait()
 end
