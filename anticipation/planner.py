@@ -12,13 +12,14 @@ import numpy as np
 from . import stream as s
 from .decode import Decoder
 from .dynamics import swell
+from .errors import CheckpointError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .harmonist import Harmonist
-from .infilling import PATIENCE, higher, moved
+from .infilling import AFLOAT, PATIENCE, higher, moved
 from .keys import estimate_key, to_c
 from .lanes import window_of
 from .notes import DRUMS, INSTRUMENTS, Notes
-from .playable import RANGES, VOICES
+from .playable import BASSES, RANGES, VOICES
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 from .tempo import divided
@@ -68,7 +69,7 @@ class Planner:
             yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row), self.fed)
 
     def _ready(self, scene: Scene) -> Decoder:
-        """The decoder, having read the scene up to its start."""
+        """The decoder, having read the scene up to its start. Raises CheckpointError."""
         several = self._prepare(scene)
         decoder = self._decoder or Decoder(self.model, [self._stream(known) for known in several])
         for stream, known in zip(decoder.streams, several, strict=True):
@@ -76,6 +77,10 @@ class Planner:
         decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
         before = decoder.fed
         decoder.sync([known.rows for known in several])
+        if not decoder.lanes.state.isfinite().all():
+            raise CheckpointError("the weights are broken: what they answer is no number, and they would play nothing")
+        for stream in decoder.streams:  # a bass that has begun its chord begins it no more
+            stream.written = [row for row in stream.rows if row[s.KIND] == s.EVENT]
         self._decoder, self.fed = decoder, self.fed + decoder.fed - before
         return decoder
 
@@ -110,7 +115,8 @@ class Planner:
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
         common = most, scene.density, nearest, 0, chart, stray
-        return [Limits(begin, end, table, *common, louder=louder) for table in tables]
+        roots = dict.fromkeys(BASSES, AFLOAT)
+        return [Limits(begin, end, table, *common, louder=louder, roots=roots) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)

@@ -35,11 +35,11 @@ def think(connection, checkpoint: str | None, threads: int, seed: int, weights: 
     torch.set_num_threads(threads)
     try:
         model = load(checkpoint, "cpu", weights=weights)
+        begin = time.perf_counter()
+        steps = sum(1 for _ in Planner(model).plan(Scene(0.0, 8.0, (0,))))  # warm before anybody waits
     except AnticipationError as error:
         connection.send(("error", str(error)))
         return
-    begin = time.perf_counter()
-    steps = sum(1 for _ in Planner(model).plan(Scene(0.0, 8.0, (0,))))  # warm before anybody waits
     rate = steps / (time.perf_counter() - begin)
     gc.freeze()
     connection.send(("ready", {"events_per_second": rate, "fingerprint": model.fingerprint}))

@@ -1,7 +1,7 @@
 """Live planning over a random model: whatever scenes come, what is written is legal, the cache agrees with a fresh
 reading, and only what changed is read."""
 
-from copy import copy
+from copy import copy, deepcopy
 
 import numpy as np
 import pytest
@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
+from anticipation import planner
 from anticipation import stream as s
+from anticipation.errors import CheckpointError
 from anticipation.harmony import CHORD_TONES
 from anticipation.markov import Markov
 from anticipation.notes import CHORD, DRUMS, Notes
@@ -72,6 +74,29 @@ def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model,
     locked, count = strays(CHART, chord_lock=True)
     assert not locked and count > 30
     assert strays(CHART, chord_lock=True, pitches=np.arange(128) == 61)[1] > 5
+
+
+def test_a_bass_begins_a_chord_on_its_root_and_once(random_model, monkeypatch):
+    """Where nothing else is left to it: unless it has begun the chord in what is known already."""
+    monkeypatch.setattr(planner, "AFLOAT", 1e-9)
+    chart = BEATS.between(-1.0, 16) + Notes.of([(4.0, 12.0, 0, CHORD, 64)])
+
+    def roots(own: Notes) -> list[bool]:
+        asked = scene(4.6, tune(8), own, instruments=(BASS,), end=6.5, chart=chart)
+        plans = (Planner(random_model(rests=-2.0), seed).plan(asked) for seed in range(10))
+        return [next(step.note[2] for step in steps if step.note) % 12 == 0 for steps in plans]
+
+    assert all(roots(Notes.of([])))
+    assert sum(roots(Notes.of([(4.0, 0.4, 43, BASS, 80)]))) < 4
+
+
+@pytest.mark.parametrize("family", ["event", "amt"])
+def test_weights_that_give_no_number_say_so(random_model, random_amt, family):
+    model = deepcopy(random_model() if family == "event" else random_amt())
+    for weights in model.parameters():
+        weights.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="no number"):
+        list(Planner(model).plan(scene(4.1, tune(8))))
 
 
 @settings(max_examples=15)
