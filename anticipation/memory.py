@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from .errors import CheckpointError
+from .files import replacing
 from .notes import Notes
-from .sound import replacing
 
 SHAPE = 7  # steps of a fingerprint: an interval, and the wait over it against the wait before
 SPAN = SHAPE + 2  # onsets that a fingerprint covers

@@ -36,8 +36,9 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raises RequestError, in the words of the command's flags."""
-        if not 1 <= self.best_of <= MAX_TAKES:
-            raise RequestError(f"--best-of must be 1 to {MAX_TAKES}")
+        for name, count in (("takes", self.takes), ("best-of", self.best_of)):
+            if not 1 <= count <= MAX_TAKES:
+                raise RequestError(f"--{name} must be 1 to {MAX_TAKES}")
         if not 0 < self.top_p <= 1 or not self.temperature > 0:
             raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
         if self.seed < 0:

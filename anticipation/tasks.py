@@ -263,8 +263,6 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
 
     if options.style not in STYLES:
         raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
-    if options.takes < 1:
-        raise RequestError("--takes must be at least 1")
     return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
                   style=options.style, places=_places(known, start, end, options.grid, tempo),
                   ranged=options.ranged)  # fmt: skip

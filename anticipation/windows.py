@@ -21,7 +21,7 @@ from .notes import BEAT, CHORD, Notes
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
 CONTROLS = {"none": 0.10, "span": 0.14, "parts": 0.46, "random": 0.12, "live": 0.18}
 CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
-# How often a window is a plan: a part is given, nothing but chords is written. More often where people labelled them.
+# How often a window is a plan: a part is given, only chords are written. More often where chords come with the data.
 PLANS = {"pop909": 0.45, "pop909-versions": 0.4}
 PLAN = 0.1
 LOOK = 3.0  # seconds between two looks of a live window, in the mean

@@ -6,6 +6,7 @@ import os
 import queue
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -251,28 +252,15 @@ def test_a_folder_that_may_not_be_written(refused, melody, tmp_path):
     )
 
 
-class Full:
-    """A file on a disk that is full after 100 bytes."""
-
-    def __init__(self, path, mode):
-        self.file = open(path, mode)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-
-    def write(self, data):
-        self.file.write(data[:100])
-        self.file.flush()
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def full(path, data):
+    """Path.write_bytes on a disk that is full after 100 bytes."""
+    with open(path, "wb") as file:
+        file.write(data[:100])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_full_disk(refused, melody, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        midi, "open", lambda path, mode: Full(path, mode) if "x" in mode else open(path, mode), raising=False
-    )
+    monkeypatch.setattr(Path, "write_bytes", full)
     refused("accompany", melody, "-o", tmp_path / "out.mid", "--end", "1", words="No space left on device")
     refused("accompany", melody, "-o", melody, "--end", "1", "--force", words="No space left on device")
 

@@ -358,7 +358,7 @@ def test_a_chord_that_stays_is_struck_again_at_every_bar(random_model):
         (lambda m: tasks.accompany(MELODY, m, options=Options(high=128)), "range"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(polyphony=0)), "at least 1"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(density=-1)), "density 0 .free. or more"),
-        (lambda m: tasks.accompany(MELODY, m, options=Options(takes=0)), "at least 1"),
+        (lambda m: tasks.accompany(MELODY, m, options=Options(takes=0)), "must be 1 to 32"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(style="polka")), "unknown style 'polka'"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(chords="| C | H |")), "unknown chord 'H'"),
         (lambda m: tasks.accompany(MELODY, m, options=Options(chords="tuba")), "no part 'tuba'"),
