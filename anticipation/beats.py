@@ -60,7 +60,9 @@ def marks(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
 def hear(notes: Notes) -> Notes:
     """BEAT notes from at most a beat before the first of the notes to the last; none where too few onsets tell them, or
     are likelier to be anywhere. Drums are heard as all others are."""
-    onset, mark = marks(notes) if len(notes) else (np.zeros(0), np.zeros(0, int))
+    if len(notes) < LEAST:
+        return Notes.of([])
+    onset, mark = marks(notes)
     if len(onset) < LEAST:
         return Notes.of([])
     frames = np.rint((onset - onset[0]) * STEPS).astype(np.int64)

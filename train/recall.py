@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from cases import MELODY
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -42,7 +43,6 @@ from anticipation.tempo import position  # noqa: E402
 from anticipation.windows import top_part  # noqa: E402
 
 TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
-VOICE = 53  # the melody of POP909
 LEAST = 20  # notes of a melody, and beats
 SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)  # what is heard in C, to begin with
 
@@ -92,7 +92,7 @@ def struck(shards: Shards, sources: list[str]) -> dict[int, np.ndarray]:
         bars = int((beats.pitch == 0).sum())
         if len(beats) < LEAST or (np.bincount(beats.pitch) < 0.8 * bars).any():
             continue  # bars of several lengths
-        for part in (notes.audible, notes[notes.instrument == VOICE]):
+        for part in (notes.audible, notes[notes.instrument == MELODY]):
             part = part[part.onset >= beats.onset[0] - 1e-6]
             if len(part) < LEAST:
                 continue
