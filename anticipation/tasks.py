@@ -66,8 +66,8 @@ def accompany(
     known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
     ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
     voice = _other(VOICES, chosen)  # not to be taken for what is written
-    known = known.replace(instrument=np.where(ours, voice, known.instrument))
-    return _write(score, model, known, start, end, chosen, options, "accompany", [], melody=melody)
+    known, none = known.replace(instrument=np.where(ours, voice, known.instrument)), np.zeros(len(score.notes), bool)
+    return _write(score, none, model, known, start, end, chosen, options, "accompany", [], melody=melody)
 
 
 def infill(
@@ -91,7 +91,7 @@ def infill(
     hole = _begins(score, start, end) & _of(chosen)
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
     rest, options = score.notes[~hole], options or Options()
-    return _write(score.without(hole), model, rest, start, end, written, options, "infill", chosen, parts=named)
+    return _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named)
 
 
 def continue_(
@@ -125,7 +125,7 @@ def continue_(
     hole, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
     written = known.instruments or score.notes.instruments if instruments is None else _instruments(instruments)
     options = options or Options()
-    return _write(score.without(hole), model, known, begin, end, written, options, "continue", score.parts)
+    return _write(score, hole, model, known, begin, end, written, options, "continue", score.parts)
 
 
 def vary(
@@ -149,7 +149,7 @@ def vary(
     gone &= _begins(score, start, end) & _of(chosen)
     written = [part.instrument for part in chosen]
     known, asked = score.notes[~gone], {"keep": keep, "parts": named}
-    return _write(score.without(gone), model, known, start, end, written, options, "vary", chosen, **asked)
+    return _write(score, gone, model, known, start, end, written, options, "vary", chosen, **asked)
 
 
 def harmonize(
@@ -174,7 +174,7 @@ def harmonize(
     if number == DRUMS:
         raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
-    tempo, remarks = _tempo(score, voice, 0.0, end, options.grid)
+    tempo, remarks = _tempo(score, 0.0, end, options.grid)
     known = _with_beats(score, voice, end, tempo)
     request = _request(known, 0.0, end, [number], options, tempo)
     given = _given_chords(score, options, 0.0, end, tempo or score.tempo)
@@ -235,14 +235,14 @@ def _inside(score: Score, start: float, end: float | None) -> float:
     return end
 
 
-def _tempo(score: Score, known: Notes, start: float, end: float, grid: str) -> tuple[TempoMap | None, tuple[str, ...]]:
-    """Whose beats count: the file's, if the notes keep to them or are asked to (`grid`), else those that are heard in
-    the notes, else nobody's. And what to tell of it."""
-    if grid not in ("auto", "free") or on_grid(known, score.beats()):
+def _tempo(score: Score, start: float, end: float, grid: str) -> tuple[TempoMap | None, tuple[str, ...]]:
+    """Whose beats count: the file's, if its notes keep to them, those too that give way, or are asked to (`grid`), else
+    those that are heard in the notes, else nobody's. And what to tell of it."""
+    if grid not in ("auto", "free") or on_grid(score.notes, score.beats()):
         return score.tempo, ()
     if grid == "free":
         return None, ()
-    heard = hear(known.audible.between(start - NEAR, end + NEAR))
+    heard = hear(score.notes.between(start - NEAR, end + NEAR))
     if not len(heard):
         return None, (OFF_BEAT,)
     return TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),)
@@ -304,16 +304,17 @@ def _given_chords(score: Score, options: Options, start: float, end: float, temp
 
 
 def _write(
-    score: Score, model, known: Notes, start: float, end: float, instruments: list[int], options: Options, task: str,
-    origins: list[Part], **asked: object,
+    score: Score, gone: np.ndarray, model, known: Notes, start: float, end: float, instruments: list[int],
+    options: Options, task: str, origins: list[Part], **asked: object,
 ) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score. origins: parts that new tracks may be more of. asked: what
-    only this task takes, for the stamp."""
+    """Generate, and put what was written into the score. gone: mask of its notes that give way. origins: parts that new
+    tracks may be more of. asked: what only this task takes, for the stamp."""
     from .consensus import harmonises
     from .decode import Sampling
     from .infilling import generate
 
-    tempo, remarks = _tempo(score, known, start, end, options.grid)
+    tempo, remarks = _tempo(score, start, end, options.grid)
+    score = score.without(gone)
     known = _with_beats(score, known, end, tempo)
     request = _request(known, start, end, instruments, options, tempo)
     chords = _given_chords(score, options, start, end, tempo or score.tempo)

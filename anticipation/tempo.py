@@ -13,6 +13,8 @@ PARTS, NEAR = (4, 6, 8), 1 / 30  # places a quarter may have; the share of a bea
 EARLY = 1 / 16  # of a beat, half of the finest place: who comes before a beat by less is early for it
 FINEST = 24  # parts of a beat: all that notes are typed in by
 TYPED = 1 / 240  # of a beat that ends may differ by where nobody played them
+FEW = 8  # onsets, whose phases have no mean to speak of
+CHANCE = 0.03  # that few onsets are as near to a grid as they are
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
 
@@ -153,11 +155,14 @@ def moment(when: np.ndarray, beats: Notes) -> np.ndarray:
 def on_grid(notes: Notes, beats: Notes) -> bool:
     """Whether onsets keep to the sixteenths of the beats, or to their thirds as swung and triple ones do: performances
     without a click do not, nor do grids that start at the wrong moment. The resultant of the onsets' phases has to be
-    long enough and to point forward."""
+    long enough and to point forward; few onsets have to be all so near that chance would hardly do it."""
     when = position(notes.onset, beats) if len(beats) else np.zeros(0)
     when = when[when >= 0]
-    if len(when) < 8:
+    if not len(when):
         return False
+    if len(when) < FEW:
+        off = [abs((parts * when + 0.5) % 1 - 0.5).max() for parts in (4, 3)]
+        return min(off) * 2 < CHANCE ** (1 / len(when))
     several = ((np.exp(2j * np.pi * parts * when).mean(), enough) for parts, enough in ((4, 0.3), (3, 0.5)))
     return any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for mean, enough in several)
 

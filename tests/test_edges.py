@@ -97,6 +97,9 @@ def test_beats_that_are_ignored_are_told(random_model, anticipate, tmp_path):
     assert tasks.harmonize(RUBATO, random_model(), options=Options(chords="| C |"))[0].remarks == (OFF_BEAT,)
     steady = Score.from_notes(Notes.of(played(FLUTE, 72)), TEMPO)
     assert tasks.accompany(steady, random_model(), end=2.0, options=QUICK)[0].remarks == ()
+    for seed in range(3):
+        few = Options(seed=seed, best_of=1, chords="none")
+        assert tasks.vary(steady, random_model(), keep=0.1, options=few)[0].remarks == (), "what gives way kept to them"
     path = tmp_path / "rubato.mid"
     path.write_bytes(RUBATO.data)
     _, _, stderr = anticipate("accompany", path, "-o", tmp_path / "a.mid", "--takes", 2, "--end", 2)

@@ -121,6 +121,16 @@ def test_triple_and_swung_beats_are_a_grid_as_straight_ones_are(phases):
     assert not on_grid(free, BEATS) and not on_grid(line(phases).shift(0.09), BEATS)
 
 
+@pytest.mark.parametrize("count", range(1, 8))
+def test_few_notes_are_on_the_grid_if_that_is_hardly_chance(count):
+    """A DAW's clip of three typed notes has its beats; three notes anywhere rarely have."""
+    rng = np.random.default_rng(count)
+    typed = line([0, 0.5, 0.75])[rng.permutation(12)[:count]]
+    assert on_grid(typed, BEATS) and not on_grid(typed.shift(0.05), BEATS)
+    anywhere = (Notes.of((t, 0.2, 60, 0, 64) for t in rng.uniform(0, 5, count)) for _ in range(1000))
+    assert sum(on_grid(notes, BEATS) for notes in anywhere) < 90
+
+
 def test_new_notes_go_with_known_ones_or_on_the_grid_between_them():
     """Where a known note is near a place, that note is the place: the band follows whom it plays with."""
     known = Notes.of([(0.62, 0.2, 60, 0, 64), (1.0, 0.2, 60, 0, 64)])  # a fiftieth late; on no sixteenth
