@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import sys
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import MidiError, RequestError
-from .options import Options
+from .options import SEEDS, Options
 
 EXAMPLE = "auld-lang-syne.mid"
 
@@ -132,7 +133,7 @@ def run_task(args: argparse.Namespace, make) -> None:
     from .harmony import simplified
     from .midi import read, write
 
-    seed = args.seed if args.seed is not None else int.from_bytes(os.urandom(3), "big")
+    seed = args.seed if args.seed is not None else random.randrange(SEEDS)
     low, high = pitch_range(args.range)
     options = Options(
         takes=args.takes, best_of=args.best_of, seed=seed, top_p=args.top_p, temperature=args.temperature,

@@ -12,6 +12,7 @@ from .errors import RequestError
 if TYPE_CHECKING:
     import numpy as np
 
+SEEDS = 1 << 24  # of which one is drawn where none is given
 MAX_TAKES = 32  # of a request, and drafts of a take
 
 

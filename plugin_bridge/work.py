@@ -4,7 +4,7 @@ HTTP, no queue and no process."""
 from __future__ import annotations
 
 import json
-import os
+import random
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from anticipation.commands import describe, names, pitch_range, span
 from anticipation.errors import RequestError
 from anticipation.midi import Score
 from anticipation.notes import DRUMS, Notes, instrument_name
-from anticipation.options import MAX_TAKES, Options
+from anticipation.options import MAX_TAKES, SEEDS, Options
 from anticipation.tasks import accompany, continue_, harmonize, infill, vary
 from anticipation.tempo import TempoMap
 
@@ -50,7 +50,7 @@ def parse(task: str, given: dict[str, str]) -> dict[str, Any]:
             raise RequestError(f"{name} {text!r} is not a number") from None
     if not 1 <= options.setdefault("takes", Options.takes) <= MAX_TAKES:
         raise RequestError(f"takes must be 1 to {MAX_TAKES}")
-    options.setdefault("seed", int.from_bytes(os.urandom(3), "big"))
+    options.setdefault("seed", random.randrange(SEEDS))
     Options(**{name: options[name] for name in ("best_of", "top_p", "temperature", "seed") if name in options})
     pitch_range(options.get("range"))
     return options
