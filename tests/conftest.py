@@ -32,6 +32,8 @@ def config_folder(tmp_path_factory) -> Path:
 def same_seeds() -> None:
     """Who gives no seed gets others from draw to draw, but the same ones in every run: no test is left to chance."""
     random.seed(1)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(1)
 
 
 @pytest.fixture(scope="session")
