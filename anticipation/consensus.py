@@ -21,7 +21,7 @@ from .harmony import (
     together,
     transposed,
 )
-from .infilling import FUTURE, Asked, Infill, draw
+from .infilling import Asked, Infill, draw
 from .markov import Markov, edges_of
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .reprise import ALIKE, echoes
@@ -165,7 +165,7 @@ def harmonises(request: Infill) -> bool:
 
 
 def _ahead(request: Infill) -> bool:
-    return len(request.known.pitched.between(request.start, request.end + FUTURE)) > 0
+    return len(request.known.pitched.between(request.start, request.end + s.FUTURE)) > 0
 
 
 def _again(request: Infill) -> bool:

@@ -28,8 +28,6 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 # readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
 AFLOAT = 0.2  # what the odds are multiplied by that a new bass begins a chord with another tone than its root
-HISTORY = 30.0  # seconds before the span that the model is shown; its window holds no more
-FUTURE = 10.0  # and after it
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
 DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
 LEAD = 0.05  # seconds that a stream begins before the first note in the span
@@ -93,13 +91,13 @@ class Asked:
     def of(cls, model, request: Infill) -> Asked:
         """Raises RequestError where the model cannot be told the controls."""
         before = request.known.audible.of_instruments(request.instruments)
-        before = before.between(request.start - HISTORY, request.start)
+        before = before.between(request.start - s.HISTORY, request.start)
         # It begins where what is to be continued begins, or with the span: no training window opens in a long silence,
         # and hardly any with a note.
         first = request.known.audible.between(request.start, request.end).onset[:1] - LEAD
         opening = min([request.start, *first.tolist()])
         origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else opening
-        near = request.known.between(origin, request.end + FUTURE)
+        near = request.known.between(origin, request.end + s.FUTURE)
         reads = model.reads_chart
         shift = to_c(estimate_key(near)) if reads else 0
         if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
@@ -141,7 +139,7 @@ class Asked:
         if ask.places is not None:
             inside = ask.places[ask.places >= ask.start - 1e-3]
             nearest = nearest_place((inside - self.origin) * s.STEPS, end)
-        near = ask.known.audible.between(self.origin, ask.end + FUTURE)
+        near = ask.known.audible.between(self.origin, ask.end + s.FUTURE)
         density = usual_density(near) if ask.density is None else ask.density
         own = near.of_instruments(ask.instruments)
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
@@ -158,7 +156,7 @@ class Asked:
     @cached_property
     def near(self) -> Notes:
         """The audible known notes by which what is written is set right."""
-        return self.request.known.audible.between(self.request.start - HISTORY, self.request.end + FUTURE)
+        return self.request.known.audible.between(self.request.start - s.HISTORY, self.request.end + s.FUTURE)
 
     @cached_property
     def ends(self) -> tuple[int, float] | None:

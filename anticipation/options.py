@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SEEDS = 1 << 24  # of which one is drawn where none is given
 MAX_TAKES = 32  # of a request, and drafts of a take
+MOST_PARTS = 24  # that a beat is divided into
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Options:
             raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
         if self.seed < 0:
             raise RequestError("--seed is 0 or more")
+        if self.grid not in ("auto", "free") and self.grid not in map(str, range(1, MOST_PARTS + 1)):
+            raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {self.grid!r}")
 
     @property
     def ranged(self) -> bool:

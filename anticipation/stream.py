@@ -21,6 +21,7 @@ MOST_TOLD = 24  # instruments that start rows name
 UNTOLD = INSTRUMENTS  # a start row's instrument when the stream does not say what may be written
 NO_BEAT, UNKNOWN_CHORD = 16, CHORDS  # chart columns where nothing is known
 HORIZON = 10 * STEPS  # how far ahead the chart looks
+HISTORY, FUTURE = 30.0, 10.0  # seconds before a span and behind it that a model is shown; its window holds no more
 
 START_KIND, EVENT, CONTROL, REST_KIND = range(4)
 STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")

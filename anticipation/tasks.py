@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
-from .beats import hear
+from .conductor import Conductor
 from .errors import RequestError
-from .harmony import estimate_chords, parse_chart
 from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
 from .notes import BEAT, DRUMS, Notes, instrument_name
 from .options import Options, pitches
-from .tempo import TempoMap, cut, on_grid, places, way_of
+from .tempo import cut
 from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
@@ -27,11 +26,8 @@ if TYPE_CHECKING:
 
 VOICE = 53
 VOICES = (VOICE, 52, 54)  # how the model is shown a melody of an instrument that it is to write: as one that it is not
-MOST_PARTS, MOST_BARS = 24, 1000  # of a beat; that a piece may be continued by
+MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (49,)  # slow strings
-OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
-HEARD = "the notes do not keep to the beats of the file: new ones go by those heard in them, about {:.0f} a minute"
-NEAR = 30.0  # seconds around a span in which beats are heard
 FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 
@@ -174,17 +170,17 @@ def harmonize(
     if number == DRUMS:
         raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
-    tempo, remarks = _tempo(score, 0.0, end, options.grid)
-    known = _with_beats(score, voice, end, tempo)
-    request = _request(known, 0.0, end, [number], options, tempo)
-    given = _given_chords(score, options, 0.0, end, tempo or score.tempo)
+    conductor = Conductor.of(score, 0.0, end, options.grid)
+    known = conductor.with_beats(voice, score, end)
+    request = _request(known, 0.0, end, [number], options, conductor)
+    given = conductor.chords(score, options.chords, 0.0, end)
     plans = _plans(model, request, options) if given is None else [given] * options.takes
     takes, bars = [], known[(known.instrument == BEAT) & (known.pitch == 0)].onset
-    bars = bars if given is None else (tempo or score.tempo).bar_seconds(end)
+    bars = bars if given is None else (conductor.tempo or score.tempo).bar_seconds(end)
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
         stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
-        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=remarks))
+        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=conductor.remarks))
     return takes
 
 
@@ -235,72 +231,21 @@ def _inside(score: Score, start: float, end: float | None) -> float:
     return end
 
 
-def _tempo(score: Score, start: float, end: float, grid: str) -> tuple[TempoMap | None, tuple[str, ...]]:
-    """Whose beats count: the file's, if its notes keep to them, those too that give way, or are asked to (`grid`), else
-    those that are heard in the notes, else nobody's. And what to tell of it."""
-    if grid not in ("auto", "free") or on_grid(score.notes, score.beats()):
-        return score.tempo, ()
-    if grid == "free":
-        return None, ()
-    heard = hear(score.notes.between(start - NEAR, end + NEAR))
-    if not len(heard):
-        return None, (OFF_BEAT,)
-    return TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),)
-
-
-def _with_beats(score: Score, known: Notes, end: float, tempo: TempoMap | None) -> Notes:
-    """With the beats that count; they go on where the piece is to."""
-    if tempo is None:
-        return known.sorted()
-    further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
-    return known.sorted() + tempo.beats(end + 10.0 if further else score.length)
-
-
-def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options,
-             tempo: TempoMap | None):  # fmt: skip
+def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options, conductor: Conductor):
     from .infilling import Infill
     from .stream import STYLES
 
     if options.style not in STYLES:
         raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
     return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
-                  style=options.style, places=_places(known, start, end, options.grid, tempo),
+                  style=options.style, places=conductor.places(known, start, end, options.grid),
                   ranged=options.ranged)  # fmt: skip
-
-
-def _places(known: Notes, start: float, end: float, grid: str, tempo: TempoMap | None) -> np.ndarray | None:
-    """Where notes may begin, by the beats among the known notes, which are the tempo's; None for anywhere. Raises
-    RequestError."""
-    if grid not in ("auto", "free") and not (grid.isascii() and grid.isdecimal() and 1 <= int(grid) <= MOST_PARTS):
-        raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {grid!r}")
-    beats = known[known.instrument == BEAT]
-    if grid == "free" or tempo is None or not len(beats):
-        return None
-    near = known.audible.between(start - 30.0, end + 10.0)
-    ways = tempo.ways(beats.onset)
-    return places(near, beats, ways[:, way_of(near, beats, ways)] if grid == "auto" else int(grid))
 
 
 def _plans(model, request, options: Options) -> list[Notes]:
     from .consensus import plan_chords
 
     return plan_chords(model, request, takes=options.takes, seed=options.seed)
-
-
-def _given_chords(score: Score, options: Options, start: float, end: float, tempo: TempoMap) -> Notes | None:
-    """Chords that the user gave: a chart, which begins with the bar that `start` is in, or a part that plays them."""
-    if options.chords in ("auto", "none"):
-        return None
-    if "|" in options.chords:
-        bars = tempo.bar_seconds(end)
-        bars = bars[: np.searchsorted(bars, end - 1e-3) + 1]  # none that begins where the span ends
-        bars = bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :]
-        return parse_chart(options.chords, bars, tempo.beats(end).onset)
-    try:
-        notes = score.notes[score.part(options.chords).mask]
-    except RequestError as error:
-        raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
-    return estimate_chords(notes, tempo.beats(score.length))
 
 
 def _write(
@@ -313,11 +258,11 @@ def _write(
     from .decode import Sampling
     from .infilling import generate
 
-    tempo, remarks = _tempo(score, start, end, options.grid)
+    conductor = Conductor.of(score, start, end, options.grid)
     score = score.without(gone)
-    known = _with_beats(score, known, end, tempo)
-    request = _request(known, start, end, instruments, options, tempo)
-    chords = _given_chords(score, options, start, end, tempo or score.tempo)
+    known = conductor.with_beats(known, score, end)
+    request = _request(known, start, end, instruments, options, conductor)
+    chords = conductor.chords(score, options.chords, start, end)
     charts = None
     if chords is not None:
         told = chords if model.reads_chart else _guide(chords, instruments)
@@ -342,7 +287,7 @@ def _write(
     for take, notes in enumerate(written):
         stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
-        takes.append(Take(score.with_notes(notes, stamp=stamp, like=origins), notes, used, fed, remarks))
+        takes.append(Take(score.with_notes(notes, stamp=stamp, like=origins), notes, used, fed, conductor.remarks))
     return takes
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation import beats, tasks
+from anticipation.conductor import HEARD
 from anticipation.midi import Score, read
 from anticipation.notes import CHORD, Notes
 from anticipation.options import Options
@@ -122,7 +123,7 @@ def test_new_notes_and_charts_go_by_what_is_heard(random_model):
     options = Options(seed=1, best_of=1, chords="| C | F | G |")
     (take,) = tasks.accompany(score, random_model(), end=12.0, options=options)
     heard = beats.hear(score.notes.between(0, 42.0))
-    assert take.remarks == (tasks.HEARD.format(60 / np.median(heard.duration)),)
+    assert take.remarks == (HEARD.format(60 / np.median(heard.duration)),)
     grid = TempoMap.following(heard).beats(40.0)
     chords = take.chords[take.chords.instrument == CHORD]
     assert abs(chords.onset[1:, None] - grid.onset[grid.pitch == 0]).min(1).max() < 1e-3

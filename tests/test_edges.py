@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from anticipation import tasks
+from anticipation.conductor import OFF_BEAT
 from anticipation.errors import RequestError
 from anticipation.midi import Score
 from anticipation.notes import Notes
-from anticipation.tasks import OFF_BEAT, Options
+from anticipation.tasks import Options
 from anticipation.tempo import TempoMap
 
 TEMPO = TempoMap.constant(120)  # a tick of 480 is a millisecond, a bar two seconds

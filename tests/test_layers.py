@@ -21,6 +21,7 @@ LIGHT = [
     "stream",
     "grammar",
     "data",
+    "conductor",
     "tasks",
     "voicing",
     "render",

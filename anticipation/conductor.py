@@ -1,0 +1,73 @@
+"""The conductor: whose beats, whose chords and which places new notes go by. Knows scores; knows no models, and writes
+nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .beats import hear
+from .errors import RequestError
+from .harmony import estimate_chords, parse_chart
+from .midi import Score
+from .notes import BEAT, Notes
+from .stream import FUTURE, HISTORY
+from .tempo import TempoMap, on_grid, places, way_of
+
+OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
+HEARD = "the notes do not keep to the beats of the file: new ones go by those heard in them, about {:.0f} a minute"
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """tempo: of the beats that count; None where nobody's do. remarks: what to tell of them, one line each."""
+
+    tempo: TempoMap | None
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, score: Score, start: float, end: float, grid: str) -> Conductor:
+        """The file's beats count if its notes keep to them, those too that give way, or are asked to (`grid`), else
+        those that are heard around a span (seconds), else nobody's."""
+        if grid not in ("auto", "free") or on_grid(score.notes, score.beats()):
+            return cls(score.tempo)
+        if grid == "free":
+            return cls(None)
+        heard = hear(score.notes.between(start - HISTORY, end + HISTORY))
+        if not len(heard):
+            return cls(None, (OFF_BEAT,))
+        return cls(TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),))
+
+    def with_beats(self, known: Notes, score: Score, end: float) -> Notes:
+        """Known notes of a score with the beats that count; they go on where the piece is to."""
+        if self.tempo is None:
+            return known.sorted()
+        further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
+        return known.sorted() + self.tempo.beats(end + 10.0 if further else score.length)
+
+    def places(self, known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:
+        """Seconds where notes may begin, by the beats among the known notes; None for anywhere."""
+        beats = known[known.instrument == BEAT]
+        if grid == "free" or self.tempo is None or not len(beats):
+            return None
+        near = known.audible.between(start - HISTORY, end + FUTURE)
+        ways = self.tempo.ways(beats.onset)
+        return places(near, beats, ways[:, way_of(near, beats, ways)] if grid == "auto" else int(grid))
+
+    def chords(self, score: Score, asked: str, start: float, end: float) -> Notes | None:
+        """Chords that the musician gives: a chart, which begins with the bar that `start` is in, or a part that plays
+        them; None where they are to be planned, or none. Raises RequestError."""
+        tempo = self.tempo or score.tempo
+        if asked in ("auto", "none"):
+            return None
+        if "|" in asked:
+            bars = tempo.bar_seconds(end)
+            bars = bars[: np.searchsorted(bars, end - 1e-3) + 1]  # none that begins where the span ends
+            bars = bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :]
+            return parse_chart(asked, bars, tempo.beats(end).onset)
+        try:
+            notes = score.notes[score.part(asked).mask]
+        except RequestError as error:
+            raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
+        return estimate_chords(notes, tempo.beats(score.length))
