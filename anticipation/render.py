@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .files import replacing
 from .notes import DRUMS, Notes, instrument_name
-from .sound import DRUM_SOUNDS, drum_name
+from .timbres import DRUM_SOUNDS, drum_name
 
 PALETTE = ("#0072B2", "#E4701E", "#009E73", "#C0408A", "#6A51C9", "#C99700", "#2FA4D7", "#8C5A2B")  # after Okabe-Ito
 PAPER, INK, FAINT, EDGE, FILL, SPAN = "#FFFFFF", "#1F2937", "#6B7280", "#4B5563", "#B4BCC8", "#FFB800"

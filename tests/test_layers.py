@@ -26,6 +26,7 @@ LIGHT = [
     "voicing",
     "render",
     "sound",
+    "timbres",
 ]
 TICKS = ["smf", "tracks", "tempo", "midi", "written"]  # who may know them
 
