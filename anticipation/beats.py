@@ -7,6 +7,8 @@ Krebs, Böck and Widmer 2015, https://archives.ismir.net/ismir2015/paper/000163.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from .notes import Notes
@@ -66,7 +68,7 @@ def hear(notes: Notes) -> Notes:
     if len(onset) < LEAST:
         return Notes.of([])
     frames = np.rint((onset - onset[0]) * STEPS).astype(np.int64)
-    ways = [(_follow(frames, mark, bar), rare * len(onset)) for bar, rare in BARS]
+    ways = [(_follow(frames, mark, pointer), rare * len(onset)) for pointer, rare in _pointers()]
     (odds, at, places), rare = max(ways, key=lambda way: way[0][0] - way[1])
     return beat_notes(onset[0] + at / STEPS, places) if odds > rare else Notes.of([])
 
@@ -75,13 +77,13 @@ class _Pointer:
     """A bar of so many beats at every tempo: its states are beat by beat, tempo by tempo, frame by frame."""
 
     def __init__(self, table: np.ndarray) -> None:
-        bar, self.periods = len(table), np.arange(round(FASTEST * STEPS), round(SLOWEST * STEPS) + 1)
+        self.bar, self.periods = len(table), np.arange(round(FASTEST * STEPS), round(SLOWEST * STEPS) + 1)
         drift = -STEADY * abs(self.periods[None] / self.periods[:, None] - 1)
         self.turn = drift - np.log(np.exp(drift).sum(1, keepdims=True))  # from one tempo (row) to another
         self.usual = -0.5 * (np.log(self.periods / STEPS / USUAL) / SPREAD) ** 2
-        self.first = np.cumsum(np.append(0, np.tile(self.periods, bar)))[:-1].reshape(bar, -1)
+        self.first = np.cumsum(np.append(0, np.tile(self.periods, self.bar)))[:-1].reshape(self.bar, -1)
         self.last = self.first + self.periods - 1
-        several = [(beat, period) for beat in range(bar) for period in self.periods.tolist()]
+        several = [(beat, period) for beat in range(self.bar) for period in self.periods.tolist()]
         self.odds = np.concatenate([self._odds(table, *each) for each in several])
 
     def _odds(self, table: np.ndarray, beat: int, period: int) -> np.ndarray:
@@ -94,11 +96,16 @@ class _Pointer:
         return np.log((1 - STRAY) * near @ table.reshape(-1, kinds) + STRAY)
 
 
-def _follow(frames: np.ndarray, mark: np.ndarray, table: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+@cache
+def _pointers() -> list[tuple[_Pointer, float]]:
+    """One for each kind of bars, and how rare those are."""
+    return [(_Pointer(table), rare) for table, rare in BARS]
+
+
+def _follow(frames: np.ndarray, mark: np.ndarray, way: _Pointer) -> tuple[float, np.ndarray, np.ndarray]:
     """The likeliest way through bars of one kind: how likely, in which frames its beats begin, and their places."""
-    way = _Pointer(table)
     told = dict(zip(frames.tolist(), mark.tolist(), strict=True))
-    score = np.tile(np.repeat(way.usual - np.log(way.periods * len(table)), way.periods), len(table))
+    score = np.tile(np.repeat(way.usual - np.log(way.periods * way.bar), way.periods), way.bar)
     came = np.zeros((frames[-1] + 1, *way.first.shape), np.int16)  # from which tempo
     for frame in range(len(came)):
         if frame:
@@ -116,5 +123,5 @@ def _follow(frames: np.ndarray, mark: np.ndarray, table: np.ndarray) -> tuple[fl
         places.append(beat)
         if begin <= 0:
             return float(score[best]), np.array(beats[::-1]), np.array(places[::-1])
-        tempo, beat = came[begin, beat, tempo], (beat - 1) % len(table)
+        tempo, beat = came[begin, beat, tempo], (beat - 1) % way.bar
         begin -= way.periods[tempo]

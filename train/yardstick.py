@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from cases import MELODY  # noqa: E402
 from recipes import amt_controls  # noqa: E402
 
 from anticipation import amt, model  # noqa: E402
@@ -35,7 +36,6 @@ KINDS = {
 }
 DELTAS = (0.5, 1.0, 2.0, 5.0, 8.0)  # seconds that a melody is anticipated
 LATE = -0.25
-MELODY = 53  # POP909's
 ROWS = amt.TRIPLETS  # a start row and 340 more: what fits into AMT's context behind a separator
 FEWEST = 16  # events to write
 AGAIN = 250  # notes of a piece for every further excerpt of it
