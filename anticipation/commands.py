@@ -13,7 +13,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import MidiError, RequestError
+from .errors import FileError, RequestError
 from .options import SEEDS, Options
 
 EXAMPLE = "auld-lang-syne.mid"
@@ -95,7 +95,7 @@ def progress_bar(quiet: bool):
 
 
 def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
-    """Where the takes of one input go. Raises MidiError before anything is computed if they cannot be written."""
+    """Where the takes of one input go. Raises FileError before anything is computed if they cannot be written."""
     folder = len(args.input) > 1 or args.output.is_dir()
     path = args.output / source.name if folder else args.output
     if folder:
@@ -105,25 +105,25 @@ def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
     paths = [path] if args.takes == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(args.takes)]
     for target in paths:
         if not folder and not target.parent.is_dir():
-            raise MidiError(f"cannot write {target}: no folder {target.parent}")
+            raise FileError(f"cannot write {target}: no folder {target.parent}")
         if target.exists() and not args.force:
-            raise MidiError(f"{target} exists already; --force overwrites it")
+            raise FileError(f"{target} exists already; --force overwrites it")
     return paths
 
 
 def check_folder(folder: Path) -> None:
-    """Raises MidiError where a file is in the way of a folder."""
+    """Raises FileError where a file is in the way of a folder."""
     above = next((p for p in (folder, *folder.parents) if p.exists()), None)
     if above and not above.is_dir():
-        raise MidiError(f"cannot make the folder {folder}: {above} is a file")
+        raise FileError(f"cannot make the folder {folder}: {above} is a file")
 
 
 def make_folder(folder: Path) -> None:
-    """Raises MidiError where it cannot be made."""
+    """Raises FileError where it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MidiError(f"cannot make the folder {folder}: {error.strerror}") from None
+        raise FileError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def run_task(args: argparse.Namespace, make) -> None:
@@ -255,7 +255,7 @@ def demo(args: argparse.Namespace) -> None:
     wanted = [args.output / f"{stem}{suffix}" for stem in stems for suffix in (".mid", ".png", ".wav")]
     taken = next((path for path in wanted if path.exists()), None)
     if taken and not args.force:
-        raise MidiError(f"{taken} exists already; --force overwrites it, --output names another folder")
+        raise FileError(f"{taken} exists already; --force overwrites it, --output names another folder")
     if args.soundfont and not args.soundfont.is_file():
         raise RequestError(f"cannot read soundfont {args.soundfont}: there is no such file")
     options = Options(seed=args.seed, style="pop")

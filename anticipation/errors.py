@@ -6,7 +6,11 @@ class AnticipationError(Exception):
 
 
 class MidiError(AnticipationError):
-    """A file that cannot be read as music, or written."""
+    """Music that a MIDI file does not hold, or cannot."""
+
+
+class FileError(AnticipationError):
+    """A file or folder that cannot be written, or that is there already and was not to be."""
 
 
 class RequestError(AnticipationError):

@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import MidiError
+from .errors import FileError
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place on success, so that a failure leaves no half a file.
 
-    Raises MidiError for what the system refuses.
+    Raises FileError for what the system refuses.
     """
     target = Path(path)
     temporary = target.parent / f".{target.name[:60]}.{os.getpid()}.tmp"
@@ -22,7 +22,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise MidiError(f"cannot write {target}: {error.strerror or error}") from error
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)

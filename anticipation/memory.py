@@ -185,7 +185,7 @@ class Memory:
         return Memory(self.columns | {"facts": np.frombuffer(json.dumps(self.facts | facts).encode(), "u1")})
 
     def save(self, path: str | Path) -> None:
-        """Write the index as a compressed .npz without pickles; the same index makes the same bytes. Raises MidiError
+        """Write the index as a compressed .npz without pickles; the same index makes the same bytes. Raises FileError
         where it cannot."""
         columns: dict[str, Any] = self.columns
         with replacing(path) as temporary, temporary.open("wb") as file:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import smf
-from .errors import MidiError, RequestError
+from .errors import FileError, MidiError, RequestError
 from .files import replacing
 from .instruments import find_instrument, plain
 from .keys import estimate_key, sharps_of
@@ -311,14 +311,14 @@ def read(path: str | os.PathLike[str]) -> Score:
 
 
 def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Write a score to a file, wholly or not at all. Overwrites only if `force`. Raises MidiError."""
+    """Write a score to a file, wholly or not at all. Overwrites only if `force`. Raises FileError."""
     try:
         with replacing(path) as draft:
             if not force and Path(path).exists():
-                raise MidiError(f"{path} exists already; not overwritten")
+                raise FileError(f"{path} exists already; not overwritten")
             draft.write_bytes(score.data)
     except ValueError as error:  # a path with a null byte
-        raise MidiError(f"cannot write {path}: {error}") from None
+        raise FileError(f"cannot write {path}: {error}") from None
 
 
 def _head(name: str, stamp: str, port: int) -> list[smf.Event]:

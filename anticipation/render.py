@@ -104,7 +104,7 @@ def piano_roll(
     """Draw known notes (grey, outlined) and generated notes (a colour per instrument) as a PNG, about 1600 x 900.
 
     Pieces longer than 37 s are wider, up to 6000 pixels. beats: BEAT notes, for bar lines. chords: CHORD notes, named
-    above in a key of so many sharps. span: start and end in seconds of what was written, shaded. Raises MidiError where
+    above in a key of so many sharps. span: start and end in seconds of what was written, shaded. Raises FileError where
     `path` cannot be written.
     """
     known, generated = known.audible, generated.audible

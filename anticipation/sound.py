@@ -34,7 +34,7 @@ def synthesize(
 
     By default pretty_midi's synthesizer with our wave shapes, and drums of our own; with the path of a `soundfont`
     (.sf2, .sf3), FluidSynth. sample_rate: Hz. Raises RequestError for a missing or foreign soundfont, a missing
-    FluidSynth, a rate outside 8,000-96,000 or more than an hour of music; MidiError where `path` cannot be written.
+    FluidSynth, a rate outside 8,000-96,000 or more than an hour of music; FileError where `path` cannot be written.
     """
     if not 8000 <= sample_rate <= 96000:
         raise RequestError(f"sample rate {sample_rate}: choose one from 8000 to 96000 Hz")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import MidiError, RequestError
+from .errors import FileError, RequestError
 
 if TYPE_CHECKING:
     from .midi import Score
@@ -97,7 +97,7 @@ def render(args: argparse.Namespace) -> None:
     if kind not in (".wav", ".png"):
         raise RequestError(f"cannot render {args.output}: it must end in .wav or .png")
     if args.output.exists() and not args.force:
-        raise MidiError(f"{args.output} exists already; --force overwrites it")
+        raise FileError(f"{args.output} exists already; --force overwrites it")
     score = read(args.input)
     if not len(score.notes):
         raise RequestError(f"{args.input} has no notes to render")

@@ -62,7 +62,7 @@ class App:
         settings: dict | None = None, osc: int | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:  # fmt: skip
-        """Opens the ports, starts the mind. Raises LiveError, RequestError, MidiError."""
+        """Opens the ports, starts the mind. Raises LiveError, RequestError, FileError."""
         self._lock = threading.RLock()
         self._say, self.message, self.revision = say, "", 0
         self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})

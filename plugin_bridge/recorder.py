@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from anticipation.errors import AnticipationError, MidiError, RequestError
+from anticipation.errors import AnticipationError, FileError, RequestError
 from anticipation.midi import MAX_HOURS, Move, Score
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
@@ -144,7 +144,7 @@ class Recorder:
             for path in sorted(folder.glob("*.mid"), key=lambda path: path.stem):
                 self._takes.setdefault(path.name, {"name": path.name, "seconds": None, "notes": None})
         except OSError as error:
-            raise MidiError(f"cannot keep takes in {folder}: {error.strerror}") from None
+            raise FileError(f"cannot keep takes in {folder}: {error.strerror}") from None
 
     @property
     def runs(self) -> bool:
@@ -219,7 +219,7 @@ class Recorder:
 
     def end(self, wall: float) -> str | None:
         """Write the take, if anything sounded, and those that could not be written before. Answers their names: a file
-        may not hold a take. Raises MidiError; then the next end tries again, and the journal is left for the next
+        may not hold a take. Raises FileError; then the next end tries again, and the journal is left for the next
         start."""
         if self.runs:
             self._end = wall
@@ -245,7 +245,7 @@ class Recorder:
 
     def keep(self, wall: float, seconds: float, held: Iterable[Row] = ()) -> str:
         """Save the last seconds, or the last of what was played last, as a take of their own, while playing on. held:
-        the player's notes that still sound, wall times. Raises RequestError, MidiError."""
+        the player's notes that still sound, wall times. Raises RequestError, FileError."""
         end = min(wall, self._end) - self._begin
         heard = self.take.heard + [(row[0] - self._begin, *row[1:]) for row in held]
         cut = replace(self.take, heard=heard).between(max(end - min(seconds, LONGEST), 0.0), end)
@@ -262,7 +262,7 @@ class Recorder:
             try:
                 write(score, self.folder / name)
                 break
-            except MidiError:
+            except FileError:
                 if not os.path.exists(self.folder / name):  # else another take has this name
                     raise
         self._takes[name] = {"name": name, "seconds": round(score.end, 2), "notes": len(score.notes)}
@@ -297,7 +297,7 @@ class Recorder:
             except (AnticipationError, ArithmeticError, LookupError, ValueError):  # no music that we know to write
                 path.replace(path.with_suffix(".bad"))
                 continue
-            with suppress(MidiError):  # a full disk may have room the next time
+            with suppress(FileError):  # a full disk may have room the next time
                 for score in scores:
                     self._save(score, "rescued")
                 path.unlink(missing_ok=True)

@@ -84,7 +84,7 @@ class Transport:
         self.recorder.silence(now + self.session.settings["latency"] / 1000, voices)  # what was sent is yet to sound
 
     def keep(self, now: float, bars: int) -> str:
-        """Save the last bars as a take. Raises RequestError, MidiError."""
+        """Save the last bars as a take. Raises RequestError, FileError."""
         self._write_down()
         song, grid = self.clock.song(now), self.clock.grid
         held = [(self.clock.wall(note[0]), *note[1:]) for note in self.session.held(song)]

@@ -13,7 +13,7 @@ import pytest
 from cases import HOLE, MELODY, PIANO, SECONDS, TASKS, Case, cases
 
 from anticipation.data import Piece
-from anticipation.errors import MidiError, RequestError
+from anticipation.errors import FileError, RequestError
 from anticipation.harmony import chord_notes
 from anticipation.memory import Memory
 from anticipation.notes import BEAT, DRUMS, Notes
@@ -311,7 +311,7 @@ def test_a_page_is_written_whole_or_not_at_all(toy, random_model, tmp_path, monk
     monkeypatch.setattr(listen, "mp3", full)
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").write_text("the old one")
-    with pytest.raises(MidiError, match="No space left"):
+    with pytest.raises(FileError, match="No space left"):
         listen.page(random_model(), toy, tmp_path / "page", seed=0, count=1)
     assert (tmp_path / "page" / "index.html").read_text() == "the old one"
     assert [path.name for path in tmp_path.iterdir()] == ["page"]

@@ -13,7 +13,7 @@ from pretty_midi import PrettyMIDI
 from strategies import notes, tempo_maps
 
 from anticipation import midi, smf, tracks
-from anticipation.errors import MidiError, RequestError
+from anticipation.errors import FileError, MidiError, RequestError
 from anticipation.midi import Score, read, write
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.tempo import TempoMap
@@ -452,7 +452,7 @@ SCORE = Score.from_notes(Notes.of([(0, 1, 60, 0, 64)]))
 def test_an_existing_file_is_not_overwritten_unless_forced(tmp_path):
     path = tmp_path / "song.mid"
     path.write_bytes(b"precious")
-    with pytest.raises(MidiError, match="exists already"):
+    with pytest.raises(FileError, match="exists already"):
         write(SCORE, path)
     assert path.read_bytes() == b"precious"
     write(SCORE, path, force=True)
@@ -464,14 +464,14 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(MidiError, match="cannot write .*song.mid: No space left on device"):
+    with pytest.raises(FileError, match="cannot write .*song.mid: No space left on device"):
         write(SCORE, tmp_path / "song.mid")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_missing_folder_and_a_folder_as_target_say_so(tmp_path):
     for path in (tmp_path / "none" / "song.mid", tmp_path, "", "song\0.mid", "x" * 300):
-        with pytest.raises(MidiError, match="cannot write"):
+        with pytest.raises(FileError, match="cannot write"):
             write(SCORE, path, force=True)
 
 

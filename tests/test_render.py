@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anticipation.errors import MidiError
+from anticipation.errors import FileError
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.render import PALETTE, Roll, piano_roll
 from anticipation.tempo import TempoMap
@@ -103,6 +103,6 @@ def test_odd_music_is_drawn_within_bounds(tmp_path, music):
 def test_a_refused_path_is_one_clear_line_and_leaves_nothing(tmp_path):
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "missing" / "roll.png", tmp_path / "folder", ""):
-        with pytest.raises(MidiError, match="^cannot write .*[^\n]$"):
+        with pytest.raises(FileError, match="^cannot write .*[^\n]$"):
             piano_roll(MELODY, PIANO, path)
     assert [p.name for p in tmp_path.rglob("*")] == ["folder"]

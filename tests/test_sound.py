@@ -10,7 +10,7 @@ import pretty_midi
 import pytest
 
 from anticipation import sound
-from anticipation.errors import MidiError, RequestError
+from anticipation.errors import FileError, RequestError
 from anticipation.midi import Score, read
 from anticipation.notes import DRUMS, Notes
 
@@ -133,7 +133,7 @@ def test_soundfonts(tmp_path, monkeypatch):
 
 def test_errors_are_one_line_and_leave_nothing(tmp_path):
     music = score((0, 1, 60, 0, 90))
-    with pytest.raises(MidiError, match="^cannot write .*missing.*[^\n]$"):
+    with pytest.raises(FileError, match="^cannot write .*missing.*[^\n]$"):
         sound.synthesize(music, tmp_path / "missing" / "a.wav")
     with pytest.raises(RequestError, match="8000 to 96000"):
         sound.synthesize(music, tmp_path / "a.wav", sample_rate=0)

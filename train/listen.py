@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, midi  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
-from anticipation.errors import AnticipationError, MidiError, RequestError  # noqa: E402
+from anticipation.errors import AnticipationError, FileError, RequestError  # noqa: E402
 from anticipation.notes import Notes, instrument_name  # noqa: E402
 from anticipation.render import piano_roll  # noqa: E402
 from anticipation.sound import synthesize  # noqa: E402
@@ -161,7 +161,7 @@ def page(model, shards: Shards, folder: Path, *, seed: int, count: int = 12) -> 
                 folder.rename(Path(scratch) / "old")
             made.rename(folder)
     except OSError as error:
-        raise MidiError(f"cannot write {folder}: {error.strerror or error}") from None
+        raise FileError(f"cannot write {folder}: {error.strerror or error}") from None
     return [facts for _, facts in items]
 
 
@@ -180,7 +180,7 @@ def main() -> None:
             raise RequestError("--count and --threads are at least 1, --seed 0")
         torch.set_num_threads(args.threads)
         if args.output.exists() and not (args.force and (args.output / "index.html").exists()):
-            raise MidiError(f"{args.output} exists already; --force replaces a page that lies there")
+            raise FileError(f"{args.output} exists already; --force replaces a page that lies there")
         facts = page(
             checkpoint.load(args.checkpoint), Shards(args.shards), args.output, seed=args.seed, count=args.count
         )
