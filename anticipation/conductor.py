@@ -13,24 +13,30 @@ from .harmony import estimate_chords, parse_chart
 from .midi import Score
 from .notes import BEAT, Notes
 from .stream import FUTURE, HISTORY
-from .tempo import TempoMap, on_grid, places, way_of
+from .tempo import TempoMap, lag_of, places, way_of
 
 OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
+LAG = "the notes are {:.0f} ms {} the beats of the file all along: so are new ones"
 HEARD = "the notes do not keep to the beats of the file: new ones go by those heard in them, about {:.0f} a minute"
 
 
 @dataclass(frozen=True)
 class Conductor:
-    """tempo: of the beats that count; None where nobody's do. remarks: what to tell of them, one line each."""
+    """tempo: of the beats that count; None where nobody's do. remarks: what to tell of them, one line each. lag: by
+    how many seconds the score's notes are behind them all along; negative where they are ahead."""
 
     tempo: TempoMap | None
     remarks: tuple[str, ...] = ()
+    lag: float = 0.0
 
     @classmethod
     def of(cls, score: Score, start: float, end: float, grid: str) -> Conductor:
         """The file's beats count if its notes keep to them, those too that give way, or are asked to (`grid`), else
         those that are heard around a span (seconds), else nobody's."""
-        if grid not in ("auto", "free") or on_grid(score.notes, score.beats()):
+        lag = lag_of(score.notes, score.beats()) if grid in ("auto", "free") else 0.0
+        if lag:
+            return cls(score.tempo, (LAG.format(1000 * abs(lag), "behind" if lag > 0 else "ahead of"),), lag)
+        if lag is not None:
             return cls(score.tempo)
         if grid == "free":
             return cls(None)
@@ -39,12 +45,18 @@ class Conductor:
             return cls(None, (OFF_BEAT,))
         return cls(TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),))
 
-    def with_beats(self, known: Notes, score: Score, end: float) -> Notes:
-        """Known notes of a score with the beats that count; they go on where the piece is to."""
+    def on_beat(self, known: Notes, score: Score, end: float) -> Notes:
+        """Known notes of a score as if they were right on the beats that count, with these; they go on where the piece
+        is to."""
+        known = _moved(known, -self.lag).sorted()
         if self.tempo is None:
-            return known.sorted()
+            return known
         further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
-        return known.sorted() + self.tempo.beats(end + 10.0 if further else score.length)
+        return known + self.tempo.beats(end + 10.0 if further else score.length)
+
+    def as_played(self, notes: Notes) -> Notes:
+        """Notes that go with those, where they go with the score."""
+        return _moved(notes, self.lag)
 
     def places(self, known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:
         """Seconds where notes may begin, by the beats among the known notes; None for anywhere."""
@@ -67,7 +79,11 @@ class Conductor:
             bars = bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :]
             return parse_chart(asked, bars, tempo.beats(end).onset)
         try:
-            notes = score.notes[score.part(asked).mask]
+            notes = _moved(score.notes[score.part(asked).mask], -self.lag)
         except RequestError as error:
             raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
         return estimate_chords(notes, tempo.beats(score.length))
+
+
+def _moved(notes: Notes, seconds: float) -> Notes:
+    return notes.replace(onset=np.maximum(notes.onset + seconds, 0.0))

@@ -171,7 +171,7 @@ def harmonize(
         raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
     conductor = Conductor.of(score, 0.0, end, options.grid)
-    known = conductor.with_beats(voice, score, end)
+    known = conductor.on_beat(voice, score, end)
     request = _request(known, 0.0, end, [number], options, conductor)
     given = conductor.chords(score, options.chords, 0.0, end)
     plans = _plans(model, request, options) if given is None else [given] * options.takes
@@ -179,6 +179,7 @@ def harmonize(
     bars = bars if given is None else (conductor.tempo or score.tempo).bar_seconds(end)
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
+        notes = conductor.as_played(notes)
         stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
         takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=conductor.remarks))
     return takes
@@ -260,7 +261,7 @@ def _write(
 
     conductor = Conductor.of(score, start, end, options.grid)
     score = score.without(gone)
-    known = conductor.with_beats(known, score, end)
+    known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)
     charts = None
@@ -287,6 +288,7 @@ def _write(
     for take, notes in enumerate(written):
         stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
+        notes = conductor.as_played(notes)
         takes.append(Take(score.with_notes(notes, stamp=stamp, like=origins), notes, used, fed, conductor.remarks))
     return takes
 

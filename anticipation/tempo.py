@@ -15,6 +15,8 @@ FINEST = 24  # parts of a beat: all that notes are typed in by
 TYPED = 1 / 240  # of a beat that ends may differ by where nobody played them
 FEW = 8  # onsets, whose phases have no mean to speak of
 CHANCE = 0.03  # that few onsets are as near to a grid as they are
+LATENCY = 0.06  # seconds that all of what is played to a click may be ahead of it or behind it
+SURE = 6.0  # nats: how much less likely than that by chance
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
 
@@ -152,31 +154,60 @@ def moment(when: np.ndarray, beats: Notes) -> np.ndarray:
     return beats.onset[i] + (when - i) * beats.duration[i]
 
 
-def on_grid(notes: Notes, beats: Notes) -> bool:
-    """Whether onsets keep to the sixteenths of the beats, or to their thirds as swung and triple ones do: performances
-    without a click do not, nor do grids that start at the wrong moment. The resultant of the onsets' phases has to be
-    long enough and to point forward; few onsets have to be all so near that chance would hardly do it."""
+def lag_of(notes: Notes, beats: Notes) -> float | None:
+    """How far onsets are behind the beats they keep to, seconds: negative where they are ahead, 0 where that is little,
+    None where they keep to none.
+
+    They keep to sixteenths, or to thirds as swung and triple ones do, if the resultant of their phases is long enough
+    and points forward: performances without a click do not, nor do grids that start at the wrong moment. Drummers are
+    some 30 ms ahead of a click, and recordings come late: then all are (`_late`). Few onsets have to be all so near
+    that chance would hardly do it.
+    """
     when = position(notes.onset, beats) if len(beats) else np.zeros(0)
     when = when[when >= 0]
     if not len(when):
-        return False
+        return None
     if len(when) < FEW:
         off = [abs((parts * when + 0.5) % 1 - 0.5).max() for parts in (4, 3)]
-        return min(off) * 2 < CHANCE ** (1 / len(when))
-    several = ((np.exp(2j * np.pi * parts * when).mean(), enough) for parts, enough in ((4, 0.3), (3, 0.5)))
-    return any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for mean, enough in several)
+        return 0.0 if min(off) * 2 < CHANCE ** (1 / len(when)) else None
+    several = [(parts, _resultant(when, parts), enough) for parts, enough in ((4, 0.3), (3, 0.5))]
+    if any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for _, mean, enough in several):
+        return 0.0
+    beat = float(np.median(beats.duration[np.minimum(when.astype(int), len(beats) - 1)]))
+    sure = np.sqrt(SURE / len(when))  # by Rayleigh's test
+    late = (_late(when, parts, beat) for parts, mean, enough in several if abs(mean) > max(enough, sure))
+    return next((lag for lag in late if lag is not None), None)
+
+
+def _resultant(when: np.ndarray, parts: int) -> complex:
+    """The mean of phases in parts of a beat: as long as they are alike."""
+    return complex(np.exp(2j * np.pi * parts * when).mean())
+
+
+def _late(when: np.ndarray, parts: int, beat: float) -> float | None:
+    """How far all are behind parts of a beat, seconds, if that is a latency, a third of a part at most, and parts that
+    are twice (of thirds, three times) as long have them as far behind: else the beats begin elsewhere."""
+    turn = float(np.angle(_resultant(when, parts))) / (2 * np.pi * parts)  # beats
+    agree = _resultant(when - turn, parts // 2).real > 0
+    return turn * beat if agree and abs(turn) * beat < LATENCY and abs(turn) * parts < 1 / 3 else None
+
+
+def on_grid(notes: Notes, beats: Notes) -> bool:
+    """Whether the onsets keep to the beats, see `lag_of`."""
+    return lag_of(notes, beats) is not None
 
 
 def cut(notes: Notes, beats: Notes, at: float) -> float:
-    """Where music is cut at a time, seconds: if that is a beat that the notes keep to, before those that are played a
-    little early for it. Else, and where all are on the grid, right there."""
+    """Where music is cut at a time, seconds: if that is a beat that the notes keep to, where that is played (`lag_of`),
+    or before those that are a little early for it. Else right there."""
     edges = np.append(beats.onset, beats.offset[-1:])
     i = int(np.searchsorted(edges, at - 1e-3))
-    if i == len(edges) or edges[i] > at + 1e-3:
+    lag = lag_of(notes, beats) if i < len(edges) and edges[i] <= at + 1e-3 else None
+    if lag is None:
         return at
-    reach = EARLY * beats.duration[max(i - 1, 0)]
+    at, reach = max(0.0, at + lag), EARLY * beats.duration[max(i - 1, 0)]
     early = notes.onset[(notes.onset > at - reach + 1e-6) & (notes.onset < at)]
-    return float(early.min()) if len(early) and on_grid(notes, beats) else at
+    return float(early.min()) if len(early) else at
 
 
 def gap_of(notes: Notes, beats: Notes) -> float | None:

@@ -17,6 +17,7 @@ from anticipation.tempo import (
     beat_notes,
     cut,
     gap_of,
+    lag_of,
     moment,
     on_grid,
     parts_of,
@@ -119,6 +120,27 @@ def test_triple_and_swung_beats_are_a_grid_as_straight_ones_are(phases):
     rng = np.random.default_rng(1)
     free = Notes.of((t, 0.2, 60, 0, 64) for t in np.cumsum(rng.uniform(0.1, 0.9, 60)))
     assert not on_grid(free, BEATS) and not on_grid(line(phases).shift(0.09), BEATS)
+
+
+@pytest.mark.parametrize("phases", [[0, 0.5], [0, 0.25, 0.5, 0.75], [0, 0.5, 0.75], [0, 2 / 3]])
+@pytest.mark.parametrize("lag", [-0.045, -0.03, 0.03, 0.045])
+def test_who_is_ahead_of_a_click_or_behind_it_all_along_keeps_to_it(phases, lag):
+    """As drummers and recordings are. Not where nobody keeps to it, nor where notes are half a part off, nor where they
+    would be on the weak parts of the beat."""
+    late = line(phases, 0.01).shift(0.6 + lag)
+    assert on_grid(late, BEATS) and (lag_of(late, BEATS) or lag) == pytest.approx(lag, abs=0.012)
+    assert not on_grid(late.shift(0.075 - lag), BEATS) or 2 / 3 in phases
+    free = Notes.of((t, 0.2, 60, 0, 64) for t in np.cumsum(np.random.default_rng(1).uniform(0.1, 0.9, 60)))
+    assert not on_grid(free.shift(lag), BEATS) and not on_grid(line([0.25, 0.75], 0.01).shift(0.6 + lag), BEATS)
+
+
+def test_music_is_cut_where_the_beat_is_played():
+    """Else half of a drummer's downbeats would stay when their bar is rewritten."""
+    ahead = line([0, 0.25, 0.5], 0.008).shift(-0.04)
+    begin = cut(ahead, BEATS, 6.0)
+    assert 5.9 < begin <= 6.0 + lag_of(ahead, BEATS) < 5.97
+    downbeat = ahead.onset[abs(ahead.onset - 5.96).argmin()]
+    assert begin <= downbeat and cut(ahead, BEATS, 5.99) == 5.99 and cut(ahead, BEATS, 0.0) == 0.0
 
 
 @pytest.mark.parametrize("count", range(1, 8))

@@ -1,0 +1,41 @@
+"""Laws of the conductor: who plays ahead of a click or behind it is followed. Beats that are heard: test_beats.py."""
+
+import numpy as np
+import pytest
+
+from anticipation import tasks
+from anticipation.conductor import LAG, Conductor
+from anticipation.midi import Score
+from anticipation.notes import DRUMS, Notes
+from anticipation.options import Options
+from anticipation.tempo import TempoMap
+
+TEMPO = TempoMap.constant(120)
+
+
+def drummer(lag: float) -> Score:
+    """Sixteen bars of eighths to a click at 120, so many seconds behind it, 5 ms off at random."""
+    off = np.random.default_rng(0).normal(0, 0.005, 128)
+    return Score.from_notes(Notes.of((0.25 * i + 2.0 + lag + off[i], 0.1, (36, 42, 38, 42)[i % 4], DRUMS, 80)
+                                     for i in range(128)), TEMPO)  # fmt: skip
+
+
+@pytest.mark.parametrize("lag, words", [(-0.035, "ahead of"), (0.035, "behind")])
+def test_new_notes_go_with_who_is_ahead_of_a_click_or_behind_it(random_model, lag, words):
+    """On his beats, be it where he strikes or between; a bar that is rewritten begins where he begins it."""
+    score, options = drummer(lag), Options(seed=1, best_of=1, chords="| C | F |")
+    (take,) = tasks.accompany(score, random_model(), "bass", start=4.0, end=12.0, options=options)
+    told = Conductor.of(score, 4.0, 12.0, "auto").lag
+    assert told == pytest.approx(lag, abs=0.003) and take.remarks == (LAG.format(35, words),)
+    places = np.append(score.notes.onset, np.arange(160) / 8 + told)
+    assert len(take.notes) and abs(take.notes.onset[:, None] - places).min(1).max() < 1e-3
+    assert set((take.chords.onset % 2).round(6)) == {0.0}
+    (hole,) = tasks.infill(score, random_model(), 4.0, 8.0, options=options)
+    stays = hole.score.notes[hole.score.notes.onset < 4.0 + lag - 0.02]
+    assert len(stays) == 8 and hole.notes.onset.min() > 4.0 + lag - 0.02
+    assert hole.notes.onset.max() < 8.0 + lag and len(hole.score.notes) == len(hole.notes) + 128 - 16
+
+
+def test_a_grid_that_is_asked_for_is_that_of_the_file():
+    assert Conductor.of(drummer(0.035), 4.0, 12.0, "4") == Conductor(TEMPO)
+    assert Conductor.of(drummer(0.0), 4.0, 12.0, "auto") == Conductor(TEMPO)
