@@ -4,6 +4,7 @@ streams of chords; knows no files, and nothing of live music."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -138,60 +139,78 @@ def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return odds, sure[:, None]
 
 
-def echoed(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chords (N, NO_CHORD) that are heard where the music goes as it does around the span, and how sure that makes
-    of them (N, 1): what begins like the verse goes on like the verse."""
-    near = known.between(edges[0] - SONG, edges[-1] + SONG)
-    beats = near[near.instrument == BEAT]
-    offsets, alike = echoes(near, beats, edges[0], edges[-1])
-    count = len(edges) - 1
-    if not len(offsets):
-        return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
-    votes = np.zeros((count, len(beats)))
-    at = np.searchsorted(beats.onset, _middle(edges), side="right") - 1
-    for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):
-        there = (at + offset >= 0) & (at + offset < len(beats))
-        votes[there, (at + offset)[there]] += vote
-    chords, sure = heard(near, edges_of(beats))
-    odds = votes @ (sure * chords)
-    told = odds.sum(1, keepdims=True)
-    return odds / np.maximum(told, 1e-9), LIKE * alike.max() * told / np.maximum(votes.sum(1, keepdims=True), 1e-9)
+@dataclass(frozen=True)
+class Outlook:
+    """What the chords of a request can be planned by."""
 
+    request: Infill
 
-def harmonises(request: Infill) -> bool:
-    """Whether there is something to plan towards: pitches are to be written, and are known in the span or behind it, or
-    the music goes as it has gone before."""
-    return any(i < DRUMS for i in request.instruments) and (_ahead(request) or _again(request))
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """(N + 1,) seconds between which a chord is decided on."""
+        ask = self.request
+        beats = ask.known[ask.known.instrument == BEAT].between(ask.start, ask.end)
+        return edges_between(beats.onset, ask.start, ask.end)
 
+    @cached_property
+    def near(self) -> Notes:
+        """The known notes among which the music may come again."""
+        return self.request.known.between(self.request.start - SONG, self.request.end + SONG)
 
-def _ahead(request: Infill) -> bool:
-    return len(request.known.pitched.between(request.start, request.end + s.FUTURE)) > 0
+    @cached_property
+    def echoes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Beats from the span to what may be its like, and how alike that is."""
+        return echoes(self.near, self.near[self.near.instrument == BEAT], self.request.start, self.request.end)
 
+    @property
+    def ahead(self) -> bool:
+        """Whether pitches are known in the span or behind it."""
+        return len(self.request.known.pitched.between(self.request.start, self.request.end + s.FUTURE)) > 0
 
-def _again(request: Infill) -> bool:
-    near = request.known.between(request.start - SONG, request.end + SONG)
-    _, alike = echoes(near, near[near.instrument == BEAT], request.start, request.end)
-    return bool((alike >= ALIKE).any())
+    @property
+    def again(self) -> bool:
+        """Whether the music goes as it has gone before."""
+        return bool((self.echoes[1] >= ALIKE).any())
 
+    @property
+    def harmonises(self) -> bool:
+        """Whether there is something to plan towards, and pitches are to be written."""
+        return any(i < DRUMS for i in self.request.instruments) and (self.ahead or self.again)
 
-def plan_chords(model, request: Infill, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
-    """CHORD notes that harmonise what is known over the span, a plan for each take.
+    def echoed(self) -> tuple[np.ndarray, np.ndarray]:
+        """The chords (N, NO_CHORD) that are heard where the music goes as it does around the span, and how sure that
+        makes of them (N, 1): what begins like the verse goes on like the verse."""
+        beats, count = self.near[self.near.instrument == BEAT], len(self.edges) - 1
+        offsets, alike = self.echoes
+        if not len(offsets):
+            return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
+        votes = np.zeros((count, len(beats)))
+        at = np.searchsorted(beats.onset, _middle(self.edges), side="right") - 1
+        for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):
+            there = (at + offset >= 0) & (at + offset < len(beats))
+            votes[there, (at + offset)[there]] += vote
+        chords, sure = heard(self.near, edges_of(beats))
+        odds = votes @ (sure * chords)
+        told = odds.sum(1, keepdims=True)
+        return odds / np.maximum(told, 1e-9), LIKE * alike.max() * told / np.maximum(votes.sum(1, keepdims=True), 1e-9)
 
-    The plan is the consensus, beat by beat, of what the known notes play themselves, here and where the piece goes like
-    this, of what the model recalls of songs, and of `drafts` (32) chord tracks that the model writes for a take, all in
-    one batch. Where the known notes play most of the harmony, or it is only to go on as it has before, nothing is
-    drafted, and all takes have one plan.
-    """
-    beats = request.known[request.known.instrument == BEAT].between(request.start, request.end)
-    edges = edges_between(beats.onset, request.start, request.end)
-    chords, sure = heard(request.known, edges)
-    opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), echoed(request.known, edges)]
-    if model.markov:
-        opinions.append((recalled(model.markov, request.known, edges), 1.0))
-    if sure.mean() >= PLAIN or not _ahead(request) and _again(request):
-        return [consensus(pooled(opinions), edges, CHANGE)] * takes
-    several = drafted(model, request, edges, takes, seed, drafts)
-    return [consensus(pooled([*opinions, (odds, 1.0)]), edges, CHANGE) for odds in several]
+    def plan(self, model, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
+        """CHORD notes that harmonise what is known over the span, a plan for each take.
+
+        The plan is the consensus, beat by beat, of what the known notes play themselves, here and where the piece goes
+        like this, of what the model recalls of songs, and of `drafts` (32) chord tracks that the model writes for a
+        take, all in one batch. Where the known notes play most of the harmony, or it is only to go on as it has before,
+        nothing is drafted, and all takes have one plan.
+        """
+        known, edges = self.request.known, self.edges
+        chords, sure = heard(known, edges)
+        opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), self.echoed()]
+        if model.markov:
+            opinions.append((recalled(model.markov, known, edges), 1.0))
+        if sure.mean() >= PLAIN or not self.ahead and self.again:
+            return [consensus(pooled(opinions), edges, CHANGE)] * takes
+        several = drafted(model, self.request, edges, takes, seed, drafts)
+        return [consensus(pooled([*opinions, (odds, 1.0)]), edges, CHANGE) for odds in several]
 
 
 def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int | None) -> list[np.ndarray]:

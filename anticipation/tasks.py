@@ -158,6 +158,8 @@ def harmonize(
 ) -> list[Take]:
     """Chords for a melody, one at a time under it in close position: the model's choice of harmony without its playing,
     or the chords that are given, in every take. Raises RequestError."""
+    from .consensus import Outlook
+
     options = options or Options()
     odd = [name for name in UNDRAWN if getattr(options, name) != getattr(Options, name)]
     if odd:
@@ -174,7 +176,10 @@ def harmonize(
     known = conductor.on_beat(voice, score, end)
     request = _request(known, 0.0, end, [number], options, conductor)
     given = conductor.chords(score, options.chords, 0.0, end)
-    plans = _plans(model, request, options) if given is None else [given] * options.takes
+    if given is None:
+        plans = Outlook(request).plan(model, takes=options.takes, seed=options.seed)
+    else:
+        plans = [given] * options.takes
     takes, bars = [], known[(known.instrument == BEAT) & (known.pitch == 0)].onset
     bars = bars if given is None else (conductor.tempo or score.tempo).bar_seconds(end)
     for take, plan in enumerate(plans):
@@ -243,19 +248,13 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
                   ranged=options.ranged)  # fmt: skip
 
 
-def _plans(model, request, options: Options) -> list[Notes]:
-    from .consensus import plan_chords
-
-    return plan_chords(model, request, takes=options.takes, seed=options.seed)
-
-
 def _write(
     score: Score, gone: np.ndarray, model, known: Notes, start: float, end: float, instruments: list[int],
     options: Options, task: str, origins: list[Part], **asked: object,
 ) -> list[Take]:  # fmt: skip
     """Generate, and put what was written into the score. gone: mask of its notes that give way. origins: parts that new
     tracks may be more of. asked: what only this task takes, for the stamp."""
-    from .consensus import harmonises
+    from .consensus import Outlook
     from .decode import Sampling
     from .infilling import generate
 
@@ -264,12 +263,12 @@ def _write(
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)
-    charts = None
+    outlook, charts = Outlook(request), None
     if chords is not None:
         told = chords if model.reads_chart else _guide(chords, instruments)
         request = replace(request, known=request.known + told)
-    elif model.reads_chart and options.chords == "auto" and harmonises(request):
-        charts = _plans(model, request, options)
+    elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
+        charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = (cut(known.audible, known[known.instrument == BEAT], at) for at in (start, end))
     request = replace(request, start=first, end=last if last > first else end)
     sampling = Sampling(options.temperature, options.top_p)

@@ -9,40 +9,39 @@ from anticipation import consensus as consensus_module
 from anticipation.consensus import (
     DRAFTING,
     Draft,
+    Outlook,
     consensus,
-    echoed,
     expected,
-    harmonises,
-    plan_chords,
     pooled,
     settled,
 )
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes, parse_chord
 from anticipation.infilling import Asked, Infill, draw
 from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.reprise import echoes
 from anticipation.tempo import TempoMap
 
 C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))
 
 
 def test_plans_cover_the_span_and_differ(random_model):
-    plans = plan_chords(random_model(), ask(2.0, 8.0), takes=3, seed=1, drafts=5)
+    plans = Outlook(ask(2.0, 8.0)).plan(random_model(), takes=3, seed=1, drafts=5)
     assert len(plans) == 3 and plans[0] != plans[1] != plans[2]
     for plan in plans:
         assert set(plan.instruments) <= {CHORD} and ((plan.onset >= 2) & (plan.onset < 8)).all()
         np.testing.assert_allclose(plan.offset, [*plan.onset[1:], 8.0])
-    assert plan_chords(random_model(), ask(2.0, 8.0), takes=1, seed=1, drafts=5) == plans[:1]
+    assert Outlook(ask(2.0, 8.0)).plan(random_model(), takes=1, seed=1, drafts=5) == plans[:1]
 
 
 def test_of_many_plans_the_first_is_that_of_few(random_model):
-    one = plan_chords(random_model(), ask(0.0, 4.0), takes=1, seed=1, drafts=3)
-    assert plan_chords(random_model(), ask(0.0, 4.0), takes=5, seed=1, drafts=3)[:1] == one
+    one = Outlook(ask(0.0, 4.0)).plan(random_model(), takes=1, seed=1, drafts=3)
+    assert Outlook(ask(0.0, 4.0)).plan(random_model(), takes=5, seed=1, drafts=3)[:1] == one
 
 
 def test_the_chords_of_a_part_of_their_own_are_estimated(random_amt):
     """A model without chord symbols drafts piano parts."""
     melody = Notes.of([(0.5 * i, 0.4, 60 + (0, 4, 7)[i % 3], 73, 80) for i in range(16)])
-    (plan,) = plan_chords(random_amt(), Infill(melody, 0.0, 8.0, (0,)), drafts=2)
+    (plan,) = Outlook(Infill(melody, 0.0, 8.0, (0,))).plan(random_amt(), drafts=2)
     assert len(plan) and plan.onset[0] == 0.0 and plan.end == 8.0
 
 
@@ -120,25 +119,31 @@ def test_what_goes_on_as_it_did_before_has_the_chords_of_then(random_model, monk
     played, beats = two_verses()
     told = played.between(0.0, 48.0)
     request = ask(48.0, 56.0, told + beats, (0,))
-    assert harmonises(request)
-    for plan in plan_chords(random_model(), request, takes=2):
+    assert Outlook(request).harmonises
+    for plan in Outlook(request).plan(random_model(), takes=2):
         assert plan.pitch.tolist() == VERSE[8:12]
         np.testing.assert_allclose(plan.onset, [48, 50, 52, 54])
     new = told.between(0.0, 32.0) + told.between(32.0, 48.0).shift(0.25)
     for silent in (told, new + beats, told.between(0.0, 32.0) + beats, beats):
-        assert not harmonises(ask(48.0, 56.0, silent, (0,)))
-    assert not harmonises(ask(16.0, 24.0, told.between(0.0, 16.0) + beats, (0,)))
-    assert not harmonises(ask(48.0, 56.0, told + beats, (DRUMS,)))
+        assert not Outlook(ask(48.0, 56.0, silent, (0,))).harmonises
+    assert not Outlook(ask(16.0, 24.0, told.between(0.0, 16.0) + beats, (0,))).harmonises
+    assert not Outlook(ask(48.0, 56.0, told + beats, (DRUMS,))).harmonises
+
+
+def test_what_is_alike_is_looked_for_once(random_model, monkeypatch):
+    asked, (played, beats) = [], two_verses()
+    monkeypatch.setattr(consensus_module, "echoes", lambda *where: asked.append(where) or echoes(*where))
+    outlook = Outlook(ask(48.0, 56.0, played.between(0.0, 48.0) + beats, (0,)))
+    assert outlook.harmonises and len(outlook.plan(random_model(), takes=2)) == 2 and len(asked) == 1
 
 
 def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():
     """Which no song that was counted, and no draft, can know; a tune alone plays no chords that could come again."""
     symbols, (played, beats) = VERSE, two_verses()
-    edges = np.arange(44.0, 52.1, 0.5)
     hole = played.between(0, 44.0) + played.between(52.0, 64.0) + beats
-    odds, sure = echoed(hole, edges)
+    odds, sure = Outlook(ask(44.0, 52.0, hole)).echoed()
     assert (odds.argmax(1) == np.repeat(symbols[6:10], 4)).all() and (sure > 1.0).all()
     np.testing.assert_allclose(odds.sum(1), 1.0)
     tune = played[np.append(True, np.diff(played.onset) > 0)]
     for silent in (tune.between(0, 44.0) + beats, played.between(44.0, 52.0) + beats, beats, played.between(0, 44.0)):
-        assert not echoed(silent, edges)[1].any()
+        assert not Outlook(ask(44.0, 52.0, silent)).echoed()[1].any()

@@ -23,7 +23,7 @@ from cases import TASKS, Case, cases
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import checkpoint, metrics  # noqa: E402
 from anticipation.beats import hear  # noqa: E402
-from anticipation.consensus import harmonises, plan_chords  # noqa: E402
+from anticipation.consensus import Outlook  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
 from anticipation.errors import AnticipationError, RequestError  # noqa: E402
@@ -142,8 +142,9 @@ def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sa
     instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
     request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown",
                      places=places(case.known, told) if len(told) else None)  # fmt: skip
-    plan = chords == "planned" and harmonises(request)
-    charts = plan_chords(model, request, takes=takes, seed=seed, drafts=drafts) if plan else None
+    outlook = Outlook(request)
+    plan = chords == "planned" and outlook.harmonises
+    charts = outlook.plan(model, takes=takes, seed=seed, drafts=drafts) if plan else None
     written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts,
                        in_turn=True, best_of=best_of)[0]  # fmt: skip
     return [notes.audible for notes in written]
