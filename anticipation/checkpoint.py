@@ -18,7 +18,7 @@ from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 
 from . import gpt2, huggingface, int8, markov
-from .errors import CheckpointError
+from .errors import CheckpointError, reason
 from .model import Config, EventModel
 
 Model = EventModel | gpt2.GPT2
@@ -27,6 +27,8 @@ _LIMITS = {  # what a config may ask for, by family; the names are those of the 
     "event": {"depth": (1, 64), "heads": (1, 64), "window": (16, 1 << 20)},
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
+
+_OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 
 
 def default_checkpoint() -> Path:
@@ -91,7 +93,7 @@ def read_config(folder: str | Path) -> dict:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise CheckpointError(f"{folder} is no checkpoint: there is no readable config.json in it") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CheckpointError(f"{path} is not JSON; the checkpoint is broken") from None
     stated = config.get("family", config.get("model_type")) if isinstance(config, dict) else None
     if stated not in (*_LIMITS, "gpt2"):
@@ -124,15 +126,18 @@ def _load(folder: Path, stored: dict) -> Model:
     stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
     try:
         wanted = {name: int(stored[name]) for name in limits}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise CheckpointError(
             f"{folder}: config.json has no {' and '.join(limits)}; the checkpoint is broken"
         ) from None
     odd = [f"{name} {wanted[name]}" for name, (low, high) in limits.items() if not low <= wanted[name] <= high]
     if odd:
         raise CheckpointError(f"{folder}: config.json asks for {', '.join(odd)}")
-    free = {name: stored[name] for name in ("dropout", "scale_by_layer", "anticipation") if name in stored}
-    config = kind(**wanted, **free)
+    optional = {name: stored[name] for name in _OPTIONAL.get(stored["family"], ()) if name in stored}
+    for name, value in optional.items():
+        if not isinstance(value, _OPTIONAL[stored["family"]][name]):
+            raise CheckpointError(f"{folder}: config.json has {name} {value!r}; the checkpoint is broken")
+    config = kind(**wanted, **optional)
     if any(stored.get(name) != value for name, value in config.to_dict().items()):
         raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     try:
@@ -141,8 +146,7 @@ def _load(folder: Path, stored: dict) -> Model:
         tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
         model.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason})") from None
+        raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason(error)})") from None
     return model
 
 

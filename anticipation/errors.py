@@ -5,6 +5,12 @@ class AnticipationError(Exception):
     """Base of every error that we raise on purpose."""
 
 
+def reason(error: Exception) -> str:
+    """The first line of an error's message, or its type where it has none: what another library's error comes to in a
+    line of ours."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class MidiError(AnticipationError):
     """Music that a MIDI file does not hold, or cannot."""
 

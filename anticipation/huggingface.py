@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from .amt import CONTEXT, VOCABULARY
-from .errors import CheckpointError
+from .errors import CheckpointError, reason
 from .gpt2 import GPT2, Config
 
 INSTALL = "pip install 'anticipation-copilot[hub]'"
@@ -37,9 +35,8 @@ def download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*.h5", "*.msgpack", "*.onnx"]))
     except Exception as error:  # whatever its network layer raises
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"no folder {name}, and the Hugging Face hub does not give it; is this machine online? ({reason})"
+            f"no folder {name}, and the Hugging Face hub does not give it; is this machine online? ({reason(error)})"
         ) from None
 
 
@@ -90,16 +87,10 @@ def read_tensors(files: list[Path]) -> dict[str, Tensor]:
                 tensors |= load_file(path)
             else:
                 tensors |= torch.load(path, map_location="cpu", weights_only=True)
-        except (
-            OSError,
-            SafetensorError,
-            RuntimeError,
-            EOFError,
-            ValueError,
-            TypeError,
-            pickle.UnpicklingError,
-        ) as error:
-            raise CheckpointError(f"{path} is missing or broken ({str(error).splitlines()[0][:120]})") from None
+        except Exception as error:  # torch.load raises whatever a broken pickle leads its machine to
+            raise CheckpointError(f"{path} is missing or broken ({reason(error)[:120]})") from None
+    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in tensors.items()):
+        raise CheckpointError(f"{files[0].parent}: the weights are not tensors by name")
     return tensors
 
 

@@ -201,6 +201,13 @@ CHECKPOINTS = {
     "of a monstrous size": (lambda f: spoil(f, depth=10**6), "asks for depth 1000000"),
     "of another depth": (lambda f: spoil(f, depth=2), "missing or broken"),
     "of another width": (lambda f: spoil(f, heads=2), "missing or broken"),
+    "of endless depth": (lambda f: spoil(f, depth=float("inf")), "no depth and heads and window"),
+    "config is too deep": (lambda f: (f / "config.json").write_text("[" * 100_000), "not JSON"),
+    "with a dropout": (lambda f: spoil(f, dropout=0.1, depth=2), "missing or broken"),
+    "of AMT with a dropout in words": (
+        lambda f: spoil(f, family="amt", layers=1, width=32, heads=2, dropout="some"),
+        "has dropout 'some'",
+    ),
     "of no heads": (lambda f: spoil(f, heads=0), "asks for heads 0"),
     "of heads in words": (lambda f: spoil(f, heads="two"), "no depth and heads and window"),
     "of another clock": (lambda f: spoil(f, steps=50), "another encoding"),

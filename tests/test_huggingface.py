@@ -159,6 +159,22 @@ def another_head(path):
     save_file(state | {"lm_head.weight": state["transformer.wte.weight"] + 1}, path / "model.safetensors")
 
 
+def numbered(path):
+    (path / "model.safetensors").unlink()
+    torch.save({1: torch.zeros(2)}, path / "pytorch_model.bin")
+
+
+def empty(path):
+    (path / "model.safetensors").unlink()
+    (path / "pytorch_model.bin").write_bytes(b"")
+
+
+def no_program(path):
+    """It takes from a stack on which nothing is."""
+    (path / "model.safetensors").unlink()
+    (path / "pytorch_model.bin").write_bytes(b"\x80\x02e.")
+
+
 BROKEN = {
     "of words": (edited(vocab_size=50257), "vocab_size is 50257"),
     "interarrival": (edited(vocab_size=34025), "an interarrival model"),
@@ -167,6 +183,9 @@ BROKEN = {
     "another width": (edited(n_embd=48), "do not fit"),
     "no heads": (edited(n_head=0), "cannot be"),
     "a program": (pickled, "missing or broken"),
+    "tensors by number": (numbered, "not tensors by name"),
+    "an empty file": (empty, "missing or broken"),
+    "a pickle of nothing": (no_program, "missing or broken"),
     "cut short": (cut, "missing or broken"),
     "no weights": (lambda path: (path / "model.safetensors").unlink(), "model.safetensors is missing"),
     "another head": (another_head, "not its embedding"),

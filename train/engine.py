@@ -26,7 +26,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from anticipation.errors import AnticipationError
+from anticipation.errors import AnticipationError, reason
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ class Place:
     def join(cls, device: str) -> Place:
         """Raises AnticipationError where there is no such device."""
         world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-        kind = torch.device(device).type
+        try:
+            kind = torch.device(device).type
+        except RuntimeError:
+            raise AnticipationError(f"no device {device!r}: say cpu, cuda or cuda:1") from None
         if kind == "cuda":
             local = int(os.environ.get("LOCAL_RANK", 0))
             if local >= torch.cuda.device_count():
@@ -239,9 +242,9 @@ class Engine:
             self.net.load_state_dict({n: _like(p, own[n]) for n, p in state["model"].items()})
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 _load_optimizer(optimizer, saved)
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
-            raise AnticipationError(f"{path} is no state of this run ({str(error).splitlines()[0]})") from None
-        self.guard = Guard(**state.get("guard", {}))
+            self.guard = Guard(**state.get("guard", {}))
+        except Exception as error:  # torch.load raises whatever a broken pickle leads its machine to
+            raise AnticipationError(f"{path} is no state of this run ({reason(error)})") from None
         return {name: value for name, value in state.items() if name not in ("model", "optimizers", "guard")}
 
 
