@@ -449,7 +449,10 @@ def test_what_does_not_fit_is_one_line(run, shards, tmp_path, capsys, monkeypatc
     refused("the columns do not have", "--resume", data=other)
     foreign(first)
     refused("is no state of this run", "--resume")
-    (first / "state.pt").write_bytes(b"PK\3\4 not much")
+    for broken in (b"PK\3\4 not much", b"", b"no pickle"):
+        (first / "state.pt").write_bytes(broken)
+        refused("is no state of this run", "--resume")
+    torch.save([1, 2], first / "state.pt")
     refused("is no state of this run", "--resume")
     (first / "state.pt").unlink()
     refused(
@@ -459,12 +462,32 @@ def test_what_does_not_fit_is_one_line(run, shards, tmp_path, capsys, monkeypatc
     refused("no checkpoint", "--init", str(tmp_path / "nothing"))
     refused("start it as torchrun", "--fsdp")
     refused("AMT's context is 1024 tokens", "--preset", "amt-tiny", "--length", "64")
-    refused("--batch must be at least 1", "--batch", "0")
     refused("no folder of shards", data=tmp_path)
     monkeypatch.setattr(Shards, "split", lambda self, name: [])
     refused("has no pieces in split 'train'")
     (tmp_path / "file").write_text("")
     refused("cannot make the run folder", "--out", str(tmp_path / "file" / "run"))
+
+
+@pytest.mark.parametrize(
+    "flag, least", [("batch", 1), ("save-every", 1), ("log-every", 1), ("eval-every", 0), ("micro", 0), ("seed", 0)]
+)
+def test_numbers_that_cannot_be_are_one_line(run, capsys, flag, least):
+    run("a", f"--{flag}", str(least - 1), code=2)
+    assert capsys.readouterr().err == f"train: --{flag} must be at least {least}\n"
+
+
+def test_a_time_or_a_device_that_cannot_be_is_one_line(run, capsys):
+    """Some minus five minutes were never over."""
+    for flags, words in ((("--minutes", "-5"), "--minutes must be"), (("--device", "tpu7"), "no device 'tpu7'")):
+        run("a", *flags, code=2)
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+
+
+def test_a_run_need_not_be_evaluated_on_the_way(run):
+    folder = run("a", "--eval-every", "0", "--sample-every", "0")
+    assert [json.loads(line)["kind"] for line in (folder / "evals.jsonl").read_text().splitlines()] == ["report"]
 
 
 def test_the_two_measurements_print_one_line_each(run, capsys):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def flags() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on from the state in --out, if there is one")
     add("--init", type=Path, metavar="CHECKPOINT", help="start from these weights; those of fewer blocks grow")
     add("--save-every", type=int, default=100, metavar="STEPS")
-    add("--eval-every", type=int, default=500, metavar="STEPS")
+    add("--eval-every", type=int, default=500, metavar="STEPS", help="held-out numbers on the way; 0: never")
     add("--eval-pieces", type=int, default=24, help="held-out excerpts on the way; four times as many at the end")
     add(
         "--sample-every",
@@ -89,9 +90,14 @@ def chosen(args: argparse.Namespace) -> tuple[Preset, Settings]:
     settings = replace(preset.settings, **{name: value for name, value in said.items() if value is not None})
     if preset.recipe.family == "amt" and args.length not in (None, preset.settings.length):
         raise AnticipationError(f"--length: AMT's context is {preset.settings.length} tokens")
-    for name in ("steps", "batch", "length"):
-        if getattr(settings, name) < 1:
-            raise AnticipationError(f"--{name} must be at least 1")
+    least = dict.fromkeys(("steps", "batch", "length", "save_every", "log_every", "eval_pieces"), 1)
+    least |= dict.fromkeys(("micro", "workers", "seed", "eval_every", "sample_every"), 0)
+    values = vars(args) | vars(settings)
+    for name, low in least.items():
+        if values[name] is not None and values[name] < low:
+            raise AnticipationError(f"--{name.replace('_', '-')} must be at least {low}")
+    if args.minutes is not None and not 0 < args.minutes < math.inf:
+        raise AnticipationError("--minutes must be more than 0")
     return preset, settings
 
 
@@ -232,7 +238,7 @@ class Training:
 
     def look(self) -> None:
         """Evaluate and sample, where it is time to."""
-        wanted = self.step % self.args.eval_every == 0 and self.held_out
+        wanted = self.args.eval_every and self.step % self.args.eval_every == 0 and self.held_out
         heard = self.args.sample_every and self.step % self.args.sample_every == 0 and self.held_out
         if not wanted and not heard:
             return
