@@ -4,11 +4,13 @@ verbs; knows no music."""
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from socketserver import BaseRequestHandler, UDPServer
 from typing import Any
 
 from anticipation.errors import AnticipationError, LiveError, RequestError
@@ -78,8 +80,7 @@ class Controllers:
 def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
     """Listen on loopback: /anticipation/NAME value, /anticipation/do/ACTION. A busy port is told, and we go without."""
     try:
-        from pythonosc.dispatcher import Dispatcher
-        from pythonosc.osc_server import BlockingOSCUDPServer
+        from pythonosc.osc_packet import OscPacket
     except ImportError:
         tell(f"OSC needs python-osc: {INSTALL}")
         return None
@@ -97,10 +98,22 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
         except AnticipationError as error:
             tell(f"OSC {address}: {error}")
 
-    dispatcher = Dispatcher()
-    dispatcher.map("/anticipation/*", heard)  # python-osc's * goes on across a /: do/ACTION, too
+    class Datagram(BaseRequestHandler):
+        """Obeyed at once: python-osc's own server sleeps until a bundle's time tag, and hears nobody meanwhile."""
+
+        def handle(self) -> None:
+            for _, message in OscPacket(self.request[0]).messages:
+                if message.address.startswith("/anticipation/"):
+                    heard(message.address, *message.params)
+
+    class Server(UDPServer):
+        def handle_error(self, request, client_address) -> None:
+            """One line, where socketserver prints a traceback."""
+            error = sys.exc_info()[1]
+            tell(f"OSC that nobody understands ({type(error).__name__}: {error})")
+
     try:
-        server = BlockingOSCUDPServer(("127.0.0.1", port), dispatcher)  # with threads a fader's last may come first
+        server = Server(("127.0.0.1", port), Datagram)  # with threads a fader's last value may come first
     except OverflowError:
         tell(f"no OSC: there is no port {port}")
         return None

@@ -2,7 +2,9 @@
 what goes out as it comes in."""
 
 import json
+import socket
 import threading
+import time
 
 import pytest
 from stand_in import StandIn
@@ -57,7 +59,7 @@ def osc():
         for value in values:
             message.add_arg(value)
         servers.append(serve_osc(app, 0, said.append))
-        servers[-1].dispatcher.call_handlers_for_packet(message.build().dgram, ("127.0.0.1", 1))
+        servers[-1].finish_request((message.build().dgram, None), ("127.0.0.1", 1))
         return said
 
     yield send
@@ -95,6 +97,26 @@ def test_a_button_means_its_press_and_a_fader_where_it_stopped(osc):
     assert second.wait(60)
     assert [value for _, _, value in app.calls] == [1, 2]
     surface._sock.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_bundle_for_later_and_garbage_hold_up_nobody(capfd):
+    """python-osc would sleep for the hour, and the end of the program with it."""
+    bundles = pytest.importorskip("pythonosc.osc_bundle_builder")
+    message = pytest.importorskip("pythonosc.osc_message_builder").OscMessageBuilder("/anticipation/density")
+    message.add_arg(3)
+    bundle = bundles.OscBundleBuilder(time.time() + 3600)
+    bundle.add_content(message.build())
+    app, said = StandIn(), []
+    server = serve_osc(app, 0, said.append)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as surface:
+        for datagram in (b"/anticipation/\xff", b"", b"#bundle\0", bundle.build().dgram):
+            surface.sendto(datagram, server.server_address)
+    deadline = time.monotonic() + 60
+    while not app.calls and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert app.calls == [("set", "density", 3)] and said and "Traceback" not in capfd.readouterr().err
     server.shutdown()
     server.server_close()
 
