@@ -52,7 +52,7 @@ class Control:
                 raise RequestError(f"{self.name} is on or off, not {value!r}") from None
         try:
             number = float(text)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = float("nan")
         if not self.low <= number <= self.high or isinstance(text, bool):
             unit = f" {self.unit}" if self.unit else ""

@@ -77,7 +77,7 @@ def timeline_rows(given: dict, state: dict) -> tuple[list[list], float]:
         start = float(given.get("replace_from", 0.0))
         if not abs(start) < 1e6:
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise RequestError(f"a timeline is {ROWS} (at most {MAX_NOTES:,}), and replace_from") from None
     period, origin = 1.0, 0.0
     if unit == "quarters":
