@@ -53,10 +53,11 @@ def play(connection, api: str, in_name: str | None, out_name: str | None) -> Non
             return
         connection.send(("open", pair.names()))
         urgent()
+        player = Player(connection, pair)
         try:
-            Player(connection, pair).run()
+            player.run()
         finally:
-            pair.close()
+            player.end()
 
 
 class Player:
@@ -109,6 +110,13 @@ class Player:
                 if complained() and not self.pair.alive():
                     return
             self._tell()
+
+    def end(self) -> None:
+        """However it came to an end: no note, pedal or bend of ours is left behind."""
+        with suppress(OSError):
+            self.scheduler.silence()
+            self.scheduler.release()
+        self.pair.close()
 
     def _do(self, verb: Callable, *args) -> Any:
         """Call the scheduler; where the port is gone it rests until that is back."""
@@ -221,9 +229,13 @@ class Hands:
 
     def _open(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._connection, end = context.Pipe()
-        self._process = context.Process(target=play, args=(end, *self.settings), daemon=True, name="anticipate-hands")
-        self._process.start()
+        try:
+            connection, end = context.Pipe()
+            process = context.Process(target=play, args=(end, *self.settings), daemon=True, name="anticipate-hands")
+            process.start()
+        except OSError as error:  # no memory, or no more files
+            raise LiveError(f"no process to play: {error.strerror}") from None
+        self._connection, self._process = connection, process
         end.close()
         kind, what = self._next(4 * PATIENCE) or ("error", "the MIDI system does not answer")
         if kind == "error":

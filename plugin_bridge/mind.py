@@ -38,13 +38,14 @@ def think(connection, checkpoint: str | None, threads: int, seed: int, weights: 
         begin = time.perf_counter()
         steps = sum(1 for _ in Planner(model).plan(Scene(0.0, 8.0, (0,))))  # warm before anybody waits
     except AnticipationError as error:
-        connection.send(("error", str(error)))
+        with suppress(OSError):
+            connection.send(("error", str(error)))
         return
     rate = steps / (time.perf_counter() - begin)
     gc.freeze()
-    connection.send(("ready", {"events_per_second": rate, "fingerprint": model.fingerprint}))
     planner, ask = Planner(model, seed), None
     with suppress(EOFError, OSError):  # the parent is gone
+        connection.send(("ready", {"events_per_second": rate, "fingerprint": model.fingerprint}))
         while True:
             ask = ask or connection.recv()
             try:

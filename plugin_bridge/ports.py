@@ -228,7 +228,6 @@ class Pair:
         self.api = api
         self.input = Port("in", api, in_name)
         self.out = Port("out", api, out_name)
-        self._sounding: set[tuple[int, int]] = set()  # (channel, pitch)
 
     def names(self) -> dict:
         """What is there, and what was chosen."""
@@ -237,9 +236,6 @@ class Pair:
 
     def send(self, message: list[int]) -> None:
         """Raises OSError where the port is gone."""
-        if message[0] & 0xE0 == 0x80:
-            change = self._sounding.add if message[0] & 0x10 and message[2] else self._sounding.discard
-            change((message[0] & 0x0F, message[1]))
         self.out.send(message)
 
     def watch(self) -> list[tuple[Port, str]]:
@@ -252,9 +248,5 @@ class Pair:
         return self.api[0] in available()
 
     def close(self) -> None:
-        """What still sounds is ended."""
-        with suppress(OSError):
-            for channel, pitch in sorted(self._sounding):
-                self.send([0x80 | channel, pitch, 0])
         self.input.close()
         self.out.close()

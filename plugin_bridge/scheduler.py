@@ -127,11 +127,11 @@ class Scheduler:
             self._moved.remove(message)
 
     def panic(self) -> None:
-        """Silence, and all-notes-off on every channel for what we know nothing of."""
+        """Silence, and on every channel the pedal up and all notes off, for what we know nothing of."""
         self.silence()
         self.release()
         for channel in range(16):
-            for controller in (ALL_NOTES_OFF, ALL_SOUND_OFF):
+            for controller in (SUSTAIN, ALL_NOTES_OFF, ALL_SOUND_OFF):
                 self.send([CONTROL_CHANGE | channel, controller, 0])
 
     def _begin(self, strike: Strike) -> None:
@@ -147,8 +147,8 @@ class Scheduler:
     def _strike(self, strike: Strike) -> None:
         if strike.key in self.sounding:
             self._end(self.sounding[strike.key])
+        self.sounding[strike.key] = strike  # first: whoever is ended in between knows what to end
         self.send([NOTE_ON | strike.channel, strike.pitch, strike.velocity])
-        self.sounding[strike.key] = strike
         self.sent += 1
 
     def _end(self, strike: Strike) -> None:

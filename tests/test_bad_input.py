@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import queue
 import shutil
@@ -14,7 +15,7 @@ from anticipation import midi
 from anticipation.midi import Score, read, write
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
-from plugin_bridge.mind import Mind
+from plugin_bridge.mind import Mind, think
 
 
 @pytest.fixture
@@ -349,6 +350,17 @@ def test_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
 )
 def test_what_live_cannot_do_is_told_before_it_opens_anything(refused, tmp_path, flags, words):
     refused("live", "--no-page", "--takes", tmp_path / "takes", *flags, words=words)
+
+
+def test_a_mind_whose_parent_has_gone_while_it_loaded_ends_without_a_word(random_checkpoint):
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=think, args=(theirs, str(random_checkpoint), 1, 0, "float32"), daemon=True)
+    process.start()
+    theirs.close()
+    ours.close()
+    process.join(120)
+    assert process.exitcode == 0
 
 
 def test_a_mind_that_cannot_load_is_left_alone(tmp_path):

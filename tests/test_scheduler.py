@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anticipation.errors import LiveError
 from plugin_bridge import ports
 from plugin_bridge.ears import REPEAT, EchoGuard, parse
-from plugin_bridge.hands import Player, nap
+from plugin_bridge.hands import Hands, Player, nap
 from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
 
 
@@ -142,7 +143,9 @@ def test_panic_tells_every_channel():
     world.scheduler.add(0.0, 1.0, 0, 60, 80)
     world.run(0.1)
     world.scheduler.panic()
-    assert [0x80, 60, 64] in [m for _, m in world.sent] and sum(m[0] & 0xF0 == 0xB0 for _, m in world.sent) == 32
+    told = [m for _, m in world.sent]
+    assert [0x80, 60, 64] in told
+    assert all([0xB0 | channel, controller, 0] in told for channel in range(16) for controller in (64, 120, 123))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(60, 62), st.booleans()), max_size=60))
@@ -174,6 +177,31 @@ class Wire:
 
     def names(self):
         return {}
+
+    def close(self):
+        self.sent.append("closed")
+
+
+def test_however_hands_end_no_note_no_pedal_and_no_bend_is_left():
+    """A program that is killed hangs up, and they are all that can still lift the player's pedal."""
+    player = Player(None, Wire())
+    for gesture in ([0x90, 60, 80], [0xB0, 64, 127], [0xB0, 1, 40], [0xE0, 0, 100]):
+        player._obey("pass_on", gesture, time.perf_counter())
+    before = len(player.pair.sent)
+    player.end()
+    left = player.pair.sent[before:]
+    assert sorted(left[:-1]) == [[0x80, 60, 64], [0xB0, 1, 0], [0xB0, 64, 0], [0xE0, 0, 64]] and left[-1] == "closed"
+
+
+def test_no_process_for_hands_is_one_line(monkeypatch):
+    """And the thread that opens them anew tries again, as where there is no port."""
+
+    def start(process):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", start)
+    with pytest.raises(LiveError, match="no process to play: Resource temporarily unavailable"):
+        Hands(print, "auto", None, None)
 
 
 def test_fast_repeats_that_are_passed_on_are_no_echoes():
