@@ -47,7 +47,8 @@ class App:
                    "planned": [...]},                  the last 16 s and the plan, song seconds; None: still held
          "beats": [[seconds, place in the bar]...],    the grid over the same span, 0 is a downbeat
          "takes": [{"name", "seconds", "notes", "url"}], url is "/takes/NAME"
-         "learning": name | None, "message": the last line worth telling, "revision": grows with every change}
+         "learning": name | None, "ccs": {name: number},   the MIDI controller of each control and action that has one
+         "message": the last line worth telling, "revision": grows with every change}
     set(name, value) -> None             a control of controls.TABLE. RequestError: unknown name, value out of range
     act(name, **args) -> dict | None     one of controls.ACTIONS. RequestError likewise. keep answers {"name": take}
     timeline(notes, replace_from)        the DAW's future: [onset, duration, pitch, instrument, velocity] lists, song
@@ -74,7 +75,11 @@ class App:
         self.mind = Mind(self._inbox.put, checkpoint, threads, weights=weights)
         self._stamp: float | None = None  # of the player's note that the next question is about
         self._closing = False
-        self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
+        try:
+            self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
+        except BaseException:  # no Ableton Link: a process would be left, and our ports with it
+            self.hands.close()
+            raise
         self.transport.programs()
         self.mind.start()
         self._osc = serve_osc(self, osc, self.tell) if osc else None
@@ -97,7 +102,8 @@ class App:
                 "meters": self.meters.figures(self.hands.errors, lambda: self.late, self.dropped),
                 "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
-                "takes": self.recorder.takes(), "learning": self.controllers.learning, "message": self.message,
+                "takes": self.recorder.takes(), "learning": self.controllers.learning,
+                "ccs": self.controllers.numbers, "message": self.message,
                 "revision": self.revision,
             }  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 
 RATE = 0.05  # seconds between two looks at the app while something moves
@@ -78,7 +79,11 @@ class Feed:
         still = 0
         while True:
             await asyncio.sleep(RATE if still < AWAKE else REST)
-            now = self._state()
+            try:
+                now = self._state()
+            except Exception:  # a bug: to the log, and the pages are not left with a picture that stands for ever
+                logging.getLogger(__name__).exception("no state")
+                continue
             news = change(self._last, now)
             self._last, still = now, 0 if news else still + 1
             for queue in self._listeners if news else ():

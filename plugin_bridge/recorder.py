@@ -288,19 +288,24 @@ class Recorder:
             pid = path.name.removeprefix(".take-").removesuffix(".journal").partition("-")[0]
             if pid.isdecimal() and int(pid) != os.getpid() and _runs(int(pid)):
                 continue
-            take = Take()
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                with suppress(ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
-                    take.add(*json.loads(line))
-            try:
-                scores = take.scores(self.stamp)
-            except (AnticipationError, ArithmeticError, LookupError, ValueError):  # no music that we know to write
-                path.replace(path.with_suffix(".bad"))
-                continue
-            with suppress(FileError):  # a full disk may have room the next time
-                for score in scores:
-                    self._save(score, "rescued")
-                path.unlink(missing_ok=True)
+            with suppress(FileError, OSError):  # a full disk may have room the next time; one file's rights are its own
+                self._rescue(path)
+
+    def _rescue(self, journal: Path) -> None:
+        """Raises FileError, OSError."""
+        journal.replace(journal)  # which Windows refuses where another program has it open: that one still plays
+        take = Take()
+        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
+                take.add(*json.loads(line))
+        try:
+            scores = take.scores(self.stamp)
+        except (AnticipationError, ArithmeticError, LookupError, ValueError):  # no music that we know to write
+            journal.replace(journal.with_suffix(".bad"))
+            return
+        for score in scores:
+            self._save(score, "rescued")
+        journal.unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:

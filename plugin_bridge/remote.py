@@ -59,6 +59,11 @@ class Controllers:
                 part.write_text(json.dumps(self._learned), encoding="utf-8")
                 part.replace(self._file)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The controller that steers each control and action that has one."""
+        return {name: number for number, name in self.map.items()}
+
     def takes(self, number: int) -> bool:
         """Whether a controller's next movement means anything here."""
         return self.learning is not None or number in self.map

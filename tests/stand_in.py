@@ -23,6 +23,7 @@ class StandIn:
         self.takes = {"take-1": self._song(8), "take 2 \u00e9": self._song(4)}
         self.muted: set[str] = set()
         self.learning: str | None = None
+        self.ccs = {control.name: control.cc for control in controls.TABLE if control.cc is not None}
         self.future: list = []
         self.message = "ready when you are"
         self.revision = 0
@@ -81,7 +82,7 @@ class StandIn:
                 "notes": {"heard": heard, "played": mine[0], "planned": mine[1]},
                 "beats": [[b * 0.5, b % 4] for b in range(first, int((now + 6) * 2))],
                 "takes": [{"name": name, "seconds": 8.0, "notes": 40, "url": f"/takes/{name}"} for name in self.takes],
-                "learning": self.learning, "message": self.message, "revision": self.revision,
+                "learning": self.learning, "ccs": dict(self.ccs), "message": self.message, "revision": self.revision,
             }  # fmt: skip
 
     def set(self, name: str, value) -> None:

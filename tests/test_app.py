@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_scheduler import check_clean
 from test_session import regular_mind
-from virtual import Rehearsal
+from virtual import Hands, Rehearsal
 
 from anticipation.errors import LiveError, RequestError
 from anticipation.harmony import chord_name
@@ -103,6 +103,13 @@ def test_a_take_of_five_hours_becomes_two_files_and_no_start_fails_for_an_old_on
     made.run(1.0, key(0.1, 65))
     made.app.act("stop")
     assert taken(made)[-1].pitch.tolist() == [65]
+
+
+def test_a_journal_that_cannot_be_read_or_deleted_costs_no_other(tmp_path):
+    """Another user's; on Windows, one that another instance writes."""
+    (tmp_path / ".take-999999998.journal").mkdir()
+    (tmp_path / ".take-999999999.journal").write_text('["heard", 0.0, 0.5, 60, 53, 80]\n', encoding="utf-8")
+    assert len(Recorder(tmp_path).takes()) == 1 and (tmp_path / ".take-999999998.journal").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -218,6 +225,9 @@ def test_keep_has_what_sounds_and_what_sounded_last(rehearsal):
     with pytest.raises(RequestError):
         made.app.act("keep")
     made.run(1.0, [*key(0.1, 60), (0.5, [0x90, 72, 80])])
+    for bars in (-1, 10**300):
+        with pytest.raises(RequestError, match="1 to 10,000 bars"):
+            made.app.act("keep", bars=bars)
     made.app.act("keep")
     assert taken(made, "kept")[0].pitch.tolist() == [60, 72]
     assert taken(made, "kept")[0].duration[1] == pytest.approx(0.5, abs=0.02)
@@ -321,12 +331,21 @@ def test_new_hands_end_what_those_that_died_left_sounding(rehearsal):
         assert sum(m[0] & 0xF0 == 0xB0 and m[1] == controller for _, m in made.sent) == 16
 
 
+def no_link(bpm):
+    raise LiveError("Ableton Link needs LinkPython-extern")
+
+
+def test_an_app_that_cannot_begin_leaves_no_process(monkeypatch, tmp_path):
+    closed = []
+    monkeypatch.setattr(Hands, "close", lambda hands: closed.append(hands))
+    monkeypatch.setattr(transport, "open_link", no_link)
+    with pytest.raises(LiveError):
+        Rehearsal(monkeypatch, tmp_path, sync="link")
+    assert len(closed) == 1
+
+
 def test_one_event_that_fails_takes_no_other_with_it(rehearsal, monkeypatch):
     """A controller that cannot do what it was taught, and a fault of ours, between two notes."""
-
-    def no_link(bpm):
-        raise LiveError("Ableton Link needs LinkPython-extern")
-
     monkeypatch.setattr(transport, "open_link", no_link)
     made = rehearsal()
     made.app.act("learn", name="sync")

@@ -209,6 +209,10 @@ def test_learning_a_controller(page, served):
     button.click()
     eventually(lambda: app.learning == "temperature")
     page.get_by_role("button", name="move…, Temperature: move a controller now").wait_for()
+    app.learning = None
+    app.ccs["temperature"] = app.ccs.pop("density")  # it moved the one that density had
+    page.get_by_role("button", name="CC 22, Temperature: learn another controller").wait_for()
+    page.get_by_role("button", name="CC, Density: learn a controller").wait_for()
 
 
 def test_messages_are_spoken(page, served):

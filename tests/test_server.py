@@ -1,5 +1,6 @@
 """The server: a real one, asked over real sockets. What it serves, what it refuses, and that it does not fall over."""
 
+import asyncio
 import http.client
 import io
 import json
@@ -301,6 +302,25 @@ def test_the_stream_tells_all_once_and_then_what_changed(served, ask):
     app.act("stop")
     app.act("locate", seconds=0.0)
     connection.close()
+
+
+def test_a_state_that_fails_once_does_not_end_the_stream():
+    states = iter([{"n": 0}, RuntimeError("a bug"), {"n": 1}])
+
+    def state() -> dict:
+        found = next(states)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def listen() -> list:
+        one = feed.Feed(state)
+        queue = one.join()
+        heard = [await asyncio.wait_for(queue.get(), 2) for _ in range(2)]
+        one.leave(queue)
+        return heard
+
+    assert asyncio.run(listen()) == [("state", {"n": 0}), ("change", {"n": 1})]
 
 
 rows = st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(1, 3)), st.integers(60, 63)), max_size=8)

@@ -53,14 +53,13 @@ export class Panel {
       const row = this.rows.get(name);
       if (row && performance.now() - (this.touched.get(name) ?? -1e9) > QUIET) row.show(value);
     }
-    const learned = state.ccs ?? {};
     for (const [name, row] of this.rows) {
-      const cc = learned[name] ?? row.control.cc, learning = state.learning === name;
-      const text = learning ? 'move…' : cc === null || cc === undefined ? 'CC' : `CC ${cc}`;
+      const cc = state.ccs[name], learning = state.learning === name;
+      const text = learning ? 'move…' : cc === undefined ? 'CC' : `CC ${cc}`;
       if (row.cc.textContent === text && row.cc.ariaPressed === String(learning)) continue;
       row.cc.textContent = text;
       row.cc.ariaPressed = String(learning);
-      row.cc.ariaLabel = `${text}, ${row.control.label}: ${learning ? 'move a controller now' : cc == null ? 'learn a controller' : 'learn another controller'}`;
+      row.cc.ariaLabel = `${text}, ${row.control.label}: ${learning ? 'move a controller now' : cc === undefined ? 'learn a controller' : 'learn another controller'}`;
       row.cc.title = row.cc.ariaLabel;
     }
   }
