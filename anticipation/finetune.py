@@ -1,9 +1,9 @@
 """Teach a checkpoint the style of a few MIDI files, and prove on held-out ones that it learned. Knows the event
 transformer and folders of MIDI; no shards on disk, no clusters.
 
-Whatever is held out is never trained on, and the weights that cost the fewest bits there are the ones that are kept.
-The fewest of a dozen looks are rosy: so where files suffice, half of those that are held out are looked at once, by the
-weights that the others chose.
+Held-out files are never trained on; the weights that cost the fewest bits on them are kept. The lowest of a dozen
+evaluations is an optimistic estimate, so where there are enough files, half of the held-out ones choose nothing: they
+are evaluated once, with the weights that the other half chose (the split `proof`).
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from .windows import Recipe, Windows
 HELD_OUT = 0.2  # of the files; of each file's time where there are too few to hold one out
 FEWEST_FILES = 5
 ROWS, BATCH = 256, 8  # of a window, windows a step
-LOOKS = 12  # evaluations in the time that is given
-PATIENCE = 2  # of them without a new best: then back to the best weights, at a third of the rate
-RETURNS = 3  # until it is enough
+LOOKS = 12  # evaluations, spread evenly over the time given
+PATIENCE = 2  # evaluations without a new best, after which it returns to the best weights at a third of the rate
+RETURNS = 3  # returns after which it stops
 WARMUP = 10  # steps
 LR = 1e-3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What fine-tuning came to. before, after: bits per held-out event, at the best look; step: where the best was;
-    steps: all that were made; held_out: in words; proof: before and after, of files that chose nothing, where there are
-    such."""
+    """The result of fine-tuning. before, after: bits per held-out event of the base weights and of those kept. step:
+    the one after which those were taken; steps: how many were made. held_out: what was held out, in words. proof:
+    before and after on held-out files that did not choose the weights; None where there are none."""
 
     before: float
     after: float
@@ -60,7 +60,7 @@ class Outcome:
     def __str__(self) -> str:
         best = f"{self.before:.3f} -> {self.after:.3f} bits per held-out event"
         if self.proof is None:
-            return f"{best}, which chose the weights: somewhat rosy"
+            return f"{best}, which chose the weights: somewhat optimistic"
         no = "" if self.proof[1] < self.proof[0] else ": no better there"
         return f"{best}; {self.proof[0]:.3f} -> {self.proof[1]:.3f} in files that chose nothing{no}"
 
@@ -89,7 +89,7 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
     if {p.split for p in parts} != {"train", "valid"}:
         raise RequestError(f"{pieces.folder}: too little music to learn from and to hold something out")
     held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES} that differ"
-    return replace(pieces, pieces=tuple(parts), columns_of=tuple(columns)), held
+    return replace(pieces, pieces=tuple(parts), notes_of=tuple(columns)), held
 
 
 def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:

@@ -40,11 +40,12 @@ def read_fast(path: Path) -> Notes:
 
 @dataclass(frozen=True)
 class Folder:
-    """Pieces and their notes. skipped: a line for every file that could not be used."""
+    """Pieces, and the notes of each; `start` of a piece is its index in `notes_of`, for there are no rows of a shard
+    here. skipped: one line for every file that could not be used."""
 
     folder: Path
     pieces: tuple[Piece, ...]
-    columns_of: tuple[Notes, ...]
+    notes_of: tuple[Notes, ...]
     skipped: tuple[str, ...] = ()
 
     @classmethod
@@ -72,7 +73,7 @@ class Folder:
         return cls(folder, tuple(pieces), tuple(columns), tuple(skipped))
 
     def notes(self, piece: Piece) -> Notes:
-        return self.columns_of[piece.start]
+        return self.notes_of[piece.start]
 
     def split(self, name: str) -> list[Piece]:
         return [piece for piece in self.pieces if piece.split == name]

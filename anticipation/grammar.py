@@ -40,33 +40,29 @@ def pitch_table(
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be drawn, by construction: every field is sampled from its legal classes only.
+    """What may be drawn, by construction: every field is sampled from its legal classes only. A rest is always legal,
+    so decoding never reaches a dead end. Times are in steps; keys of the dicts are instruments."""
 
-    start, end: steps; events lie in start <= onset < end. table: (INSTRUMENTS, 128) legal pitches. polyphony: notes of
-    one instrument that sound at once, density: onsets of one in any second, both for all or by instrument. nearest:
-    (end + REST + 1,) of each step the nearest one where an event may begin. since: the step from which silence counts
-    (default: start). chart: chords that pitches are to agree with; stray: what the odds of a pitch that is not in its
-    chord are multiplied by (0: there is none, unless no other is legal). voices: notes that an instrument may begin at
-    once, less the known ones that sound, (steps,) of each such instrument in `sounding`; what still sounds of what was
-    drawn is to give way. louder: what is added to every velocity. roots: what the odds of a pitch that is not the root
-    are multiplied by in an instrument's first note under a chord. groove: (end + 1,) what place of the bar each step
-    is, where drums are to keep to what people strike there (groove.py). A rest is always legal, so nothing dead-ends.
-    """
-
-    start: int
+    start: int  # events lie in start <= onset < end
     end: int
-    table: np.ndarray
-    polyphony: int | dict[int, int] | None = None
-    density: int | dict[int, int] | None = None
-    nearest: np.ndarray | None = None
-    since: int | None = None
-    chart: s.Chart | None = None
-    stray: float = 1.0
+    table: np.ndarray  # (INSTRUMENTS, 128) legal pitches
+    polyphony: int | dict[int, int] | None = None  # most notes of an instrument that sound at once
+    density: int | dict[int, int] | None = None  # most onsets of an instrument in any second
+    nearest: np.ndarray | None = None  # (end + REST + 1,) for each step the nearest one where an event may begin
+    since: int | None = None  # where silence is counted from (default: start)
+    chart: s.Chart | None = None  # chords that pitches are to agree with
+    stray: float = 1.0  # factor on the odds of a pitch outside its chord (0: never, unless nothing else is legal)
+    # Most notes that an instrument may begin at one time, less the given ones that sound then: `sounding`, (steps,).
+    # Drawn notes that still sound do not count: they make room for the new one.
     voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
-    louder: int = 0
-    roots: dict[int, float] = field(default_factory=dict)
-    groove: np.ndarray | None = None
+    louder: int = 0  # added to every velocity
+    roots: dict[int, float] = field(
+        default_factory=dict
+    )  # factor on the odds of a first note under a chord off its root
+    groove: np.ndarray | None = (
+        None  # (end + 1,) place in the bar of each step, for what people strike there: groove.py
+    )
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -241,7 +237,7 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
 
 
 def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) what is added to an instrument's logits of pitches at a clock, for the chord of that time."""
+    """(128,) bias on an instrument's pitch logits at a clock: against pitches outside the chord of that time."""
     out = np.zeros(128)
     chord = NO_CHORD
     if limits.chart is not None and limits.stray < 1 and instrument < DRUMS:
@@ -252,8 +248,8 @@ def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
 
 
 def ending(limits: Limits, row: np.ndarray) -> int:
-    """The duration of a drawn row. Where its instrument has one voice, a note that reaches a little beyond a place
-    where the next one may begin ends there: else that would have to wait for the place after."""
+    """The duration of a drawn row. In an instrument of one voice, a note that reaches a little beyond the next place on
+    the grid is cut off there; else the next note would have to wait for the place after it."""
     clock, duration = int(row[s.CLOCK]), int(row[s.DURATION])
     alone = isinstance(limits.polyphony, dict) and limits.polyphony.get(int(row[s.INSTRUMENT])) == 1
     if alone and limits.nearest is not None and clock + duration < len(limits.nearest):
@@ -264,8 +260,8 @@ def ending(limits: Limits, row: np.ndarray) -> int:
 
 
 def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) what is added to an instrument's logits of pitches at a clock, where it is to be its first note under a
-    chord and on the root."""
+    """(128,) bias on an instrument's pitch logits at a clock: against pitches off the root, in its first note under a
+    chord."""
     out = np.zeros(128)
     if instrument not in limits.roots:  # nobody's, live
         return out
@@ -278,16 +274,17 @@ def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.n
 
 
 def grooving(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) what is added to an instrument's logits of pitches at a clock, for what people strike there."""
+    """(128,) bias on an instrument's pitch logits at a clock: towards the drums that people strike at that place."""
     if instrument != DRUMS or limits.groove is None or limits.groove[clock] < 0:
         return np.zeros(128)
     return groove.likely(limits.groove[clock], not stream.written or stream.written[-1][s.CLOCK] < clock)
 
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
-    """Logits of shifts, of which the last class is the rest, where every step has given its probability to the nearest
-    one where an event may begin: a beat that the model hears a little blurred is as likely as it was. What belongs to
-    the end, or beyond the last shift, is rest: else all that would come later is played at the last place."""
+    """Shift logits (the last class is the rest) with the probability of every step moved to the nearest step where an
+    event may begin, so that a beat whose probability is spread over neighbouring steps stays as likely as it was. What
+    would move to the end, or beyond the last shift, goes to the rest; else everything later would be played at the last
+    place."""
     count = len(logits) - 1
     clocks = stream.clock + np.arange(count)
     shift = np.arange(count)

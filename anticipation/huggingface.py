@@ -15,7 +15,7 @@ from .gpt2 import GPT2, Config
 
 INSTALL = "pip install 'anticipation-copilot[hub]'"
 _TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # theirs are (in, out)
-SHADOW = "model.safetensors.index.json"  # where it is there, model.safetensors is not read
+SHARD_INDEX = "model.safetensors.index.json"  # where it is there, model.safetensors is not read
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in one file, or in several that NAME.index.json lists
 _DEFAULTS = {  # GPT2Config's, and what of it we can run
     "vocab_size": (50257, len(VOCABULARY)), "n_positions": (1024, CONTEXT), "activation_function": ("gelu_new",) * 2,

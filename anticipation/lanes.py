@@ -42,8 +42,8 @@ SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields
 
 
 class Lanes:
-    """What both kinds have: `cache` and `state`, (batch, width), the trunk's at the end of each stream. window: rows
-    that fit. fed: what the trunk ran over so far, rows or AMT's tokens."""
+    """What both kinds have. cache: keys and values. state: (batch, width), the trunk's output at each stream's last
+    row. window: rows that fit into the context. fed: rows (of AMT: tokens) that the trunk has run over so far."""
 
     def __init__(self, model, batch: int, cache: Cache) -> None:
         self.model, self.window, self.cache, self.fed = model, window_of(model), cache, 0
@@ -63,7 +63,7 @@ class EventLanes(Lanes):
         super().__init__(model, batch, model.cache(batch, window_of(model) + 1))
 
     def excess(self, rows: np.ndarray) -> int:
-        """How many rows have to go from the front: none while they fit, else the older half."""
+        """How many rows to drop from the front: none while they fit, else the older half."""
         return 0 if len(rows) <= self.window else len(rows) - self.window // 2
 
     def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
@@ -188,8 +188,8 @@ class AmtLanes(Lanes):
         self.start = [0] * batch  # the step that times count from
 
     def excess(self, rows: np.ndarray) -> int:
-        """How many rows have to go from the front: none while they fit and span less than 100 s, else the older half
-        of what fits."""
+        """How many rows to drop from the front: none while they fit and span less than 100 s, else all but the newer
+        half of what fits."""
         times = rows[rows[:, s.KIND] != s.START_KIND, s.AT]
         if len(rows) <= self.window and (not len(times) or np.ptp(times) < self.ROOM):
             return 0

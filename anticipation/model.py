@@ -219,9 +219,9 @@ class EventModel(nn.Module):
     """The native model. `trunk` turns rows into states, `field` a state into the logits of one field."""
 
     family = "event"
-    reads_chart = True  # beats, chords, and which instruments may be written; music is brought to C for it
-    anticipates = True  # it was trained on controls
-    takes_late = True  # and on those that come after their time, as a live player's do
+    reads_chart = True  # takes beats, chords and instruments as input, and music transposed to C
+    anticipates = True  # trained on controls
+    takes_late = True  # trained on controls that arrive after their onset, as a live player's notes do
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' file, where they came from one
     markov: Markov | None = None  # its second opinion on chords
@@ -314,11 +314,11 @@ class EventModel(nn.Module):
         self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, targets: Tensor,
         which: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Nats of every drawn field: (rows,) and (rows, 5) -> per-row weights are left to the caller.
+        """The cross-entropy of every drawn field, in nats. The arguments are the columns of `collate` as tensors.
 
-        Returns (nats, which): nats (M, 5) with 0 where a field is not drawn, for the M rows that are followed by
-        something drawn; which: their flat indices in (B * T), as `followed` tells them; a caller that has them already
-        spares a GPU the waiting.
+        Returns (nats, which). which: (M,) flat indices into (B * T) of the rows that are followed by something drawn,
+        as `followed` gives them; passing them in saves waiting for a GPU to compute them. nats: (M, 5), 0 where a field
+        is not drawn.
         """
         which = followed(targets) if which is None else which
         x = self.trunk(features, clock, at).flatten(0, 1)[which]

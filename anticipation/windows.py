@@ -24,8 +24,9 @@ CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
 # How often a window is a plan: a part is given, only chords are written. More often where chords come with the data.
 PLANS = {"pop909": 0.45, "pop909-versions": 0.4}
 PLAN = 0.1
-LOOK = 3.0  # seconds between two looks of a live window, in the mean
-PLANNED = 3.0  # seconds that are planned after a look, at most
+# A "look" is a moment at which a live player's planner starts a new plan; see stream.event_rows.
+LOOK = 3.0  # mean seconds from one look to the next
+PLANNED = 3.0  # at most so many seconds are planned after a look
 DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
@@ -38,21 +39,22 @@ STYLE_OF = {  # the corpus's sources; others are "unknown"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The chances of everything a window draws. `Recipe.plain` fixes them for evaluation."""
+    """The probability of every random choice in making a window. `Recipe.plain` leaves nothing to chance but the
+    excerpt, for evaluation."""
 
     controls: dict[str, float] = field(default_factory=lambda: CONTROLS)
     chords: dict[str, float] = field(default_factory=lambda: CHORDS_ROLE)
-    beats: float = 0.6  # known
-    told: float = 0.75  # the start rows say which instruments are written
-    style: float = 0.6
-    drop: float = 0.3  # a part is taken out altogether
+    beats: float = 0.6  # the beats are given in the chart
+    told: float = 0.75  # the start rows name the instruments to be written
+    style: float = 0.6  # the start rows name the style
+    drop: float = 0.3  # one part is removed altogether
     tempo: float = 0.5  # the tempo is changed, by up to 20 % either way
-    wrong_key: float = 0.2  # the key is not brought to C major / A minor but anywhere
+    wrong_key: float = 0.2  # transposed to a random key instead of to C major or A minor
     beginning: float = 0.2  # the window starts where the piece starts
-    plans: bool = True  # see PLANS
-    mates: float = 0.5  # of a live window: the band has other parts too
-    timeline: float = 0.3  # of a live window: the player is known ahead, only the band is not
-    looked: float = 0.2  # of another window: there are looks
+    plans: bool = True  # whether some windows are plans: see PLANS
+    mates: float = 0.5  # live windows: some parts of the band are given as controls, as other band members' are
+    timeline: float = 0.3  # live windows: the player's notes are known ahead of time
+    looked: float = 0.2  # other windows: they contain looks, too
 
     @staticmethod
     def plain(controls: str = "parts", chords: str = "hidden", beats: float = 1.0) -> Recipe:
@@ -210,15 +212,15 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
 
 
 class Windows:
-    """batch number -> batch; an infinite, seekable data set. mix: source -> share of the windows (others none; empty:
-    every source by its notes)."""
+    """step -> batch: an endless data set in which any step can be asked for. mix: source -> share of the windows;
+    sources that are not in it are left out. Without a mix every source has a share by its notes."""
 
     def __init__(
         self, shards: Shards, split: str, *, batch: int, length: int, seed: int, recipe: Recipe | None = None,
-        mix: dict[str, float] | None = None, rank: int = 0, steps: int = 10**9,
+        mix: dict[str, float] | None = None,
     ) -> None:  # fmt: skip
         self.shards, self.batch, self.length, self.recipe = shards, batch, length, recipe or Recipe()
-        self.seed, self.rank, self.steps = seed, rank, steps
+        self.seed = seed
         self.pieces = [p for p in shards.split(split) if not mix or p.source in mix]
         if not self.pieces:
             wanted = f"split {split!r}" + (" from the sources of the mix" if mix else "")
@@ -233,11 +235,10 @@ class Windows:
             weight *= [mix[p.source] / totals[p.source] for p in self.pieces]
         self.chance = weight / weight.sum()
 
-    def __len__(self) -> int:
-        return self.steps
-
     def rows(self, step: int, index: int) -> tuple[np.ndarray, Piece]:
-        rng = np.random.default_rng((self.seed, self.rank, step, index))
+        """Window `index` of a step's batch, and the piece it was cut from. Raises AnticipationError where no window has
+        enough to write."""
+        rng = np.random.default_rng((self.seed, 0, step, index))  # the 0: earlier runs had a number of the process here
         for _ in range(1000):
             piece = self.pieces[rng.choice(len(self.pieces), p=self.chance)]
             rows = window_rows(piece, self.shards.notes(piece), rng, self.length, self.recipe)

@@ -23,7 +23,7 @@ from .mind import Mind
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
 from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF
-from .score import timeline_rows
+from .score import checked_timeline
 from .session import Session
 from .transport import Transport
 
@@ -153,7 +153,7 @@ class App:
         return answer
 
     def timeline(self, notes: list, replace_from: float) -> None:
-        rows, start = timeline_rows(notes, replace_from)
+        rows, start = checked_timeline(notes, replace_from)
         with self._lock:
             self.session.timeline(rows, start)
             self.revision += 1

@@ -58,7 +58,7 @@ def doctor(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def told_to_end() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and the system's signals set; afterwards they do what they did before."""
     over, before = threading.Event(), {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
@@ -73,7 +73,7 @@ def told_to_end() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def aloud(quiet: bool) -> Iterator[Callable[[str], None]]:
+def printing(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Lines for the terminal, by a thread of their own: one that stands (Ctrl-S; text that is marked, on Windows) is
     waited for by nobody who makes music."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -83,7 +83,7 @@ def aloud(quiet: bool) -> Iterator[Callable[[str], None]]:
             with suppress(OSError, ValueError):  # whoever watched has gone, or cannot read it
                 print(line, flush=True)
 
-    speaker = threading.Thread(target=speak, daemon=True, name="aloud")
+    speaker = threading.Thread(target=speak, daemon=True, name="printing")
     speaker.start()
     try:
         yield (lambda line: None) if quiet else lines.put
@@ -95,7 +95,7 @@ def aloud(quiet: bool) -> Iterator[Callable[[str], None]]:
 def live(args: argparse.Namespace) -> None:
     """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved. Raises LiveError where the model cannot
     be loaded."""
-    with told_to_end() as over, aloud(args.quiet) as say:
+    with stop_signals() as over, printing(args.quiet) as say:
         play(args, over, say)
 
 

@@ -36,7 +36,7 @@ def nap(silence: float) -> float:
     return min(max(silence / 1000, LOOK), DOZE)
 
 
-def urgent() -> None:
+def ask_for_priority() -> None:
     """Nobody goes first, where we may ask for that."""
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
@@ -52,7 +52,7 @@ def play(connection, api: str, in_name: str | None, out_name: str | None) -> Non
             connection.send(("error", str(error)))
             return
         connection.send(("open", pair.names()))
-        urgent()
+        ask_for_priority()
         player = Player(connection, pair)
         try:
             player.run()

@@ -256,7 +256,7 @@ class Known:
                         if time < end)  # fmt: skip
 
 
-def timeline_rows(notes, replace_from) -> tuple[list[tuple[float, float, int, int, int]], float]:
+def checked_timeline(notes, replace_from) -> tuple[list[tuple[float, float, int, int, int]], float]:
     """What a DAW sent, checked. Raises RequestError."""
     try:
         rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]

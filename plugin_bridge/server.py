@@ -19,7 +19,7 @@ from . import access
 from .controls import ACTIONS, TABLE
 from .feed import Feed, event
 from .jobs import Busy, Jobs
-from .work import TASKS, timeline_rows
+from .work import TASKS, timeline_from_json
 
 try:
     from aiohttp import web
@@ -194,7 +194,7 @@ class Site:
         return web.json_response(answer or {"ok": True})
 
     async def timeline(self, request: web.Request) -> web.Response:
-        rows, start = timeline_rows(await self.fields(request), await asyncio.to_thread(self.app.state))
+        rows, start = timeline_from_json(await self.fields(request), await asyncio.to_thread(self.app.state))
         await asyncio.to_thread(self.app.timeline, rows, start)
         return web.json_response({"ok": True, "notes": len(rows)})
 

@@ -69,7 +69,7 @@ def rows_in(given: dict) -> tuple[list[list[Any]], str]:
     return [[float(on), float(length), *map(int, rest)] for on, length, *rest in rows], unit
 
 
-def timeline_rows(given: dict, state: dict) -> tuple[list[list], float]:
+def timeline_from_json(given: dict, state: dict) -> tuple[list[list], float]:
     """The DAW's notes, and from where on they replace what it said before, in song seconds. In quarters they are laid
     out from where the song is now, at its present tempo; state: the app's. Raises RequestError."""
     try:

@@ -374,7 +374,7 @@ def test_a_terminal_that_stands_still_holds_up_nobody(rehearsal, monkeypatch):
     goes_on, said = threading.Event(), []
     stands = SimpleNamespace(write=lambda text: goes_on.wait(60) and said.append(text), flush=lambda: None)
     monkeypatch.setattr("sys.stdout", stands)
-    with commands.aloud(quiet=False) as say:
+    with commands.printing(quiet=False) as say:
         made = rehearsal()
         made.app._say = say
         made.run(1.0, key(0.1, 60))
@@ -482,7 +482,7 @@ def test_a_song_has_the_metre_that_it_was_told(rehearsal, meter, bar, place):
     state = made.app.state()
     assert state["meter"] == [int(n) for n in meter.split("/")] and state["bpm"] == pytest.approx(120)
     assert (state["position"]["bar"], state["position"]["beat"]) == pytest.approx(place, abs=0.03)
-    _, start = work.timeline_rows({"unit": "quarters", "notes": [], "replace_from": 4}, state)
+    _, start = work.timeline_from_json({"unit": "quarters", "notes": [], "replace_from": 4}, state)
     assert start == pytest.approx(2.0, abs=0.02)
     made.app.act("stop")
     assert read(next(made.app.recorder.folder.glob("take-*.mid"))).tempo.meters == ((0, *state["meter"]),)

@@ -263,7 +263,7 @@ def test_a_long_piece_gives_several_excerpts():
 
     one = Piece("", "a", "valid", 0, 1500, 1500, 300.0, "")
     object.__setattr__(folder, "pieces", (one,))
-    object.__setattr__(folder, "columns_of", (notes,))
+    object.__setattr__(folder, "notes_of", (notes,))
     excerpts = yardstick.held_out(folder, "valid", "none", 100)
     assert len(excerpts) == 7 and len({float(e.audible.pitch[0]) for e in excerpts}) > 1
     assert {e.piece for e in excerpts} == {0}, "one piece, however often it is cut"

@@ -97,7 +97,7 @@ def test_luck_in_choosing_is_no_proof(random_model, pieces, tmp_path, monkeypatc
     assert str(outcome).endswith("5.000 -> 5.100 in files that chose nothing: no better there")
     costs = iter([9.0, 8.0, 8.0])
     outcome = finetune.finetune(random_model(), few(pieces, tmp_path, 5), steps=2)[1]
-    assert outcome.proof is None and outcome.better and "rosy" in str(outcome)
+    assert outcome.proof is None and outcome.better and "optimistic" in str(outcome)
 
 
 def test_the_command_writes_a_checkpoint_that_says_where_it_comes_from(
@@ -147,7 +147,7 @@ def test_what_cannot_be_learned_from_is_one_line(anticipate, random_checkpoint, 
     refused("finetune is for event transformers", pieces.folder, "--model", tmp_path / "amt")
     short = few(pieces, tmp_path / "empty", 1)
     with pytest.raises(RequestError, match="too little music"):
-        finetune.divide(short.divided({}).__class__(short.folder, short.pieces, (short.columns_of[0][:20],)), 0)
+        finetune.divide(short.divided({}).__class__(short.folder, short.pieces, (short.notes_of[0][:20],)), 0)
     assert issubclass(RequestError, AnticipationError)
 
 
@@ -155,5 +155,5 @@ def test_our_reader_and_the_fast_one_agree(pieces, music_folder):
     pytest.importorskip("symusic")
     fast = Folder.read(music_folder / "pop909")
     assert [p.name for p in fast.pieces] == [p.name for p in pieces.pieces]
-    for a, b in zip(pieces.columns_of, fast.columns_of, strict=True):
+    for a, b in zip(pieces.notes_of, fast.notes_of, strict=True):
         assert np.allclose(a.onset, b.onset) and (a.pitch == b.pitch).all() and (a.velocity == b.velocity).all()

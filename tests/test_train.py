@@ -185,13 +185,13 @@ def test_sigterm_saves_the_very_step_and_the_run_goes_on(run, monkeypatch, capsy
 
 
 def test_a_second_sigterm_waits_for_the_save_as_the_first():
-    wish = logbook.Wish()
+    request = logbook.StopRequest()
     try:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        assert wish and wish.code == 128 + signal.SIGTERM
+        assert request and request.code == 128 + signal.SIGTERM
     finally:
-        wish.forget()
+        request.forget()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torchrun with gloo")
@@ -619,9 +619,13 @@ def test_a_state_of_another_torch_or_device_goes_on(run):
 
 def test_loaders_by_default_are_a_gpus_share_of_the_cores(monkeypatch):
     monkeypatch.setattr(recipes.os, "sched_getaffinity", lambda _: range(64), raising=False)
-    assert recipes.hands(None, False) == 0 and recipes.hands(None, True) == 8 and recipes.hands(3, True) == 3
+    assert (
+        recipes.loader_processes(None, False) == 0
+        and recipes.loader_processes(None, True) == 8
+        and recipes.loader_processes(3, True) == 3
+    )
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert recipes.hands(None, True) == 3 and args_of().workers is None
+    assert recipes.loader_processes(None, True) == 3 and args_of().workers is None
 
 
 def test_held_out_numbers_are_in_float32_as_it_is(run, monkeypatch):

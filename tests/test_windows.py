@@ -44,7 +44,7 @@ def test_a_batch_is_a_function_of_seed_and_step(shards):
     forwards, backwards = [one[step] for step in range(4)], [other[step] for step in (3, 2, 1, 0)]
     assert all(same(a, b) for a, b in zip(forwards, reversed(backwards), strict=True))
     assert not same(forwards[0], forwards[1]) and len({rows.tobytes() for rows in forwards[0]["features"]}) == 4
-    assert not same(forwards[0], windows(shards, seed=2)[0]) and not same(forwards[0], windows(shards, rank=1)[0])
+    assert not same(forwards[0], windows(shards, seed=2)[0])
 
 
 @pytest.mark.parametrize(

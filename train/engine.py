@@ -31,7 +31,7 @@ from anticipation.errors import AnticipationError, reason
 
 @dataclass(frozen=True)
 class Place:
-    """Where this process stands among those of a run, as torchrun says."""
+    """This process among those of a run: its device, its rank and how many there are, as torchrun's variables say."""
 
     device: torch.device
     rank: int = 0
@@ -64,8 +64,8 @@ class Place:
         return value
 
     def agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
-        """Whether any process wants to stop, and the mean of their seconds. They talk by their CPUs: no GPU is waited
-        for."""
+        """Whether any process wants to stop, and the mean of their seconds. Exchanged between CPUs, so that no GPU has
+        to be waited for."""
         if self.world == 1:
             return stop, seconds
         stops, total = self.sum(torch.tensor([float(stop), seconds], dtype=torch.float64)).tolist()
@@ -77,7 +77,7 @@ class Place:
 
 
 class Objective(nn.Module):
-    """A recipe's loss as a module, so that DDP and FSDP see a forward pass."""
+    """A recipe's loss as a module: DDP and FSDP hook into a module's forward pass."""
 
     def __init__(self, net: nn.Module, recipe: Event | Amt) -> None:
         super().__init__()
@@ -89,7 +89,8 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a network is run. micro: windows at once (0: all of a process's share)."""
+    """How a network is run. micro: windows in one forward pass; 0 means all of the process's share. clip: the largest
+    norm of the gradient."""
 
     fsdp: bool = False
     compile: bool = False
@@ -101,7 +102,8 @@ class Layout:
 
 @dataclass
 class Guard:
-    """Which updates are made: none whose loss or gradient is no number, or far above the recent losses."""
+    """Decides which updates are made: it refuses those whose loss or gradient is not finite, or whose loss is far above
+    the recent ones. mean, square: running means of the loss and its square. seen: accepted updates."""
 
     mean: float = 0.0
     square: float = 0.0

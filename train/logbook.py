@@ -113,9 +113,9 @@ def replace_text(path: Path, text: str) -> None:
         raise
 
 
-class Wish:
-    """Whether the user, or the cluster, has asked the run to stop: SIGTERM, and SIGINT (a second one of these
-    is not waited for)."""
+class StopRequest:
+    """True once SIGTERM or SIGINT has asked the run to stop. A second SIGINT (Ctrl-C) ends it at once, unsaved.
+    `forget` restores the handlers that were there before."""
 
     def __init__(self) -> None:
         self.code = 0

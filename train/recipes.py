@@ -73,7 +73,7 @@ class Sequences:
     def one(self, step: int, index: int) -> np.ndarray:
         source, flag, count = self.source, "", 0
         parts: list[np.ndarray] = []
-        rng = np.random.default_rng((source.seed, source.rank, step, index))
+        rng = np.random.default_rng((source.seed, 0, step, index))  # as Windows.rows
         while count < amt.TRIPLETS:
             piece = source.pieces[rng.choice(len(source.pieces), p=source.chance)]
             plan = _BEGINNING if parts else _PLAIN
@@ -92,8 +92,8 @@ class Sequences:
 
 
 class Batches(torch.utils.data.Dataset):
-    """step -> this rank's share of that step's batch, as arrays. Item i of a step is the same whoever asks for it, so
-    neither the number of processes nor a new start changes what is trained on."""
+    """step -> this rank's share of that step's batch, as arrays. Item i of a step does not depend on the rank that asks
+    for it, so neither the number of processes nor a restart changes what is trained on."""
 
     def __init__(self, windows: Windows, one: Callable, pack: Callable, rank: int = 0, world: int = 1) -> None:
         if windows.batch % world:
@@ -108,17 +108,18 @@ class Batches(torch.utils.data.Dataset):
         return self.pack([self.one(step, i) for i in self.share])
 
 
-def hands(asked: int | None, gpu: bool) -> int:
-    """Loader processes. By default none beside a CPU that trains; a GPU eats more than one can feed."""
+def loader_processes(asked: int | None, gpu: bool) -> int:
+    """How many loader processes each training process starts: as many as asked for; by default none where a CPU
+    trains, and for a GPU, which outruns a single loader, its share of the cores, up to 8."""
     if asked is not None or not gpu:
         return asked or 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))
 
 
-def deaf(_number: int) -> None:
-    """A loader process leaves signals to the one that trains, which saves and lets it go: a cluster and torchrun send
-    them to all, and the death of one would end the run unsaved."""
+def ignore_stop_signals(_number: int) -> None:
+    """Start-up of a loader process: stop signals are left to the training process, which saves and then ends its
+    loaders. Clusters and torchrun signal every process, and a loader's death would end the run unsaved."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
@@ -126,7 +127,7 @@ def deaf(_number: int) -> None:
 def loading(data: Batches, first: int, steps: int, workers: int, gpu: bool) -> DataLoader:
     """The batches of steps `first` to `steps`, in order."""
     return DataLoader(
-        data, batch_size=None, sampler=range(first, steps), num_workers=workers, worker_init_fn=deaf,
+        data, batch_size=None, sampler=range(first, steps), num_workers=workers, worker_init_fn=ignore_stop_signals,
         prefetch_factor=4 if workers else None, pin_memory=gpu,
     )  # fmt: skip
 

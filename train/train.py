@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import bench_loader, bench_model, show  # noqa: E402
 from engine import Engine, Layout, Place, exact  # noqa: E402
 from evaluate import HELD_OUT, brief, evaluate  # noqa: E402
-from logbook import Run, Wish, fingerprint  # noqa: E402
-from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, hands, loading  # noqa: E402
+from logbook import Run, StopRequest, fingerprint  # noqa: E402
+from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, loader_processes, loading  # noqa: E402
 
 from anticipation import checkpoint, model  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
@@ -163,16 +163,16 @@ class Training:
     def complete(self) -> int:
         """All of it. Returns 0, or 128 and the signal that stopped it. Raises AnticipationError."""
         self.start()
-        wish = Wish()
+        request = StopRequest()
         try:
-            if self.go(wish):
+            if self.go(request):
                 self.finish()
                 return 0
         finally:
-            wish.forget()
+            request.forget()
             self.run.close()
         print(f"train: stopped at step {self.step}, which is saved; --resume goes on", file=sys.stderr)
-        return wish.code or 143
+        return request.code or 143
 
     def share(self) -> float:
         """How much of the training is over, 0-1."""
@@ -192,12 +192,12 @@ class Training:
             facts["markov"] = {name: torch.from_numpy(part) for name, part in songs.tensors().items()}
         self.engine.save(self.run.state, facts)
 
-    def go(self, wish: Wish) -> bool:
+    def go(self, request: StopRequest) -> bool:
         """Update until the end; False where it was asked to stop before. Raises AnticipationError where the data
         vanish or the loss is lost; the state of the last good step is then saved."""
         steps = 10**9 if self.args.minutes else self.settings.steps
         place, gpu = self.engine.place, self.engine.place.device.type == "cuda"
-        batches = iter(loading(self.data, self.step, steps, hands(self.args.workers, gpu), gpu))
+        batches = iter(loading(self.data, self.step, steps, loader_processes(self.args.workers, gpu), gpu))
         before, stop = time.perf_counter() - self.seconds, False
         while not self.over and not stop:
             batch = self.fetch(batches)
@@ -205,7 +205,7 @@ class Training:
             if not good:
                 self.refused(values)
             rate = self.engine.schedule.rate(self.step, self.share())
-            stop, self.seconds = place.agree(bool(wish), time.perf_counter() - before)
+            stop, self.seconds = place.agree(bool(request), time.perf_counter() - before)
             if place.rank == 0 and (self.step % self.args.log_every == 0 or not good):
                 self.run.log(self.step, self.seconds, values | {"rate": rate})
             self.step += 1
@@ -293,7 +293,7 @@ def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, plac
     data = recipe.data(Shards(args.data), "train", settings.batch, settings.length, args.seed, MIXES[args.mix],
                        place.rank, place.world)  # fmt: skip
     gpu = place.device.type == "cuda"
-    workers = hands(args.workers, gpu)
+    workers = loader_processes(args.workers, gpu)
     loader = loading(data, 0, 10**9, workers, gpu)
     if args.bench_loader:
         show(bench_loader(loader, recipe, args.bench_loader, workers))
