@@ -1,4 +1,4 @@
-"""Child: what a process of ours does for its parent's sake. Knows nothing of what either is for."""
+"""Child: what our child processes (mind, hands, jobs) have in common. Knows nothing of what they do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 
 def ignore_signals() -> None:
-    """They are the parent's to handle: a child ends when it has. The one that is meant for it as well (SIGTERM, which
-    systemd and `timeout` send to all) ends it in order."""
+    """Leave signals from the terminal to the parent, which ends its children in order. SIGTERM, which systemd and
+    `timeout` send to every process of a group, still ends a child, by way of its `finally` clauses."""
     for name in ("SIGINT", "SIGHUP", "SIGBREAK", "SIGTSTP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -18,8 +18,8 @@ def ignore_signals() -> None:
 
 
 def waiter(connection) -> Callable[[float], bool]:
-    """The connection's `poll`, to be called hundreds of times a second; what that makes anew for every call is made
-    once, where it can be."""
+    """`connection.poll` for a caller that asks hundreds of times a second: the selector, which `poll` makes anew for
+    every call, is made once (not on Windows, whose pipes cannot be selected)."""
     if sys.platform == "win32":
         return connection.poll
     selector = selectors.DefaultSelector()

@@ -152,9 +152,9 @@ UNLIKELY = 12.0  # cost of believing that ticks were lost or the tempo changed: 
 
 
 def lost_before(late: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
-    """How many ticks were lost before each of some ticks that lie `late` periods behind, and what it costs to believe
-    that: the likeliest numbers that never fall (Viterbi), at Gaussian jitter of `noise` periods. All below 0: too many
-    were counted before."""
+    """How many ticks were lost before each tick, given that the ticks arrived `late` periods after their time, and what
+    that explanation costs: the likeliest non-decreasing sequence of counts (Viterbi), with Gaussian jitter of `noise`
+    periods. Negative counts mean that too many ticks were counted before."""
     numbers = np.array(sorted({0, *np.rint(late).astype(int).tolist()}))
     change = np.where(numbers[:, None] == numbers, 0, np.where(numbers[:, None] < numbers, UNLIKELY, np.inf))
     cost, back = UNLIKELY * (numbers != 0), []
@@ -169,7 +169,7 @@ def lost_before(late: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
 
 
 def bent(late: np.ndarray, noise: float) -> float:
-    """What it costs to believe that those ticks have another tempo, from whichever of them on."""
+    """What the other explanation of `late` ticks costs: that the tempo changed, at whichever of them fits best."""
     steps = np.arange(1, len(late) + 1)
     ramps = np.maximum(steps[None] - np.arange(len(late) - 2)[:, None], 0)
     slopes = (ramps @ late) / (ramps**2).sum(1)
@@ -251,8 +251,8 @@ class MidiClock(Clock):
         return happened
 
     def _mind_the_new(self) -> list[tuple[int, float]]:
-        """Ask whether the newest ticks are still on the line of the older ones. Answers those to follow: while
-        it is open what has happened, the ones that left the line are not among them."""
+        """Ask whether the newest ticks are still on the line of the older ones. Answers the points to fit the tempo to,
+        without those that left the line while it is undecided why they did."""
         old, new = self._points[: -self._open], self._points[-self._open :]
         end, period = line(old)
         late = np.array([wall - end - period * (tick - old[-1][0]) for tick, wall in new])

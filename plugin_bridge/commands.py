@@ -74,8 +74,8 @@ def stop_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def printing(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Lines for the terminal, by a thread of their own: one that stands (Ctrl-S; text that is marked, on Windows) is
-    waited for by nobody who makes music."""
+    """A function that prints a line, from a thread of its own: a terminal that is halted (Ctrl-S; on Windows, text
+    being selected) then holds up nobody who makes music."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def speak() -> None:
@@ -141,7 +141,8 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
 
 
 def open_page(args: argparse.Namespace, app, say):
-    """The page, unless --no-page. What it lacks is one line; the music goes on."""
+    """The server of the page, or None with --no-page. Raises LiveError where its packages are missing, RequestError
+    where the port is taken or the file for DAW scripts cannot be written."""
     if not args.page:
         return None
     try:

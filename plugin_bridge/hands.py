@@ -1,6 +1,7 @@
-"""Hands: the process that plays in time and listens, and the parent's end of it. Its scheduler shares no interpreter
-with page, session or model; a MIDI system that hangs or crashes does so there; and where the program is killed, what
-still sounds is ended. Knows the wall clock, ports and messages; knows no song and no music."""
+"""Hands: the process that sends and receives MIDI, and the parent's end of it. A process of its own for three reasons:
+its timing does not depend on the Python lock that page, session and model share; a MIDI system that hangs or crashes
+takes only this process with it; and if the program is killed, it lives on for long enough to end what still sounds.
+Knows the wall clock, ports and messages; knows no song and no music."""
 
 from __future__ import annotations
 
@@ -23,21 +24,21 @@ from .scheduler import Scheduler
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
 # ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict).
 
-SPIN = 0.0008  # seconds before a note's time from which on we no longer trust the system's sleep
-LOOK, DOZE = 0.001, 0.02  # seconds between looks at the input, at least and at most
-TELL, BEAT = 0.05, 1.0  # seconds between figures: where something has happened; where nothing has
-PATIENCE = 8.0  # seconds without figures: it hangs (JACK's own timeouts are 5 s and less)
-WATCH = 1.0  # seconds between looks at who is there
-RETRY = 1.0
+SPIN = 0.0008  # the last seconds before a note's time are spent in a busy loop: sleeping is not precise enough
+LOOK, DOZE = 0.001, 0.02  # shortest and longest time between two readings of the input, seconds
+TELL, BEAT = 0.05, 1.0  # seconds between reports of figures: when they have changed, and when they have not
+PATIENCE = 8.0  # seconds without a report after which the process counts as hung (JACK's own timeouts are 5 s and less)
+WATCH = 1.0  # seconds between two looks at which ports exist
+RETRY = 1.0  # seconds between two attempts to start another process
 
 
 def nap(silence: float) -> float:
-    """Seconds until the input is looked at again that has brought nothing for so long."""
+    """Seconds to wait before the input is read again, when it has been silent for so many."""
     return min(max(silence / 1000, LOOK), DOZE)
 
 
 def ask_for_priority() -> None:
-    """Nobody goes first, where we may ask for that."""
+    """Real-time scheduling, where the system grants it."""
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
 
@@ -61,9 +62,9 @@ def play(connection, api: str, in_name: str | None, out_name: str | None) -> Non
 
 
 class Player:
-    """What the process does. One thread for all of it, and no callback: that would run in the MIDI system's thread and
-    wait there for Python's lock. JACK's whole graph waits with it, and whoever holds the lock may be waiting for the
-    graph."""
+    """The loop of the process: one thread, which polls its input. No callback, because rtmidi would call it in the MIDI
+    system's thread, where it waits for Python's lock; JACK's whole graph waits with it, and the holder of the lock may
+    in turn be waiting for the graph."""
 
     def __init__(self, connection, pair: ports.Pair) -> None:
         self.connection, self.pair = connection, pair
@@ -78,7 +79,8 @@ class Player:
         self.echo.sent(time.perf_counter(), message, self._window)
 
     def _pass_on(self, message: list[int], wall: float) -> None:
-        """What the player plays (thru) may come again soon, and is no echo."""
+        """Send on what the player plays (thru). A player may soon repeat a note, so only a very quick return counts as
+        an echo of it."""
         self._window = REPEAT
         try:
             self.scheduler.pass_on(message, wall)
@@ -119,7 +121,7 @@ class Player:
         self.pair.close()
 
     def _do(self, verb: Callable, *args) -> Any:
-        """Call the scheduler; where the port is gone it rests until that is back."""
+        """Call the scheduler, unless the output is gone; note when it goes."""
         if not self.works:
             return None
         try:
@@ -148,7 +150,7 @@ class Player:
             self.connection.send(("port", port.side, port.name, change))
 
     def _tell(self) -> None:
-        """Figures, when they have changed and now and then: a sign of life, too."""
+        """Report the figures when they have changed, and once in a while as a sign of life."""
         scheduler, now = self.scheduler, time.perf_counter()
         state = scheduler.sent, scheduler.dropped, len(scheduler.sounding)
         if now - self._told_at > (TELL if state != self._told else BEAT):
@@ -210,7 +212,7 @@ class Hands:
         self._say("panic")
 
     def _say(self, *told) -> None:
-        """Hands that are gone, or hang, are told nothing: there will be others."""
+        """Send a command. Where the process is gone or hangs it is dropped: another process will be started."""
         if self._lock.acquire(timeout=1.0):
             try:
                 with suppress(OSError, TypeError, ValueError):
@@ -278,7 +280,7 @@ class Hands:
         self.report(message)
 
     def _end(self) -> None:
-        """Hang up, whereupon it ends; where it does not, end it."""
+        """Close the connection, upon which the process ends; kill it if it does not."""
         idle = self._lock.acquire(timeout=1.0)  # else somebody waits for hands that hang
         self._connection.close()
         if idle:

@@ -1,6 +1,7 @@
 """Jobs: requests in a queue, done one after another in a process of their own. Knows no HTTP and no music.
 
-A job whose client is gone is cancelled: its process is killed, which is always right, and the next job starts another.
+A job whose client is gone is cancelled by killing the worker process: that works at any point of the job and leaves
+nothing half done. The next job starts another worker.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import secrets
-import signal
 import threading
 import time
 from concurrent.futures import Future
@@ -17,10 +17,11 @@ from typing import Any
 
 from anticipation.errors import AnticipationError, MidiError, RequestError
 
+from .child import ignore_signals
 from .work import parse, perform
 
-LEASE = 20.0  # seconds without a question after which the client of a job is held to be gone
-IDLE = 300.0  # seconds after which a worker with nothing to do is let go, and its memory with it
+LEASE = 20.0  # seconds without a request about a job after which its client is taken to be gone
+IDLE = 300.0  # seconds without a job after which the worker is ended, to free its memory
 QUEUE = 16  # jobs that may wait
 KEPT = 32  # finished jobs that can still be fetched
 
@@ -30,8 +31,9 @@ class Busy(RequestError):
 
 
 def work(pipe, checkpoint: str | None) -> None:
-    """The worker process: jobs in, progress and takes out, until the pipe closes. It gives way to the music."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    """The worker process: jobs in, progress and takes out, until the pipe closes. It runs at low priority, so that it
+    does not disturb the music."""
+    ignore_signals()
     if hasattr(os, "nice"):
         os.nice(10)
     import torch
@@ -110,7 +112,7 @@ class Jobs:
         return job
 
     def get(self, key: str) -> Job | None:
-        """A job by its id: to ask for it is to stay its client."""
+        """A job by its id, or None. Asking renews the client's lease on it."""
         with self._wake:
             job = self._jobs.get(key)
             if job:

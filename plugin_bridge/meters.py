@@ -7,14 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 
-def quantiles(values: Iterable[float], names: dict[str, float], scale: float = 1000.0) -> dict[str, float | None]:
+def quantiles(seconds: Iterable[float], names: dict[str, float]) -> dict[str, float | None]:
     """{"p50": 0.5} -> {"p50": the median in milliseconds}; None where there are no values."""
-    ordered = sorted(values)
+    ordered = sorted(seconds)
     at = {name: min(int(share * len(ordered)), len(ordered) - 1) for name, share in names.items()}
-    return {name: round(ordered[i] * scale, 3) if ordered else None for name, i in at.items()}
+    return {name: round(ordered[i] * 1000.0, 3) if ordered else None for name, i in at.items()}
 
 
 class Meters:
+    """Collects reaction times, load and speed; `figures` sums them up. fed: rows that the mind's trunk has run over."""
+
     def __init__(self) -> None:
         self.reactions: deque[float] = deque(maxlen=2000)  # seconds from a note-on to a plan that knows it
         self.suffixes: deque[int] = deque(maxlen=2000)  # rows read for a note of the player, the first event included

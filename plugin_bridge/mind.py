@@ -81,7 +81,7 @@ class Mind:
     ) -> None:
         self.report, self.settings = report, (checkpoint, threads, seed, weights)
         self.state = "dead"  # loading, ready, restarting, dead
-        self.broken = ""  # why it could not be loaded, the first time; nor could another
+        self.broken = ""  # why the model cannot be loaded; another process could not load it either
         self._process: Any = None
         self._connection: Any = None
         self._lock = threading.Lock()
@@ -129,7 +129,7 @@ class Mind:
             self._connection.send(ask)
 
     def _listen(self, connection, process) -> None:
-        hopeless = False  # it could not load, and another one cannot either: an error is told, and no death
+        hopeless = False  # it could not load, nor could another: that is reported as an error and not as a death
         try:
             while True:
                 message = connection.recv()

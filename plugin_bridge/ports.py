@@ -38,8 +38,9 @@ def rtmidi():
 
 
 def overheard() -> Callable[[], bool]:
-    """Answers, each time it is called, whether a library has complained on stderr since the last time. What JACK has to
-    say of its server's end it says there, and nowhere else. Python's own stderr stays where it was."""
+    """Divert the process's file descriptor 2, and return a function that says whether anything was written to it since
+    it was last called: that JACK's server has ended, its library says there and nowhere else. Python's own sys.stderr
+    still goes where it went before. On Linux only; elsewhere the answer is always False."""
     if sys.platform != "linux":
         return lambda: False
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
@@ -59,7 +60,7 @@ def overheard() -> Callable[[], bool]:
 
 @contextmanager
 def hushed():
-    """Drivers write their complaints to the terminal; ours is one line and says what to do."""
+    """Discard what C libraries write to stderr meanwhile: drivers complain there, where we have a line of our own."""
     sys.stderr.flush()
     try:
         saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -115,7 +116,7 @@ def listing(number: int) -> dict[str, list[str]]:
 
 
 def others(client) -> list[str]:
-    """The ports that a client could be connected to, but for ours."""
+    """The names of the ports that a client could be connected to, without our own."""
     return [name for name in client.get_ports() if not name.startswith(CLIENT)]
 
 
@@ -239,7 +240,7 @@ class Pair:
         self.out.send(message)
 
     def watch(self) -> list[tuple[Port, str]]:
-        """(port, 'lost' or 'back') for those whose fate has changed; virtual ports have none."""
+        """(port, 'lost' or 'back') for each named port that has gone or come back since the last call."""
         changes = [(port, port.watch()) for port in (self.input, self.out)]
         return [(port, change) for port, change in changes if change]
 

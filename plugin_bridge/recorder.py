@@ -26,7 +26,7 @@ from .clock import Meter
 from .ears import CONTROLLER, OTHER, parse
 
 PPQN = 480
-OFF = 0.01  # beats that the tempos of a take may miss
+OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
 SHORTEST = 0.01  # seconds of a note
 CONTROL, PROGRAM = 0xB0, 0xC0
@@ -168,8 +168,8 @@ class Recorder:
             self._add("tempo", wall - self._begin, bpm)
 
     def beat(self, wall: float, beat: float, bpm: float) -> None:
-        """Where a clock that is not ours has come to. What its tempo was is known afterwards: once in a beat we look
-        whether the take's tempos lead there, and correct them from where we last looked."""
+        """The position of an outside clock, in quarters. Its tempo is known only in retrospect: once a beat, the take's
+        tempos are checked against it, and corrected since the last check where they lead elsewhere."""
         now, (then, before) = wall - self._begin, self._known
         if not self.runs or 0 <= beat - before < 1 or now <= then:
             return

@@ -28,8 +28,8 @@ STEADY = 0.008  # seconds that a beat may move before it is told anew
 
 
 class Told:
-    """The settings in music's terms. theirs: channels (0-15) on which the player plays. Raises RequestError for a text
-    that says nothing."""
+    """The settings, parsed into instruments, channels, pitches and metre. theirs: channels (0-15) on which the player
+    plays. Raises RequestError for a text that cannot be understood."""
 
     def __init__(self, settings: dict, theirs: Collection[int] = ()) -> None:
         self.settings, self.theirs = settings, theirs
@@ -91,7 +91,7 @@ class Told:
         return parse_chart(self.settings["chords"], beats[:: grid.meter], beats)
 
     def members(self) -> list[dict]:
-        """The band, for whom to see."""
+        """The band as `App.state` lists it."""
         return [
             {"name": instrument_name(i), "instrument": i, "channel": self.channels[i] + 1, "on": i not in self.muted}
             for i in self.band
@@ -104,8 +104,8 @@ def _instruments(text: str) -> list[int]:
 
 @dataclass
 class Heard:
-    """A note of the player. duration: None while it is held. guess: what is told of its length until it is known.
-    place: the onset as which it was foreseen, if it was."""
+    """A note of the player. duration: None while it is held. guess: the length that the model is given until the real
+    one is known. place: its onset as the loop or the timeline had announced it, if they had."""
 
     onset: float
     pitch: int
@@ -126,8 +126,11 @@ class Heard:
 
 
 class Known:
-    """The player's notes and the beats of the grid, as they were told to the model: what was told is changed only where
-    it has to be, for all that follows it must be read anew."""
+    """The player's notes and the beats of the grid, as the model was given them. They are changed afterwards only where
+    they have to be: the model's cache is valid only up to the first change.
+
+    heard: all notes, by onset. open: those that are held, by (channel, pitch). over: those that have ended since
+    `Session.ended` was last called. bar: seconds of one."""
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
@@ -163,7 +166,8 @@ class Known:
             self.heard.append(heard)
 
     def release(self, time: float, channel: int, pitch: int) -> bool:
-        """A note ends. What was told of its length is corrected where it was wrong enough to matter."""
+        """A note ends. The length that the model was given is corrected only if it was far off. Answers whether the
+        note was held."""
         heard = self.open.pop((channel, pitch), None)
         if heard is None:
             return False

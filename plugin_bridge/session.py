@@ -23,10 +23,12 @@ from .score import Known, Told
 from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
-LEAD = 0.02  # seconds behind `commit` where a new plan begins: what becomes final while it is thought of is known to it
+LEAD = (
+    0.02  # seconds after `commit` at which a new plan begins: notes that become final while it is computed lie before
+)
 SAME = 0.006  # seconds within which notes begin at once
-ENOUGH = 12  # notes of the player that tell how the beats are divided
-KEPT, CUT = 90.0, 30.0  # seconds of the past that are kept; where they are cut to when they are more
+ENOUGH = 12  # notes of the player from which on the division of the beat is estimated
+KEPT, CUT = 90.0, 30.0  # when the past is longer than KEPT seconds it is cut to CUT seconds
 # What is given up when the mind is too slow, step by step: shares of the horizon and of the instruments.
 RELIEF = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5), (0.25, 0.25))
 
@@ -59,7 +61,7 @@ class Session:
         self.settings = defaults() | (settings or {})
         self.offset = 0.0  # song time less stream time
         self.number = 0  # of the last question
-        self.level = 0  # of RELIEF
+        self.level = 0  # index into RELIEF
         self.dropped = 0  # notes that were decided too late to sound
         self.told = Told(self.settings)
         self.known = Known()
@@ -266,7 +268,7 @@ class Session:
         return moved if moved >= now + self.early + 0.002 else onset
 
     def _relieve(self, now: float) -> None:
-        """When the mind is late again and again, less is asked of it; when it has long kept up, more."""
+        """Ask for less (RELIEF) while the mind keeps falling behind, and for more once it has kept up for 20 s."""
         starving = self._end > now + self.early > self.frontier
         if starving and now - self.calm > 2.0:
             self.level, self.calm = min(self.level + 1, len(RELIEF) - 1), now
@@ -276,7 +278,8 @@ class Session:
             self.level, self.calm = self.level - 1, now
 
     def _trim(self, now: float) -> None:
-        """Forget what no window holds, in hops, so that the stream's beginning is stable."""
+        """Forget what is too old for the model's window; rarely and much at once, so that the stream's beginning, and
+        the cache with it, stays as it is for long."""
         if self.since == -np.inf:
             self.since = now - 0.2  # what was heard a moment ago counts
         if now - self.since > KEPT:

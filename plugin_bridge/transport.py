@@ -14,7 +14,7 @@ from .recorder import Recorder
 from .remote import open_link
 from .session import Session
 
-LOOSE = 0.1  # beats by which a jump of whole bars may miss them: a DAW tells it somewhat before or after the tick
+LOOSE = 0.1  # beats by which a jump may differ from whole bars: DAWs send it a little before or after the clock tick
 
 
 class Transport:

@@ -1,5 +1,5 @@
-"""Turns: when the band may play. It listens first, enters on a bar, takes turns where that is the mode, and lays out
-when it is not sure. Knows when notes were heard, not which; stream time."""
+"""Turns: when the band may play. It listens first, comes in on a bar line, takes turns in answer mode, and stays silent
+while the key is unclear. Knows when notes were heard, not which ones. All times are stream time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Turns:
         self.count, self.last = self.count + 1, time
 
     def located(self) -> None:
-        """Bar lines are elsewhere now, which are nothing to a band that is in."""
+        """The bar lines have moved: an entry that was still to come is computed anew."""
         if self.entry != -math.inf:
             self.entry = None
 

@@ -86,7 +86,7 @@ def warped(notes: Notes, sheet: Sheet, song: Song) -> Notes:
 
 
 def given_parts(sheet: Sheet, song: Song, rng: np.random.Generator) -> tuple[Notes, bool]:
-    """What people wrote of the song and the band leaves to them; and whether its piano part is among it."""
+    """The human parts of a song that stay (melody, some accompaniment), and whether a piano is among them."""
     melody = melody_of(sheet)
     if not len(melody):
         return Notes.of([]), False

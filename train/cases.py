@@ -26,8 +26,9 @@ LEAST = 8  # notes that are given, and notes that are hidden
 
 @dataclass(frozen=True)
 class Case:
-    """One question. known: the notes given; human: those hidden, which begin in start <= onset < end; melody: what
-    is not to be doubled; instruments: what may be written; beats, chords: of the piece, as far as they are known."""
+    """One test case. known: the notes given. human: the notes hidden, which begin in start <= onset < end. instruments:
+    those that may be written. melody: the part that what is written should not double. beats, chords: the piece's, as
+    far as they are known."""
 
     task: str
     piece: Piece
