@@ -14,13 +14,13 @@ from .scene import Scene, none
 from .tempo import divided
 
 CHANGE = 0.03  # what a change costs, in shares of a chord's tones
-TURNS = 2  # places in a beat where it may change
 TOLD = 256  # chords that are remembered
 
 
 class Harmonist:
-    """What was told stays told up to where a plan begins. From the next half beat on it gives way to what is thought
-    now: a band holds its chord until then, and need not wait for another beat where the player's was a surprise."""
+    """What was told stays told up to where a plan begins. From the next half beat on (in 6/8 the next third) it gives
+    way to what is thought now: a band holds its chord until then, and need not wait for another beat where the player's
+    was a surprise."""
 
     def __init__(self, markov: Markov) -> None:
         self._markov = markov
@@ -34,7 +34,7 @@ class Harmonist:
         heard = next((part for part in near if len(part)), None)
         if heard is None:
             return none()
-        steps = divided(scene.beats, TURNS)
+        steps = divided(scene.beats, scene.turns)
         begun = steps[steps <= scene.start]
         edges = edges_between(steps, float(begun[-1]) if len(begun) else scene.start, scene.end)
         odds = recalled(self._markov, heard + self._expected(scene) + scene.beats, edges)

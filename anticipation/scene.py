@@ -23,9 +23,9 @@ class Scene:
     player's notes, known `lateness` seconds after they began. ahead: music that is written (the timeline, a loop),
     known `delta` seconds before it sounds, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
     seconds; what is written has start <= onset < end. since: what began before it may be missing; cold: nothing
-    did. grid: places a beat where what is written may begin; None for anywhere. polyphony: notes at once of each
-    instrument on which as many can be played; None: free. The rest is as in Infill; temperature and top_p as in
-    Sampling.
+    did. grid: places a beat where what is written may begin; None for anywhere. turns: those where chords that nobody
+    gave may change. polyphony: notes at once of each instrument on which as many can be played; None: free. The rest is
+    as in Infill; temperature and top_p as in Sampling.
     """
 
     start: float
@@ -41,6 +41,7 @@ class Scene:
     polyphony: int | None = None
     density: int | None = None
     grid: int | None = None
+    turns: int = 2
     chord_lock: bool = False
     lateness: float = s.LATENESS / s.STEPS
     delta: float = 5.0

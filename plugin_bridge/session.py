@@ -208,7 +208,7 @@ class Session:
             start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
             since=self.since, cold=self.cold, pitches=told.pitches, ranged=told.ranged,
             polyphony=settings["polyphony"] or None, density=settings["density"] or None,
-            grid=self.parts if settings["quantise"] >= 0.5 else None,
+            grid=self.parts if settings["quantise"] >= 0.5 else None, turns=2 if self.parts % 3 else 3,
             chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip

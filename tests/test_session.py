@@ -284,12 +284,13 @@ def test_beats_to_come_are_those_of_the_metre():
     assert np.allclose(np.rint(new.onset / 0.25) % 7, new.pitch)
 
 
-@pytest.mark.parametrize(("meter", "parts"), [("4/4", 4), ("6/8", 6), ("7/8", 2)])
-def test_the_grid_is_of_eighths_and_sixteenths_in_every_metre(meter, parts):
+@pytest.mark.parametrize(("meter", "parts", "turns"), [("4/4", 4, 2), ("6/8", 6, 3), ("7/8", 2, 2)])
+def test_the_grid_is_of_eighths_and_sixteenths_in_every_metre(meter, parts, turns):
+    """And chords of the band's own turn on eighths: in 6/8 those are thirds of a beat."""
     mind = regular_mind()
     made = stage(mind, listen=0, meter=meter, quantise=1.0)
     made.run([], 2.0)
-    assert mind.scenes[-1].grid == made.session.parts == parts
+    assert mind.scenes[-1].grid == made.session.parts == parts and mind.scenes[-1].turns == turns
 
 
 def test_the_grid_draws_notes_to_sixteenths():
