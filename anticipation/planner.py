@@ -14,12 +14,13 @@ from .decode import Decoder
 from .dynamics import swell
 from .errors import CheckpointError
 from .grammar import Limits, Stream, nearest_place, pitch_table
+from .groove import places_of
 from .harmonist import Harmonist
 from .infilling import AFLOAT, PATIENCE, higher, moved
 from .keys import estimate_key, to_c
 from .lanes import window_of
 from .notes import DRUMS, INSTRUMENTS, Notes
-from .playable import BASSES, RANGES, VOICES
+from .playable import BASSES, KIT, RANGES, VOICES
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 from .tempo import divided
@@ -103,20 +104,23 @@ class Planner:
         origin = self.origin
         pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
         begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
-        nearest = None
+        nearest = groove = None
         if scene.grid and len(scene.beats):
             nearest = nearest_place((divided(scene.beats, scene.grid) - origin) * s.STEPS, end)
-        ranges = higher({} if scene.ranged else RANGES, self.shift)
+        ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches, ranges) for part in self._parts]
-        chart = s.Chart.of(scene.chords.transpose(self.shift), self.origin)
+        chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
+        if DRUMS in scene.instruments and not (scene.player.instrument == DRUMS).any():
+            groove = places_of(chart.beats, np.arange(end + 1))
         stray = 0.0 if scene.chord_lock else STRAY
         player = scene.player.between(scene.start - MEMORY, scene.end)
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
-        common = most, scene.density, nearest, 0, chart, stray
         roots = dict.fromkeys(BASSES, AFLOAT)
-        return [Limits(begin, end, table, *common, louder=louder, roots=roots) for table in tables]
+        common = Limits(begin, end, tables[0], most, scene.density, nearest, 0, chart, stray,
+                        louder=louder, roots=roots, groove=groove)  # fmt: skip
+        return [replace(common, table=table) for table in tables]
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)

@@ -12,11 +12,12 @@ from strategies import notes
 from anticipation import planner
 from anticipation import stream as s
 from anticipation.errors import CheckpointError
+from anticipation.groove import BACK, BEAT, BETWEEN, DOWNBEAT
 from anticipation.harmony import CHORD_TONES
 from anticipation.markov import Markov
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.planner import Planner
-from anticipation.playable import RANGES
+from anticipation.playable import KIT, RANGES
 from anticipation.scene import Scene, rows_of
 from anticipation.tempo import TempoMap
 
@@ -208,6 +209,19 @@ def test_every_part_is_told_what_the_others_play(random_model):
         assert set(controls[:, s.INSTRUMENT].tolist()) == {0, 33, 48, 53, DRUMS} - {part}
         drawn = controls[controls[:, s.AT] >= (4.1 - planner.origin) * 100]
         assert set(drawn[:, s.INSTRUMENT].tolist()) == set(written) - {part}
+
+
+def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_model):
+    """Told where in the bar each step is; not where the player drums."""
+    planner = Planner(random_model(rests=1.0))
+    asked = scene(8.1, tune(16), instruments=(DRUMS, 33), end=12.0)
+    struck = [step.note[2] for step in planner.plan(asked) if step.note and step.note[3] == DRUMS]
+    assert len(struck) > 5 and KIT[0] <= min(struck) and max(struck) <= KIT[1]
+    steps = np.rint((8.5 + 0.25 * np.arange(8) - planner.origin) * s.STEPS).astype(int)
+    places = planner._limits(asked)[0].groove[steps]
+    assert places.tolist() == [BACK, BETWEEN, BEAT, BETWEEN, BACK, BETWEEN, DOWNBEAT, BETWEEN]
+    theirs = Notes.of([(4.0, 0.1, 36, DRUMS, 80)])
+    assert planner._limits(scene(8.1, tune(16) + theirs, instruments=(DRUMS, 33)))[0].groove is None
 
 
 @pytest.mark.parametrize("grid", [4, 6])
