@@ -52,6 +52,13 @@ def estimate_key(notes: Notes) -> int:
     return int(_fits(notes).argmax())
 
 
+def key_odds(notes: Notes) -> np.ndarray:
+    """(12,) how likely each major key is, by how the notes follow one another."""
+    fits = _fits(notes)
+    odds = np.exp(fits - fits.max())
+    return odds / odds.sum()
+
+
 def sharps_of(key: int) -> int:
     """Sharps (flats: less than 0; -5..6) in the signature of the major key on a pitch class."""
     return (7 * key + 5) % 12 - 5

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from .errors import CheckpointError
 from .harmony import NO_CHORD, chord_at, chroma, together, transposed
-from .keys import estimate_key, to_c
+from .keys import estimate_key, key_odds, to_c
 from .notes import BEAT, CHORD, Notes
 
 PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
@@ -58,14 +58,16 @@ class Markov:
 
     def odds(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
         """(N, chords) how likely each chord is between two edges (N + 1, seconds), by all of the melody, whatever its
-        keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once."""
+        keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once; in which it
+        begins is told by how the notes follow one another, too: where they are few, that tells more than their chords.
+        """
         harmony = np.clip(together(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
         shares, steps = _shares(melody, edges) * (1.0 + TELLING * harmony), self.moves[np.asarray(places) % PLACES]
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
         likely = heard @ np.log(self.heard).T
         likely = np.exp(likely - likely.max((1, 2), keepdims=True))
         before, after = likely.copy(), np.ones_like(likely)
-        before[0] *= self.first
+        before[0] *= key_odds(melody)[:, None] * self.first
         for i in range(1, len(likely)):
             last = before[i - 1] / before[i - 1].sum()
             before[i] *= (1 - MODULATES) * (last @ steps[i]) + MODULATES / 12 * self.first

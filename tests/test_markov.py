@@ -12,6 +12,7 @@ from anticipation import checkpoint
 from anticipation.consensus import consensus, recalled
 from anticipation.errors import CheckpointError
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_notes, parse_chord
+from anticipation.keys import key_odds
 from anticipation.markov import FILE, MODULATES, Markov, edges_of
 from anticipation.notes import BEAT, CHORD, Notes
 from anticipation.tempo import TempoMap
@@ -62,7 +63,8 @@ def test_odds_are_the_sum_over_all_paths(count, seed):
             step = MODULATES / 12 * first[chord]
             if i and path[i - 1][1] == key:
                 step += (1 - MODULATES) * moves[places[i], path[i - 1][0], chord]
-            odds *= (step if i else first[chord]) * markov.heard[chord, ((0, 4)[i % 2] - key) % 12]
+            begins = key_odds(melody)[key] * first[chord]
+            odds *= (step if i else begins) * markov.heard[chord, ((0, 4)[i % 2] - key) % 12]
         return odds
 
     paths = list(product(product(few, range(12)), repeat=count))
