@@ -214,6 +214,8 @@ def test_copies_are_counted_in_bars():
     assert rubrics["longest match, % of bars"](Notes.of([]), case) == (0.0, 12.0)
     bars, of = rubrics["longest match, % of bars"](short, case)
     assert 3 <= bars <= 6 and of == 12
+    figure = short + short.shift(12.0)
+    assert rubrics["longest match, % of bars"](figure, case)[0] <= 6, "played on and on it is four bars still"
 
 
 # ---- with a model --------------------------------------------------------------------------------------------------

@@ -65,14 +65,15 @@ def copies(memory: Memory) -> dict[str, Callable[[Notes, Case], Pair]]:
 
     def longest(written: Notes, case: Case) -> float:
         lines, count = case.bars, np.arange(len(case.bars))
-        matches = ((m.start, m.end) for m in memory.matches(written))
-        return max((float(np.diff(np.interp(ends, lines, count))[0]) for ends in matches), default=0.0)
+        # As many bars as its distinct onsets fill: of a figure that is played on and on a few, as check has it.
+        return max((m.distinct / m.notes * float(np.diff(np.interp((m.start, m.end), lines, count))[0])
+                    for m in memory.matches(written)), default=0.0)  # fmt: skip
 
     def span(case: Case) -> float:
         return max(float(((case.bars >= case.start) & (case.bars < case.end)).sum()), 1.0)
 
     def copied(bars: int) -> Callable[[Notes, Case], Pair]:
-        return lambda w, c: (longest(w, c) >= bars, 1)
+        return lambda w, c: (round(longest(w, c)) >= bars, 1)
 
     rubrics = {f"copies of {bars} bars %": copied(bars) for bars in COPIES}
     return rubrics | {"longest match, % of bars": lambda w, c: (longest(w, c), span(c))}
