@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import RequestError
 
-SURE, LIKELY = 0.002, 0.02  # the share of human passages outside the training set that match so long by chance
+SURE, LIKELY = 0.007, 0.02  # the share of human minutes outside the training set that match so long by chance
 
 
 def flags(sub: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def _told(match, bars, chance: float | None) -> dict:
 
 
 def verdict(chance: float | None) -> str:
-    """What a match is that so many human passages outside the training set have by chance."""
+    """What a match is that so many human minutes outside the training set have by chance."""
     if chance is None:
         return "not calibrated"
     return "a copy" if chance <= SURE else "may be a copy" if chance <= LIKELY else "a common phrase"
@@ -75,8 +75,8 @@ def _lines(facts: dict) -> list[str]:
 
 
 def _line(m: dict) -> str:
-    rare = "" if m["chance"] is None else f"; {100 * m['chance']:.2g} % of other people's passages match so long"
-    long = f"{m['onsets']} onsets" + ("" if m["distinct"] == m["onsets"] else f", {m['distinct']} distinct")
+    rare = "" if m["chance"] is None else f"; {100 * m['chance']:.2g} % of other people's minutes match so long"
+    long = ("" if m["distinct"] == m["onsets"] else f"{m['distinct']} of ") + f"{m['onsets']} onsets"
     return (
         f"{m['bars']} bars ({m['seconds']:.1f} s, {long}) of {m['instrument']} from bar {m['bar']} "
         f"({m['start']:.1f} s) go like {m['piece']} at {m['there'] // 60}:{m['there'] % 60:02d}, "

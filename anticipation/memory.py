@@ -1,7 +1,7 @@
 """Memory: fingerprints of the music that a model was trained on, and which passages of other music agree with them.
 
-A fingerprint is the shape of nine onsets of a part's upper line: its intervals, and how each wait compares with the one
-before it. So a copy is found in any key and at any tempo. Knows notes and the index; no models, no MIDI files.
+A fingerprint is the intervals of nine notes of a part's upper or lower line: so a copy is found in any key, tempo and
+rhythm, and by its bass if the melody is changed. Knows notes and the index; no models, no MIDI files.
 """
 
 from __future__ import annotations
@@ -22,46 +22,57 @@ from .errors import CheckpointError
 from .files import replacing
 from .notes import Notes
 
-SHAPE = 7  # steps of a fingerprint: an interval, and the wait over it against the wait before
-SPAN = SHAPE + 2  # onsets that a fingerprint covers
+SHAPE = 8  # intervals of a fingerprint
+SPAN = SHAPE + 1  # onsets that a fingerprint covers
 WINDOW = 11  # of so many neighbours one fingerprint is kept, the least: two of every twelve, the same ones in a copy
 COMMON = 8  # what more pieces than this have is an idiom, and no evidence
 TOGETHER = 0.03  # seconds: onsets so near each other are one
-WAITS = np.log2([1 / 2.45, 1 / 1.25, 1.25, 2.45])  # a wait against the last: far shorter, shorter, the same, longer ...
-KNOT = 64  # the time of every 64th onset of a part is kept
-REACH, SLACK = 32, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added
+BEFORE = 16  # a note may be covered by one of so many before it
+KNOT = 64  # the time of every 64th onset of a line is kept
+REACH, SLACK = 64, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added,
+DRIFT = 10  # and one more in every ten
 MARK = 24  # bits of a fingerprint that are kept
 DEFAULT = "memory.npz"  # its name beside a checkpoint
-Run = list[list[int]]  # hits: (part, onset here, onset there, number of the fingerprint)
+Run = list[list[int]]  # hits: (line, onset here, onset there, number of the fingerprint)
 COLUMNS = ("mark", "step", "piece", "count", "onsets", "knot", "names", "facts")
 
 
 @dataclass(frozen=True)
 class Line:
-    """The upper line of one instrument: onset (seconds) and pitch, chords taken once by their top."""
+    """The upper or lower line of one instrument: onset (seconds) and pitch."""
 
     onset: np.ndarray
     pitch: np.ndarray
 
     @classmethod
-    def of(cls, notes: Notes) -> Line:
+    def of(cls, notes: Notes, side: int = 1) -> Line:
+        """Of an instrument's notes those that no higher one covers, of a chord the top; side -1: no lower one, the
+        bottom. So a melody does not know what is played under it, nor a bass what is changed over it."""
+        notes = notes[~_covered(notes, side)]
         new = np.append(True, np.diff(notes.onset) > TOGETHER)[: len(notes)]
-        top = np.maximum.reduceat(notes.pitch, np.flatnonzero(new)) if len(notes) else notes.pitch
-        return cls(notes.onset[new], top)
+        edge = np.maximum.reduceat(side * notes.pitch, np.flatnonzero(new)) if len(notes) else notes.pitch
+        return cls(notes.onset[new], side * edge)
 
     def marks(self) -> np.ndarray:
         """(onsets - SPAN + 1,) uint64: the fingerprint that begins at each onset; 0 for a pattern of one step, which
         is everywhere."""
         if len(self.onset) < SPAN:
             return np.zeros(0, np.uint64)
-        waits = np.log2(np.maximum(np.diff(self.onset), 1e-3))
-        ratio = np.digitize(np.diff(waits), WAITS)
-        interval = np.clip(np.diff(self.pitch), -36, 36) + 36
-        steps = np.lib.stride_tricks.sliding_window_view(interval[1:] * 5 + ratio, SHAPE)
-        code = _mixed(interval[: len(steps)].astype(np.uint64))
+        steps = np.lib.stride_tricks.sliding_window_view(np.diff(self.pitch), SHAPE)
+        code = np.zeros(len(steps), np.uint64)
         for column in steps.T:
-            code = _mixed(code + column.astype(np.uint64))
-        return np.where((steps == steps[:, :1]).all(1), np.uint64(0), np.maximum(code, np.uint64(1)))
+            code = _mixed(code + column.astype(np.uint64) + np.uint64(1))  # a negative one wraps
+        one = (steps[:, 1:] == steps[:, 1:2]).all(1)
+        return np.where(one, np.uint64(0), np.maximum(code, np.uint64(1)))
+
+
+def _covered(notes: Notes, side: int) -> np.ndarray:
+    """Mask (N,): over whose first half one sounds that is higher (side -1: lower) and began before."""
+    pitch, end, middle = side * notes.pitch, notes.onset + notes.duration, notes.onset + notes.duration / 2
+    covered = np.zeros(len(notes), dtype=bool)
+    for k in range(1, min(BEFORE, len(notes) - 1) + 1):
+        covered[k:] |= (pitch[:-k] > pitch[k:]) & (end[:-k] > middle[k:])
+    return covered
 
 
 def _mixed(code: np.ndarray) -> np.ndarray:
@@ -82,21 +93,25 @@ def winnowed(marks: np.ndarray, window: int = WINDOW) -> np.ndarray:
 
 
 def lines(notes: Notes) -> Iterator[tuple[int, Line]]:
-    """The upper line of every pitched instrument."""
+    """The upper line of every pitched instrument, and its lower one where that is another."""
     pitched = notes.pitched
     for instrument in pitched.instruments:
-        yield instrument, Line.of(pitched[pitched.instrument == instrument])
+        own = pitched[pitched.instrument == instrument]
+        upper, lower = Line.of(own), Line.of(own, -1)
+        yield instrument, upper
+        if not np.array_equal(upper.pitch, lower.pitch):
+            yield instrument, lower
 
 
 @dataclass(frozen=True)
 class Match:
     """A passage that goes like one of the training set.
 
-    instrument, start, end: of the passage, seconds from its first to its last onset; notes: onsets in it. piece: source
-    and name; there: where it begins in that, seconds (to about a bar). distinct: of the onsets, those that go like
-    different ones of the piece: a figure that is played on and on goes like a few, however long it is. kept, hits:
-    fingerprints of its stretches of the piece that the index has, and those of them that the passage has in the same
-    order.
+    instrument, start, end: of the passage, seconds from its first to its last onset; notes: onsets of its line in it.
+    piece: source and name; there: where it begins in that, seconds (to about a bar). distinct: of the onsets, those in
+    fingerprints that agree, and with different onsets of the piece: a figure that is played on and on goes like a few,
+    however long it is. kept, hits: fingerprints of its stretches of the piece that the index has, and those of them
+    that the passage has in the same order.
     """
 
     instrument: int
@@ -123,7 +138,7 @@ class Memory:
         self.facts: dict = json.loads(columns["facts"].tobytes())
         self.names = columns["names"].tobytes().decode().split("\n")
         count = columns["count"].astype(np.int64)
-        self.first = np.cumsum(count) - count  # of each part's fingerprints
+        self.first = np.cumsum(count) - count  # of each line's fingerprints
         self.part = np.repeat(np.arange(len(count)), count)
         total = np.cumsum(columns["step"].astype(np.int64))
         self.place = total - np.repeat((total - columns["step"])[self.first], count)  # onset of the part it begins at
@@ -142,7 +157,7 @@ class Memory:
     def build(cls, pieces: Iterable[tuple[str, Notes]], window: int = WINDOW) -> Memory:
         """The index of pieces (name, notes); the same from the same pieces. window: see `winnowed`.
 
-        Columns, per fingerprint: `mark` its lowest 24 bits, `step` onsets since the part's one before. Per part:
+        Columns, per fingerprint: `mark` its lowest 24 bits, `step` onsets since the line's one before. Per line:
         `piece`, `count` of its fingerprints, `onsets`; `knot` the seconds of every 64th onset, as differences.
         """
         names: list[str] = []
@@ -167,7 +182,7 @@ class Memory:
         used = count > 0
         step = np.diff(place, prepend=0)
         step[(np.cumsum(count) - count)[used]] = place[(np.cumsum(count) - count)[used]]
-        facts = {"format": 1, "shape": SHAPE, "window": window, "pieces": len(names)}
+        facts = {"format": 2, "shape": SHAPE, "window": window, "pieces": len(names)}
         columns = {
             "mark": (mark[:, None] >> np.array([0, 8, 16], "u8")).astype("u1"),
             "step": step.astype("<u4" if len(step) and step.max() >= 1 << 16 else "<u2"),
@@ -203,7 +218,7 @@ class Memory:
         except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError,
                 zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
             raise CheckpointError(f"{path} is no index of a training set, or broken ({error})") from None
-        if version != (1, SHAPE):
+        if version != (2, SHAPE):
             raise CheckpointError(f"{path} was made by another version; make it anew with train/memorise.py")
         return memory
 
@@ -214,8 +229,8 @@ class Memory:
         return sorted(found, key=lambda m: (-m.distinct, -m.notes, -m.share, m.start, m.piece))
 
     def chance(self, distinct: int) -> float | None:
-        """The share of passages by people outside the training set that have a match of so many distinct onsets; None
-        if that was not measured."""
+        """The share of people's minutes outside the training set that have a match of so many distinct onsets; None if
+        that was not measured."""
         curve = self.facts.get("chance") or []
         return min((share for length, share in curve if length <= distinct), default=1.0) if curve else None
 
@@ -240,11 +255,13 @@ class Memory:
         part, here, there, _ = runs[0][0]
         last = max(run[-1][1] for run in runs) + SPAN - 1
         kept = sum(run[-1][3] - run[0][3] + 1 for run in runs)
-        covered = {(run[0][0], onset) for run in runs for onset in range(run[0][2], run[-1][2] + SPAN)}
+        hits = [hit for run in runs for hit in run]
+        ours = {onset for hit in hits for onset in range(hit[1], hit[1] + SPAN)}
+        theirs = {(hit[0], onset) for hit in hits for onset in range(hit[2], hit[2] + SPAN)}
         return Match(
             instrument, float(line.onset[here]), float(line.onset[last]), last + 1 - here,
             self.names[self.columns["piece"][part]], self._seconds(part, there),
-            min(last + 1 - here, len(covered)), kept, sum(map(len, runs)),
+            min(len(ours), len(theirs)), kept, len(hits),
         )  # fmt: skip
 
     def _seconds(self, part: int, onset: int) -> float:
@@ -284,30 +301,39 @@ def _first_of_few(mark: np.ndarray, piece: np.ndarray) -> np.ndarray:
 
 
 def _runs(hits: Iterable[list[int]]) -> list[Run]:
-    """Chains of two or more hits (part, onset here, onset there, entry) that go on together here and there."""
+    """Chains of two or more hits (line, onset here, onset there, entry) that go on together here and there."""
     chains: list[Run] = []
     live: list[Run] = []
     for hit in hits:
         live = [chain for chain in live if hit[1] - chain[-1][1] <= REACH]
-        for chain in live:
-            here, there = hit[1] - chain[-1][1], hit[2] - chain[-1][2]
-            if here > 0 < there and abs(there - here) <= SLACK:
-                chain.append(hit)
-                break
+        off = [_off(chain[-1], hit) for chain in live]
+        if min(off, default=np.inf) < np.inf:
+            live[off.index(min(off))].append(hit)
         else:
             live.append([hit])
             chains.append(live[-1])
     return [chain for chain in chains if len(chain) > 1]
 
 
+def _off(one: list[int], other: list[int]) -> float:
+    """How many onsets more or fewer the next hit is away there than here; infinity if it is none of a copy."""
+    here, there = other[1] - one[1], other[2] - one[2]
+    off = abs(there - here)
+    return off if here > 0 < there and off <= SLACK + here // DRIFT else np.inf
+
+
 def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
     """Runs in one piece that follow each other here, wherever they are there: a repeat is kept once in the index, and
-    so a copy that goes through it jumps."""
-    order = sorted((int(piece[run[0][0]]), run[0][1], run[-1][1], i) for i, run in enumerate(runs))
+    so a copy that goes through it jumps. A run that lies mostly within that of one with more hits is left out."""
+    order = sorted((int(piece[run[0][0]]), -len(run), run[0][1], run[-1][1], i) for i, run in enumerate(runs))
     for _, own in groupby(order, key=itemgetter(0)):
+        spans: list[tuple[int, int, int]] = []
+        for _, _, first, last, i in own:
+            if not any(2 * (min(last, end) - max(first, begin)) > last - first for begin, end, _ in spans):
+                spans.append((first, last, i))
         passage: list[Run] = []
         reached = 0
-        for _, first, last, i in own:
+        for first, last, i in sorted(spans):
             if passage and first - reached > REACH:
                 yield passage
                 passage, reached = [], 0

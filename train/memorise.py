@@ -21,7 +21,8 @@ from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.memory import SPAN, WINDOW, Line, Memory  # noqa: E402
 from anticipation.notes import Notes  # noqa: E402
 
-SECONDS = 16.0  # a passage: eight bars at 120 bpm
+SECONDS = 60.0  # a passage of people's: longer than what goes alike by chance, so that none is cut
+PLANTED = 16.0  # of a planted copy: eight bars at 120 bpm
 LENGTHS = (SPAN + 1, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)  # distinct onsets of a match
 SEMITONES, OCTAVES, JITTER = 6, 0.5, 0.01  # how far a planted copy is moved in pitch, in tempo, in time (seconds)
 PLANTS = {  # share of the notes that are changed, share that is left out, whether it is moved
@@ -33,7 +34,7 @@ PLANTS = {  # share of the notes that are changed, share that is left out, wheth
 }
 
 
-def passages(notes: Notes, seconds: float = SECONDS) -> Iterator[Notes]:
+def passages(notes: Notes, seconds: float) -> Iterator[Notes]:
     """One after the other of each instrument, of SPAN notes at least."""
     for instrument in notes.pitched.instruments:
         own = notes[notes.instrument == instrument]
@@ -44,10 +45,15 @@ def passages(notes: Notes, seconds: float = SECONDS) -> Iterator[Notes]:
 
 
 def chances(memory: Memory, shards: Shards, split: str) -> dict[str, np.ndarray]:
-    """source -> distinct onsets of the longest match of each of its passages, 0 for none."""
+    """source -> distinct onsets of the longest match of each of its passages, 0 for none. Of several takes of a piece
+    the first: they all match, or none."""
     found: dict[str, list[int]] = {}
-    for piece in shards.split(split):
-        for passage in passages(shards.notes(piece)):
+    pieces = shards.split(split)
+    first = {piece.group: piece for piece in reversed(pieces) if piece.group >= 0}
+    for piece in pieces:
+        if first.get(piece.group, piece) is not piece:
+            continue
+        for passage in passages(shards.notes(piece), SECONDS):
             matches = memory.matches(passage)
             found.setdefault(piece.source, []).append(matches[0].distinct if matches else 0)
     return {source: np.array(lengths) for source, lengths in found.items()}
@@ -78,7 +84,9 @@ def recall(memory: Memory, shards: Shards, seed: int, least: int, count: int = 3
     table: dict[str, list[float]] = {kind: [] for kind in PLANTS}
     while pieces and len(table["as it is"]) < count:
         several = [
-            p for p in passages(shards.notes(pieces[rng.integers(len(pieces))])) if len(Line.of(p).onset) >= least
+            p
+            for p in passages(shards.notes(pieces[rng.integers(len(pieces))]), PLANTED)
+            if len(Line.of(p).onset) >= least
         ]
         if not several:
             continue
