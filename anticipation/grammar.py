@@ -16,6 +16,7 @@ DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
 NEVER = -1e6  # a logit
 BEYOND = s.STEPS // 10  # steps that a note may reach over the next one's place and still make room for it
+OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who plays under it
 ROUNDING = 3  # steps by which a note may miss the chord that it begins with
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
@@ -63,6 +64,9 @@ class Limits:
     groove: np.ndarray | None = (
         None  # (end + 1,) place in the bar of each step, for what people strike there: groove.py
     )
+    usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
+    tune: np.ndarray | None = None  # (end + 1,) highest known pitch; above it a note of `under` is OVER times as likely
+    under: tuple[int, ...] = ()
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -280,6 +284,14 @@ def grooving(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.
     return groove.likely(limits.groove[clock], not stream.written or stream.written[-1][s.CLOCK] < clock)
 
 
+def beneath(limits: Limits, clock: int, instrument: int) -> np.ndarray:
+    """(128,) what is added to an instrument's logits of pitches at a clock, where it is to leave the tune on top."""
+    out = np.zeros(128)
+    if limits.tune is not None and instrument in limits.under:
+        out[limits.tune[clock] + 1 :] = np.log(OVER)
+    return out
+
+
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
     """Shift logits (the last class is the rest) with the probability of every step moved to the nearest step where an
     event may begin, so that a beat whose probability is spread over neighbouring steps stays as likely as it was. What
@@ -294,4 +306,7 @@ def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
     shift[stream.clock + shift >= limits.end] = count
     out = np.append(np.full(count, -np.inf), logits[count])
     np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
+    if limits.usual is not None:
+        inside = (clocks >= limits.start) & (clocks < limits.end)
+        out[:count][inside] += limits.usual[clocks[inside]]
     return out

@@ -14,13 +14,13 @@ from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .groove import places_of
-from .habits import apart, give_way, sounding, usual_density, usual_range, usual_voices
+from .habits import apart, give_way, highest, lone_tune, sounding, usual_density, usual_parts, usual_range, usual_voices
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
-from .playable import BASSES
+from .playable import BASSES, CHORDAL, VOICES
 from .ranking import fittest
 from .sampling import Sampling
-from .tempo import FINEST, divided, gap_of, moment, parts_of, position
+from .snapping import ends_of, snap
 
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
@@ -29,7 +29,6 @@ RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
 EAGER, PATIENCE = 0.5, 4.0
 AFLOAT = 0.2  # what the odds are multiplied by that a new bass begins a chord with another tone than its root
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
-DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
 LEAD = 0.05  # seconds that a stream begins before the first note in the span
 TOGETHER = 32  # streams, each with a cache of its own
 
@@ -44,7 +43,7 @@ class Infill:
     second; 0 is free. By default what is known of it around the span sets the measure of both, or where that is little
     what can be played on it (habits.py), which so far as it is not `ranged` by the mask is the measure of its pitches.
     delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
-    what is written may begin; anywhere by default.
+    what is written may begin; anywhere by default. tune: under which new chords stay.
     """
 
     known: Notes
@@ -58,6 +57,7 @@ class Infill:
     style: str = "unknown"
     places: np.ndarray | None = None
     ranged: bool = False
+    tune: Notes | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -135,11 +135,14 @@ class Asked:
         ask = self.request
         begin, end = (round((t - self.origin) * s.STEPS) for t in (ask.start, ask.end))
         pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
-        nearest = None
-        if ask.places is not None:
-            inside = ask.places[ask.places >= ask.start - 1e-3]
-            nearest = nearest_place((inside - self.origin) * s.STEPS, end)
         near = ask.known.audible.between(self.origin, ask.end + s.FUTURE)
+        nearest = usual = None
+        if ask.places is not None:
+            steps, inside = (ask.places - self.origin) * s.STEPS, (ask.places >= ask.start - 1e-3)
+            nearest, usual = nearest_place(steps[inside], end), np.zeros(end + 1)
+            inside &= ask.places < ask.end
+            odds = usual_parts(near, ask.known[ask.known.instrument == BEAT], ask.places)
+            usual[np.rint(steps[inside]).astype(int)] = np.log(odds[inside])
         density = usual_density(near) if ask.density is None else ask.density
         own = near.of_instruments(ask.instruments)
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
@@ -150,8 +153,12 @@ class Asked:
         new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
         roots = {i: AFLOAT for i in new if i in BASSES}
         groove = places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None
+        tune, under = None, tuple(i for i in new if i < DRUMS and VOICES.get(i, CHORDAL) >= CHORDAL)
+        if ask.tune is not None:
+            tune = highest(s.quantise(ask.tune.transpose(self.shift), self.origin), end)
         return Limits(begin, end, table, ask.polyphony, density, nearest,
-                      voices=voices, sounding=known, roots=roots, groove=groove)  # fmt: skip
+                      voices=voices, sounding=known, roots=roots, groove=groove, usual=usual, tune=tune,
+                      under=under)  # fmt: skip
 
     @cached_property
     def near(self) -> Notes:
@@ -206,10 +213,11 @@ def generate(
     parts = _turns(request.instruments) if in_turn and model.anticipates else [request.instruments]
     best_of = best_of if model.anticipates else 1
     written, fed = [request.known[:0]] * takes, 0
+    tune = lone_tune(request.known.between(request.start, request.end))
     for number, part in enumerate(parts):
         same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning
         asks = [
-            same.setdefault((id(ask), id(notes)), replace(ask, known=ask.known + notes, instruments=part))
+            same.setdefault((id(ask), id(notes)), replace(ask, known=ask.known + notes, instruments=part, tune=tune))
             for ask, notes in zip(requests, written, strict=True)
         ]
         told = progress and _share(progress, number, len(parts))
@@ -296,53 +304,3 @@ def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
 def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[int, int]]:
     """Ranges of instruments, so many semitones up; drums stay."""
     return {i: (low, high) if i == DRUMS else (low + shift, high + shift) for i, (low, high) in ranges.items()}
-
-
-def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:
-    """How notes end that were typed in: into how many parts they divide beats, and how many beats behind one of those
-    they end. None where they were played."""
-    gap = gap_of(known, beats)
-    return None if gap is None else (parts_of(known, beats), gap)
-
-
-def snap(
-    notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None,
-    ends: tuple[int, float] | None = None, reach: float = 0.008,
-) -> Notes:  # fmt: skip
-    """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a place where they
-    may begin (by default, a twelfth of a known beat), they fall on it; where `ends_of` the known notes says how those
-    end, all do so (`_ended`). What the grid moved out of the span is brought back; what shrinks to nothing goes."""
-    beats = known[known.instrument == BEAT]
-    places = divided(beats, 12) if places is None else places
-
-    def onto(times: np.ndarray) -> np.ndarray:
-        """Of two times the earlier one stays the earlier: so notes that did not overlap still do not."""
-        for targets in (places, known.audible.onset):
-            if len(targets):
-                targets = np.sort(targets)
-                i = np.searchsorted((targets[1:] + targets[:-1]) / 2, times)  # the nearest
-                times = np.where(abs(targets[i] - times) <= reach, targets[i], times)
-        return np.maximum(times, start)
-
-    onset, offset = notes.onset.round(6), notes.offset.round(6)
-    onset = np.where(onto(onset) < end, onto(onset), onset)
-    off = onto(offset) if ends is None else _ended(notes, onset, beats, *ends)
-    return notes.replace(onset=onset, duration=off - onset)[off > onset].sorted()
-
-
-def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float) -> np.ndarray:
-    """Where notes that begin at `onset` end when all end `gap` beats behind a part of a beat: the coarsest one that
-    what the model says of their length may stand for. None gets shorter than half of it."""
-    offset = notes.offset.round(6)
-    i = np.clip(np.searchsorted(beats.onset, offset, side="right") - 1, 0, len(beats) - 1)
-    doubt = (0.5 / s.STEPS + DOUBT * notes.duration) / beats.duration[i]
-    when = position(offset, beats) - gap
-    out = np.rint(when * FINEST) / FINEST
-    for coarse in (parts, 1):
-        place = np.rint(when * coarse) / coarse
-        out = np.where(abs(place - when) <= doubt, place, out)
-    ends = moment(out + gap, beats)
-    ends = np.where(ends - onset < notes.duration / 2, offset, ends)
-    order = np.argsort(notes.onset, kind="stable")  # what another note was to begin after, it does
-    after = np.searchsorted(notes.onset[order].round(6), offset)
-    return np.minimum(ends, np.append(onset[order], np.inf)[after])

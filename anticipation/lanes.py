@@ -19,6 +19,7 @@ from .grammar import (
     Limits,
     Stream,
     agreeing,
+    beneath,
     ending,
     founded,
     gathered,
@@ -170,6 +171,7 @@ class EventDraw:
                 logits = logits + agreeing(limits, clock, instrument)
                 logits = logits + founded(stream, limits, clock, instrument)
                 logits = logits + grooving(stream, limits, clock, instrument)
+                logits = logits + beneath(limits, clock, instrument)
             self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, apart, odds)
             if field == PITCH and instrument == CHORD:
                 stream.belief = np.zeros(CHORDS)

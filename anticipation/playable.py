@@ -24,4 +24,5 @@ _CAN = {
 RANGES = {GM_NAMES.index(name): (low, high) for name, (low, high, _) in _CAN.items()}
 VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
 BASSES = range(32, 40)
+CHORDAL = 3  # notes at once that make a chord
 KIT = 35, 59  # General MIDI percussion of a drum kit; above are congas, shakers ...

@@ -1,14 +1,26 @@
 """Laws of habits: counted as one would by hand, and notes give way so that none are too many."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
 from anticipation import habits, playable
 from anticipation import stream as s
-from anticipation.habits import LEGATO, apart, give_way, sounding, usual_range, usual_voices
+from anticipation.habits import (
+    LEGATO,
+    apart,
+    give_way,
+    highest,
+    lone_tune,
+    sounding,
+    usual_parts,
+    usual_range,
+    usual_voices,
+)
 from anticipation.notes import DRUMS, Notes
+from anticipation.tempo import TempoMap
 
 spans = st.tuples(st.floats(0, 10), st.floats(0.1, 10))
 
@@ -110,3 +122,35 @@ def test_what_can_be_played_is_playable():
     assert playable.RANGES.keys() == playable.VOICES.keys() and len(playable.RANGES) == len(playable._CAN)
     for instrument, (low, high) in playable.RANGES.items():
         assert 12 <= low + 12 <= high <= 108 and 1 <= playable.VOICES[instrument] <= 8
+
+
+def test_beats_are_divided_as_elsewhere():
+    """What nobody else does is unlikely, but where a known note begins; what few notes tell counts for nothing."""
+    grid = TempoMap.constant(120).beats(20.0)
+    quarters = Notes.of((0.5 * i, 0.4, 60 + i % 5, 0, 80) for i in range(4, 36) if i != 20)
+    at = np.arange(0, 20, 0.125)  # beats, quarters of one, halves, quarters
+    rare = habits.SELDOM / habits.USUAL
+    np.testing.assert_allclose(usual_parts(quarters, grid, at).reshape(-1, 4), [[1.0, rare, rare, rare]] * 40)
+    once = quarters + Notes.of([(10.26, 0.2, 62, 0, 80)])
+    odds = usual_parts(once, grid, at).reshape(-1, 4)
+    assert odds[20].tolist() == pytest.approx([1.0, rare, 1.0, rare]) and rare < odds[0, 2] < 2 * rare
+    eighths = quarters + quarters.shift(0.25)
+    np.testing.assert_allclose(usual_parts(eighths, grid, at).reshape(-1, 4), [[1.0, rare, 1.0, rare]] * 40)
+    assert (usual_parts(quarters[:7], grid, at) == 1).all() and (usual_parts(quarters, grid[:0], at) == 1).all()
+    assert not len(usual_parts(quarters, grid, at[:0]))
+
+
+@given(notes(), st.integers(1, 900))
+def test_the_highest_is_found_step_by_step(known, end):
+    table, tops = s.quantise(known), np.full(end + 1, -1)
+    for onset, instrument, pitch, duration, _ in table.tolist():
+        for step in range(max(onset - 5, 0), min(onset + duration + 50, end + 1)):
+            tops[step] = max(tops[step], pitch if instrument < DRUMS else -1)
+    assert highest(table, end).tolist() == np.where(tops < 0, 127, tops).tolist()
+
+
+def test_a_tune_is_one_line_and_no_bass():
+    line = Notes.of((0.5 * i, 0.52, 60 + i % 5, 0, 80) for i in range(12))
+    drums = Notes.of((0.25 * i, 0.1, 42, DRUMS, 80) for i in range(24))
+    assert lone_tune(line) == lone_tune(line + drums) == line
+    assert lone_tune(line + line.transpose(4)) is lone_tune(line.transpose(-24)) is lone_tune(line[:7]) is None

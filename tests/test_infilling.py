@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import groove, habits, infilling
+from anticipation import grammar, groove, habits, infilling, snapping
 from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
@@ -239,13 +239,13 @@ def test_no_stream_opens_with_a_note(random_model, start, first):
 def test_an_onset_next_to_a_known_one_falls_on_it():
     known = Notes.of([(1.0035, 1, 60, FLUTE, 64), (2.0, 0.3339, 0, BEAT, 64)])
     written = Notes.of([(1.0, 0.5, 60, 0, 64), (1.05, 0.5, 60, 0, 64), (2.11, 0.1, 60, 0, 64), (2.12, 0.1, 60, 0, 64)])
-    onset = infilling.snap(written, known, 0.0, 3.0).onset
+    onset = snapping.snap(written, known, 0.0, 3.0).onset
     np.testing.assert_allclose(onset, [1.0035, 1.05, 2.0 + 0.3339 / 3, 2.12])
 
 
 def test_nothing_is_moved_out_of_the_span():
     known, written = Notes.of([(3.0, 1, 60, FLUTE, 64)]), Notes.of([(1.0, 1, 60, 0, 64), (2.995, 1, 60, 0, 64)])
-    assert infilling.snap(written, known, 1.004, 3.0).onset.tolist() == [1.004, 2.995]
+    assert snapping.snap(written, known, 1.004, 3.0).onset.tolist() == [1.004, 2.995]
 
 
 @given(notes(), notes(), st.floats(0, 10), st.floats(0.1, 10))
@@ -254,7 +254,7 @@ def test_undoing_the_grid_moves_little_and_makes_no_overlap(written, known, star
     steps = np.unique(written.onset.round(2))
     line = Notes.of((a, b - a, 60, 0, 64) for a, b in zip(steps[:-1], steps[1:], strict=True))
     line = line.between(start, start + length)
-    snapped = infilling.snap(line, known, start, start + length)
+    snapped = snapping.snap(line, known, start, start + length)
     assert ((snapped.onset >= start) & (snapped.onset < start + length) & (snapped.duration > 0)).all()
     assert (snapped.offset[:-1] <= snapped.onset[1:] + EPSILON).all()
     long = line[line.duration > 0.017]
@@ -269,23 +269,23 @@ def test_ends_fall_where_those_of_typed_in_notes_do(written, gap, bpm):
     half = Notes.of((i / 2 * beat, (0.5 + gap) * beat, 60 + i, FLUTE, 80) for i in range(40))
     written = written.audible.between(0.0, 20.0)
     written = written.replace(onset=written.onset.round(2), duration=np.maximum(written.duration.round(2), 0.01))
-    snapped = infilling.snap(written, half + grid, 0.0, 20.0, places(half, grid), infilling.ends_of(half, grid))
+    snapped = snapping.snap(written, half + grid, 0.0, 20.0, places(half, grid), snapping.ends_of(half, grid))
     late = (snapped.offset / beat - gap) * 24
     at = [abs(late - late.round()) < 1e-3, (abs(snapped.offset[:, None] - snapped.onset) < 1e-6).any(1)]
     assert (at[0] | at[1] | (snapped.duration < beat / 24 + 0.02)).all(), "on a place, with the next note, or short"
     if len(written):
         assert (snapped.sorted().duration <= written.duration.max() * 1.02 + beat / 48 + 0.03).all()
     played = half.replace(duration=np.random.default_rng(0).uniform(0.1, 0.4, len(half)))
-    assert infilling.ends_of(played, grid) is None
-    left = infilling.snap(written, played + grid, 0.0, 20.0, places(played, grid))
+    assert snapping.ends_of(played, grid) is None
+    left = snapping.snap(written, played + grid, 0.0, 20.0, places(played, grid))
     assert all(abs(written.offset - end).min() <= 0.0081 for end in left.offset)
 
 
 def test_how_notes_end_is_asked_once_for_a_request(random_model, monkeypatch):
     """However many drafts there are; and all of them end so."""
-    grid, asked, gap_of = TempoMap.constant(120).beats(30.0), [], infilling.gap_of
+    grid, asked, gap_of = TempoMap.constant(120).beats(30.0), [], snapping.gap_of
     known = MELODY.replace(duration=MELODY.duration * 0 + 0.375)
-    monkeypatch.setattr(infilling, "gap_of", lambda *a: asked.append(a) or gap_of(*a))
+    monkeypatch.setattr(snapping, "gap_of", lambda *a: asked.append(a) or gap_of(*a))
     request = ask(known=known + grid, instruments=(0,), places=places(known, grid))
     several, _ = generate(random_model(), request, takes=2, best_of=4)
     assert len(asked) == 1 and all(len(take) for take in several)
@@ -299,7 +299,7 @@ def test_ends_are_not_in_each_other_s_way():
     steps = (beat / 4 * np.array([8, 10, 14, 22, 42])).round(2)
     length = np.diff(steps) + (0.0, 0.0, 0.0, 0.04)
     line = Notes(steps[:-1], length, [60, 62, 64, 65], [0] * 4, [64] * 4)
-    snapped = infilling.snap(line, known + grid, 0.0, 20.0, places(known, grid, 4), infilling.ends_of(known, grid))
+    snapped = snapping.snap(line, known + grid, 0.0, 20.0, places(known, grid, 4), snapping.ends_of(known, grid))
     np.testing.assert_allclose(snapped.offset / beat * 4, [10, 14, 22, 42])
     assert (snapped.offset[:-1] <= snapped.onset[1:] + EPSILON).all()
 
@@ -346,10 +346,40 @@ def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model)
     (bass,), alone = generate(model, ask(instruments=(33,)), seed=3)
     assert several[0].of_instruments([33]) == bass and fed > 3 * alone
     piano = several[0].of_instruments([0])
-    told, _ = infilling.draw(model, [ask(known=MELODY + bass, instruments=(0,))], [(3, 0, 1)])
+    told, _ = infilling.draw(
+        model, [ask(known=MELODY + bass, instruments=(0,), tune=MELODY.between(0.0, 10.0))], [(3, 0, 1)]
+    )
     assert told == [piano]
     (chords,), _ = generate(model, ask(instruments=(33, CHORD, 0)), seed=3, in_turn=True)
     assert set(chords.instruments) == {0, 33, CHORD}
+
+
+def test_new_parts_divide_beats_as_the_known_ones_do(random_model, monkeypatch):
+    """Beside a tune of quarters, where a model that knows nothing would begin anywhere."""
+    grid = TempoMap.constant(120).beats(30.0)
+    at = places(MELODY, grid, 4)
+    request = ask(known=MELODY + grid, end=20.0, instruments=(0,), places=at)
+    on_beat = []
+    for seldom in (habits.SELDOM, habits.USUAL):
+        monkeypatch.setattr(habits, "SELDOM", seldom)
+        (written,), _ = generate(random_model(), request)
+        on_beat.append((abs(written.onset * 2 - (written.onset * 2).round()) < 0.02).mean())
+    assert on_beat[0] > 1.5 * on_beat[1]
+
+
+def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
+    """Of who plays chords and is new, also in a later turn. Another line may be over it, and chords over chords."""
+    tune, strings = MELODY.transpose(-12), 48
+    asked = [(tune, (strings,)), (tune, (40, strings)), (tune, (40,)), (tune + tune.transpose(4), (strings,))]
+
+    def above(known, instruments) -> float:
+        (written,), _ = generate(random_model(), ask(known=known, instruments=instruments), seed=1, in_turn=True)
+        return float((written.of_instruments(instruments[-1:]).pitch > 59).mean())
+
+    under = [above(*each) for each in asked]
+    monkeypatch.setattr(grammar, "OVER", 1.0)
+    free = [above(*each) for each in asked]
+    assert max(under[:2]) < 0.3 < min(free[:2]) and under[2:] == free[2:]
 
 
 def test_progress_goes_on_over_all_parts(random_model):

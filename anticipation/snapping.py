@@ -1,0 +1,61 @@
+"""Snapping: where notes that come off the model's 10 ms grid begin and end. Knows notes and beats; draws nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import stream as s
+from .notes import BEAT, Notes
+from .tempo import FINEST, divided, gap_of, moment, parts_of, position
+
+DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
+
+
+def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:
+    """How notes end that were typed in: into how many parts they divide beats, and how many beats behind one of those
+    they end. None where they were played."""
+    gap = gap_of(known, beats)
+    return None if gap is None else (parts_of(known, beats), gap)
+
+
+def snap(
+    notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None,
+    ends: tuple[int, float] | None = None, reach: float = 0.008,
+) -> Notes:  # fmt: skip
+    """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a place where they
+    may begin (by default, a twelfth of a known beat), they fall on it; where `ends_of` the known notes says how those
+    end, all do so (`_ended`). What the grid moved out of the span is brought back; what shrinks to nothing goes."""
+    beats = known[known.instrument == BEAT]
+    places = divided(beats, 12) if places is None else places
+
+    def onto(times: np.ndarray) -> np.ndarray:
+        """Of two times the earlier one stays the earlier: so notes that did not overlap still do not."""
+        for targets in (places, known.audible.onset):
+            if len(targets):
+                targets = np.sort(targets)
+                i = np.searchsorted((targets[1:] + targets[:-1]) / 2, times)  # the nearest
+                times = np.where(abs(targets[i] - times) <= reach, targets[i], times)
+        return np.maximum(times, start)
+
+    onset, offset = notes.onset.round(6), notes.offset.round(6)
+    onset = np.where(onto(onset) < end, onto(onset), onset)
+    off = onto(offset) if ends is None else _ended(notes, onset, beats, *ends)
+    return notes.replace(onset=onset, duration=off - onset)[off > onset].sorted()
+
+
+def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float) -> np.ndarray:
+    """Where notes that begin at `onset` end when all end `gap` beats behind a part of a beat: the coarsest one that
+    what the model says of their length may stand for. None gets shorter than half of it."""
+    offset = notes.offset.round(6)
+    i = np.clip(np.searchsorted(beats.onset, offset, side="right") - 1, 0, len(beats) - 1)
+    doubt = (0.5 / s.STEPS + DOUBT * notes.duration) / beats.duration[i]
+    when = position(offset, beats) - gap
+    out = np.rint(when * FINEST) / FINEST
+    for coarse in (parts, 1):
+        place = np.rint(when * coarse) / coarse
+        out = np.where(abs(place - when) <= doubt, place, out)
+    ends = moment(out + gap, beats)
+    ends = np.where(ends - onset < notes.duration / 2, offset, ends)
+    order = np.argsort(notes.onset, kind="stable")  # what another note was to begin after, it does
+    after = np.searchsorted(notes.onset[order].round(6), offset)
+    return np.minimum(ends, np.append(onset[order], np.inf)[after])
