@@ -5,7 +5,8 @@ how well an answer explains what is known. So the known notes are what is writte
 (the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055). What repeats itself is easily explained by,
 so who repeats himself more than is usual there loses by it. And a slip that one draft makes, such as a bar a sixteenth
 too late which the next ones then follow, is none that the others make: what they have in common counts for a draft
-(minimum Bayes risk, as in Kumar and Byrne 2004, https://aclanthology.org/N04-1022/).
+(minimum Bayes risk, as in Kumar and Byrne 2004, https://aclanthology.org/N04-1022/). Behind which nothing follows, what
+comes to rest at its end is more of an ending.
 """
 
 from __future__ import annotations
@@ -28,13 +29,19 @@ TOGETHER = 8  # windows
 DULL = 0.3  # nats for each known note that it would cost to repeat oneself all the time, where nobody else does
 CROWDED = 0.3  # nats for each known note that it would cost to have e times the notes of the middle draft, or 1/e
 COMMON = 1.0  # nats for each known note that it is worth to begin, and to begin the same notes, whenever the others do
+CLOSED = 0.1  # nats for each known note that a nat of being an end is worth
+# Of ten thousand tunes, how many end on each semitone above the tonic of their major key, or of its parallel; and of
+# three that have a beat to rest on at their end, one has not. Counted from nine sources of the training set.
+ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
+RESTS, BREATH = 3.0, 0.5  # seconds that are a beat where none are known
+RARE = 0.02  # share of the time that a tune's pitch may have that it has not had yet
 ENOUGH = 8  # moments of a part that tell how often it repeats itself
 
 
 def fittest(model, known: Notes, start: float, end: float, takes: list[Notes]) -> int:
     """Which take goes best with what is known around the span (seconds) and with the others."""
     lost = misfit(model, known, start, end, takes) + DULL * dullness(known, takes) + CROWDED * oddness(takes)
-    return int(np.argmin(lost - COMMON * likeness(takes)))
+    return int(np.argmin(lost - COMMON * likeness(takes) - CLOSED * closing(known, start, end, takes)))
 
 
 def oddness(takes: list[Notes]) -> np.ndarray:
@@ -52,6 +59,23 @@ def likeness(takes: list[Notes]) -> np.ndarray:
         for j, other in enumerate(takes[:i]):
             like[i, j] = like[j, i] = _share(onset_f1(one, other)) + _share(note_f1(one, other))
     return like.sum(1) / max(len(takes) - 1, 1)
+
+
+def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
+    """(takes,) nats: how far the highest note that a take begins last is one that tunes in the key of the known notes
+    end on, and these have, and rests. Zeros where some known note is still to come, and where none has been."""
+    before, beats = known.pitched, known[known.instrument == BEAT].between(start, end)
+    if not len(before) or len(known.audible.between(start, np.inf)):
+        return np.zeros(len(takes))
+    time = np.bincount(before.pitch % 12, weights=before.duration, minlength=12)
+    likely = np.log(np.roll(ENDS / ENDS.sum(), estimate_key(before)) * (time / time.sum() + RARE))
+    breath = 0.9 * (float(beats.duration[-1]) if len(beats) else BREATH)
+    out = np.zeros(len(takes))
+    for i, take in enumerate(takes):
+        if len(own := take.pitched):
+            last = own[own.onset > own.onset[-1] - 0.03]
+            out[i] = likely[last.pitch.max() % 12] + np.log(RESTS) * (end - last.onset[0] >= breath)
+    return out
 
 
 def dullness(known: Notes, takes: list[Notes]) -> np.ndarray:

@@ -16,8 +16,9 @@ from anticipation import amt, checkpoint, infilling
 from anticipation import stream as s
 from anticipation.infilling import generate
 from anticipation.notes import Notes
-from anticipation.ranking import dullness, fittest, likeness, misfit, oddness, windows
+from anticipation.ranking import closing, dullness, fittest, likeness, misfit, oddness, windows
 from anticipation.surprise import drawn, nats
+from anticipation.tempo import TempoMap
 
 CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
 TUNE = Notes.of(
@@ -139,3 +140,20 @@ def test_who_has_more_or_fewer_notes_than_the_middle_draft_loses_by_it():
     takes = [PADS[:n] for n in (0, 3, 5, 5, 11)]
     assert oddness(takes).tolist() == pytest.approx(np.log([6, 6 / 4, 1, 1, 2]).tolist())
     assert oddness(takes[:1]).tolist() == [0.0]
+
+
+def test_what_comes_to_rest_on_the_tonic_is_an_end(random_model):
+    """Where nothing follows: not in a hole, nor beside a tune. In every key; and the fittest of equal drafts does."""
+    grid = TempoMap.constant(120).beats(20.0)
+    going = TUNE[:12].shift(8.0)
+    finals = [(11.0, 76), (11.0, 74), (11.0, 72), (11.9, 72)]  # third, second, tonic, tonic that cannot be heard
+    takes = [going + Notes.of([(when, 0.1, pitch, FLUTE, 80)]) for when, pitch in finals]
+    third, second, tonic, late = closing(TUNE + grid, 8.0, 12.0, takes).tolist()
+    assert tonic > third > second and tonic - late == pytest.approx(np.log(3.0))
+    for key in (2, 9):
+        moved = closing(TUNE.transpose(key) + grid, 8.0, 12.0, [take.transpose(key) for take in takes])
+        assert moved.tolist() == pytest.approx([third, second, tonic, late])
+    assert fittest(random_model(), TUNE + grid, 8.0, 12.0, takes[1:3] + takes[3:]) == 1
+    assert closing(TUNE + grid, 8.0, 12.0, [going[:0], takes[2]]).tolist() == [0.0, tonic]
+    assert not closing(TUNE + TUNE.shift(12.0), 8.0, 12.0, takes).any()
+    assert not closing(TUNE, 0.0, 8.0, takes).any() and not closing(TUNE[:0], 8.0, 12.0, takes).any()
