@@ -175,6 +175,29 @@ def test_a_bass_begins_a_chord_with_its_root():
     assert (odds(250) == 1).all() and (odds(50, instrument=PIANO) == 1).all()
 
 
+def test_a_tune_is_left_on_top():
+    """By who plays under it, so far as it sounds; its own pitch is free."""
+    tune = np.append(np.full(100, 72), np.full(901, 127))
+    told = limits(tune=tune, under=(PIANO,))
+    np.testing.assert_allclose(np.exp(g.beneath(told, 50, PIANO)), np.where(np.arange(128) > 72, g.OVER, 1.0))
+    for where in ((told, 100, PIANO), (told, 50, 33), (limits(under=(PIANO,)), 50, PIANO)):
+        assert not g.beneath(*where).any()
+
+
+def test_an_event_is_as_likely_as_its_step_is_usual():
+    """The rest and what lies outside of the span have the odds they had."""
+    usual = np.zeros(1001)
+    usual[10:] = np.log(0.25)
+    logits = np.zeros(g.REST_CLASS + 1)
+    now, before = stream(), stream((20, PIANO, 60, 10))
+    for one in (now, before):
+        gathered = g.gathered(logits, one, limits(usual=usual))
+        np.testing.assert_allclose(
+            gathered[:-1] - g.gathered(logits, one, limits())[:-1], usual[one.clock :][: g.REST_CLASS]
+        )
+        assert gathered[-1] == g.gathered(logits, one, limits())[-1]
+
+
 def test_one_voice_makes_room_for_the_next_note():
     """Where a note reaches a little beyond its place, and several voices or none are told of, it stays as it is."""
     nearest = g.nearest_place(np.array([0, 25, 50, 75, 100]), 100)
