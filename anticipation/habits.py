@@ -18,7 +18,8 @@ from .notes import DRUMS, Notes
 from .tempo import FINEST, position
 
 LOW, ALONE = 52, 0.8  # half of a tune's pitches are no lower; share of its notes that begin when no other sounds
-HELD, EDGE = 0.5, 0.05  # seconds that a tune is still heard when it pauses; that notes may be early
+# Seconds that a tune is still heard when it pauses; that it is waited for; that notes may be early.
+HELD, SOON, EDGE = 0.5, 2.0, 0.05
 BUSIER, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 ENOUGH = 8  # notes that tell how many of them sound at once
 LEGATO = 0.03  # seconds that a note may reach into another without sounding with it
@@ -105,12 +106,16 @@ def lone_tune(known: Notes) -> Notes | None:
 
 
 def highest(known: np.ndarray, end: int) -> np.ndarray:
-    """(end + 1,) the highest pitch of quantised notes that sound at each step, or did a moment ago; 127 where none
-    does."""
+    """(end + 1,) the highest pitch of quantised notes that sound at each step, or did a moment ago; where none does the
+    one that is soon to come, 127 without one."""
     out = np.full(end + 1, -1)
-    for onset, _, pitch, duration, _ in known[known[:, 1] < DRUMS].tolist():
+    pitched = known[known[:, 1] < DRUMS].tolist()
+    for onset, _, pitch, duration, _ in pitched:
         sounds = out[max(onset - round(EDGE * s.STEPS), 0) : onset + duration + round(HELD * s.STEPS)]
         np.maximum(sounds, pitch, out=sounds)
+    for onset, _, pitch, _, _ in pitched:
+        before = out[max(onset - round(SOON * s.STEPS), 0) : onset]
+        before[before < 0] = pitch
     return np.where(out < 0, 127, out)
 
 
