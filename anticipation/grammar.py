@@ -308,5 +308,8 @@ def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
     np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
     if limits.usual is not None:
         inside = (clocks >= limits.start) & (clocks < limits.end)
+        begins = np.logaddexp.reduce(out[:count])
         out[:count][inside] += limits.usual[clocks[inside]]
+        if np.isfinite(begins):  # elsewhere in place of there, not never
+            out[:count] += begins - np.logaddexp.reduce(out[:count])
     return out

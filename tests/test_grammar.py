@@ -185,17 +185,17 @@ def test_a_tune_is_left_on_top():
 
 
 def test_an_event_is_as_likely_as_its_step_is_usual():
-    """The rest and what lies outside of the span have the odds they had."""
+    """Beside the others; the rest has the odds that it had, also where nothing is left to be usual."""
     usual = np.zeros(1001)
-    usual[10:] = np.log(0.25)
-    logits = np.zeros(g.REST_CLASS + 1)
-    now, before = stream(), stream((20, PIANO, 60, 10))
-    for one in (now, before):
-        gathered = g.gathered(logits, one, limits(usual=usual))
-        np.testing.assert_allclose(
-            gathered[:-1] - g.gathered(logits, one, limits())[:-1], usual[one.clock :][: g.REST_CLASS]
-        )
-        assert gathered[-1] == g.gathered(logits, one, limits())[-1]
+    usual[10:60] = np.log(0.25)
+    logits = np.linspace(0.0, 1.0, g.REST_CLASS + 1)
+    for one in (stream(), stream((20, PIANO, 60, 10))):
+        told, plain = (g.gathered(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
+        more = told[:-1] - plain[:-1] - usual[one.clock :][: g.REST_CLASS]
+        assert np.ptp(more) < 1e-9 < more[0] and told[-1] == plain[-1]
+        assert np.logaddexp.reduce(told) == pytest.approx(np.logaddexp.reduce(plain))
+    never = np.append(np.full(g.REST_CLASS, -np.inf), 0.0)
+    np.testing.assert_array_equal(g.gathered(never, stream(), limits(usual=usual)), never)
 
 
 def test_one_voice_makes_room_for_the_next_note():
