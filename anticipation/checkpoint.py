@@ -80,9 +80,7 @@ def save(
                 names.insert(0, markov.FILE)
             for name in names:
                 os.replace(Path(scratch) / name, folder / name)
-        for name in {markov.FILE, huggingface.SHARD_INDEX} - set(
-            names
-        ):  # of what was there: it would be read with this
+        for name in {markov.FILE, huggingface.SHARD_INDEX} - set(names):  # of before: it would be read with these
             (folder / name).unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write the checkpoint {folder}: {error}") from None

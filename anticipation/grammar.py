@@ -58,12 +58,9 @@ class Limits:
     voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
     louder: int = 0  # added to every velocity
-    roots: dict[int, float] = field(
-        default_factory=dict
-    )  # factor on the odds of a first note under a chord off its root
-    groove: np.ndarray | None = (
-        None  # (end + 1,) place in the bar of each step, for what people strike there: groove.py
-    )
+    # Factors on the odds of a pitch that is not the root, in an instrument's first note under a chord.
+    roots: dict[int, float] = field(default_factory=dict)
+    groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch; above it a note of `under` is OVER times as likely
     under: tuple[int, ...] = ()
