@@ -167,8 +167,8 @@ class Config:
         return asdict(self) | {"steps": s.STEPS} | sizes
 
 
-PRESETS = {  # about 5, 6, 45, 125 and 440 M parameters
-    "tiny": Config(4), "mini": Config(6, heads=4), "small": Config(9), "base": Config(13), "large": Config(20),
+PRESETS = {  # about 5, 8, 45, 125 and 440 M parameters
+    "tiny": Config(4), "mini": Config(8, heads=4), "small": Config(9), "base": Config(13), "large": Config(20),
 }  # fmt: skip
 
 
