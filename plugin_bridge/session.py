@@ -23,9 +23,7 @@ from .score import Known, Told
 from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
-LEAD = (
-    0.02  # seconds after `commit` at which a new plan begins: notes that become final while it is computed lie before
-)
+LEAD = 0.02  # seconds after `commit` at which a new plan begins: what becomes final while it is computed lies before
 SAME = 0.006  # seconds within which notes begin at once
 ENOUGH = 12  # notes of the player from which on the division of the beat is estimated
 KEPT, CUT = 90.0, 30.0  # when the past is longer than KEPT seconds it is cut to CUT seconds
