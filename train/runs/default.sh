@@ -50,6 +50,25 @@ one, two = (load_file(f"{folder}/model.safetensors") for folder in sys.argv[1:3]
 save_file({k: ((one[k].float() + two[k].float()) / 2).to(one[k].dtype) for k in one}, f"{sys.argv[3]}/model.safetensors")
 MEAN
 }
+grown() { # of a checkpoint's weights and a run's float32 ones, into a third; blocks that the run added stay its own
+    python - "$@" <<'GROWN'
+import sys
+import torch
+from safetensors.torch import load_file, save_file
+
+old, run, mean = sys.argv[1:]
+old, new = load_file(f"{old}/model.safetensors"), torch.load(f"{run}/state.pt", weights_only=True)["model"]
+had, depth = (len({name.split(".")[1] for name in weights if name.startswith("blocks.")}) for weights in (old, new))
+was = [i * had // depth for i in range(depth)]  # which block is which, as `EventModel.take_over` has it
+for k, weight in new.items():
+    block = int(k.split(".")[1]) if k.startswith("blocks.") else None
+    if not block or was[block] != was[block - 1]:
+        before = k if block is None else k.replace(f"blocks.{block}.", f"blocks.{was[block]}.")
+        weight = 0.5 * old[before].float() + 0.5 * weight.float()
+    new[k] = weight.to(torch.bfloat16)
+save_file(new, f"{mean}/model.safetensors", metadata={"format": "pt"})
+GROWN
+}
 mean "$WORK/run8/checkpoint" "$WORK/run10/checkpoint" "$WORK/mean10"
 # Fourth session: run11 from that mean (the code of d3e7304), 1,821 steps, 16.8 M rows, beside measuring.
 train8 --out "$WORK/run11" --init "$WORK/mean10" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 11 --workers 1
@@ -65,22 +84,7 @@ mean "$WORK/mean12" "$WORK/run15/checkpoint" "$WORK/mean15"
 # those do nothing in the shallower one, and half of what they have learned is worth less than all of it.
 train8 --preset mini --out "$WORK/run17" --init "$WORK/mean15" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 17 --workers 1
 cp -r "$WORK/run17/checkpoint" "$WORK/mean17"
-python - "$WORK/mean15" "$WORK/run17" "$WORK/mean17" <<'GROWN'
-import sys
-import torch
-from safetensors.torch import load_file, save_file
-
-old, run, mean = sys.argv[1:]
-old, new = load_file(f"{old}/model.safetensors"), torch.load(f"{run}/state.pt", weights_only=True)["model"]
-was = {0: 0, 2: 1, 3: 2, 5: 3}  # which block is which; 1 and 4 are new
-for k, weight in new.items():
-    block = int(k.split(".")[1]) if k.startswith("blocks.") else None
-    if block not in (1, 4):
-        before = k if block is None else k.replace(f"blocks.{block}.", f"blocks.{was[block]}.")
-        weight = 0.5 * old[before].float() + 0.5 * weight.float()
-    new[k] = weight.to(torch.bfloat16)
-save_file(new, f"{mean}/model.safetensors", metadata={"format": "pt"})
-GROWN
+grown "$WORK/mean15" "$WORK/run17" "$WORK/mean17"
 # Ninth session: run18 from that (the code of f1674d9), all in bf16, 2,001 steps, 18.4 M rows, beside five developers. Its
 # shards were made by that code from the same corpus: pieces in 6/8 and swung ones have their beats. Of both, the mean,
 # with run18's in the float32 of its state.
@@ -88,16 +92,7 @@ python train/prepare.py "$CORPUS/corpus" "$WORK/shards9" --annotations "$CORPUS/
 torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards9" --out "$WORK/run18" \
     --init "$WORK/mean17" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 18 --workers 1 --precision bf16
 cp -r "$WORK/run18/checkpoint" "$WORK/mean"
-python - "$WORK/mean17" "$WORK/run18" "$WORK/mean" <<'MEAN'
-import sys
-import torch
-from safetensors.torch import load_file, save_file
-
-old, run, mean = sys.argv[1:]
-old, new = load_file(f"{old}/model.safetensors"), torch.load(f"{run}/state.pt", weights_only=True)["model"]
-half = {k: ((old[k].float() + new[k].float()) / 2).to(torch.bfloat16) for k in new}
-save_file(half, f"{mean}/model.safetensors", metadata={"format": "pt"})
-MEAN
+grown "$WORK/mean17" "$WORK/run18" "$WORK/mean"
 # Eleventh session: two blocks more, at half the rate (run20, the code of 83b4a18 with `mini` of eight blocks), 1,200 steps,
 # 11.1 M rows, beside five developers, on shards by that code: pieces with music in common share a split. Of both the mean,
 # but for the blocks that were added.
@@ -106,22 +101,7 @@ torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix ship
     --init "$WORK/mean" --minutes 95 --cooldown 0.7 --warmup 30 --lr 0.002 --lr-rest 0.0015 --compile --seed 20 --workers 1 \
     --precision bf16
 cp -r "$WORK/run20/checkpoint" "$WORK/mean20"
-python - "$WORK/mean" "$WORK/run20" "$WORK/mean20" <<'GROWN'
-import sys
-import torch
-from safetensors.torch import load_file, save_file
-
-old, run, mean = sys.argv[1:]
-old, new = load_file(f"{old}/model.safetensors"), torch.load(f"{run}/state.pt", weights_only=True)["model"]
-was = {0: 0, 2: 1, 3: 2, 4: 3, 6: 4, 7: 5}  # which block is which; 1 and 5 are new
-for k, weight in new.items():
-    block = int(k.split(".")[1]) if k.startswith("blocks.") else None
-    if block not in (1, 5):
-        before = k if block is None else k.replace(f"blocks.{block}.", f"blocks.{was[block]}.")
-        weight = 0.5 * old[before].float() + 0.5 * weight.float()
-    new[k] = weight.to(torch.bfloat16)
-save_file(new, f"{mean}/model.safetensors", metadata={"format": "pt"})
-GROWN
+grown "$WORK/mean" "$WORK/run20" "$WORK/mean20"
 
 python train/evaluate.py "$WORK/mean20" "$WORK/shards20" --pieces 40
 python train/judge.py "$WORK/mean20" "$WORK/shards20"
