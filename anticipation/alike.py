@@ -17,6 +17,7 @@ EMPTY = np.uint32(0xFFFFFFFF)  # pads the print of a piece that has fewer shingl
 SHINGLE = 8  # steps of a line, each from one onset to the next
 FEWEST = 24  # shingles below which a piece is too short to be like another
 TOGETHER = 0.03  # seconds within which onsets are one
+LEAST = 8  # values that two prints have in common to be compared
 ALIKE, COPY = 0.3, 0.9  # shares of common shingles: other takes of one piece, copies of one take
 RARE = 12  # a shingle that more pieces have is an idiom; in a small corpus: that more than 2 % of the pieces have
 PASSAGE, QUOTED = 20, 0.1  # common rare shingles, and their share of the smaller piece's: one has music of the other
@@ -104,8 +105,8 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.isin(common, union, assume_unique=True).sum() / len(union)) if len(union) else 0.0
 
 
-def likely_pairs(prints: np.ndarray, least: int = 8) -> np.ndarray:
-    """(pairs, 2) rows of `prints` (N, SKETCH) that stand beside each other in the lists of at least `least` values: in
+def likely_pairs(prints: np.ndarray) -> np.ndarray:
+    """(pairs, 2) rows of `prints` (N, SKETCH) that stand beside each other in the lists of at least LEAST values: in
     time that grows with the number of pieces, not with its square, however many copies there are of one."""
     piece = np.repeat(np.arange(len(prints)), prints.shape[1])
     value = prints.ravel()
@@ -119,7 +120,7 @@ def likely_pairs(prints: np.ndarray, least: int = 8) -> np.ndarray:
         same = value[step:] == value[:-step]
         near.append(piece[:-step][same] * len(prints) + piece[step:][same])
     keys, count = np.unique(np.concatenate(near), return_counts=True)
-    return np.stack(np.divmod(keys[count >= least], len(prints)), 1)
+    return np.stack(np.divmod(keys[count >= LEAST], len(prints)), 1)
 
 
 def related(shingles: Sequence[np.ndarray]) -> np.ndarray:

@@ -15,14 +15,7 @@ class Cache:
     """
 
     def __init__(
-        self,
-        layers: int,
-        batch: int,
-        heads: int,
-        size: int,
-        width: int,
-        device: torch.device | None = None,
-        dtype: torch.dtype = torch.float32,
+        self, layers: int, batch: int, heads: int, size: int, width: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.kv = torch.zeros((layers, 2, batch, heads, size, width), device=device, dtype=dtype)
         self.length = [0] * batch

@@ -120,10 +120,10 @@ class GPT2(nn.Module):
     def device(self) -> torch.device:
         return self.wte.weight.device
 
-    def cache(self, batch: int = 1, size: int = CONTEXT + 1) -> Cache:
+    def cache(self, batch: int) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
         width = self.config.width // self.config.heads
-        return Cache(self.config.layers, batch, self.config.heads, size, width, self.device, self.cache_dtype)
+        return Cache(self.config.layers, batch, self.config.heads, CONTEXT + 1, width, self.device, self.cache_dtype)
 
     def trunk(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T) tokens, T <= 1024 -> (B, T, width) states. With a cache, tokens follow the `cache.length` that are

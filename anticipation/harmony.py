@@ -302,9 +302,10 @@ def together(notes: Notes, edges: np.ndarray) -> np.ndarray:
 _TEMPLATES = CHORD_TONES[:NO_CHORD].astype(np.float64)
 # In favour of plain triads: a seventh has to be heard, not guessed.
 _PRIOR = np.repeat([0.0, 0.0, -0.10, -0.12, -0.14, -0.12, -0.06, -0.06, -0.06, -0.10], 12)
+CHANGE = 0.35  # by how much a beat has to speak for another chord than the last one's
 
 
-def estimate_chords(notes: Notes, beats: Notes, change: float = 0.35) -> Notes:
+def estimate_chords(notes: Notes, beats: Notes) -> Notes:
     """CHORD notes estimated from the sounding notes, one decision a beat: chroma templates smoothed by the Viterbi
     algorithm with a constant price for a change. Without beats, half seconds stand in for them."""
     pitched = notes.pitched
@@ -323,7 +324,7 @@ def estimate_chords(notes: Notes, beats: Notes, change: float = 0.35) -> Notes:
     score = share @ (_TEMPLATES * 2 - 1).T - 0.04 * (size - 3) + _PRIOR  # heard inside less heard outside
     score += 0.15 * (bass[:, None] == np.arange(NO_CHORD)[None] % 12)
     score[total[:, 0] <= 0] = 0.0
-    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, change), strict=True))
+    return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, CHANGE), strict=True))
 
 
 def best_path(score: np.ndarray, change: float) -> list[int]:

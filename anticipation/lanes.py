@@ -6,13 +6,14 @@ of rows; does not know windows, seconds, or tasks.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import amt
 from . import stream as s
-from .cache import Cache
 from .gpt2 import GPT2
 from .grammar import (
     REST_CLASS,
@@ -46,8 +47,8 @@ class Lanes:
     """What both kinds have. cache: keys and values. state: (batch, width), the trunk's output at each stream's last
     row. window: rows that fit into the context. fed: rows (of AMT: tokens) that the trunk has run over so far."""
 
-    def __init__(self, model, batch: int, cache: Cache) -> None:
-        self.model, self.window, self.cache, self.fed = model, window_of(model), cache, 0
+    def __init__(self, model, batch: int) -> None:
+        self.model, self.window, self.cache, self.fed = model, window_of(model), model.cache(batch), 0
         self.state = torch.zeros(batch, model.config.width, device=model.device)
 
     def share(self, one) -> None:
@@ -59,9 +60,6 @@ class Lanes:
 
 class EventLanes(Lanes):
     """Streams of the event transformer: a row is one step of the trunk."""
-
-    def __init__(self, model: EventModel, batch: int) -> None:
-        super().__init__(model, batch, model.cache(batch, window_of(model) + 1))
 
     def excess(self, rows: np.ndarray) -> int:
         """How many rows to drop from the front: none while they fit, else the older half."""
@@ -185,7 +183,7 @@ class AmtLanes(Lanes):
     ROOM = amt.MAX_TIME - s.REST - 1  # steps that a window's rows may span: one more second has to be tellable
 
     def __init__(self, model: GPT2, batch: int) -> None:
-        super().__init__(model, batch, model.cache(batch))
+        super().__init__(model, batch)
         self.tokens: list[list[int]] = [[] for _ in range(batch)]  # those in the cache
         self.start = [0] * batch  # the step that times count from
 
@@ -309,4 +307,4 @@ def drawn_rows(streams: list[Stream], rest: np.ndarray, shift: np.ndarray) -> np
     return rows
 
 
-LANES = {"event": EventLanes, "amt": AmtLanes}
+LANES: dict[str, Any] = {"event": EventLanes, "amt": AmtLanes}

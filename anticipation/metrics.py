@@ -24,18 +24,18 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
     return int((inside & counted).sum()), int(counted.sum())
 
 
-def doubling(written: Notes, melody: Notes, within: float = 0.06) -> tuple[int, int]:
+def doubling(written: Notes, melody: Notes) -> tuple[int, int]:
     """(doubling, all) onsets of `written` that have a melody onset of their pitch class within 60 ms; (0, 0) where
     there is no melody."""
     written = written.pitched
     if not len(written) or not len(melody):
         return 0, 0
-    near = abs(written.onset[:, None] - melody.onset[None]) <= within
+    near = abs(written.onset[:, None] - melody.onset[None]) <= 0.06
     same = written.pitch[:, None] % 12 == melody.pitch[None] % 12
     return int((near & same).any(1).sum()), len(written)
 
 
-def melody_support(written: Notes, melody: Notes, beats: Notes, within: float = 0.5) -> tuple[int, int]:
+def melody_support(written: Notes, melody: Notes, beats: Notes) -> tuple[int, int]:
     """(supported, all) melody onsets whose pitch class sounds in `written` within the same beat (half a second where no
     beats are known)."""
     written = written.pitched
@@ -43,7 +43,7 @@ def melody_support(written: Notes, melody: Notes, beats: Notes, within: float = 
         i = np.clip(np.searchsorted(beats.onset, melody.onset + 1e-3, side="right") - 1, 0, len(beats) - 1)
         start, end = beats.onset[i], beats.offset[i]
     else:
-        start, end = melody.onset - within / 2, melody.onset + within / 2
+        start, end = melody.onset - 0.25, melody.onset + 0.25
     sounds = (written.onset[None] < end[:, None]) & (written.offset[None] > start[:, None])
     same = written.pitch[None] % 12 == melody.pitch[:, None] % 12
     return int((sounds & same).any(1).sum()), len(melody)
@@ -56,18 +56,18 @@ def in_key(written: Notes, reference: Notes) -> tuple[int, int]:
     return int(np.isin(written.pitch % 12, np.argsort(-weight)[:7]).sum()), len(written)
 
 
-def moments(notes: Notes, together: float = 0.03) -> np.ndarray:
-    """When something begins, seconds: a chord, struck within 30 ms, begins once."""
+def moments(notes: Notes) -> np.ndarray:
+    """(M,) seconds, ascending, at which something begins: a chord whose notes are 30 ms apart or less begins once."""
     onset = np.sort(notes.audible.onset)
-    return onset[np.append(True, np.diff(onset) > together)[: len(onset)]]
+    return onset[np.append(True, np.diff(onset) > 0.03)[: len(onset)]]
 
 
-def onset_f1(written: Notes, human: Notes, within: float = 0.05) -> tuple[int, int]:
+def onset_f1(written: Notes, human: Notes) -> tuple[int, int]:
     """(2 x matched, written + human) moments: each is matched once, with one at most 50 ms away. Their ratio is F1."""
     ours, theirs = moments(written).tolist(), moments(human).tolist()
     i = j = matched = 0
     while i < len(ours) and j < len(theirs):  # of points on a line the earliest pairs make the most pairs
-        if abs(ours[i] - theirs[j]) <= within + 1e-9:
+        if abs(ours[i] - theirs[j]) <= 0.05 + 1e-9:
             i, j, matched = i + 1, j + 1, matched + 1
         elif ours[i] < theirs[j]:
             i += 1
@@ -76,10 +76,10 @@ def onset_f1(written: Notes, human: Notes, within: float = 0.05) -> tuple[int, i
     return 2 * matched, len(ours) + len(theirs)
 
 
-def note_f1(written: Notes, human: Notes, within: float = 0.05) -> tuple[int, int]:
+def note_f1(written: Notes, human: Notes) -> tuple[int, int]:
     """As `onset_f1`, of the moments of each pitch class by itself: whether the same notes begin, in whatever octave."""
     classes = np.unique(np.append(written.audible.pitch, human.audible.pitch) % 12)
-    pairs = [onset_f1(written[written.pitch % 12 == c], human[human.pitch % 12 == c], within) for c in classes]
+    pairs = [onset_f1(written[written.pitch % 12 == c], human[human.pitch % 12 == c]) for c in classes]
     return sum(matched for matched, _ in pairs), sum(count for _, count in pairs)
 
 
@@ -150,13 +150,13 @@ def loudness_off(written: Notes, human: Notes) -> tuple[float, int]:
     return float(abs(theirs - ours)[both].sum() / 127), int(both.sum())
 
 
-def dissonance(written: Notes, known: Notes, edges: tuple[float, ...], within: float = 0.5) -> tuple[int, int]:
+def dissonance(written: Notes, known: Notes, edges: tuple[float, ...]) -> tuple[int, int]:
     """(dissonant, all) pairs of a written and a known note that both sound within half a second of the same edge of
     what was written: seconds, sevenths and tritones are dissonant."""
     written, known = written.pitched, known.pitched
     bad = total = 0
     for edge in edges:
-        ours, theirs = (n.pitch[(n.onset < edge + within) & (n.offset > edge - within)] for n in (written, known))
+        ours, theirs = (n.pitch[(n.onset < edge + 0.5) & (n.offset > edge - 0.5)] for n in (written, known))
         steps = abs(ours[:, None] - theirs[None]) % 12
         bad, total = bad + int(np.isin(steps, (1, 2, 6, 10, 11)).sum()), total + steps.size
     return bad, total
@@ -169,10 +169,10 @@ TIMEKEEPERS = (42, 44, 46, 51, 53, 59)  # hats and rides
 SIXTEENTHS = 16  # of a bar in 4/4
 
 
-def bass_on_chord(bass: Notes, chords: Notes, beats: Notes, late: float = 0.08) -> tuple[int, int]:
+def bass_on_chord(bass: Notes, chords: Notes, beats: Notes) -> tuple[int, int]:
     """(on a chord tone, counted) downbeats: what sounds lowest 80 ms after each, where it sounds and a chord is
     labelled."""
-    downbeats = beats.onset[beats.pitch == 0] + late
+    downbeats = beats.onset[beats.pitch == 0] + 0.08
     bass = bass.pitched
     if not len(bass) or not len(downbeats):
         return 0, 0
@@ -184,13 +184,13 @@ def bass_on_chord(bass: Notes, chords: Notes, beats: Notes, late: float = 0.08) 
     return int((inside & counted).sum()), int(counted.sum())
 
 
-def kick_with_bass(drums: Notes, bass: Notes, within: float = 0.05) -> tuple[int, int]:
+def kick_with_bass(drums: Notes, bass: Notes) -> tuple[int, int]:
     """(met, all) onsets of the bass drum and of the bass: those that have one of the other within 50 ms. Their quotient
     is the F1 of one as a guess at the other."""
     kick, low = drums.onset[drums.pitch == KICK], np.unique(bass.pitched.onset)
     if not len(kick) or not len(low):
         return 0, len(kick) + len(low)
-    near = abs(kick[:, None] - low[None]) <= within
+    near = abs(kick[:, None] - low[None]) <= 0.05
     return int(near.any(0).sum() + near.any(1).sum()), len(kick) + len(low)
 
 

@@ -8,6 +8,7 @@ from . import stream as s
 from .notes import BEAT, Notes
 from .tempo import FINEST, divided, gap_of, moment, parts_of, position
 
+REACH = 0.008  # seconds by which the grid may have moved a note, and rounding
 DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
 
 
@@ -20,9 +21,9 @@ def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:
 
 def snap(
     notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None,
-    ends: tuple[int, float] | None = None, reach: float = 0.008,
+    ends: tuple[int, float] | None = None,
 ) -> Notes:  # fmt: skip
-    """Undo the 10 ms grid: where notes begin or end within `reach` seconds of a known onset, or of a place where they
+    """Undo the 10 ms grid: where notes begin or end within REACH of a known onset, or of a place where they
     may begin (by default, a twelfth of a known beat), they fall on it; where `ends_of` the known notes says how those
     end, all do so (`_ended`). What the grid moved out of the span is brought back; what shrinks to nothing goes."""
     beats = known[known.instrument == BEAT]
@@ -34,7 +35,7 @@ def snap(
             if len(targets):
                 targets = np.sort(targets)
                 i = np.searchsorted((targets[1:] + targets[:-1]) / 2, times)  # the nearest
-                times = np.where(abs(targets[i] - times) <= reach, targets[i], times)
+                times = np.where(abs(targets[i] - times) <= REACH, targets[i], times)
         return np.maximum(times, start)
 
     onset, offset = notes.onset.round(6), notes.offset.round(6)

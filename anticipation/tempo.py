@@ -123,8 +123,8 @@ class TempoMap:
         return TempoMap(480, tempos, ((0, upbeat, 4), (480 * upbeat, int(beats.pitch.max()) + 1, 4)))
 
     @staticmethod
-    def constant(bpm: float, ppqn: int = 480) -> TempoMap:
-        return TempoMap(ppqn, ((0, round(60e6 / bpm)),))
+    def constant(bpm: float) -> TempoMap:
+        return TempoMap(480, ((0, round(60e6 / bpm)),))
 
 
 def compound(beats: int, unit: int) -> bool:

@@ -57,9 +57,9 @@ class Recipe:
     looked: float = 0.2  # other windows: they contain looks, too
 
     @staticmethod
-    def plain(controls: str = "parts", chords: str = "hidden", beats: float = 1.0) -> Recipe:
+    def plain(controls: str = "parts", chords: str = "hidden") -> Recipe:
         never = dict.fromkeys(("style", "drop", "tempo", "wrong_key", "mates", "timeline", "looked"), 0.0)
-        return Recipe({controls: 1.0}, {chords: 1.0}, beats, 1.0, plans=False, **never)
+        return Recipe({controls: 1.0}, {chords: 1.0}, 1.0, 1.0, plans=False, **never)
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:

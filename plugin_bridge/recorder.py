@@ -90,13 +90,13 @@ class Take:
         meters = _from(start, [entry for entry in self.meters if entry[0] < end])
         return Take(heard, played, tempos, meters, moves)
 
-    def scores(self, stamp: str) -> list[Score]:
+    def scores(self) -> list[Score]:
         """A file of both sides; several where it is too long for one, none where nothing sounded. Raises MidiError."""
         last = max((row[0] for row in self.heard + self.played), default=-1.0)
         cuts = [self.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(last // LONGEST) + 1)]
-        return [cut.score(stamp) for cut in cuts if len(cut)]
+        return [cut.score() for cut in cuts if len(cut)]
 
-    def score(self, stamp: str) -> Score:
+    def score(self) -> Score:
         ticks, at, rate = 0.0, 0.0, 120.0
         entries = []
         for time_, bpm in sorted(dict(self.tempos).items()) or [(0.0, 120.0)]:  # at one time the last
@@ -105,8 +105,8 @@ class Take:
             entries.append((round(ticks), round(60e6 / bpm)))
         tempo = TempoMap(PPQN, tuple(entries))
         tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
-        score = Score.from_notes(Notes.of(self.heard), tempo, stamp=f"{stamp}; the player", moves=self.moves)
-        return score.with_notes(Notes.of(self.played), stamp=f"{stamp}; the band") if self.played else score
+        score = Score.from_notes(Notes.of(self.heard), tempo, stamp="anticipate live; the player", moves=self.moves)
+        return score.with_notes(Notes.of(self.played), stamp="anticipate live; the band") if self.played else score
 
 
 def _from(start: float, entries: Sequence[tuple[float, T]]) -> list[tuple[float, T]]:
@@ -128,8 +128,8 @@ def _until(end: float, row: Row) -> Row:
 class Recorder:
     """One folder of takes. begin, then notes, tempos and the rest as they come, then end; times are wall times."""
 
-    def __init__(self, folder: Path, stamp: str = "anticipate live") -> None:
-        self.folder, self.stamp = folder, stamp
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.take = Take()  # the one that runs, or the last
         self.told = ""  # the last thing worth telling a person
         self._begin = self._end = 0.0  # wall times; end is infinite while it runs
@@ -232,7 +232,7 @@ class Recorder:
         problem = None
         for entry in list(self._unsaved):
             try:
-                names += [self._save(score, "take") for score in entry[0].scores(self.stamp)]
+                names += [self._save(score, "take") for score in entry[0].scores()]
             except AnticipationError as error:
                 problem = error
                 continue
@@ -251,7 +251,7 @@ class Recorder:
         cut = replace(self.take, heard=heard).between(max(end - min(seconds, LONGEST), 0.0), end)
         if not len(cut):
             raise RequestError("nothing has sounded that could be kept")
-        return self._save(cut.score(self.stamp), "kept")
+        return self._save(cut.score(), "kept")
 
     def _save(self, score: Score, kind: str) -> str:
         from anticipation.midi import write
@@ -299,7 +299,7 @@ class Recorder:
             with suppress(ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
                 take.add(*json.loads(line))
         try:
-            scores = take.scores(self.stamp)
+            scores = take.scores()
         except (AnticipationError, ArithmeticError, LookupError, ValueError):  # no music that we know to write
             journal.replace(journal.with_suffix(".bad"))
             return

@@ -1,7 +1,7 @@
 """Scheduler: committed notes to note-ons and note-offs in time. Knows wall time, channels and pitches; knows no song,
 no ports and no threads: `clock()` and `send(message)` are passed in.
 
-What is late becomes silence: a note whose time has passed by more than `patience` is never sent, so a machine that
+What is late becomes silence: a note whose time has passed by more than PATIENCE is never sent, so a machine that
 stood still for a while answers with no burst. A note that sounds always ends: an off is always sent, however late.
 """
 
@@ -16,6 +16,7 @@ from itertools import count
 NOTE_OFF, NOTE_ON, CONTROL_CHANGE, PRESSURE, BEND = 0x80, 0x90, 0xB0, 0xD0, 0xE0
 MODULATION, SUSTAIN, SOSTENUTO, SOFT, ALL_SOUND_OFF, ALL_NOTES_OFF = 1, 64, 66, 67, 120, 123
 OFF_FIRST, THEN_ON = 0, 1
+PATIENCE = 0.02  # seconds by which a note may be late
 SHORTEST = 0.01  # seconds that a note sounds at least
 
 
@@ -53,8 +54,8 @@ class Scheduler:
     errors: seconds between due time and sending, of the last note-ons. dropped: notes that came too late to sound.
     """
 
-    def __init__(self, clock: Callable[[], float], send: Callable[[list[int]], None], patience: float = 0.02) -> None:
-        self.clock, self.send, self.patience = clock, send, patience
+    def __init__(self, clock: Callable[[], float], send: Callable[[list[int]], None]) -> None:
+        self.clock, self.send = clock, send
         self.sounding: dict[tuple[int, int], Strike] = {}
         self.errors: deque[float] = deque(maxlen=50_000)
         self.dropped = self.sent = 0
@@ -64,7 +65,7 @@ class Scheduler:
 
     def add(self, on: float, off: float, channel: int, pitch: int, velocity: int) -> bool:
         """Schedule a note. False: it is too late for it."""
-        if on < self.clock() - self.patience:
+        if on < self.clock() - PATIENCE:
             self.dropped += 1
             return False
         strike = Strike(on, max(off, on + SHORTEST), channel, pitch, min(max(velocity, 1), 127))
@@ -135,7 +136,7 @@ class Scheduler:
                 self.send([CONTROL_CHANGE | channel, controller, 0])
 
     def _begin(self, strike: Strike) -> None:
-        if self.clock() - strike.on > self.patience:
+        if self.clock() - strike.on > PATIENCE:
             self.dropped += 1
             return
         same = self.sounding.get(strike.key)

@@ -288,9 +288,9 @@ class Session:
 
     # What there is to see
 
-    def seen(self, song: float, span: float = 16.0) -> dict[str, list]:
-        """What was heard, played and is planned, as lists in song seconds; the last `span` seconds."""
-        start, move = song - self.offset - span, self.offset
+    def seen(self, song: float) -> dict[str, list]:
+        """What was heard, played and is planned, as lists in song seconds; the last 16 seconds."""
+        start, move = song - self.offset - 16.0, self.offset
         heard = [h for h in self.known.heard if h.onset >= start]
         return {
             "heard": [[h.onset + move, h.duration, h.pitch, h.instrument, h.velocity] for h in heard],

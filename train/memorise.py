@@ -22,6 +22,7 @@ from anticipation.memory import SPAN, WINDOW, Line, Memory  # noqa: E402
 from anticipation.notes import Notes  # noqa: E402
 
 SECONDS = 60.0  # a passage of people's: longer than what goes alike by chance, so that none is cut
+PLANTINGS = 300  # passages of which copies are planted
 PLANTED = 16.0  # of a planted copy: eight bars at 120 bpm
 LENGTHS = (SPAN + 1, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)  # distinct onsets of a match
 SEMITONES, OCTAVES, JITTER = 6, 0.5, 0.01  # how far a planted copy is moved in pitch, in tempo, in time (seconds)
@@ -75,14 +76,14 @@ def planted(passage: Notes, kind: str, rng: np.random.Generator) -> Notes:
     return copy.replace(pitch=np.clip(copy.pitch + off, 0, 127))[rng.random(len(copy)) >= lost].sorted()
 
 
-def recall(memory: Memory, shards: Shards, seed: int, least: int, count: int = 300) -> dict[str, dict]:
+def recall(memory: Memory, shards: Shards, seed: int, least: int) -> dict[str, dict]:
     """Of planted copies of training passages with `least` onsets: how many are found at all (by a match that one
     human passage in a hundred has), and how much of them the longest match covers."""
     rng = np.random.default_rng(seed)
     pieces = shards.split("train")
     rare = min((n for n, share in memory.facts["chance"] if share <= 0.01), default=16)
     table: dict[str, list[float]] = {kind: [] for kind in PLANTS}
-    while pieces and len(table["as it is"]) < count:
+    while pieces and len(table["as it is"]) < PLANTINGS:
         several = [
             p
             for p in passages(shards.notes(pieces[rng.integers(len(pieces))]), PLANTED)

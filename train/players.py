@@ -120,14 +120,14 @@ def near(pitch_class: int, centre: float, low: int, high: int) -> int:
     return min(options, key=lambda p: (abs(p - centre), p))
 
 
-def bass(song: Song, line: str, phrases: list[bool], fill: float = 0.6) -> list[Sound]:
+def bass(song: Song, line: str, phrases: list[bool]) -> list[Sound]:
     """A bass line that keeps to its register, steps to the next root, and strikes with the bass drum."""
     sheet, rng, out, last = song.sheet, song.rng, [], 36.0
     steps = {(p, length, 0.8): step for p, length, step in BASS_LINES[line]}
     table = {p: step for p, _, step in BASS_LINES[line]}
     for k, bar in playing_bars(sheet, phrases):
         start, end = sheet.bars[bar], sheet.bars[bar + 1]
-        ending = bar == sheet.phrases[k + 1] - 1 and rng.random() < fill
+        ending = bar == sheet.phrases[k + 1] - 1 and rng.random() < 0.6
         for position, length, accent, symbol in strokes(song, bar, tuple(steps)):
             if ending and position >= end - 1.9 and line not in ("held", "halves"):
                 continue
@@ -185,12 +185,12 @@ def scale_of(symbol: int) -> set[int]:
     return {(root + s) % 12 for s in (*steps, *TONES[quality])}
 
 
-def lock(song: Song, position: float, within: float = 0.14) -> float:
-    """The moment of the nearest bass drum stroke, if there is one there."""
+def lock(song: Song, position: float) -> float:
+    """The position of the nearest bass drum stroke, where one is 0.14 beats away or less; else the one given."""
     i = int(np.searchsorted(song.kicks, position))
     around = song.kicks[max(0, i - 1) : i + 1]
     best = min(around.tolist(), key=lambda kick: abs(kick - position), default=position)
-    return best if abs(best - position) <= within else position
+    return best if abs(best - position) <= 0.14 else position
 
 
 def with_kicks(song: Song, line: list[Sound], phrases: list[bool]) -> list[Sound]:

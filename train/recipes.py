@@ -45,8 +45,8 @@ _PLAIN = Plan.plain()
 _BEGINNING = replace(_PLAIN, beginning=1.0)
 
 
-def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator, delta: int = amt.DELTA) -> np.ndarray:
-    """Boolean mask over quantised notes (N, 5): which are controls, by AMT's prior. A span is `delta` steps long."""
+def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Boolean mask over quantised notes (N, 5): which are controls, by AMT's prior. A span is DELTA long."""
     onset, parts = notes[:, 0], np.unique(notes[:, 1])
     given = np.zeros(len(notes), dtype=bool)
     if kind == "instrument" and len(parts) > 1:
@@ -56,8 +56,8 @@ def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator, delta: 
     if kind == "span":
         start = rng.exponential(s.STEPS / SPANS)
         while start <= onset[-1]:
-            given |= (onset >= start) & (onset < start + delta)
-            start += delta + rng.exponential(s.STEPS / SPANS)
+            given |= (onset >= start) & (onset < start + amt.DELTA)
+            start += amt.DELTA + rng.exponential(s.STEPS / SPANS)
     return given
 
 

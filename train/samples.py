@@ -11,8 +11,8 @@ SECONDS, PARTS = 16.0, (0,)  # how much, and who plays
 
 
 @torch.no_grad()
-def sample(net: Any, shards: Any, split: str, folder: Path, step: int, count: int = 2) -> list[Path]:
-    """Accompany the beginning of the first `count` held-out pieces with a melody, always by the same seed. Returns the
+def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[Path]:
+    """Accompany the beginning of the first two held-out pieces with a melody, always by the same seed. Returns the
     .mid files. Imports the MIDI libraries and pillow only now: machines that train may lack them."""
     from anticipation.infilling import Infill, generate
     from anticipation.midi import Score, write
@@ -27,7 +27,7 @@ def sample(net: Any, shards: Any, split: str, folder: Path, step: int, count: in
     for piece in shards.split(split):
         notes = shards.notes(piece)
         part = top_part(notes)
-        if len(written) == count or part is None:
+        if len(written) == 2 or part is None:
             continue
         melody = notes[notes.instrument == part]
         start = float(melody.onset[0]) - 0.05

@@ -38,6 +38,7 @@ DELTAS = (0.5, 1.0, 2.0, 5.0, 8.0)  # seconds that a melody is anticipated
 LATE = -0.25
 ROWS = amt.TRIPLETS  # a start row and 340 more: what fits into AMT's context behind a separator
 FEWEST = 16  # events to write
+BATCH = 8  # excerpts in one forward pass
 AGAIN = 250  # notes of a piece for every further excerpt of it
 SAMPLES = 1000  # of the bootstrap
 _PLAIN = Recipe.plain()
@@ -184,12 +185,12 @@ def interval(tallies: Iterable[Tally], others: Iterable[Tally] = ()) -> tuple[fl
 
 
 @torch.no_grad()
-def tally(net: Any, excerpts: list[Excerpt], hint: str = "", together: int = 8) -> Tally:
+def tally(net: Any, excerpts: list[Excerpt], hint: str = "") -> Tally:
     """What excerpts cost a network. Leaves it in the mode it was in."""
     training = net.training
     net.eval()
-    rows = [row for i in range(0, len(excerpts), together)
-            for row in SUMS[net.family](net, excerpts[i : i + together], hint)]  # fmt: skip
+    rows = [row for i in range(0, len(excerpts), BATCH)
+            for row in SUMS[net.family](net, excerpts[i : i + BATCH], hint)]  # fmt: skip
     net.train(training)
     sums = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ["events"])}
     return Tally(sums, np.array([one.piece for one in excerpts], np.int64))
