@@ -1,4 +1,9 @@
-"""What may follow in a stream: the grammar and the limits of a request, as boolean masks. Knows no weights."""
+"""What may follow in a stream: the grammar, and the limits of a request. Knows no weights.
+
+What must not be is a mask over the classes of a field (`legal_shifts`, `writable`, `legal_table`): nothing outside it
+can be drawn, whatever the weights say. What people seldom do is a bias on the logits, and stays possible (`gathered`
+on shifts; `agreeing`, `founded`, `grooving` and `beneath` on pitches).
+"""
 
 from __future__ import annotations
 
@@ -41,8 +46,8 @@ def pitch_table(
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be drawn, by construction: every field is sampled from its legal classes only. A rest is always legal,
-    so decoding never reaches a dead end. Times are in steps; keys of the dicts are instruments."""
+    """What one request allows, and what it makes less likely. A rest is always legal, so decoding never reaches a dead
+    end. Times are in steps from the stream's origin; keys of the dicts are instruments."""
 
     start: int  # events lie in start <= onset < end
     end: int
@@ -110,6 +115,7 @@ class Stream:
         return out
 
     def extend(self, rows: np.ndarray) -> None:
+        """Append rows, drawn or given; `remember` is told of those that were drawn."""
         self.rows = np.concatenate([self.rows, rows]) if len(self.rows) else rows
         chords = rows[(rows[:, s.KIND] == s.EVENT) & (rows[:, s.INSTRUMENT] == CHORD)]
         if len(chords):
@@ -275,14 +281,15 @@ def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.n
 
 
 def grooving(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) bias on an instrument's pitch logits at a clock: towards the drums that people strike at that place."""
+    """(128,) bias on an instrument's pitch logits at a clock: towards the drums that people strike in that place of the
+    bar (groove.py)."""
     if instrument != DRUMS or limits.groove is None or limits.groove[clock] < 0:
         return np.zeros(128)
     return groove.likely(limits.groove[clock], not stream.written or stream.written[-1][s.CLOCK] < clock)
 
 
 def beneath(limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) what is added to an instrument's logits of pitches at a clock, where it is to leave the tune on top."""
+    """(128,) bias on an instrument's pitch logits at a clock: against pitches above the tune that it plays under."""
     out = np.zeros(128)
     if limits.tune is not None and instrument in limits.under:
         out[limits.tune[clock] + 1 :] = np.log(OVER)

@@ -40,17 +40,19 @@ _CHART_AT = list(_FEATURES).index("beat")
 
 
 def shift_bin(steps: np.ndarray) -> np.ndarray:
+    """Steps to one of SHIFTS bins; those before the last second, or beyond the horizon, are taken for its edge."""
     steps = np.clip(steps, -_EXACT, s.HORIZON)
     return np.where(steps <= _EXACT, steps + _EXACT, 2 * _EXACT + 1 + (steps - _EXACT - 1) // 10)
 
 
 def duration_bin(steps: np.ndarray) -> np.ndarray:
-    """The nearest bin."""
+    """Steps to the index of the nearest of DURATIONS."""
     right = np.clip(np.searchsorted(DURATIONS, steps), 1, len(DURATIONS) - 1)
     return right - (steps - DURATIONS[right - 1] < DURATIONS[right] - steps)
 
 
 def velocity_bin(velocity: np.ndarray) -> np.ndarray:
+    """Velocities 0-127 to one of VELOCITIES levels."""
     return np.where(velocity > 0, np.clip(velocity, 1, 127) // 4 + 1, 0)
 
 
