@@ -1,4 +1,9 @@
-"""Infill: a request for notes, and the notes that answer it. Every task is one of these. Knows no files."""
+"""Infill: a request for notes, and the notes that answer it. Every task is one of these. Knows no files.
+
+`generate` writes one part after another, `draw` each in so many drafts side by side, of which `ranking.fittest` keeps
+one. Between seconds and the model's rows stands `Asked`: what the model is told (`of`), what it may draw (`limits`),
+and its rows as notes again (`notes`), off the 10 ms grid, as loud as what is around them and playable beside it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .groove import places_of
 from .habits import apart, give_way, highest, lone_tune, sounding, usual_density, usual_parts, usual_range, usual_voices
-from .keys import estimate_key, to_c
+from .keys import moved, shift_to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .playable import BASSES, CHORDAL, VOICES
 from .ranking import fittest
@@ -24,10 +29,10 @@ from .snapping import ends_of, snap
 
 INSIST = 3  # times that a silent take is drawn anew
 RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
-# What they are multiplied by where the beats are known, and seconds of silence that halve them: models believe too
-# readily that who is silent stays silent (train/LOG.md).
+# What the odds of a rest are multiplied by where the beats are known, and seconds of silence that halve them: models
+# believe too readily that who is silent stays silent (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
-AFLOAT = 0.2  # what the odds are multiplied by that a new bass begins a chord with another tone than its root
+OFF_ROOT = 0.2  # and the odds that a new bass begins a chord with another tone than its root
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
 LEAD = 0.05  # seconds that a stream begins before the first note in the span
 TOGETHER = 32  # streams, each with a cache of its own
@@ -75,9 +80,13 @@ class Infill:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as a model is told it, and the way back: the rows up to the span, what they are read against, the
-    controls, semitones up to C (0 for a model that reads no chart: it is told nothing but notes, in their own key) and
-    the seconds where the rows begin."""
+    """A request as a model is told it, and the way back.
+
+    rows: the stream up to the span. chart: what they are read against. controls: known notes that the model does not
+    write itself, quantised; those that are not in `rows` yet are told as they come due, `delta` steps before their
+    onset. shift: semitones up to C; 0 for a model that reads no chart, which is told nothing but notes, in their own
+    key. origin: seconds at which the rows begin.
+    """
 
     request: Infill
     rows: np.ndarray
@@ -99,9 +108,7 @@ class Asked:
         origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else opening
         near = request.known.between(origin, request.end + s.FUTURE)
         reads = model.reads_chart
-        shift = to_c(estimate_key(near)) if reads else 0
-        if request.pitches is not None and not moved(request.pitches, shift).any():  # a range at the very edge
-            shift += -12 if shift > 0 else 12
+        shift = shift_to_c(near, request.pitches) if reads else 0
         audible = near.audible
         past = (np.isin(audible.instrument, request.instruments) | (not model.anticipates)) & (
             audible.onset < request.start
@@ -151,7 +158,7 @@ class Asked:
         ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments)
         table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
         new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
-        roots = {i: AFLOAT for i in new if i in BASSES}
+        roots = {i: OFF_ROOT for i in new if i in BASSES}
         groove = places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None
         tune, under = None, tuple(i for i in new if i < DRUMS and VOICES.get(i, CHORDAL) >= CHORDAL)
         if ask.tune is not None:
@@ -231,7 +238,7 @@ def generate(
 
 
 def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:
-    """The one that stays."""
+    """The draft that stays."""
     return drafts[fittest(model, ask.known, ask.start, ask.end, drafts) if len(drafts) > 1 else 0]
 
 
@@ -254,7 +261,7 @@ def _write(
     model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None, progress: Progress | None,
     insist: int,
 ) -> tuple[list[Notes], int]:  # fmt: skip
-    """What answers each request, silent takes drawn anew, and how many rows were fed."""
+    """Notes that answer each request, TOGETHER at a time, silent takes drawn anew; and how many rows were fed."""
     sampling = replace(sampling or Sampling(), patience=PATIENCE)
     if requests[0].places is not None:
         sampling = replace(sampling, rest=sampling.rest * EAGER)
@@ -294,11 +301,6 @@ def draw(
             reached = min(stream.clock / s.STEPS + one.origin for stream, one in zip(streams, asked, strict=True))
             progress(min(max(0.0, reached - start), span), span)
     return [one.notes(stream.written) for one, stream in zip(asked, streams, strict=True)], decoder
-
-
-def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
-    """A mask of pitches, so many semitones up."""
-    return np.isin(np.arange(128), np.flatnonzero(pitches) + shift)
 
 
 def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[int, int]]:

@@ -69,6 +69,20 @@ def to_c(key: int) -> int:
     return (5 - key) % 12 - 5
 
 
+def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
+    """A (128,) mask of pitches, `shift` semitones up; what leaves the range of MIDI is lost."""
+    return np.isin(np.arange(128), np.flatnonzero(pitches) + shift)
+
+
+def shift_to_c(notes: Notes, pitches: np.ndarray | None = None) -> int:
+    """Semitones that bring notes to C major: an octave the other way where the nearest one would take all of the legal
+    `pitches` (128,) out of the range of MIDI."""
+    shift = to_c(estimate_key(notes))
+    if pitches is not None and not moved(pitches, shift).any():
+        shift += -12 if shift > 0 else 12
+    return shift
+
+
 def key_clarity(notes: Notes) -> float:
     """How much more likely the notes are in their key than by chance, in nats a note: about 0.8 for a tune, below 0 for
     pitches drawn at random. Infinite where there are fewer than three pitch classes to judge by."""

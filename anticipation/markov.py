@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from .errors import CheckpointError
 from .harmony import NO_CHORD, chord_at, chroma, together, transposed
-from .keys import estimate_key, key_odds, to_c
+from .keys import key_odds, shift_to_c
 from .notes import BEAT, CHORD, Notes
 
 PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
@@ -39,7 +39,7 @@ class Markov:
         """From (melody, its BEAT and CHORD notes, weight) of songs."""
         moves, heard = np.zeros((PLACES, NO_CHORD, NO_CHORD)), np.zeros((NO_CHORD, 12))
         for melody, chart, weight in songs:
-            beats, shift = chart[chart.instrument == BEAT], to_c(estimate_key(melody))
+            beats, shift = chart[chart.instrument == BEAT], shift_to_c(melody)
             chords = chart[chart.instrument == CHORD].transpose(shift)
             symbols = chord_at(chords, beats.onset + 0.3 * beats.duration)
             named = (symbols >= 0) & (symbols < NO_CHORD)

@@ -16,8 +16,8 @@ from .errors import CheckpointError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .groove import places_of
 from .harmonist import Harmonist
-from .infilling import AFLOAT, PATIENCE, higher, moved
-from .keys import estimate_key, to_c
+from .infilling import OFF_ROOT, PATIENCE, higher
+from .keys import moved, shift_to_c
 from .lanes import window_of
 from .notes import DRUMS, INSTRUMENTS, Notes
 from .playable import BASSES, KIT, RANGES, VOICES
@@ -117,7 +117,7 @@ class Planner:
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
-        roots = dict.fromkeys(BASSES, AFLOAT)
+        roots = dict.fromkeys(BASSES, OFF_ROOT)
         common = Limits(begin, end, tables[0], most, scene.density, nearest, 0, chart, stray,
                         louder=louder, roots=roots, groove=groove)  # fmt: skip
         return [replace(common, table=table) for table in tables]
@@ -172,9 +172,7 @@ class Planner:
         theirs = scene.player
         theirs = theirs[theirs.onset >= scene.start - MEMORY]
         known = theirs if len(theirs.pitched) >= 8 else theirs + scene.own.between(scene.start - MEMORY, scene.start)
-        shift = to_c(estimate_key(known))
-        if scene.pitches is not None and not moved(scene.pitches, shift).any():
-            shift += -12 if shift > 0 else 12
+        shift = shift_to_c(known, scene.pitches)
         self._other = [*self._other[1 - STUBBORN :], shift] if shift != self.shift else []
         young = len(theirs.pitched) < 24
         if not self._other or not (young or len(self._other) == STUBBORN and len(set(self._other)) == 1):

@@ -18,7 +18,7 @@ import numpy as np
 from . import lanes
 from . import stream as s
 from .decode import window_of
-from .keys import estimate_key, to_c
+from .keys import estimate_key, shift_to_c
 from .metrics import note_f1, onset_f1, repeats
 from .notes import BEAT, Notes
 from .surprise import drawn, nats
@@ -99,7 +99,7 @@ def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) ->
     if not len(events):
         return np.zeros(len(takes))
     told = beats if model.reads_chart else beats[:0]
-    shift = to_c(estimate_key(events)) if model.reads_chart else 0
+    shift = shift_to_c(events) if model.reads_chart else 0
     chart = s.Chart.of(told, origin)
     header = s.Header(instruments=tuple(events.instruments) if model.reads_chart else None, cold=not origin)
     written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *takes))

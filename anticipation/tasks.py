@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Model = EventModel | GPT2
 
 VOICE = 53
-VOICES = (VOICE, 52, 54)  # how the model is shown a melody of an instrument that it is to write: as one that it is not
+STAND_INS = (VOICE, 52, 54)  # as whom a given melody is shown to the model where its own instrument is to be written
 MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (49,)  # slow strings
 FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
@@ -61,7 +61,7 @@ def accompany(
     end = _inside(score, start, end)
     known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
     ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
-    voice = _other(VOICES, chosen)  # not to be taken for what is written
+    voice = _other(STAND_INS, chosen)  # not to be taken for what is written
     known, none = known.replace(instrument=np.where(ours, voice, known.instrument)), np.zeros(len(score.notes), bool)
     return _write(score, none, model, known, start, end, chosen, options, "accompany", [], melody=melody)
 

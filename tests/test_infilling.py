@@ -179,7 +179,7 @@ def test_chords_that_are_given_are_read(random_model):
 
 def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch):
     """Always, where nothing else is possible; others do not, nor does one of which notes are known."""
-    monkeypatch.setattr(infilling, "AFLOAT", 1e-9)
+    monkeypatch.setattr(infilling, "OFF_ROOT", 1e-9)
     names = ("C", "F", "Am", "G") * 4
     chart = Notes.of((2.0 * i, 2.0, parse_chord(name), CHORD, 64) for i, name in enumerate(names))
 

@@ -79,7 +79,7 @@ def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model,
 
 def test_a_bass_begins_a_chord_on_its_root_and_once(random_model, monkeypatch):
     """Where nothing else is left to it: unless it has begun the chord in what is known already."""
-    monkeypatch.setattr(planner, "AFLOAT", 1e-9)
+    monkeypatch.setattr(planner, "OFF_ROOT", 1e-9)
     chart = BEATS.between(-1.0, 16) + Notes.of([(4.0, 12.0, 0, CHORD, 64)])
 
     def roots(own: Notes) -> list[bool]:

@@ -21,7 +21,7 @@ from recipes import amt_controls  # noqa: E402
 
 from anticipation import amt, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
-from anticipation.keys import estimate_key, to_c  # noqa: E402
+from anticipation.keys import shift_to_c  # noqa: E402
 from anticipation.notes import BEAT, Notes  # noqa: E402
 from anticipation.surprise import drawn, nats  # noqa: E402
 from anticipation.windows import Recipe, excerpt, top_part  # noqa: E402
@@ -72,7 +72,7 @@ class Excerpt:
         """Semitones to C as windows.py finds them, and the nats it takes to tell them: none where the controls do."""
         controls = self.audible[self.given]
         heard = len(controls.pitched) >= 8
-        shift = to_c(estimate_key(controls if heard else self.audible))
+        shift = shift_to_c(controls if heard else self.audible)
         pitch = self.audible.pitched.pitch + shift
         inside = ((pitch >= 0) & (pitch < 128)).all()
         return (shift if inside else 0), (0.0 if heard else float(np.log(12)))
