@@ -121,13 +121,16 @@ def melody(tmp_path) -> Path:
 
 @pytest.fixture
 def anticipate(random_checkpoint, capsys):
-    """anticipate(*argv) -> (exit code, stdout, stderr): the command in this process, tasks with random weights."""
+    """anticipate(*argv) -> (exit code, stdout, stderr): the command in this process, tasks with random weights and two
+    drafts: enough for one to be chosen."""
     from anticipation import cli
 
     def run(*argv, model: Path | None = random_checkpoint) -> tuple[int, str, str]:
         line = [str(arg) for arg in argv]
         if model and line[0] in ("accompany", "infill", "continue", "vary", "harmonize", "demo"):
             line[1:1] = ["--model", str(model), "--threads", "1"]
+        if line[0] in ("accompany", "infill", "continue", "vary"):
+            line[1:1] = ["--best-of", "2"]
         code = cli.main(line)
         return code, *capsys.readouterr()
 

@@ -1,7 +1,7 @@
 """A DAW's stand-in: a process of its own with real MIDI ports. Reads a job as JSON from stdin, {"api", "to", "from",
 "messages": [[seconds, [bytes]]...], "seconds", "name"}; plays, listens, and prints {"sent", "heard"} with times of
-perf_counter, which all processes of a Linux machine share. A line "ready" comes first; a line
-from stdin ends it before its time."""
+perf_counter, which all processes of a Linux machine share. A line "ready" comes first, and "enough" when it has heard
+so many notes begin as "notes" asks for; a line from stdin ends it before its time."""
 
 import json
 import signal
@@ -51,6 +51,8 @@ def play(job, name, out, inp) -> None:
     print("ready", flush=True)
     begin = time.perf_counter() + 0.1
     for at, message in job["messages"]:
+        if over.is_set():
+            break
         wait = begin + at - time.perf_counter()
         if wait > 0.001:
             time.sleep(wait - 0.0008)
@@ -58,6 +60,10 @@ def play(job, name, out, inp) -> None:
             pass
         sent.append((time.perf_counter(), message))
         out.send_message(message)
+    if "notes" in job:
+        while sum(m[0] & 0xF0 == 0x90 for _, m in list(heard)) < job["notes"] and not over.wait(0.02):
+            pass
+        print("enough", flush=True)
     over.wait(max(0.0, begin + job["seconds"] - time.perf_counter()))
     print(json.dumps({"begin": begin, "sent": sent, "heard": heard}), flush=True)
 

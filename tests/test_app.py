@@ -508,3 +508,16 @@ def test_a_chart_goes_round_by_its_bars_and_what_a_symbol_is_taken_for_is_told(r
     with pytest.raises(RequestError, match="x2"):
         made.app.set("chords", "| C x2 |")
     assert made.app.session.settings["chords"] == before
+
+
+def test_unknown_things_are_refused_with_the_nearest(rehearsal):
+    app = rehearsal().app
+    for call, words in (
+        (lambda: app.set("temprature", 1), "temperature"), (lambda: app.set("bpm", 1000), "300"),
+        (lambda: app.act("pause"), "there are"), (lambda: app.act("keep", bars=1), "nothing has sounded"),
+        (lambda: app.act("switch", instrument="flute", on=True), "not in the band"), (lambda: app.take("../x"), "no t"),
+        (lambda: app.timeline([[1, 2]], 0), "timeline"), (lambda: app.timeline([[0, 1, 200, 0, 1]], 0), "out of range"),
+        (lambda: app.act("start", now=1), "takes no"), (lambda: app.act("learn", name="?"), "no control"),
+    ):  # fmt: skip
+        with pytest.raises(RequestError, match=words):
+            call()

@@ -36,10 +36,10 @@ def finish(ask):
 
 
 QUERIES = {
-    "accompany": "end=2&instruments=piano,finger+bass",
-    "infill": "bars=3-4",
-    "continue": "seconds=2",
-    "vary": "start=2&end=4&keep=0.2",
+    "accompany": "best_of=2&end=2&instruments=piano,finger+bass",
+    "infill": "best_of=2&bars=3-4",
+    "continue": "best_of=2&seconds=2",
+    "vary": "best_of=2&start=2&end=4&keep=0.2",
     "harmonize": "",
 }
 

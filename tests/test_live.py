@@ -201,11 +201,11 @@ def test_garbage_and_floods_are_survived(app):
         [1.4, [0xF1, 9]],
     ]
     held = [[1.5 + 0.001 * n, [0x90 | n // 100, n % 100, 60]] for n in range(200)]
-    process = client(odd + held + tune(8, 4.0), 9.0)
+    process = client(odd + held + tune(8, 4.0), 6.2)
     assert until(lambda: len(app.session.known.open) == 200)
     finish(process)
-    state = app.state()
-    assert state["mind"] == "ready" and state["playing"] and len(state["notes"]["heard"]) > 8
+    assert until(lambda: len(app.state()["notes"]["heard"]) > 8)
+    assert app.state()["mind"] == "ready" and app.state()["playing"]
     for _ in range(20_000):
         app.hear(time.perf_counter(), [0xF0, *range(100), 0xF7])
     for data in ([], [0x90], [0x90, 200, 300], [0x3C, 64], [0xF0] * 4000, [0x80, 60], [0x90, -1, 5]):
@@ -216,8 +216,8 @@ def test_garbage_and_floods_are_survived(app):
 
 def test_a_flood_of_sysex_is_survived(app):
     app.act("start")
-    finish(client([[0.001 * n, [0xF0, *range(100), 0xF7]] for n in range(1000)] + tune(8, 2.0), 6.0))
-    assert len(app.state()["notes"]["heard"]) == 8 and app.state()["mind"] == "ready"
+    finish(client([[0.001 * n, [0xF0, *range(100), 0xF7]] for n in range(1000)] + tune(8, 1.5), 3.7))
+    assert until(lambda: len(app.state()["notes"]["heard"]) == 8) and app.state()["mind"] == "ready"
 
 
 def test_a_killed_mind_is_replaced(app):
@@ -230,7 +230,8 @@ def test_a_killed_mind_is_replaced(app):
     assert until(lambda: app.mind.state == "ready" and app.mind.pid != pid, 60)
     assert until(lambda: app.state()["notes"]["planned"])
     app.act("stop")
-    check_clean(notes_of(finish(process)["heard"]))
+    assert until(lambda: not app.hands.sounding)
+    check_clean(notes_of(finish(process, now=True)["heard"]))
 
 
 def test_hands_and_midi_systems_may_die(mortal, random_checkpoint, tmp_path):
@@ -279,18 +280,6 @@ def test_controllers_are_learned_and_panic_tells_all(app, config_folder):
     app.act("panic")
     heard = finish(process)["heard"]
     assert sum(m[0] & 0xF0 == 0xB0 and m[1] == 123 for _, m in heard) == 16
-
-
-def test_unknown_things_are_refused_with_the_nearest(app):
-    for call, words in (
-        (lambda: app.set("temprature", 1), "temperature"), (lambda: app.set("bpm", 1000), "300"),
-        (lambda: app.act("pause"), "there are"), (lambda: app.act("keep", bars=1), "nothing has sounded"),
-        (lambda: app.act("switch", instrument="flute", on=True), "not in the band"), (lambda: app.take("../x"), "no t"),
-        (lambda: app.timeline([[1, 2]], 0), "timeline"), (lambda: app.timeline([[0, 1, 200, 0, 1]], 0), "out of range"),
-        (lambda: app.act("start", now=1), "takes no"), (lambda: app.act("learn", name="?"), "no control"),
-    ):  # fmt: skip
-        with pytest.raises(RequestError, match=words):
-            call()
 
 
 def test_osc_steers_and_a_busy_port_is_told(app, random_checkpoint, tmp_path):
@@ -350,10 +339,10 @@ def test_the_command_ends_clean(random_checkpoint, tmp_path, end, whom):
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)  # fmt: skip
     assert "ports: Anticipation in" in process.stdout.readline()
-    listener = client([], 200.0, to=None)
+    listener = client([], 200.0, to=None, notes=8)
     while not process.stdout.readline().startswith("ready"):
         assert process.poll() is None
-    time.sleep(5)
+    assert listener.stdout.readline() == "enough\n"
     (os.killpg if whom == "all" else os.kill)(process.pid, getattr(signal, end))
     out, _ = process.communicate(timeout=20)
     if end != "SIGKILL":
