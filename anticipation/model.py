@@ -193,10 +193,13 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def norm(x: Tensor) -> Tensor:
+    """RMSNorm (Zhang, Sennrich 2019) without weights, over the last dimension."""
     return F.rms_norm(x, (x.shape[-1],))
 
 
 class Block(nn.Module):
+    """Attention with normed queries and keys (Henry et al. 2020); a perceptron with squared ReLU (So et al. 2021)."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.heads = width // HEAD

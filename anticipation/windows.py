@@ -63,6 +63,7 @@ class Recipe:
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
+    """A name, with the chance that stands beside it (of their sum)."""
     names = list(chances)
     weights = np.array([chances[name] for name in names])
     return names[rng.choice(len(names), p=weights / weights.sum())]

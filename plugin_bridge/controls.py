@@ -166,6 +166,7 @@ def truth(value: object) -> bool:
 
 
 def defaults() -> dict[str, Value]:
+    """Of every control of the TABLE."""
     return {control.name: control.default for control in TABLE}
 
 

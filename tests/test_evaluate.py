@@ -157,7 +157,7 @@ def test_an_untrained_event_model_pays_for_its_alphabet(shards):
     excerpts = yardstick.held_out(shards, "dev", "none", 3)
     rows = np.concatenate([one.rows() for one in excerpts])
     events, rests = ((rows[:, s.KIND] == kind).sum() for kind in (s.EVENT, s.REST_KIND))
-    out = yardstick.score(net, excerpts)
+    out = yardstick.tally(net, excerpts).row()
     assert out["events"] == events
     assert out["time"] == pytest.approx(math.log(FIELD_SIZES[0]) * (events + rests) / events, abs=1e-3)
     assert out["note"] == pytest.approx(math.log(131 * 128), abs=1e-3)
@@ -176,7 +176,7 @@ def test_an_untrained_amt_pays_for_the_slots_less_what_is_past(shards):
         clock = np.concatenate([[0], rows[:-1, s.AT]])
         time += np.log(amt.MAX_TIME - clock).sum()
         events += int((rows[:, s.KIND] == s.EVENT).sum())
-    out = yardstick.score(net, excerpts)
+    out = yardstick.tally(net, excerpts).row()
     assert out["events"] == events and out["time"] == pytest.approx(time / events, abs=1e-3)
     assert out["note"] == pytest.approx(math.log(16_513), abs=1e-3)
     assert out["duration"] == pytest.approx(math.log(1000), abs=1e-3)
@@ -187,7 +187,7 @@ def test_both_families_are_asked_about_the_same_notes(shards, gpt):
     for kind in yardstick.KINDS:
         excerpts = yardstick.held_out(shards, "dev", kind, 2)
         assert excerpts, kind
-        assert yardstick.score(ours, excerpts)["events"] == yardstick.score(gpt, excerpts)["events"] > 0
+        assert yardstick.tally(ours, excerpts).row()["events"] == yardstick.tally(gpt, excerpts).row()["events"] > 0
 
 
 def tally(nats, events, pieces) -> yardstick.Tally:
@@ -234,7 +234,7 @@ def test_one_piece_by_hand(shards, random_model):
         for i, which in enumerate(drawn):
             logits = net.field(i, states[at, i][None], torch.tensor([drawn[:i]], dtype=torch.long), chart, heard)
             total -= float(logits.log_softmax(-1)[0, which])
-    out = yardstick.score(net, [one])
+    out = yardstick.tally(net, [one]).row()
     assert out["events"] == events
     assert out["time"] + out["note"] + out["duration"] == pytest.approx(total / events, abs=2e-4)
 

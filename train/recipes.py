@@ -151,6 +151,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Preset:
+    """What `--preset` stands for: a family's recipe, its network's size, and the settings that flags may change."""
+
     recipe: Event | Amt
     config: Any
     settings: Settings

@@ -11,6 +11,8 @@ DISTORTED = (29, 30)
 
 @dataclass(frozen=True)
 class Style:
+    """What a band of one style is drawn from: patterns by name (players.py), and General MIDI programs."""
+
     drums: tuple[str, ...]  # Groove's names of it begin with one of these
     tempo: tuple[float, float]  # beats per minute
     bass: tuple[str, ...]

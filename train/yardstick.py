@@ -196,11 +196,6 @@ def tally(net: Any, excerpts: list[Excerpt], hint: str = "") -> Tally:
     return Tally(sums, np.array([one.piece for one in excerpts], np.int64))
 
 
-def score(net: Any, excerpts: list[Excerpt], hint: str = "") -> dict[str, float]:
-    """`Tally.row` of excerpts."""
-    return tally(net, excerpts, hint).row()
-
-
 def mean(total: dict[str, float]) -> dict[str, float]:
     """Sums of nats to nats per event, with their sum `all`."""
     total = dict(total)
