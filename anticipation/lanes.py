@@ -35,7 +35,7 @@ from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus, probabilities
 
 
-def window_of(model) -> int:
+def context_of(model) -> int:
     """How many rows a model's context holds; of AMT's so many that what is drawn next fits behind them."""
     return amt.TRIPLETS - 1 if model.family == "amt" else model.config.window
 
@@ -48,7 +48,7 @@ class Lanes:
     row. window: rows that fit into the context. fed: rows (of AMT: tokens) that the trunk has run over so far."""
 
     def __init__(self, model, batch: int) -> None:
-        self.model, self.window, self.cache, self.fed = model, window_of(model), model.cache(batch), 0
+        self.model, self.window, self.cache, self.fed = model, context_of(model), model.cache(batch), 0
         self.state = torch.zeros(batch, model.config.width, device=model.device)
 
     def share(self, one) -> None:

@@ -18,7 +18,7 @@ from .groove import places_of
 from .harmonist import Harmonist
 from .infilling import OFF_ROOT, PATIENCE, higher
 from .keys import moved, shift_to_c
-from .lanes import window_of
+from .lanes import context_of
 from .notes import DRUMS, INSTRUMENTS, Notes
 from .playable import BASSES, KIT, RANGES, VOICES
 from .sampling import Sampling
@@ -140,7 +140,7 @@ class Planner:
     def _prepare(self, scene: Scene) -> list[Rows]:
         """The rows of a scene, for each part. When a window is nearly full the origin moves, to half a window ago."""
         several = self._rows(scene)
-        window = window_of(self.model)
+        window = context_of(self.model)
         longest = max((known.rows for known in several), key=len)
         if len(longest) > window - ROOM:
             recent = longest[-(window // 2) :]

@@ -104,7 +104,7 @@ def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) ->
     header = s.Header(instruments=tuple(events.instruments) if model.reads_chart else None, cold=not origin)
     written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *takes))
     pieces = [(take, *piece) for take, answer in enumerate(answers)
-              for piece in windows(s.interleave(written, answer, chart, header), lanes.window_of(model))]  # fmt: skip
+              for piece in windows(s.interleave(written, answer, chart, header), lanes.context_of(model))]  # fmt: skip
     total = np.zeros(len(takes))
     for i in range(0, len(pieces), TOGETHER):
         few = pieces[i : i + TOGETHER]
