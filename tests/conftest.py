@@ -164,6 +164,18 @@ def music_folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shards(music_folder, tmp_path_factory):
+    """Shards of the music folder, to read."""
+    pytest.importorskip("symusic")
+    import prepare
+
+    from anticipation.data import Shards
+
+    prepare.prepare([music_folder], out := tmp_path_factory.mktemp("shards"))
+    return Shards(out)
+
+
 @pytest.fixture(scope="module")
 def served(random_checkpoint, tmp_path_factory):
     """(a stand-in for the app, the real server around it)."""

@@ -1,11 +1,10 @@
 """The census of shards, by hand on a piece that one can count, and as a whole on a folder."""
 
-import prepare
 import pytest
 import stats
 
 from anticipation.census import Census, census, licence_of, shards_facts
-from anticipation.data import Piece, Shards
+from anticipation.data import Piece
 from anticipation.errors import AnticipationError
 from anticipation.notes import BEAT, DRUMS, Notes
 
@@ -35,27 +34,18 @@ def test_notes_that_touch_do_not_sound_together():
     assert one.histograms["polyphony"][1] == 300
 
 
-@pytest.fixture(scope="module")
-def folder(music_folder, tmp_path_factory):
-    pytest.importorskip("symusic")
-    out = tmp_path_factory.mktemp("shards")
-    prepare.prepare([music_folder], out)
-    return out
-
-
-def test_a_folder(folder):
-    shards = Shards(folder)
+def test_a_folder(shards):
     sources = census(shards)
     assert list(sources) == ["band", "pop909"] and sources["band"].drums == 3 and sources["pop909"].drums == 0
     assert sum(one.notes for one in sources.values()) == sum(piece.notes for piece in shards.pieces)
-    facts = shards_facts(folder)
+    facts = shards_facts(shards.folder)
     assert facts["pieces"] == 15 and facts["left out"]["exact duplicate"] == 1 and "CC0" in facts["by source"][0]
     with pytest.raises(AnticipationError):
-        shards_facts(folder.parent)
+        shards_facts(shards.folder.parent)
 
 
-def test_a_page_stands_alone(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["stats", str(folder), "-o", str(tmp_path / "page.html")])
+def test_a_page_stands_alone(shards, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["stats", str(shards.folder), "-o", str(tmp_path / "page.html")])
     stats.main()
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert capsys.readouterr().out.count("\n") == 5 and page.count("<svg") == 7

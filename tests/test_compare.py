@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import compare
 import law
-import prepare
 import pytest
 import recipes
 import torch
@@ -18,9 +17,8 @@ pytest.importorskip("symusic")
 
 
 @pytest.fixture
-def call(music_folder, tmp_path, monkeypatch, capsys):
+def call(shards, tmp_path, monkeypatch, capsys):
     """call(*flags): the script on one block each; its JSON lines and its table."""
-    prepare.prepare([music_folder], tmp_path / "shards")
     for name, config in (("tiny", Config(1)), ("amt-tiny", gpt2.Config(1, 32, 2))):
         monkeypatch.setitem(recipes.PRESETS, name, replace(recipes.PRESETS[name], config=config))
     precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
@@ -28,7 +26,7 @@ def call(music_folder, tmp_path, monkeypatch, capsys):
     def run(*flags: str) -> tuple[list[dict], list[str]]:
         line = [
             "compare.py",
-            str(tmp_path / "shards"),
+            str(shards.folder),
             "--out",
             str(tmp_path / "out"),
             "--batch",

@@ -34,11 +34,6 @@ def same(one: Path, other: Path) -> bool:
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
 
 
-@pytest.fixture(scope="module")
-def shards(music_folder, tmp_path_factory) -> Shards:
-    return make(music_folder, tmp_path_factory.mktemp("shards"))
-
-
 def test_both_readers_say_the_same_of_real_files(corpus_files):
     """All but notes of no length: a musician's file gives them a tick, a shard nothing."""
     for path in corpus_files:
@@ -394,11 +389,10 @@ def test_annotations_are_read_where_they_fit(music_folder, tmp_path):
     assert len(data.COLUMNS) == len(Notes.__dataclass_fields__)
 
 
-def test_info_of_shards(music_folder, tmp_path, anticipate):
-    prepare.prepare([music_folder], tmp_path / "shards")
-    code, out, _ = anticipate("info", tmp_path / "shards", "--json")
+def test_info_of_shards(shards, anticipate):
+    code, out, _ = anticipate("info", shards.folder, "--json")
     facts = json.loads(out)
-    assert code == 0 and facts["pieces"] == len(Shards(tmp_path / "shards").pieces)
+    assert code == 0 and facts["pieces"] == len(shards.pieces)
 
 
 @pytest.mark.parametrize("harm", [lambda path: os.truncate(path, 10), Path.unlink], ids=["cut", "gone"])

@@ -8,7 +8,6 @@ import sys
 import evaluate
 import mido
 import numpy as np
-import prepare
 import published
 import pytest
 import torch
@@ -17,19 +16,11 @@ from conftest import ROOT
 
 from anticipation import amt, checkpoint, gpt2, model
 from anticipation import stream as s
-from anticipation.data import Shards
 from anticipation.folder import Folder, midi_files
 from anticipation.model import DURATIONS, FIELD_SIZES, Config, EventModel
 from anticipation.notes import Notes
 
 pytest.importorskip("symusic")
-
-
-@pytest.fixture(scope="module")
-def shards(music_folder, tmp_path_factory) -> Shards:
-    out = tmp_path_factory.mktemp("shards")
-    prepare.prepare([music_folder], out)
-    return Shards(out)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import engine
 import evaluate
 import logbook
 import numpy as np
-import prepare
 import pytest
 import recipes
 import torch
@@ -66,10 +65,8 @@ def shrink(setitem=dict.__setitem__) -> None:
 
 
 @pytest.fixture(scope="module")
-def shards(music_folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("shards")
-    prepare.prepare([music_folder], out)
-    return out
+def shards(shards) -> Path:
+    return shards.folder
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import numpy as np
-import prepare
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,17 +16,8 @@ from anticipation.model import _OFFSETS, FIELD_SIZES, targets
 from anticipation.notes import BEAT, CHORD, DRUMS
 from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, live_told
 
-pytest.importorskip("symusic")
-
 LENGTH = 64
 RECIPES = [Recipe(), *(Recipe.plain(kind, chords) for kind in CONTROLS for chords in ("hidden", "given", "written"))]
-
-
-@pytest.fixture(scope="module")
-def shards(music_folder, tmp_path_factory) -> Shards:
-    out = tmp_path_factory.mktemp("shards")
-    prepare.prepare([music_folder], out)
-    return Shards(out)
 
 
 def windows(shards, split="train", seed=1, **more) -> Windows:
