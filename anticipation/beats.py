@@ -82,7 +82,7 @@ class _Pointer:
         self.turn = drift - np.log(np.exp(drift).sum(1, keepdims=True))  # from one tempo (row) to another
         self.usual = -0.5 * (np.log(self.periods / STEPS / USUAL) / SPREAD) ** 2
         self.first = np.cumsum(np.append(0, np.tile(self.periods, self.bar)))[:-1].reshape(self.bar, -1)
-        self.last = self.first + self.periods - 1
+        self.before = np.roll(self.first + self.periods - 1, 1, axis=0)  # the last state of the beat before
         several = [(beat, period) for beat in range(self.bar) for period in self.periods.tolist()]
         self.odds = np.concatenate([self._odds(table, *each) for each in several])
 
@@ -109,9 +109,9 @@ def _follow(frames: np.ndarray, mark: np.ndarray, way: _Pointer) -> tuple[float,
     came = np.zeros((frames[-1] + 1, *way.first.shape), np.int16)  # from which tempo
     for frame in range(len(came)):
         if frame:
-            turned = np.roll(score[way.last], 1, axis=0)[:, :, None] + way.turn
+            turned = score[way.before][:, :, None] + way.turn
             came[frame] = turned.argmax(1)
-            score = np.roll(score, 1)
+            score[1:] = score[:-1]  # a frame on; those that begin a beat come from the one before
             score[way.first] = turned.max(1)
         if frame in told:
             score += way.odds[:, told[frame]]
