@@ -16,6 +16,7 @@ from conftest import ROOT
 
 from anticipation import amt, checkpoint, gpt2, model
 from anticipation import stream as s
+from anticipation.errors import AnticipationError
 from anticipation.folder import Folder, midi_files
 from anticipation.model import DURATIONS, FIELD_SIZES, Config, EventModel
 from anticipation.notes import Notes
@@ -315,13 +316,18 @@ def test_files_that_cannot_be_read_are_told(music_folder, random_checkpoint, tmp
     assert row["pieces"] == 1 and row["interval"] is None, "of one piece nothing is known but itself"
 
 
-def test_what_cannot_be_judged_is_one_line(random_checkpoint, tmp_path):
-    def refused(words: str, *line) -> None:
-        done = subprocess.run([sys.executable, ROOT / "train" / "evaluate.py", *map(str, line)], capture_output=True,
-                              text=True)  # fmt: skip
-        assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+def test_what_cannot_be_judged_is_one_line(random_checkpoint, tmp_path, monkeypatch):
+    def refused(words: str, *line) -> list[str]:
+        asked = [str(ROOT / "train" / "evaluate.py"), *map(str, line)]
+        monkeypatch.setattr(sys, "argv", asked)
+        with pytest.raises(AnticipationError, match=words) as error:
+            evaluate.main()
+        assert "\n" not in str(error.value)
+        return asked
 
     (tmp_path / "empty").mkdir()
     refused("has no MIDI file to learn from", random_checkpoint, tmp_path / "empty")
-    refused("no checkpoint", tmp_path / "nothing", tmp_path / "empty")
     refused("--pieces is at least 1", random_checkpoint, tmp_path / "empty", "--pieces", "0")
+    asked = refused("no checkpoint", tmp_path / "nothing", tmp_path / "empty")
+    done = subprocess.run([sys.executable, *asked], capture_output=True, text=True)
+    assert done.returncode == 2 and "no checkpoint" in done.stderr and done.stderr.count("\n") == 1

@@ -146,7 +146,7 @@ def test_a_client_that_asks_no_more_has_gone(random_checkpoint, melody):
 
 
 def test_a_worker_that_dies_is_told_and_replaced(random_checkpoint, melody):
-    queue = jobs.Jobs(random_checkpoint)
+    queue = jobs.Jobs(random_checkpoint, lease=300)  # nobody asks meanwhile, however busy the machine
     job = queue.submit("continue", {"seconds": "600", "takes": "8"}, melody.read_bytes())
     while not queue._process or job.state == "waiting":
         time.sleep(0.01)
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_is_told_and_replaced(random_checkpoint, melody):
     job.over.result(30)
     assert job.state == "failed" and "died" in job.error
     again = queue.submit("continue", {"seconds": "1"}, melody.read_bytes())
-    again.over.result(60)
+    again.over.result(120)
     assert again.state == "done"
     queue.close()
 

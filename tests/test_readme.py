@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anticipation import cli
+from anticipation import checkpoint, cli
 
 HOME = Path(__file__).parent.parent
 README = (HOME / "README.md").read_text(encoding="utf-8")
@@ -34,7 +34,9 @@ def test_python_example(desk, capsys):
     assert "notes, the first at" in capsys.readouterr().out
 
 
-def test_command_lines(desk):
+def test_command_lines(desk, random_checkpoint, monkeypatch):
+    """With random weights; the two above and below write with what ships."""
+    monkeypatch.setattr(checkpoint, "default_checkpoint", lambda: random_checkpoint)
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("anticipate ")]
     assert len(lines) >= 2
     for line in lines:
