@@ -79,7 +79,8 @@ class _Pointer:
     def __init__(self, table: np.ndarray) -> None:
         self.bar, self.periods = len(table), np.arange(round(FASTEST * STEPS), round(SLOWEST * STEPS) + 1)
         drift = -STEADY * abs(self.periods[None] / self.periods[:, None] - 1)
-        self.turn = drift - np.log(np.exp(drift).sum(1, keepdims=True))  # from one tempo (row) to another
+        turn = drift - np.log(np.exp(drift).sum(1, keepdims=True))
+        self.turn = np.ascontiguousarray(turn.T)  # to one tempo (row) from another
         self.usual = -0.5 * (np.log(self.periods / STEPS / USUAL) / SPREAD) ** 2
         self.first = np.cumsum(np.append(0, np.tile(self.periods, self.bar)))[:-1].reshape(self.bar, -1)
         self.before = np.roll(self.first + self.periods - 1, 1, axis=0)  # the last state of the beat before
@@ -109,19 +110,19 @@ def _follow(frames: np.ndarray, mark: np.ndarray, way: _Pointer) -> tuple[float,
     came = np.zeros((frames[-1] + 1, *way.first.shape), np.int16)  # from which tempo
     for frame in range(len(came)):
         if frame:
-            turned = score[way.before][:, :, None] + way.turn
-            came[frame] = turned.argmax(1)
+            turned = score[way.before][:, None] + way.turn
+            came[frame] = best = turned.argmax(2)
             score[1:] = score[:-1]  # a frame on; those that begin a beat come from the one before
-            score[way.first] = turned.max(1)
+            score[way.first] = np.take_along_axis(turned, best[:, :, None], 2)[:, :, 0]
         if frame in told:
             score += way.odds[:, told[frame]]
-    best = int(score.argmax())
-    beat, tempo = np.unravel_index(int(np.searchsorted(way.first.ravel(), best, side="right")) - 1, way.first.shape)
-    begin, beats, places = len(came) - 1 - (best - way.first[beat, tempo]), [], []
+    end = int(score.argmax())
+    beat, tempo = np.unravel_index(int(np.searchsorted(way.first.ravel(), end, side="right")) - 1, way.first.shape)
+    begin, beats, places = len(came) - 1 - (end - way.first[beat, tempo]), [], []
     while True:
         beats.append(begin)
         places.append(beat)
         if begin <= 0:
-            return float(score[best]), np.array(beats[::-1]), np.array(places[::-1])
+            return float(score[end]), np.array(beats[::-1]), np.array(places[::-1])
         tempo, beat = came[begin, beat, tempo], (beat - 1) % way.bar
         begin -= way.periods[tempo]
