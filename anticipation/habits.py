@@ -45,14 +45,19 @@ def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] 
     out = {i: playable.VOICES[i] for i in written if i in playable.VOICES}
     for instrument in known.pitched.instruments:
         own = known[known.instrument == instrument]
-        begun = np.searchsorted(np.sort(own.onset), own.onset, side="right")
-        over = np.searchsorted(np.sort(np.maximum(own.offset - LEGATO, own.onset + 1e-6)), own.onset, side="right")
-        most = int((begun - over).max())
+        most = at_once(own)
         if len(own) >= ENOUGH:
             out[instrument] = 2 * most - 1 if len(own.between(start, end)) else most
         elif instrument in out:
             out[instrument] = max(out[instrument], most)
     return out
+
+
+def at_once(notes: Notes) -> int:
+    """How many notes sound at once at most, their legato left out."""
+    begun = np.searchsorted(np.sort(notes.onset), notes.onset, side="right")
+    over = np.searchsorted(np.sort(np.maximum(notes.offset - LEGATO, notes.onset + 1e-6)), notes.onset, side="right")
+    return int((begun - over).max(initial=0))
 
 
 def usual_range(known: Notes, written: Iterable[int]) -> dict[int, tuple[int, int]]:

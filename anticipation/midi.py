@@ -20,12 +20,13 @@ import numpy as np
 from . import smf
 from .errors import FileError, MidiError, RequestError
 from .files import replacing
+from .hands import share
 from .instruments import find_instrument, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
 from .tempo import TempoMap
 from .tracks import Track, channels_in_use, key_signatures, merged, note_table, scan, tempo_map
-from .written import channel_events, free_channel, note_events, tempo_track, voice
+from .written import channel_events, free_channel, head, note_events, tempo_track, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
@@ -248,33 +249,44 @@ class Score:
         return Score.from_bytes(self._file.with_tracks(changed).encode())
 
     def with_notes(
-        self, notes: Notes, *, stamp: str = "", like: Sequence[Part] = (), moves: Sequence[Move] = ()
+        self, notes: Notes, *, stamp: str = "", like: Sequence[tuple[Part, Notes]] = (), moves: Sequence[Move] = ()
     ) -> Score:
         """The score with new tracks, one per instrument of `notes`, each named by it and on a channel of its own.
 
-        stamp: a text that each new track carries. like: parts that a new track of their instrument is more of: it is
-        set as its part is (bank, volume, pan ...), and has its name if there is but one. moves: pedals, wheels and
-        bends, which each new track has. Chords and beats are not written. Notes of one pitch that overlap are trimmed,
-        of two at one tick the longer stays. When the channels run out, a part joins one of the same program, or goes
-        to a further MIDI port. Raises MidiError if the piece gets too long to be read again.
+        stamp: a text that each new track carries. like: parts that new notes of their instrument are more of, and what
+        is known of each: those who share an instrument share its notes out (`hands.share`), each on a track that has
+        its name and is set as it is (bank, volume, pan ...). moves: pedals, wheels and bends, which each new track has.
+        Chords and beats are not written. Notes of one pitch that overlap are trimmed, of two at one tick the longer
+        stays. When the channels run out, a part joins one of the same program, or goes to a further MIDI port. Raises
+        MidiError if the piece gets too long to be read again.
         """
         added = []
         taken = dict(self._channels)
         for instrument in notes.audible.instruments:
-            parts = [part for part in like if part.instrument == instrument]
-            origin = parts[0] if parts else None
-            home = None if origin is None else (self._ports[origin.track], origin.channel)
-            port, channel = place = free_channel(taken, instrument, home)
-            taken[place] = instrument
-            name = origin.name if origin and len({part.name for part in parts}) == 1 else instrument_name(instrument)
-            body = list(note_events(notes.of_instruments([instrument]), self.tempo, channel))
-            moved = [(int(self.tempo.ticks(at)), kind | channel, data) for at, kind, data in moves]
-            end = max(row[0] for row in (body[-1], *moved))
-            played = [*moved, *body]
-            rows = [*self._settings(instrument, place, origin, played[0][0]), *played]
-            rows = [row for row in sorted(rows, key=lambda row: row[0]) if row[0] <= end]
-            added.append(smf.track([*_head(name, stamp, port), *rows, smf.meta(end, smf.END_OF_TRACK)]))
+            own = notes.of_instruments([instrument])
+            alike = [(part, known) for part, known in like if part.instrument == instrument]
+            whose = share(own, [known for _, known in alike])
+            for which in np.unique(whose).tolist():
+                origin = alike[which][0] if alike else None
+                added.append(self._track(own[whose == which], origin, taken, stamp, moves))
         return Score.from_bytes(self._file.with_tracks({}, added).encode()) if added else self
+
+    def _track(
+        self, notes: Notes, origin: Part | None, taken: dict[tuple[int, int], int], stamp: str, moves: Sequence[Move]
+    ) -> bytes:
+        """A track of one instrument, on a channel that is `taken` from now on."""
+        instrument = int(notes.instrument[0])
+        home = None if origin is None else (self._ports[origin.track], origin.channel)
+        port, channel = place = free_channel(taken, instrument, home)
+        taken[place] = instrument
+        body = list(note_events(notes, self.tempo, channel))
+        moved = [(int(self.tempo.ticks(at)), kind | channel, data) for at, kind, data in moves]
+        end = max(row[0] for row in (body[-1], *moved))
+        played = [*moved, *body]
+        rows = [*self._settings(instrument, place, origin, played[0][0]), *played]
+        rows = [row for row in sorted(rows, key=lambda row: row[0]) if row[0] <= end]
+        name = origin.name if origin else instrument_name(instrument)
+        return smf.track([*head(name, stamp, port), *rows, smf.meta(end, smf.END_OF_TRACK)])
 
     def _settings(self, instrument: int, place: tuple[int, int], origin: Part | None, first: int) -> list[smf.Event]:
         """What makes (port, channel) `place` sound as an instrument by tick `first`: as the part it is more of does."""
@@ -319,16 +331,6 @@ def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) ->
             draft.write_bytes(score.data)
     except ValueError as error:  # a path with a null byte
         raise FileError(f"cannot write {path}: {error}") from None
-
-
-def _head(name: str, stamp: str, port: int) -> list[smf.Event]:
-    """What a new track says of itself before anything sounds."""
-    head = [smf.meta(0, smf.TRACK_NAME, name.encode())]
-    if stamp:
-        head.append(smf.meta(0, smf.TEXT, stamp.encode()))
-    if port:
-        head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
-    return head
 
 
 def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list[Part]:

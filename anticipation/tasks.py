@@ -198,9 +198,27 @@ def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part]
     names = list(names)
     found = [score.part(name) for name in names]
     whose = {(part.name, part.instrument) for part in found if not part.stamp}
-    fills = [part for part in score.parts if (part.name, part.instrument) in whose
-             and any(f"; {task} " in part.stamp for task in FILLING)]  # fmt: skip
+    fills = [part for part in score.parts if (part.name, part.instrument) in whose and _fills(part)]
     return list({part.index: part for part in (*found, *fills)}.values()), ",".join(map(str, names))
+
+
+def _hands(score: Score, gone: np.ndarray, parts: list[Part]) -> list[tuple[Part, Notes]]:
+    """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does. What we wrote to
+    go with one of several of a name is of that which plays nearest."""
+    masks: dict[int, np.ndarray] = {}
+    for part in sorted(parts, key=_fills):
+        height = np.median(score.notes.pitch[part.mask])
+        alike = [i for i in masks if (score.parts[i].name, score.parts[i].instrument) == (part.name, part.instrument)]
+        apart = [abs(np.median(score.notes.pitch[score.parts[i].mask]) - height) for i in alike]
+        whose = alike[int(np.argmin(apart))] if alike and _fills(part) else part.index
+        masks[whose] = masks.get(whose, False) | part.mask
+    kept = {i: mask & ~gone if (mask & ~gone).any() else mask for i, mask in masks.items()}
+    return [(score.parts[i], score.notes[mask]) for i, mask in kept.items()]
+
+
+def _fills(part: Part) -> bool:
+    """Whether we wrote it to go with a part that was there."""
+    return any(f"; {task} " in part.stamp for task in FILLING)
 
 
 def _of(parts: list[Part]) -> np.ndarray:
@@ -259,7 +277,7 @@ def _write(
     from .infilling import generate
 
     conductor = Conductor.of(score, start, end, options.grid)
-    score = score.without(gone)
+    like, score = _hands(score, gone, origins), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)
@@ -288,7 +306,7 @@ def _write(
         stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
         notes = conductor.as_played(notes)
-        takes.append(Take(score.with_notes(notes, stamp=stamp, like=origins), notes, used, fed, conductor.remarks))
+        takes.append(Take(score.with_notes(notes, stamp=stamp, like=like), notes, used, fed, conductor.remarks))
     return takes
 
 

@@ -20,6 +20,16 @@ BANK = (0, 32)  # controllers: coarse and fine
 SETTINGS = frozenset([6, 7, 8, 10, 11, 38, *range(70, 80), *range(91, 102)])  # not what a player does: pedals, wheels
 
 
+def head(name: str, stamp: str, port: int) -> list[smf.Event]:
+    """What a new track says of itself before anything sounds."""
+    head = [smf.meta(0, smf.TRACK_NAME, name.encode())]
+    if stamp:
+        head.append(smf.meta(0, smf.TEXT, stamp.encode()))
+    if port:
+        head += [smf.meta(0, smf.PORT, bytes([port])), smf.meta(0, smf.DEVICE_NAME, b"Port %d" % (port + 1))]
+    return head
+
+
 def channel_events(bodies: Iterable[bytes], channel: int) -> list[smf.Event]:
     """The controllers and programs that tracks send on a channel, in order of time."""
     wanted = (smf.CONTROL | channel, smf.PROGRAM | channel)

@@ -109,12 +109,35 @@ def test_drums_keep_their_kit(random_model):
     assert (fill.channel, fill.name, fill.instrument, said(take.score, 1)) == (9, "Kit", DRUMS, [])
 
 
-def test_two_hands_of_one_program_become_one_track_named_by_it(random_model):
-    score = file_of(track((0, 0xB0, (7, 90)), *notes_on(0, 72), name="RH"), track(*notes_on(1, 48), name="LH"))
+HANDS = track((0, 0xB0, (7, 90)), *notes_on(0, 72), name="RH"), track((0, 0xB1, (7, 60)), *notes_on(1, 48), name="LH")
+
+
+def test_two_hands_of_one_program_are_written_on_a_track_each(random_model):
+    """By pitch, with the name and the volume of its own."""
+    score = file_of(*HANDS)
     (take,) = tasks.infill(score, random_model(), 4.0, 8.0, options=QUICK)
-    assert [part.name for part in take.score.parts] == ["RH", "LH", "piano"]
+    assert [part.name for part in take.score.parts] == ["RH", "LH", "RH", "LH"]
+    right, left = (take.score.notes[part.mask] for part in take.score.parts[2:])
+    assert np.median(right.pitch) > np.median(left.pitch) and len(right) + len(left) == len(take.notes)
+    assert [(0, 0xB0, (7, loud)) in said(take.score, 2 + i) for i, loud in enumerate((90, 60))] == [True, True]
     (take,) = tasks.infill(score, random_model(), 4.0, 8.0, parts=["RH"], options=QUICK)
     assert [part.name for part in take.score.parts] == ["RH", "LH", "RH"]
+
+
+def test_hands_whose_notes_are_all_rewritten_share_as_they_did(random_model):
+    (take,) = tasks.infill(file_of(*HANDS), random_model(), parts=["RH", "LH"], options=QUICK)
+    assert [part.name for part in take.score.parts] == ["RH", "LH"] and all(part.stamp for part in take.score.parts)
+    right, left = (take.score.notes[part.mask].pitch for part in take.score.parts)
+    assert np.median(right) > np.median(left)
+
+
+def test_what_was_written_for_one_of_two_hands_is_more_of_it(random_model):
+    """Also where both have one name."""
+    hands = track(*notes_on(0, 72), name="Piano"), track(*notes_on(1, 48), name="Piano")
+    (once,) = tasks.infill(file_of(*hands), random_model(), 4.0, 8.0, options=QUICK)
+    (twice,) = tasks.infill(once.score, random_model(), 8.0, 12.0, options=QUICK)
+    parts = twice.score.parts
+    assert [part.name for part in parts] == ["Piano"] * 6 and len({part.channel for part in parts}) == 6
 
 
 def test_a_part_and_its_fills_answer_to_one_name(random_model):

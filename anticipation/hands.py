@@ -1,0 +1,94 @@
+"""Hands: which of several parts of one instrument plays what: two hands at a piano, first and second violin, a choir.
+Knows notes; draws nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .habits import LEGATO, at_once
+from .notes import DRUMS, Notes
+
+AROUND, FEW = 30.0, 4  # seconds before and behind in which a part's notes tell of it, where there are a few
+NEAR, CLOSE = 4.0, 3.0  # seconds and semitones that a known note reaches
+FAINT = 1e-3  # of a note of the same pitch and time: what a part has for what is like nothing that it plays
+SPAN = 14  # semitones that one part holds
+TOGETHER = 0.03  # seconds in which the notes of a chord begin
+# Nats that it costs to move by a semitone, up to an octave; to hold one more than a hand can; to sound one more than
+# the part ever does; to be below what a higher part sounds.
+STEP, STRETCH, THICKER, CROSSED = 0.15, 0.5, 6.0, 1.0
+BEAM = 32  # ways to share out that are followed
+
+
+def share(notes: Notes, parts: list[Notes]) -> np.ndarray:
+    """(N,) which of K parts plays each of N notes of one instrument. parts: what is known of each. Who plays such notes
+    at that time is likely to; nobody leaps, holds or sounds more than need be, beside his known notes too, and parts
+    keep their order. It is the best of many ways to share out, followed from note to note."""
+    if not len(notes) or len(parts) < 2:
+        return np.zeros(len(notes), np.int64)
+    start, end = notes.onset.min(), notes.onset.max()
+    near = [part.between(start - AROUND, end + AROUND) for part in parts]
+    near = [some if len(some) >= FEW else part for some, part in zip(near, parts, strict=True)]
+    unlike = np.stack([_unlike(notes, part) for part in near], axis=1)
+    if notes.instrument[0] == DRUMS:
+        return unlike.argmin(1)
+    beside = [part[(part.offset - LEGATO > start) & (part.onset <= end)] for part in near]
+    surely = np.where(np.eye(len(parts), dtype=bool), 0.0, np.inf)
+    cost = np.concatenate([unlike, *(np.tile(row, (len(own), 1)) for row, own in zip(surely, beside, strict=True))])
+    pitch, onset, offset = (
+        np.concatenate([getattr(some, column) for some in (notes, *beside)]) for column in ("pitch", "onset", "offset")
+    )
+    order = np.lexsort((pitch, onset))
+    out = np.zeros(len(order), np.int64)
+    out[order] = _best(pitch[order], onset[order], offset[order] - LEGATO, cost[order], near)
+    return out[: len(notes)]
+
+
+def _best(pitch: np.ndarray, onset: np.ndarray, end: np.ndarray, cost: np.ndarray, parts: list[Notes]) -> np.ndarray:
+    """(N,) the parts of notes in order, so that it costs the least. cost: (N, K) nats, of each by itself."""
+    most = np.array([max(1, at_once(part)) for part in parts])
+    height = np.array([np.median(part.pitch) if len(part) else np.nan for part in parts])
+    above = (height[:, None] > height).astype(float)
+    lowest, highest, when = _last(parts, onset[0])
+    total, pick = np.zeros(1), np.zeros((1, len(pitch)), np.int16)
+    for i, (key, now) in enumerate(zip(pitch.tolist(), onset.tolist(), strict=True)):
+        held = np.flatnonzero(end[:i] > now)
+        whose = pick[:, held, None] == np.arange(len(parts))
+        step = pitch[held, None] - key
+        leap = np.clip(np.fmax(lowest - key, key - highest), 0, 12)
+        stretch = (whose * abs(step)).max(1, initial=0) - SPAN
+        crossed = (whose & (step < 0)).sum(1) @ above + (whose & (step > 0)).sum(1) @ above.T
+        more = STEP * leap + STRETCH * np.maximum(stretch, 0) + CROSSED * crossed
+        more += cost[i] + THICKER * np.maximum(whose.sum(1) + 1 - most, 0)
+        every = (total[:, None] + more).ravel()
+        best = np.argsort(every, kind="stable")[: min(BEAM, np.isfinite(every).sum())]
+        way, part = np.divmod(best, len(parts))
+        total, pick, rows = every[best], pick[way], np.arange(len(best))
+        lowest, highest, when = lowest[way], highest[way], when[way]
+        chord = when[rows, part] >= now - TOGETHER
+        lowest[rows, part] = np.where(chord, np.minimum(lowest[rows, part], key), key)
+        highest[rows, part] = np.where(chord, np.maximum(highest[rows, part], key), key)
+        pick[:, i], when[rows, part] = part, now
+    return pick[0]
+
+
+def _unlike(notes: Notes, part: Notes) -> np.ndarray:
+    """(N,) nats that it costs a part to play each note: less, the more of its own are near in time and pitch."""
+    close = 0.1 if len(notes) and notes.instrument[0] == DRUMS else CLOSE
+    like = np.full(len(notes), FAINT)
+    for at in range(0, len(notes), 512):  # or a long piece would fill the memory
+        some = slice(at, at + 512)
+        away = abs(notes.onset[some, None] - part.onset) / NEAR
+        like[some] += np.exp(-away - ((notes.pitch[some, None] - part.pitch) / close) ** 2 / 2).sum(1)
+    return -np.log(like)
+
+
+def _last(parts: list[Notes], start: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(1, K) lowest and highest pitch of the last thing that each part plays before a time (seconds), and when; where
+    that is nothing, from anywhere it is no leap."""
+    lowest, highest, when = np.full((3, 1, len(parts)), [[[127.0]], [[0.0]], [[-np.inf]]])
+    for k, part in enumerate(parts):
+        before = part.onset[part.onset < start]
+        if len(before):
+            last = part.pitch[: len(before)][before >= before[-1] - TOGETHER]
+            lowest[0, k], highest[0, k], when[0, k] = last.min(), last.max(), before[-1]
+    return lowest, highest, when
