@@ -20,7 +20,7 @@ import numpy as np
 from . import smf
 from .errors import FileError, MidiError, RequestError
 from .files import replacing
-from .hands import share
+from .sharing import share
 from .instruments import find_instrument, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
@@ -254,7 +254,7 @@ class Score:
         """The score with new tracks, one per instrument of `notes`, each named by it and on a channel of its own.
 
         stamp: a text that each new track carries. like: parts that new notes of their instrument are more of, and what
-        is known of each: those who share an instrument share its notes out (`hands.share`), each on a track that has
+        is known of each: those who share an instrument share its notes out (`sharing.share`), each on a track that has
         its name and is set as it is (bank, volume, pan ...). moves: pedals, wheels and bends, which each new track has.
         Chords and beats are not written. Notes of one pitch that overlap are trimmed, of two at one tick the longer
         stays. When the channels run out, a part joins one of the same program, or goes to a further MIDI port. Raises

@@ -202,7 +202,7 @@ def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part]
     return list({part.index: part for part in (*found, *fills)}.values()), ",".join(map(str, names))
 
 
-def _hands(score: Score, gone: np.ndarray, parts: list[Part]) -> list[tuple[Part, Notes]]:
+def _origins(score: Score, gone: np.ndarray, parts: list[Part]) -> list[tuple[Part, Notes]]:
     """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does. What we wrote to
     go with one of several of a name is of that which plays nearest."""
     masks: dict[int, np.ndarray] = {}
@@ -277,7 +277,7 @@ def _write(
     from .infilling import generate
 
     conductor = Conductor.of(score, start, end, options.grid)
-    like, score = _hands(score, gone, origins), score.without(gone)
+    like, score = _origins(score, gone, origins), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)

@@ -1,4 +1,4 @@
-"""Hands: which of several parts of one instrument plays what: two hands at a piano, first and second violin, a choir.
+"""Sharing: which of several parts of one instrument plays what: two hands at a piano, first and second violin, a choir.
 Knows notes; draws nothing."""
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anticipation.hands import share
+from anticipation.sharing import share
 from anticipation.notes import DRUMS, Notes
 
 
