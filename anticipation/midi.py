@@ -20,10 +20,10 @@ import numpy as np
 from . import smf
 from .errors import FileError, MidiError, RequestError
 from .files import replacing
-from .sharing import share
 from .instruments import find_instrument, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
+from .sharing import share
 from .tempo import TempoMap
 from .tracks import Track, channels_in_use, key_signatures, merged, note_table, scan, tempo_map
 from .written import channel_events, free_channel, head, note_events, tempo_track, voice
