@@ -60,9 +60,7 @@ def accompany(
     chosen = _instruments(instruments)
     end = _inside(score, start, end)
     known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
-    ours = np.isin(known.instrument, chosen) & (known.instrument < DRUMS) & (known.onset >= start)
-    voice = _other(STAND_INS, chosen)  # not to be taken for what is written
-    known, none = known.replace(instrument=np.where(ours, voice, known.instrument)), np.zeros(len(score.notes), bool)
+    known, none = _as_others(known, known.onset >= start, chosen), np.zeros(len(score.notes), bool)
     return _write(score, none, model, known, start, end, chosen, options, "accompany", [], melody=melody)
 
 
@@ -86,7 +84,7 @@ def infill(
     chosen, named = _chosen(score, parts)
     hole = _begins(score, start, end) & _of(chosen)
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
-    rest, options = score.notes[~hole], options or Options()
+    rest, options = _as_others(score.notes, ~_of(chosen), written)[~hole], options or Options()
     return _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named)
 
 
@@ -144,7 +142,7 @@ def vary(
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
     gone &= _begins(score, start, end) & _of(chosen)
     written = [part.instrument for part in chosen]
-    known, asked = score.notes[~gone], {"keep": keep, "parts": named}
+    known, asked = _as_others(score.notes, ~_of(chosen), written)[~gone], {"keep": keep, "parts": named}
     return _write(score, gone, model, known, start, end, written, options, "vary", chosen, **asked)
 
 
@@ -230,6 +228,13 @@ def _begins(score: Score, start: float, end: float) -> np.ndarray:
     """Mask of the notes that begin in a span, seconds; who is a little early for a beat begins with it."""
     first, last = (cut(score.notes, score.beats(), at) for at in (start, end))
     return (score.notes.onset >= first) & (score.notes.onset < last)
+
+
+def _as_others(notes: Notes, others: np.ndarray, written: list[int]) -> Notes:
+    """Notes of which those of others (mask), if they share an instrument with what is written, are shown to the model
+    as played by one that does not: they are not to be taken for its own."""
+    shown = others & np.isin(notes.instrument, written) & (notes.instrument < DRUMS)
+    return notes.replace(instrument=np.where(shown, _other(STAND_INS, written), notes.instrument))
 
 
 def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:

@@ -5,6 +5,7 @@ import pytest
 
 from anticipation import smf, tasks
 from anticipation.errors import RequestError
+from anticipation.habits import at_once
 from anticipation.midi import Score
 from anticipation.notes import DRUMS, Notes
 from anticipation.tasks import Options
@@ -129,6 +130,19 @@ def test_hands_whose_notes_are_all_rewritten_share_as_they_did(random_model):
     assert [part.name for part in take.score.parts] == ["RH", "LH"] and all(part.stamp for part in take.score.parts)
     right, left = (take.score.notes[part.mask].pitch for part in take.score.parts)
     assert np.median(right) > np.median(left)
+
+
+@pytest.mark.parametrize("task", [tasks.infill, tasks.vary])
+def test_another_part_of_the_same_program_is_another_voice(random_model, task):
+    """A viola stays one line over the chords of a cello, as it is elsewhere."""
+    strings = [(0, 0xC0 | channel, (48,)) for channel in (0, 1)]
+    chords = [event for pitch in (36, 43, 50) for event in notes_on(1, pitch)]
+    score = file_of(track(strings[0], *notes_on(0, 62), name="Viola"), track(strings[1], *chords, name="Cello"))
+    for seed in range(3):
+        options = Options(seed=seed, best_of=1, chords="none")
+        (take,) = task(score, random_model(), parts=["Viola"], start=4.0, end=12.0, options=options)
+        assert at_once(take.notes) == 1 and {part.name for part in take.score.parts if part.stamp} == {"Viola"}
+        assert take.score.notes[take.score.part("Cello").mask] == score.notes[score.part("Cello").mask]
 
 
 def test_what_was_written_for_one_of_two_hands_is_more_of_it(random_model):
