@@ -117,6 +117,15 @@ def test_who_is_new_plays_what_can_be_played_and_others_what_they_do():
     assert usual_range(thick, [FLUTE, CELLO]) == {FLUTE: (50, 96), CELLO: (36, 76)}
 
 
+def test_who_plays_on_behind_a_hole_keeps_near_to_what_he_plays():
+    """A choir's alto is no bass; who is to be continued, or of whom little is known, goes where he likes."""
+    alto = Notes.of((0.5 * i, 0.4, 60 + i % 8, 52, 80) for i in range(32))
+    assert usual_range(alto, [52], 9.0) == {52: (55, 72)}
+    assert usual_range(alto, [52], 16.0) == usual_range(alto[1:], [52], 9.0) == usual_range(alto, [52]) == {}
+    flute = alto.replace(instrument=np.full(32, FLUTE), pitch=alto.pitch + 30)
+    assert usual_range(flute, [FLUTE], 9.0) == {FLUTE: (85, 97)}, "as high as can be played, or is"
+
+
 def test_what_can_be_played_is_playable():
     """The ranges leave an octave at least, so every scale has its notes there in any key."""
     assert playable.RANGES.keys() == playable.VOICES.keys() and len(playable.RANGES) == len(playable._CAN)

@@ -53,7 +53,8 @@ def check_limits(notes: Notes, request: Infill) -> None:
     near = request.known.audible.between(request.start - 30, request.end + 10)
     usual = usual_density(near)
     most = request.polyphony or usual_voices(near, request.start, request.end, request.instruments)
-    for instrument, (low, high) in usual_range(request.known, () if request.ranged else request.instruments).items():
+    written = () if request.ranged else request.instruments
+    for instrument, (low, high) in usual_range(request.known, written, request.end).items():
         own = notes.pitch[notes.instrument == instrument]
         free = request.pitches is not None and not request.pitches[low : high + 1].any()
         assert free or ((own >= low) & (own <= high)).all()
