@@ -13,6 +13,7 @@ from .notes import Notes
 NEAR = 2.0  # seconds, before and behind, in which notes tell how loud it is
 SWELL = 0.6  # share of the others' swell that a part takes on, beside what the model does by itself
 LEVEL = 0.5  # of the way that a part that joins several others comes to be as loud as they are
+OWN = 0.7  # of the way that a part comes back to its own level where nothing of it is near, or a long hole runs away
 
 
 def as_loud(notes: Notes, known: Notes) -> Notes:
@@ -32,8 +33,8 @@ def swell(others: Notes, times: np.ndarray) -> np.ndarray:
 
 def balanced(notes: Notes, known: Notes) -> Notes:
     """Notes that swell with the known ones, which are sorted. A part of which something is known nearby is as loud as
-    that; another goes with the others and, where those are several, comes near to their level: beside a lone tune it
-    is as much softer as the model likes."""
+    that, and further in it comes back to the level that it has elsewhere; a new one goes with the others and, where
+    those are several, comes near to their level: beside a lone tune it is as much softer as the model likes."""
     known = known[known.velocity > 0]
     others = known.pitched
     if not len(notes) or not len(known):
@@ -44,12 +45,15 @@ def balanced(notes: Notes, known: Notes) -> Notes:
         part, own = notes[mine], known.of_instruments((instrument,))
         near, count = loudness(own, part.onset)
         surely = count / (count + 1)
+        mean = loudness(part, part.onset)[0]
         goes = np.zeros(len(part))
         if len(others):
             goes = swell(others, part.onset)
             if not len(own) and len(others.instruments) > 1:
                 goes += LEVEL * (others.velocity.mean() - part.velocity.mean())
-        shift[mine] = surely * (near - loudness(part, part.onset)[0]) + (1 - surely) * goes
+        if len(own):
+            goes += OWN * (own.velocity.mean() - mean)
+        shift[mine] = surely * (near - mean) + (1 - surely) * goes
     louder = np.clip(np.rint(notes.velocity + shift), 1, 127).astype(notes.velocity.dtype)
     return notes.replace(velocity=np.where(notes.velocity > 0, louder, notes.velocity))
 

@@ -23,7 +23,7 @@ HELD, SOON, EDGE = 0.5, 2.0, 0.05
 BUSIER, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 ENOUGH = 8  # notes that tell how many of them sound at once
 # Notes that tell a part's range, and semitones that it may go beyond: of those in a hole 0.08 % of people's do.
-SETTLED, BEYOND = 32, 5
+SETTLED, BEYOND = 16, 5
 LEGATO = 0.03  # seconds that a note may reach into another without sounding with it
 # Known moments a beat on its halves, or its quarters ...: with USUAL of them a new note is as likely there as the model
 # says, with none SELDOM / USUAL times. People's parts have 0.04 on quarters and 0.11 on halves there, ours 0.3, 0.4.

@@ -40,6 +40,13 @@ def test_a_part_is_as_loud_as_it_is_nearby():
     assert (quiet.velocity <= 38).all()
 
 
+def test_a_long_hole_does_not_run_away():
+    """Twelve seconds in, a part is still about as loud as it is elsewhere."""
+    known = line(75).between(0.0, 4.0) + line(75).between(16.0, 20.0) + line(110, 73, 84)
+    written = line(np.linspace(75, 127, 40)).between(4.0, 16.0)
+    assert written.velocity.max() > 110 and balanced(written, known).velocity.max() < 95
+
+
 def test_another_part_takes_on_a_swell():
     """But nothing of the level where it accompanies one tune, and some of it where it joins several parts."""
     written = line(60, 33, 40)
