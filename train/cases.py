@@ -14,11 +14,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation.data import Piece, Shards  # noqa: E402
 from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
+from anticipation.stream import FUTURE, HISTORY  # noqa: E402
 from anticipation.windows import STYLE_OF, top_part  # noqa: E402
 
 MELODY, PIANO = 53, 0  # POP909's, see the corpus
 SECONDS, HOLE = 24.0, 4.0
-BEFORE, AFTER = 30.0, 10.0  # seconds known around a hole: as many as a request shows the model
 LEAD = 0.05  # seconds from the start of an excerpt to its first note
 PIECES = 64  # of all sources, for the tasks that any piece will do for
 LEAST = 8  # notes that are given, and notes that are hidden
@@ -102,8 +102,8 @@ def hole(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:
     if first >= last:
         return None
     at = float(rng.uniform(first, last))
-    origin = max(0.0, at - BEFORE)
-    window, beats, chords = cut(notes, origin, at + HOLE + AFTER)
+    origin = max(0.0, at - HISTORY)
+    window, beats, chords = cut(notes, origin, at + HOLE + FUTURE)
     start = at - origin
     gone = (window.onset >= start) & (window.onset < start + HOLE)
     known, human = window[~gone], window[gone]
