@@ -26,13 +26,14 @@ from .notes import DRUMS, Notes, instrument_name
 from .sharing import share
 from .tempo import TempoMap
 from .tracks import Track, channels_in_use, key_signatures, merged, note_table, scan, tempo_map
-from .written import channel_events, free_channel, head, note_events, tempo_track, voice
+from .written import free_channel, head, note_events, said_for, tempo_track, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
 MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
 MAX_PARTS = 4096  # two for every channel and program of one track; what is done for each stays quick
 MAX_LISTED = 20  # parts that an error names
+FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
 
 Move = tuple[float, int, bytes]  # what a player does beside notes: second, kind of message (0xB0: controller), its data
 
@@ -56,6 +57,11 @@ class Part:
     def mask(self) -> np.ndarray:
         """Boolean mask over Score.notes: the notes of this part."""
         return self._part_of == self.index
+
+    @property
+    def fills(self) -> bool:
+        """Whether we wrote it to go with a part that was there."""
+        return any(f"; {task} " in self.stamp for task in FILLING)
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ class Score:
 
     def part(self, which: str | int) -> Part:
         """The part of this name (upper or lower case, a piece of it or a plural will do), instrument, or number from 0;
-        of several the only one that is not ours.
+        of several the only one that is not ours, or that no other of ours goes with.
 
         Raises RequestError, listing the parts, if there is none or more than one.
         """
@@ -198,7 +204,7 @@ class Score:
                     break
         else:
             found = [part for part in self.parts if part.index == int(which)]
-        theirs = [part for part in found if not part.stamp]
+        theirs = [part for part in found if not part.stamp] or [part for part in found if not part.fills]
         if len(found) == 1 or len(theirs) == 1:
             return (theirs or found)[0]
         problem = f"several parts match {which!r}" if found else f"no part {which!r}"
@@ -292,23 +298,11 @@ class Score:
         """What makes (port, channel) `place` sound as an instrument by tick `first`: as the part it is more of does."""
         channel = place[1]
         if place not in self._channels:
-            return voice([] if origin is None else self._said_for(origin), instrument % DRUMS, channel, first)
+            said = said_for(self._file.tracks, self._ports, origin.track, origin.channel) if origin else []
+            return voice(said, instrument % DRUMS, channel, first)
         if instrument < DRUMS:
             return [(0, smf.PROGRAM | channel, bytes([instrument]))]
         return []  # the file's drums keep their kit
-
-    def _said_for(self, part: Part) -> list[smf.Event]:
-        """What is said of a part's channel but notes: by its own track, and of what that is silent about by others."""
-
-        def subject(row: smf.Event) -> tuple[int, int | bool]:
-            return row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]
-
-        port = self._ports[part.track]
-        others = (body for its, body in zip(self._ports, self._file.tracks, strict=True) if its == port)
-        own = channel_events([self._file.tracks[part.track]], part.channel)
-        said = {subject(row) for row in own}
-        rest = [row for row in channel_events(others, part.channel) if subject(row) not in said]
-        return sorted([*rest, *own], key=lambda row: row[0])
 
 
 def read(path: str | os.PathLike[str]) -> Score:

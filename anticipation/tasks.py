@@ -31,7 +31,6 @@ STAND_INS = (VOICE, 52, 54)  # as whom a given melody is shown to the model wher
 OTHERS = (73, *STAND_INS)
 MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (49,)  # slow strings
-FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 
 
@@ -198,8 +197,8 @@ def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part]
         return score.parts, None
     names = list(names)
     found = [score.part(name) for name in names]
-    whose = {(part.name, part.instrument) for part in found if not part.stamp}
-    fills = [part for part in score.parts if (part.name, part.instrument) in whose and _fills(part)]
+    whose = {(part.name, part.instrument) for part in found if not part.fills}
+    fills = [part for part in score.parts if (part.name, part.instrument) in whose and part.fills]
     return list({part.index: part for part in (*found, *fills)}.values()), ",".join(map(str, names))
 
 
@@ -207,19 +206,14 @@ def _origins(score: Score, gone: np.ndarray, parts: list[Part]) -> list[tuple[Pa
     """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does. What we wrote to
     go with one of several of a name is of that which plays nearest."""
     masks: dict[int, np.ndarray] = {}
-    for part in sorted(parts, key=_fills):
+    for part in sorted(parts, key=lambda part: part.fills):
         height = np.median(score.notes.pitch[part.mask])
         alike = [i for i in masks if (score.parts[i].name, score.parts[i].instrument) == (part.name, part.instrument)]
         apart = [abs(np.median(score.notes.pitch[score.parts[i].mask]) - height) for i in alike]
-        whose = alike[int(np.argmin(apart))] if alike and _fills(part) else part.index
+        whose = alike[int(np.argmin(apart))] if alike and part.fills else part.index
         masks[whose] = masks.get(whose, False) | part.mask
     kept = {i: mask & ~gone if (mask & ~gone).any() else mask for i, mask in masks.items()}
     return [(score.parts[i], score.notes[mask]) for i, mask in kept.items()]
-
-
-def _fills(part: Part) -> bool:
-    """Whether we wrote it to go with a part that was there."""
-    return any(f"; {task} " in part.stamp for task in FILLING)
 
 
 def _of(parts: list[Part]) -> np.ndarray:

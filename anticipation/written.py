@@ -3,7 +3,7 @@ part. Knows ticks and channels; knows no Scores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -35,6 +35,20 @@ def channel_events(bodies: Iterable[bytes], channel: int) -> list[smf.Event]:
     wanted = (smf.CONTROL | channel, smf.PROGRAM | channel)
     rows = [(tick, status, data) for body in bodies for tick, status, data, _ in smf.events(body) if status in wanted]
     return sorted(rows, key=lambda row: row[0])
+
+
+def said_for(tracks: Sequence[bytes], ports: Sequence[int], number: int, channel: int) -> list[smf.Event]:
+    """What is said of a part's channel but notes: by its own track, and of what that is silent about by others of its
+    port."""
+
+    def subject(row: smf.Event) -> tuple[int, int | bool]:
+        return row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]
+
+    own = channel_events([tracks[number]], channel)
+    said = {subject(row) for row in own}
+    others = (body for port, body in zip(ports, tracks, strict=True) if port == ports[number])
+    rest = [row for row in channel_events(others, channel) if subject(row) not in said]
+    return sorted([*rest, *own], key=lambda row: row[0])
 
 
 def voice(said: list[smf.Event], program: int, channel: int, first: int) -> list[smf.Event]:

@@ -154,6 +154,16 @@ def test_what_was_written_for_one_of_two_hands_is_more_of_it(random_model):
     assert [part.name for part in parts] == ["Piano"] * 6 and len({part.channel for part in parts}) == 6
 
 
+def test_a_part_that_we_wrote_and_its_fills_answer_to_one_name(random_model):
+    (band,) = tasks.accompany(Score.from_notes(Notes.of(line(73, 72))), random_model(), "piano", options=QUICK)
+    (hole,) = tasks.infill(band.score, random_model(), 4.0, 8.0, parts=["piano"], options=QUICK)
+    assert [part.name for part in hole.score.parts] == ["flute", "piano", "piano"]
+    (again,) = tasks.infill(hole.score, random_model(), 6.0, 10.0, parts=["piano"], options=Options(
+        seed=2, best_of=1, chords="none"))  # fmt: skip
+    kept = again.score.notes[np.any([part.mask for part in again.score.parts if "seed 2" not in part.stamp], axis=0)]
+    assert not len(kept.of_instruments([PIANO]).between(6.1, 9.9)), "both gave way"
+
+
 def test_a_part_and_its_fills_answer_to_one_name(random_model):
     """To be rewritten or followed; but not what was written beside it."""
     score = Score.from_notes(Notes.of(line(PIANO, 60)))
