@@ -13,7 +13,7 @@ from .notes import Notes
 NEAR = 2.0  # seconds, before and behind, in which notes tell how loud it is
 SWELL = 0.6  # share of the others' swell that a part takes on, beside what the model does by itself
 LEVEL = 0.5  # of the way that a part that joins several others comes to be as loud as they are
-OWN = 0.7  # of the way that a part comes back to its own level where nothing of it is near, or a long hole runs away
+OWN = 0.7  # of the way that a part comes back to its own level where nothing of it is near: long holes grew to 127
 
 
 def as_loud(notes: Notes, known: Notes) -> Notes:
