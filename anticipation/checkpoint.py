@@ -18,7 +18,7 @@ from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 
 from . import gpt2, huggingface, int8, markov
-from .errors import CheckpointError, reason
+from .errors import CheckpointError, RequestError, reason
 from .model import Config, EventModel
 
 Model = EventModel | gpt2.GPT2
@@ -49,6 +49,21 @@ def find(name: str | Path | None) -> Path:
     if not owner or owner in (".", "..", "~") or not rest or "/" in rest or folder.is_absolute() or "\\" in str(name):
         raise CheckpointError(f"no checkpoint at {name}")
     return huggingface.download(str(name))
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """A device that is there: cpu, cuda, cuda:1, mps. Raises RequestError."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise RequestError(f"no device {str(name)!r}: say cpu, cuda, cuda:1 or mps") from None
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise RequestError(f"no device {str(name)!r}: {count or 'no'} CUDA device{'s' * (count > 1)} here")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise RequestError(f"no device {str(name)!r}: no Apple GPU here")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise RequestError(f"no device {str(name)!r}: say cpu, cuda, cuda:1 or mps")
+    return device
 
 
 def save(
@@ -106,15 +121,15 @@ def load(name: str | Path | None = None, device: str | torch.device = "cpu", *, 
     `int8`, which is faster for large models on a CPU.
 
     Raises CheckpointError where it is missing, broken, or made for another encoding of the stream; RequestError where
-    there is no int8.
+    there is no such device, or no int8.
     """
-    folder = find(name)
+    place, folder = find_device(device), find(name)
     stored = read_config(folder)
     model = huggingface.load(folder, stored) if "family" not in stored else _load(folder, stored)
     if (folder / markov.FILE).exists():
         model.markov = markov.Markov.load(folder / markov.FILE)
     model.fingerprint = fingerprint(folder)
-    model = model.to(device).eval().requires_grad_(False)
+    model = model.to(place).eval().requires_grad_(False)
     return int8.quantise(model) if weights == "int8" else model
 
 

@@ -54,6 +54,7 @@ def list_ports(args: argparse.Namespace) -> None:
 def doctor(args: argparse.Namespace) -> None:
     from .doctor import examine
 
+    check_model(args)
     examine(args)
 
 
@@ -101,11 +102,18 @@ def live(args: argparse.Namespace) -> None:
 
 def check_flags(args: argparse.Namespace) -> None:
     """Before a port is opened or a process started: those would fail later, and elsewhere. Raises AnticipationError."""
-    if (args.threads or 1) < 1:
-        raise RequestError("--threads must be at least 1")
+    check_model(args)
     for flag, port in (("--port", args.port), ("--osc", args.osc)):
         if not 0 <= port < 1 << 16:
             raise RequestError(f"{flag} is a port from 0 to 65535, not {port}")
+
+
+def check_model(args: argparse.Namespace) -> None:
+    """The flags that say what the mind thinks with. Raises AnticipationError."""
+    if args.device not in ("auto", "cpu"):
+        raise RequestError(f"--device {args.device}: live playing is on the CPU; leave it out")
+    if (args.threads or 1) < 1:
+        raise RequestError("--threads must be at least 1")
     if args.model:
         from anticipation.checkpoint import find, read_config
 

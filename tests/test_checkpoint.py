@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anticipation import checkpoint, gpt2
-from anticipation.errors import CheckpointError
+from anticipation.errors import CheckpointError, RequestError
 from anticipation.model import Config, EventModel
 
 
@@ -75,3 +75,10 @@ def test_a_new_model_draws_every_class_alike():
     model = EventModel(Config(depth=1, window=32))
     states = model.heads(torch.randn(3, 64))
     assert not any(head.weight.any() or head.bias.any() for head in model.logits) and states.shape == (3, 5, 64)
+
+
+@pytest.mark.parametrize("name, words", [("foo", "say cpu"), ("meta", "say cpu"), ("cuda:99", "CUDA")])
+def test_a_device_that_is_not_there_is_one_line(random_checkpoint, name, words):
+    """Of every script and command that has --device."""
+    with pytest.raises(RequestError, match=f"^no device '{name}': .*{words}"):
+        checkpoint.load(random_checkpoint, name)

@@ -286,6 +286,12 @@ def test_the_script_ends_with_one_json_line(
     assert ("As in Table 1" in out) == (family == "amt")
 
 
+def test_a_device_that_is_none_is_an_error_of_ours(shards, random_checkpoint, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", str(random_checkpoint), str(shards.folder), "--device", "foo"])
+    with pytest.raises(AnticipationError, match="no device 'foo'"):
+        evaluate.main()
+
+
 def test_a_second_checkpoint_is_compared_on_the_same_notes(shards, random_model, tmp_path, monkeypatch, capsys):
     for name, seed in (("one", 0), ("two", 1)):
         checkpoint.save(random_model(seed=seed), tmp_path / name)

@@ -26,6 +26,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint as recomputed
 
+from anticipation.checkpoint import find_device
 from anticipation.errors import AnticipationError, reason
 
 
@@ -41,20 +42,15 @@ class Place:
     def join(cls, device: str) -> Place:
         """Raises AnticipationError where there is no such device."""
         world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-        try:
-            kind = torch.device(device).type
-        except RuntimeError:
-            raise AnticipationError(f"no device {device!r}: say cpu, cuda or cuda:1") from None
-        if kind == "cuda":
+        place = find_device(device)
+        if place.type == "cuda":
             local = int(os.environ.get("LOCAL_RANK", 0))
             if local >= torch.cuda.device_count():
                 raise AnticipationError(f"process {local} of this machine has no GPU: {torch.cuda.device_count()} here")
-            place = torch.device(device) if world == 1 else torch.device("cuda", local)
+            place = place if world == 1 else torch.device("cuda", local)
             torch.cuda.set_device(place.index or 0)
-        else:
-            place = torch.device(device)
         if "WORLD_SIZE" in os.environ and not dist.is_initialized():
-            backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"  # see `agree`
+            backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"  # see `agree`
             dist.init_process_group(backend, timeout=timedelta(hours=1))
         return cls(place, rank, world)
 
