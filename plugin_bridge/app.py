@@ -22,6 +22,7 @@ from .meters import Meters
 from .mind import Mind
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
+from .reports import REPORTS
 from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF
 from .score import checked_timeline
 from .session import Session
@@ -41,7 +42,7 @@ class App:
          "ports": {"in": [...], "out": [...], "chosen": {"in": str, "out": str}, "api": str},
          "meters": {"reaction_ms": {"p50", "p95"}, "jitter_ms": {"p50", "p99", "max"}, "late": n, "dropped": n,
                     "load": share of real time, "events_per_second": float},     a figure not known yet is None
-         "mind": "ready" | "loading" | "restarting" | "dead",
+         "mind": "ready" | "loading" | "hung" | "restarting" | "dead",
          "band": [{"name": "piano", "instrument": 0, "channel": 1, "on": bool}],
          "notes": {"heard": [[onset, duration | None, pitch, instrument, velocity]...], "played": [...],
                    "planned": [...]},                  the last 16 s and the plan, song seconds; None: still held
@@ -212,7 +213,10 @@ class App:
         """All that has happened, and all that follows from it. One that fails takes no other with it."""
         for kind, *args in [*events, ("time",)]:
             try:
-                getattr(self, f"_on_{kind}")(*args)
+                if kind in REPORTS:
+                    REPORTS[kind](self, time.perf_counter(), *args)
+                else:
+                    getattr(self, f"_on_{kind}")(*args)
             except Exception as error:  # our fault; but on a stage the music goes on
                 self.session.drop_plan()
                 self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
@@ -230,6 +234,7 @@ class App:
         """Time has passed."""
         now = time.perf_counter()
         self.transport.tick(now)
+        self.mind.watch(now)
         if not self.clock.playing:
             return
         song, session = self.clock.song(now), self.session
@@ -251,21 +256,6 @@ class App:
 
     def _on_look(self) -> None:
         """Something changed: the heart looks."""
-
-    def _on_port(self, side: str, name: str, change: str) -> None:
-        """A port that was named has gone, or is there again."""
-        self._on_hands(change, side, f"the port {name}")
-
-    def _on_hands(self, change: str, side: str = "both", what: str = "the MIDI system") -> None:
-        """The MIDI system hangs, crashed or ended, and our hands with it; or there are others."""
-        if change == "back" and side == "both":
-            self.hands.panic()  # hands that died may have left notes behind, and took it with them which
-        if change == "back" and side != "in":
-            self.transport.programs()
-        elif change == "lost" and side != "out":
-            self.session.release_all(self.clock.song(time.perf_counter()))
-            self.hands.release()
-        self.tell(f"{what} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
 
     def _on_heard(self, wall: float, data: list[int]) -> None:
         message = parse(data)
@@ -311,31 +301,3 @@ class App:
                 self.set(*found)
         except AnticipationError as error:
             self.tell(str(error))
-
-    def _on_ready(self, facts: dict) -> None:
-        self.meters.rate = facts["events_per_second"]
-        self.session.surprised = True
-        self.tell(f"ready: {facts['events_per_second']:.0f} events a second")
-
-    def _on_step(self, number: int, reached: float, note, fed: int) -> None:
-        self.meters.stepped(number, time.perf_counter(), fed)
-        self.session.take(number, reached, note)
-        self.revision += 1
-
-    def _on_done(self, number: int, compute: float, music: float) -> None:
-        self.meters.done(compute, music)
-        self.session.done(number)
-
-    def _on_error(self, text: str) -> None:
-        self.session.drop_plan()
-        self.tell(f"the mind: {text}")
-
-    def _on_died(self, code: int | None) -> None:
-        """All notes off, and another one."""
-        now = time.perf_counter()
-        self.transport.silence(now)
-        self.session.drop_plan()
-        if self.mind.revive(now):
-            self.tell(f"the mind died (exit code {code}); starting another")
-        else:
-            self.tell("the mind died again and again; it is left alone. Start the program anew")

@@ -246,10 +246,12 @@ class Hands:
         self.names, self.works = what, True
 
     def _next(self, patience: float) -> tuple | None:
-        """The next report; None where the hands have ended, or say nothing."""
+        """The next report; None where the hands have ended, or say nothing. Waited for a second at a time: a machine
+        that slept for an hour has waited for one of them."""
         with suppress(EOFError, OSError):
-            if self._connection.poll(patience):
-                return self._connection.recv()
+            for _ in range(round(patience)):
+                if self._connection.poll(1.0):
+                    return self._connection.recv()
         return None
 
     def _run(self) -> None:

@@ -14,10 +14,12 @@ from .child import ignore_signals
 from .session import Ask
 
 # What it reports, as tuples: ("ready", facts), ("step", number, reached, note, fed),
-# ("done", number, seconds of compute, seconds of music), ("error", text), ("died", exit code); within,
-# ("begun", number).
+# ("done", number, seconds of compute, seconds of music), ("error", text), ("hung",) and ("awake",), ("died", how);
+# within, ("begun", number).
 
 RESTARTS = 5  # deaths in a minute after which a mind is left alone
+HUNG, HOPELESS = 2.0, 30.0  # seconds without a word of an answer that is owed: after those it counts as hung, is ended
+LOOK = 0.5  # seconds between two looks that count at most: a machine that slept in between has asked nobody
 
 
 def think(connection, checkpoint: str | None, threads: int, seed: int, weights: str) -> None:
@@ -69,7 +71,7 @@ def answer(connection, planner, ask: Ask) -> Ask | None:
 
 
 class Mind:
-    """The parent's end: `ask` never blocks for long, `report` is called from a thread of ours."""
+    """The parent's end: `ask` never blocks, `report` is called from threads of ours."""
 
     def __init__(
         self,
@@ -80,13 +82,15 @@ class Mind:
         weights: str = "float32",
     ) -> None:
         self.report, self.settings = report, (checkpoint, threads, seed, weights)
-        self.state = "dead"  # loading, ready, restarting, dead
+        self.state = "dead"  # loading, ready, hung, restarting, dead
         self.broken = ""  # why the model cannot be loaded; another process could not load it either
         self._process: Any = None
         self._connection: Any = None
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._busy = False  # a question was sent that is not begun: the next one waits here
         self._waiting: Ask | None = None
+        self._owed: int | None = None  # the last question, while it is not answered to its end
+        self._silence = self._looked = 0.0  # seconds since a word of it; when `watch` was called last
         self._closing = False
         self._deaths: list[float] = []
 
@@ -104,9 +108,11 @@ class Mind:
         )
         self._process.start()
         theirs.close()
-        with self._lock:
-            self._connection, self._busy, self._waiting = ours, False, None
+        with self._changed:
+            self._connection, self._busy, self._waiting, self._owed = ours, False, None, None
+            self._changed.notify_all()
         threading.Thread(target=self._listen, args=(ours, self._process), daemon=True, name="mind").start()
+        threading.Thread(target=self._speak, args=(ours,), daemon=True, name="to the mind").start()
 
     def revive(self, now: float) -> bool:
         """Start another one, unless minds have died again and again of late."""
@@ -117,44 +123,86 @@ class Mind:
         return True
 
     def ask(self, ask: Ask) -> None:
-        with self._lock:
-            self._waiting = ask
-            self._send()
+        with self._changed:
+            if self._owed is None:
+                self._silence = 0.0
+            self._waiting, self._owed = ask, ask.number
+            self._changed.notify_all()
 
-    def _send(self) -> None:
-        if self._busy or self._waiting is None or self.state != "ready":
-            return
-        ask, self._waiting, self._busy = self._waiting, None, True
+    def watch(self, now: float) -> None:
+        """To be called all the time: whether it hangs can only be told by its silence."""
+        with self._changed:
+            passed, self._looked = min(now - self._looked, LOOK), now
+            if self._owed is None or self.state not in ("ready", "hung"):
+                return
+            self._silence += passed
+            hangs = self.state == "ready" and self._silence > HUNG
+            if hangs:
+                self.state = "hung"
+            elif self._silence > HOPELESS and self._process:
+                self._process.kill()  # the listener says so
+        if hangs:
+            self.report(("hung",))
+
+    def _speak(self, connection) -> None:
+        """Send the newest question as soon as the last one is begun. In a thread of its own: to a mind that hangs, a
+        long one is never sent to its end."""
         with suppress(OSError):  # it died; the listener says so
-            self._connection.send(ask)
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._connection is not connection or self._may_ask)
+                    if self._connection is not connection:
+                        return
+                    ask, self._waiting, self._busy = self._waiting, None, True
+                connection.send(ask)
+
+    @property
+    def _may_ask(self) -> bool:
+        return self._waiting is not None and not self._busy and self.state == "ready"
 
     def _listen(self, connection, process) -> None:
         hopeless = False  # it could not load, nor could another: that is reported as an error and not as a death
         try:
             while True:
                 message = connection.recv()
-                hopeless = message[0] == "error" and self.state != "ready"
-                if message[0] in ("begun", "ready", "error"):
-                    with self._lock:
-                        self.state = "ready" if message[0] == "ready" else self.state
-                        self._busy = False
-                        self._send()
+                hopeless = message[0] == "error" and self.state in ("loading", "restarting")
                 if hopeless and self.state == "loading":
                     self.broken = message[1]
-                elif message[0] != "begun":
-                    self.report(message)
+                else:
+                    self._take(message)
         except (EOFError, OSError, TypeError):
             pass  # its end, or ours: a connection that is closed while it is read answers with a TypeError
         process.join(5)
+        how = "it hung" if self.state == "hung" else f"exit code {process.exitcode}"
         self.state = "dead"
         if not self._closing and not hopeless:
-            self.report(("died", process.exitcode))
+            self.report(("died", how))
+
+    def _take(self, message: tuple) -> None:
+        """A word of the mind."""
+        kind = message[0]
+        with self._changed:
+            woke, self._silence = self.state == "hung", 0.0
+            if kind == "ready" or woke:
+                self.state = "ready"
+            if kind in ("begun", "ready", "error"):
+                self._busy = False
+            if kind == "error" or message[:2] == ("done", self._owed):
+                self._owed = None
+            self._changed.notify_all()
+        if woke:
+            self.report(("awake",))
+        if kind != "begun":
+            self.report(message)
 
     def close(self) -> None:
         self._closing = True
         if self._process:
-            if self._connection:
-                self._connection.close()
+            with self._changed:
+                connection, self._connection = self._connection, None
+                self._changed.notify_all()
+            if connection:
+                connection.close()
             self._process.join(1.0)
             if self._process.is_alive():
                 self._process.kill()

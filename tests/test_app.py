@@ -401,7 +401,7 @@ def test_at_the_end_the_music_stops_first(monkeypatch):
     commands.live_flags(args)
     over = threading.Event()
     over.set()
-    given = vars(args.parse_args([])) | {"threads": 1, "model": None, "weights": "float32"}
+    given = vars(args.parse_args([])) | {"threads": 1, "model": None, "weights": "float32", "device": "auto"}
     with pytest.raises(TimeoutError):
         commands.play(SimpleNamespace(**given), over, lambda line: None)
     assert ended == ["app", "server"]
@@ -521,3 +521,54 @@ def test_unknown_things_are_refused_with_the_nearest(rehearsal):
     ):  # fmt: skip
         with pytest.raises(RequestError, match=words):
             call()
+
+
+def test_a_mind_that_hangs_is_noticed_and_asked_again_when_it_answers(rehearsal):
+    """Two seconds after it owes an answer: the band ends what it plays."""
+    made = rehearsal(plan=regular_mind(), horizon=4.0)
+    mind = made.app.mind
+    made.run(2.0)
+    mind.hangs = True
+    made.run(1.8, key(0.1, 60))
+    assert mind.state == "ready" and made.app.session.plan
+    made.run(0.5)
+    assert made.app.state()["mind"] == "hung" and not made.app.hands.scheduler.sounding
+    assert made.told == ["the mind does not answer: the band is silent until it does"] and not made.app.session.plan
+    silent = len(made.sent)
+    made.run(6.0, key(4.0, 62))
+    assert len(made.sent) == silent and len(mind.asked) < 5
+    mind.hangs = False
+    mind.answer()
+    made.run(2.0)
+    assert made.told[-1] == "the mind answers again" and mind.state == "ready" and len(made.sent) > silent
+    made.app.act("stop")
+    check_clean(made.sent)
+    assert taken(made)[0].pitch[taken(made)[0].instrument == 53].tolist() == [60, 62]
+
+
+def test_a_machine_that_slept_has_asked_nobody(rehearsal):
+    """For an hour, while a mind owed an answer; nor does one owe any that was not asked."""
+    made = rehearsal(plan=regular_mind())
+    made.app.mind.hangs = True
+    made.run(1.0, key(0.1, 60))
+    made.now += 3600.0
+    made.run(0.5)
+    made.app.mind.hangs = False
+    made.app.mind.answer()
+    made.run(1.0)
+    made.app.act("stop")
+    made.run(10.0)
+    assert made.app.mind.state == "ready" and all(line.startswith("saved") for line in made.told)
+
+
+def test_a_mind_that_hangs_for_good_is_ended_as_a_dead_one_is_replaced(rehearsal):
+    made, ended = rehearsal(plan=regular_mind()), []
+    made.app.mind._process = SimpleNamespace(kill=lambda: ended.append(made.now))
+    made.app.mind.hangs = True
+    made.run(25.0, key(0.1, 60))
+    assert made.app.mind.state == "hung" and not ended
+    made.run(10.0)
+    assert ended
+    made.app._inbox.put(("died", "it hung"))
+    made.run(0.1)
+    assert made.told[-1] == "the mind died (it hung); starting another"

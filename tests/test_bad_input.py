@@ -8,6 +8,7 @@ import queue
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -376,3 +377,24 @@ def test_a_mind_that_cannot_load_is_left_alone(tmp_path):
         assert mind.state == "dead" and mind.broken == f"no checkpoint at {tmp_path / 'typo'}" and reports.empty()
     finally:
         mind.close()
+
+
+def test_a_question_that_is_longer_than_the_pipe_to_a_mind_that_hangs_holds_up_nobody():
+    """It is asked under the lock that everything waits for."""
+    mind, asked, over = Mind(lambda report: None), queue.SimpleQueue(), threading.Event()
+    mind.state = "ready"
+    mind._connection = SimpleNamespace(send=lambda ask: asked.put(ask.number) or over.wait(60))
+    speaker = threading.Thread(target=mind._speak, args=(mind._connection,), daemon=True)
+    speaker.start()
+    mind.ask(SimpleNamespace(number=1))
+    assert asked.get(timeout=60) == 1
+    for number in (2, 3):
+        mind.ask(SimpleNamespace(number=number))
+    assert asked.empty() and not over.is_set()  # else we had waited for it
+    over.set()
+    mind._take(("begun", 1))
+    assert asked.get(timeout=60) == 3
+    mind._connection = None
+    mind._take(("begun", 3))
+    speaker.join(60)
+    assert not speaker.is_alive()

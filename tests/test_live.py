@@ -234,6 +234,27 @@ def test_a_killed_mind_is_replaced(app):
     check_clean(notes_of(finish(process, now=True)["heard"]))
 
 
+def test_a_mind_that_hangs_is_waited_for(app):
+    """One that is stopped, say: nothing else hangs meanwhile, and it goes on afterwards."""
+    app.set("listen", 0)
+    app.act("start")
+    process = client(tune(60, every=0.25), 20.0)
+    assert until(lambda: app.hands.sounding)
+    pid = app.mind.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert until(lambda: app.state()["mind"] == "hung")
+        assert until(lambda: not app.hands.sounding) and "does not answer" in app.state()["message"]
+        heard = len(app.session.known.heard)
+        assert until(lambda: len(app.session.known.heard) > heard + 8)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert until(lambda: "answers again" in app.state()["message"]) and app.mind.pid == pid
+    assert until(lambda: app.hands.sounding)
+    app.act("stop")
+    check_clean(notes_of(finish(process, now=True)["heard"]))
+
+
 def test_hands_and_midi_systems_may_die(mortal, random_checkpoint, tmp_path):
     """The hands are killed, then they hang, then the MIDI system dies: nobody waits for them, and the band plays on
     with the next."""

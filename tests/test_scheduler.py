@@ -257,3 +257,11 @@ def test_a_port_is_known_by_all_of_its_name(monkeypatch, api):
     lost, back = ("lost", "Keystation 49 0"), ("back", "Keystation 49 0")
     here = (None, "Keystation 49 0")
     assert seen == [here, here, lost, here, back, here]
+
+
+def test_hands_that_slept_with_the_machine_are_no_hands_that_hang(monkeypatch):
+    """Of the seconds for which they were waited for, the machine was awake for one."""
+    monkeypatch.setattr(Hands, "__init__", lambda hands: None)
+    hands, polls = Hands(), iter([False, True, *[False] * 100])
+    hands._connection = SimpleNamespace(poll=lambda seconds: next(polls), recv=lambda: ("figures", {}))
+    assert hands._next(8.0) == ("figures", {}) and hands._next(8.0) is None

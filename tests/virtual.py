@@ -1,14 +1,15 @@
 """Live playing in virtual time: Session, Clock and Scheduler around a mind that takes as long as it is told to. An hour
 is played in seconds; nothing here has a thread, a port or a process."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from plugin_bridge import app
+from plugin_bridge import app, mind
 from plugin_bridge.clock import Clock
 from plugin_bridge.scheduler import Scheduler
-from plugin_bridge.session import Session
+from plugin_bridge.session import Ask, Session
 
 
 class Stage:
@@ -146,18 +147,29 @@ class Hands:
         self.silence()
 
 
-class Mind:
-    """That of the App without a process: it answers at once. plan: as Stage's."""
+class Mind(mind.Mind):
+    """That of the App without a process: it answers at once, unless it hangs. plan: as Stage's."""
 
-    state = "ready"
+    hangs = False
 
     def __init__(self, report: Callable, plan: Callable) -> None:
-        self.report, self.plan = report, plan
+        super().__init__(report)
+        self.state, self.plan, self.asked = "ready", plan, deque[Ask]()
 
     def ask(self, ask) -> None:
-        for step in self.plan(ask.scene):
-            self.report(("step", ask.number, step.reached, step.note, 0))
-        self.report(("done", ask.number, 0.0, 1.0))
+        super().ask(ask)
+        self.asked.append(ask)
+        if not self.hangs:
+            self.answer()
+
+    def answer(self) -> None:
+        """All that was asked."""
+        while self.asked:
+            ask = self.asked.popleft()
+            self._take(("begun", ask.number))
+            for step in self.plan(ask.scene):
+                self._take(("step", ask.number, step.reached, step.note, 0))
+            self._take(("done", ask.number, 0.0, 1.0))
 
     def start(self) -> None:
         pass

@@ -9,7 +9,7 @@ import { showTakes, synth } from './takes.js';
 const $ = (id) => document.getElementById(id);
 const KEYS = { ' ': 'play', a: 'again', k: 'keep', c: 'continue', f: 'forget', Escape: 'panic' }; // action -> key, below
 const OWN_PLACE = new Set(['start', 'stop', 'locate', 'learn', 'switch']); // these are not plain buttons
-const MINDS = { ready: 'mind ready', loading: 'mind loading', restarting: 'mind restarting', dead: 'mind dead' };
+const MINDS = { ready: 'mind ready', loading: 'mind loading', hung: 'mind silent', restarting: 'mind restarting', dead: 'mind dead' };
 
 let state = null, panel = null, actions = {};
 const roll = new Roll($('roll'));
@@ -97,8 +97,8 @@ function drawMeters() {
     ['Jitter', `${some(jitter?.p99)} / ${some(jitter?.max, ' ms')}`, jitter?.max > 10, 'how far notes went out from their time: 99 %, and the worst'],
     ['Load', load === null || load === undefined ? '–' : `${Math.round(load * 100)} %`, load > 0.9, 'share of real time that the mind needs'],
     ['Events', some(events, ' / s'), false, 'what the mind writes in a second'],
-    ['Late', some(late), late > 0, 'notes that came too late, and were left out'],
-    ['Dropped', some(dropped), dropped > 0, 'input that was too much'],
+    ['Late', some(late), late > 0, 'notes that went out more than 10 ms after their time'],
+    ['Dropped', some(dropped), dropped > 0, 'notes that were decided too late, and left out'],
   ];
   if (!$('meters').children.length) {
     $('meters').append(...rows.flatMap(([name, , , help]) => [make('dt', { title: help }, name), make('dd', {})]));
