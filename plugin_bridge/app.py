@@ -55,6 +55,7 @@ class App:
     timeline(notes, replace_from)        the DAW's future: [onset, duration, pitch, instrument, velocity] lists, song
                                          seconds; replaces what was sent from `replace_from` on. RequestError
     take(name) -> bytes                  a take as a .mid file. RequestError: no such take
+    halt(stand)                          the program is stopped by its terminal while stand() lasts
     close()                              all notes off, takes saved, processes ended
     """
 
@@ -161,6 +162,18 @@ class App:
 
     def take(self, name: str) -> bytes:
         return self.recorder.read(name)
+
+    def halt(self, stand: Callable[[], None]) -> None:
+        """Ctrl-Z: the song stops where it is, and all comes to rest. `stand` returns when the program goes on; so does
+        the song then."""
+        with self._lock:
+            playing = self.clock.playing
+            self.transport.stop(time.perf_counter())
+            self.hands.pause()
+            stand()
+            self.hands.wake()
+            if playing:
+                self.transport.go_on(time.perf_counter())
 
     def close(self) -> None:
         if self._closing:

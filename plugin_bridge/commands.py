@@ -58,19 +58,32 @@ def doctor(args: argparse.Namespace) -> None:
     examine(args)
 
 
+SIGNALS = {"SIGINT": "end", "SIGTERM": "end", "SIGHUP": "end", "SIGBREAK": "end", "SIGTSTP": "halt"}
+
+
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and the system's signals set; afterwards they do what they did before."""
-    over, before = threading.Event(), {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            number = getattr(signal, name)
-            before[number] = signal.signal(number, lambda *_: over.set())
+def signals() -> Iterator[queue.SimpleQueue[str]]:
+    """What Ctrl-C, Ctrl-Z and the system ask for, as it comes; afterwards their signals do what they did before. In a
+    SimpleQueue, for a handler may interrupt anything, even whoever waits for it."""
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+    before = {}
+    for name, what in SIGNALS.items():
+        number = getattr(signal, name, None)
+        if number is None or name in ("SIGHUP", "SIGTSTP") and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup
+        before[number] = signal.signal(number, lambda *_, what=what: asked.put(what))
     try:
-        yield over
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stand() -> None:
+    """Stop as Ctrl-Z stops any program, until `fg`."""
+    ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, ours)
 
 
 @contextmanager
@@ -96,8 +109,8 @@ def printing(quiet: bool) -> Iterator[Callable[[str], None]]:
 def live(args: argparse.Namespace) -> None:
     """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved. Raises LiveError where the model cannot
     be loaded."""
-    with stop_signals() as over, printing(args.quiet) as say:
-        play(args, over, say)
+    with signals() as asked, printing(args.quiet) as say:
+        play(args, asked, say)
 
 
 def check_flags(args: argparse.Namespace) -> None:
@@ -120,7 +133,7 @@ def check_model(args: argparse.Namespace) -> None:
         read_config(find(args.model))
 
 
-def play(args: argparse.Namespace, over: threading.Event, say) -> None:
+def play(args: argparse.Namespace, asked: queue.SimpleQueue[str], say) -> None:
     from .app import App
 
     check_flags(args)
@@ -133,7 +146,9 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
         say(f"ports: {', '.join(names['chosen'].values())} ({names['api']}); takes go to {args.takes}")
         server = open_page(args, app, say)
         begin, waits = time.monotonic(), args.play
-        while not over.wait(0.05 if waits else 0.5):
+        while (what := within(asked, 0.05 if waits else 0.5)) != "end":
+            if what == "halt":
+                app.halt(stand)
             if app.mind.broken:
                 raise LiveError(app.mind.broken)
             if waits and app.mind.state not in ("loading", "restarting"):
@@ -146,6 +161,14 @@ def play(args: argparse.Namespace, over: threading.Event, say) -> None:
         say("all notes off")
         if server:
             server.close()
+
+
+def within(asked: queue.SimpleQueue[str], seconds: float) -> str | None:
+    """What is asked for, if anything is in so many seconds."""
+    try:
+        return asked.get(timeout=seconds)
+    except queue.Empty:
+        return None
 
 
 def open_page(args: argparse.Namespace, app, say):

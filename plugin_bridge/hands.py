@@ -22,7 +22,7 @@ from .ears import ECHO, REPEAT, EchoGuard, parse
 from .scheduler import Scheduler
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
-# ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict).
+# ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict), ("paused",).
 
 SPIN = 0.0008  # the last seconds before a note's time are spent in a busy loop: sleeping is not precise enough
 LOOK, DOZE = 0.001, 0.02  # shortest and longest time between two readings of the input, seconds
@@ -70,6 +70,7 @@ class Player:
         self.connection, self.pair = connection, pair
         self.scheduler, self.echo = Scheduler(time.perf_counter, self._send), EchoGuard()
         self.works = True
+        self._look: Callable[[float], bool]  # whether there is a command
         self._window = ECHO
         self._names = pair.names()
         self._told, self._told_at = (0, 0, 0), 0.0
@@ -88,7 +89,7 @@ class Player:
             self._window = ECHO
 
     def run(self) -> None:
-        look, complained = waiter(self.connection), ports.overheard()
+        self._look, complained = waiter(self.connection), ports.overheard()
         heard = watched = 0.0
         while True:
             due = self._do(self.scheduler.tick)
@@ -98,7 +99,7 @@ class Player:
                 while time.perf_counter() < (due or 0.0):
                     pass
                 continue
-            told = look(min(left, nap(now - heard)))
+            told = self._look(min(left, nap(now - heard)))
             for data in self.pair.input.read():
                 heard = time.perf_counter()
                 message = parse(data)
@@ -134,12 +135,23 @@ class Player:
             return None
 
     def _obey(self, verb: str, *args) -> None:
-        """add, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures, now."""
+        """add, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures, now; pause,
+        and wake, which ends it."""
         if verb == "tell":
             self._told_at = 0.0
-        else:
+        elif verb == "pause":
+            self._pause()
+        elif verb != "wake":
             own: dict[str, Callable] = {"send": self._send, "pass_on": self._pass_on}
             self._do(own.get(verb) or getattr(self.scheduler, verb), *args)
+
+    def _pause(self) -> None:
+        """All comes to rest; and what is played until the next command is heard by nobody."""
+        self._do(self.scheduler.silence)
+        self._do(self.scheduler.release)
+        self.connection.send(("paused",))
+        while not self._look(DOZE):
+            self.pair.input.read()
 
     def _watch(self) -> None:
         self._names = self.pair.names()
@@ -178,7 +190,7 @@ class Hands:
         self._before = (0, 0)  # sent and dropped by hands that have died
         self._process: Any = None
         self._connection: Any = None
-        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._lock, self._closing, self._paused = threading.Lock(), threading.Event(), threading.Event()
         self._open()
         self._thread = threading.Thread(target=self._run, daemon=True, name="hands")
         self._thread.start()
@@ -210,6 +222,15 @@ class Hands:
 
     def panic(self) -> None:
         self._say("panic")
+
+    def pause(self) -> None:
+        """Rest, until we `wake`: all is off when this returns, unless the hands hang."""
+        self._paused.clear()
+        self._say("pause")
+        self._paused.wait(1.0)
+
+    def wake(self) -> None:
+        self._say("wake")
 
     def _say(self, *told) -> None:
         """Send a command. Where the process is gone or hangs it is dropped: another process will be started."""
@@ -276,6 +297,9 @@ class Hands:
             self.names, self.sounding, self.caught = told["names"], told["sounding"], told["caught"]
             self.sent, self.dropped = self._before[0] + told["sent"], self._before[1] + told["dropped"]
             self.errors.extend(told["errors"])
+            return
+        if kind == "paused":
+            self._paused.set()
             return
         if kind == "port" and what[0] == "out":
             self.works = what[2] == "back"

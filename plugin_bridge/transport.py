@@ -49,6 +49,10 @@ class Transport:
 
     def resume(self, now: float) -> None:
         self._ours("continue")
+        self.go_on(now)
+
+    def go_on(self, now: float) -> None:
+        """From where the song stands, whoever's clock it is."""
         if not self.clock.playing:
             self.clock.resume(now)
             self._happened("continue", now)

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import queue
+import signal
 import threading
 from types import SimpleNamespace
 
@@ -399,11 +401,11 @@ def test_at_the_end_the_music_stops_first(monkeypatch):
     monkeypatch.setattr(commands, "open_page", lambda *_: SimpleNamespace(close=server_close))
     args = argparse.ArgumentParser()
     commands.live_flags(args)
-    over = threading.Event()
-    over.set()
+    asked: queue.SimpleQueue = queue.SimpleQueue()
+    asked.put("end")
     given = vars(args.parse_args([])) | {"threads": 1, "model": None, "weights": "float32", "device": "auto"}
     with pytest.raises(TimeoutError):
-        commands.play(SimpleNamespace(**given), over, lambda line: None)
+        commands.play(SimpleNamespace(**given), asked, lambda line: None)
     assert ended == ["app", "server"]
 
 
@@ -572,3 +574,41 @@ def test_a_mind_that_hangs_for_good_is_ended_as_a_dead_one_is_replaced(rehearsal
     made.app._inbox.put(("died", "it hung"))
     made.run(0.1)
     assert made.told[-1] == "the mind died (it hung); starting another"
+
+
+@pytest.mark.parametrize("sync", ["internal", "clock"])
+def test_a_program_that_its_terminal_stops_leaves_nothing_sounding_and_goes_on(rehearsal, sync):
+    """Ctrl-Z, a minute, and fg: a key and a pedal of the player's are passed on, and the band plays."""
+    made = rehearsal(plan=regular_mind(), thru=True, sync=sync)
+    ticks = [(n / 48, [0xF8]) for n in range(400)] if sync == "clock" else []
+    made.run(4.1 if ticks else 4.0, [(0.0, [0xFA]), *ticks[:200], (3.0, [0x90, 72, 80]), (3.0, [0xB0, 64, 127])])
+    before, place = len(made.sent), made.app.clock.song(made.now)
+    assert made.app.hands.scheduler.sounding.keys() == {(0, 72), (1, 40)}
+
+    def stand():
+        assert not made.app.hands.scheduler.sounding and made.sent[-1][1] == [0xB0, 64, 0]
+        made.now += 60.0
+
+    made.app.halt(stand)
+    silent = len(made.sent)
+    made.run(0.3, ticks[:15])
+    assert made.app.clock.song(made.now) == pytest.approx(place + 0.3, abs=0.05) and silent - before == 3
+    made.run(4.0, [(at, tick) for at, tick in ticks[:190]])
+    onsets = [at for at, message in made.sent[silent:] if message[0] == 0x91]
+    assert len(onsets) > 8 and np.diff(onsets).min() > 0.2
+    made.app.act("stop")
+    check_clean([(at, m) for at, m in made.sent if m[0] < 0xA0])
+    assert len(taken(made)) == 2 and 72 in taken(made)[0].pitch
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="there is no Ctrl-Z")
+def test_what_the_terminal_asks_for_is_done_in_order_and_what_it_ignores_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with commands.signals() as asked:
+            for number in (signal.SIGHUP, signal.SIGTSTP, signal.SIGINT):
+                signal.raise_signal(number)
+            assert [commands.within(asked, 0.01) for _ in range(3)] == ["halt", "end", None]
+        assert signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -351,18 +351,56 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
         made.close()
 
 
+def command(checkpoint, takes, *flags, **how) -> subprocess.Popen:
+    """`anticipate live` that plays at once; its ports are open."""
+    line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--play", "--takes",
+            str(takes), "--model", str(checkpoint), "--count-in", "0", "--listen", "0", *flags]  # fmt: skip
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
+    read_until(process, "ports: Anticipation in")
+    return process
+
+
+def read_until(process, words) -> None:
+    while words not in (line := process.stdout.readline()):
+        assert line, process.wait()
+
+
+def test_ctrl_z_leaves_nothing_sounding_and_fg_goes_on(random_checkpoint, tmp_path):
+    """A key and a pedal of the player's are passed on when it comes, and what he plays meanwhile is heard by nobody."""
+    process = command(random_checkpoint, tmp_path / "takes", "--thru", process_group=0)
+    held = [[0.0, [0x9F, 72, 80]], [0.0, [0xBF, 64, 127]]]
+    while_halted = [[3.5 + n / 100, [0x9F, 30 + n % 40, 80]] for n in range(200)]
+    try:
+        read_until(process, "ready")
+        player = client(held + while_halted + [[9.0, [0x9F, 74, 80]]], 200.0)
+        time.sleep(2.0)
+        os.killpg(process.pid, signal.SIGTSTP)
+        assert os.waitpid(process.pid, os.WUNTRACED)[1] & 0xFF == 0x7F  # it is stopped, and not over
+        halted = time.perf_counter()
+        time.sleep(5.0)
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(4.0)
+        os.killpg(process.pid, signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    heard = finish(player, now=True)["heard"]
+    before = [m for t, m in heard if t < halted]
+    assert process.returncode == 0 and out.count("saved take-") == 2 and "gone" not in out
+    assert [0x9F, 72, 80] in before and [0xBF, 64, 0] in before
+    check_clean(notes_of([entry for entry in heard if entry[0] < halted]))
+    after = [m[1] for t, m in heard if t > halted and m[0] == 0x9F]
+    assert after == [74] and any(m[0] & 0xF0 == 0x90 and m[0] != 0x9F for t, m in heard if t > halted)
+    check_clean(notes_of(heard))
+
+
 @pytest.mark.parametrize("end, whom", [("SIGTERM", "it"), ("SIGTERM", "all"), ("SIGINT", "all"), ("SIGKILL", "it")])
 def test_the_command_ends_clean(random_checkpoint, tmp_path, end, whom):
     """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0; also where they are sent to the processes of ours
     as well. SIGKILL: the hands end what still sounds."""
-    line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--play", "--takes",
-            str(tmp_path / "takes"), "--model", str(random_checkpoint), "--count-in", "0", "--listen", "0"]  # fmt: skip
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)  # fmt: skip
-    assert "ports: Anticipation in" in process.stdout.readline()
+    process = command(random_checkpoint, tmp_path / "takes", start_new_session=True)
     listener = client([], 200.0, to=None, notes=8)
-    while not process.stdout.readline().startswith("ready"):
-        assert process.poll() is None
+    read_until(process, "ready")
     assert listener.stdout.readline() == "enough\n"
     (os.killpg if whom == "all" else os.kill)(process.pid, getattr(signal, end))
     out, _ = process.communicate(timeout=20)

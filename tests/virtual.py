@@ -143,6 +143,13 @@ class Hands:
     def programs(self, channels) -> None:
         pass
 
+    def pause(self) -> None:
+        self.silence()
+        self.release()
+
+    def wake(self) -> None:
+        pass
+
     def close(self) -> None:
         self.silence()
 
