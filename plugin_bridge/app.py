@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -183,6 +184,8 @@ class App:
             self._closing = True
         self._inbox.put(("look",))
         self._heart.join(2)
+        if name := self.recorder.elsewhere(Path(tempfile.gettempdir())):
+            self.tell(f"saved in {tempfile.gettempdir()}: {name}")
         if self._osc:
             self._osc.shutdown()
             self._osc.server_close()
@@ -308,6 +311,8 @@ class App:
     def _on_controller(self, number: int, value: int) -> None:
         try:
             found = self.controllers.meaning(number, value)
+            self.tell(self.controllers.told)
+            self.controllers.told = ""
             if found and found[0] in ACTIONS:
                 self.act(found[0])
             elif found:

@@ -15,6 +15,7 @@ from pathlib import Path
 from anticipation.errors import LiveError, RequestError
 
 from .controls import TABLE
+from .home import config_folder, unwritable
 
 
 def add_flags(sub: argparse.ArgumentParser) -> None:
@@ -144,7 +145,9 @@ def play(args: argparse.Namespace, asked: queue.SimpleQueue[str], say) -> None:
     try:
         names = app.hands.names
         say(f"ports: {', '.join(names['chosen'].values())} ({names['api']}); takes go to {args.takes}")
-        server = open_page(args, app, say)
+        if reason := unwritable(folder := config_folder()):
+            app.tell(f"settings will not be kept, and no DAW script will find us: cannot write in {folder}: {reason}")
+        server = open_page(args, app, say, link=not reason)
         begin, waits = time.monotonic(), args.play
         while (what := within(asked, 0.05 if waits else 0.5)) != "end":
             if what == "halt":
@@ -171,15 +174,15 @@ def within(asked: queue.SimpleQueue[str], seconds: float) -> str | None:
         return None
 
 
-def open_page(args: argparse.Namespace, app, say):
-    """The server of the page, or None with --no-page. Raises LiveError where its packages are missing, RequestError
-    where the port is taken or the file for DAW scripts cannot be written."""
+def open_page(args: argparse.Namespace, app, say, link: bool):
+    """The server of the page, or None with --no-page. link: whether DAW scripts shall find it. Raises LiveError where
+    its packages are missing, RequestError where the port is taken."""
     if not args.page:
         return None
     try:
         from .server import serve
 
-        server = serve(app, "127.0.0.1", args.port, checkpoint=args.model)
+        server = serve(app, "127.0.0.1", args.port, checkpoint=args.model, link=link)
     except ImportError:
         raise LiveError('the page needs an extra: pip install "anticipation-copilot[live]"; or --no-page') from None
     say(f"page: {server.url}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -18,3 +19,13 @@ def config_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return base / "anticipation"
+
+
+def unwritable(folder: Path) -> str:
+    """Why nothing can be written in a folder, which is made if need be; empty where it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, prefix=".try-"):
+            return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__

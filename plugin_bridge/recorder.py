@@ -24,6 +24,7 @@ from anticipation.tempo import TempoMap
 
 from .clock import Meter
 from .ears import CONTROLLER, OTHER, parse
+from .home import unwritable
 
 PPQN = 480
 OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
@@ -138,8 +139,9 @@ class Recorder:
         self._path = folder  # of the journal: each take has its own
         self._unsaved: list[tuple[Take, Path]] = []  # over, with their journals
         self._takes: dict[str, dict] = {}
+        if reason := unwritable(folder):
+            raise FileError(f"cannot keep takes in {folder}: {reason}; choose another folder with --takes")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self.rescue()
             for path in sorted(folder.glob("*.mid"), key=lambda path: path.stem):
                 self._takes.setdefault(path.name, {"name": path.name, "seconds": None, "notes": None})
@@ -242,6 +244,17 @@ class Recorder:
         if problem:
             raise problem
         return ", ".join(names) or None
+
+    def elsewhere(self, folder: Path) -> str | None:
+        """At the end of it all: write what could not be saved to another folder. Answers the names, as `end` does."""
+        own, self.folder = self.folder, folder
+        try:
+            with suppress(AnticipationError):
+                scores = [score for take, _ in self._unsaved for score in take.scores(self.stamp)]
+                return ", ".join(self._save(score, "take") for score in scores)
+        finally:
+            self.folder = own
+        return None
 
     def keep(self, wall: float, seconds: float, held: Iterable[Row] = ()) -> str:
         """Save the last seconds, or the last of what was played last, as a take of their own, while playing on. held:

@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import mido
@@ -88,6 +89,21 @@ def test_a_take_that_could_not_be_written_to_the_end_is_made_at_the_next_start(r
     Recorder(made.app.recorder.folder)
     assert [n.pitch.tolist() for n in taken(made, "rescued")] == [[60]]
     assert not list(made.app.recorder.folder.glob(".take-*"))
+
+
+def test_a_take_that_its_folder_does_not_hold_is_saved_elsewhere_at_the_end(rehearsal, monkeypatch, tmp_path):
+    """With no journal of it, it would be lost."""
+    made, folder = rehearsal(), tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    made.app.recorder._journal.close()
+    made.app.recorder._journal = SimpleNamespace(write=full_disk, close=lambda: None)
+    made.run(1.0, key(0.1, 60))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: replace(a, b) if folder in Path(b).parents else full_disk())
+    made.app.close()
+    (path,) = folder.glob("take-*.mid")
+    assert made.told[-1] == f"saved in {folder}: {path.name}" and read(path).notes.pitch.tolist() == [60]
 
 
 def test_a_take_of_five_hours_becomes_two_files_and_no_start_fails_for_an_old_one(rehearsal, monkeypatch):
@@ -387,7 +403,29 @@ def test_a_terminal_that_stands_still_holds_up_nobody(rehearsal, monkeypatch):
     assert said[0].startswith("saved take-")
 
 
-def test_at_the_end_the_music_stops_first(monkeypatch):
+@pytest.fixture
+def performed(monkeypatch):
+    """performed(close) -> (said, linked): the lines of an `anticipate live` that is ended at once, and whether DAW
+    scripts could find its server, which `close` closes."""
+
+    def perform(close, app_closes=lambda: None):
+        said, linked, asked = [], [], queue.SimpleQueue()
+        made = SimpleNamespace(close=app_closes, mind=SimpleNamespace(broken="", state="ready"), tell=said.append,
+                               hands=SimpleNamespace(names={"chosen": {}, "api": "none"}))  # fmt: skip
+        server = SimpleNamespace(close=close)
+        monkeypatch.setattr("plugin_bridge.app.App", lambda **_: made)
+        monkeypatch.setattr(commands, "open_page", lambda *_, link: linked.append(link) or server)
+        args = argparse.ArgumentParser()
+        commands.live_flags(args)
+        asked.put("end")
+        given = vars(args.parse_args([])) | {"threads": 1, "model": None, "weights": "float32", "device": "auto"}
+        commands.play(SimpleNamespace(**given), asked, said.append)
+        return said, linked
+
+    return perform
+
+
+def test_at_the_end_the_music_stops_first(performed):
     """However long the page's server takes, or if it fails."""
     ended = []
 
@@ -395,18 +433,18 @@ def test_at_the_end_the_music_stops_first(monkeypatch):
         ended.append("server")
         raise TimeoutError
 
-    made = SimpleNamespace(close=lambda: ended.append("app"), mind=SimpleNamespace(broken="", state="ready"),
-                           hands=SimpleNamespace(names={"chosen": {}, "api": "none"}))  # fmt: skip
-    monkeypatch.setattr("plugin_bridge.app.App", lambda **_: made)
-    monkeypatch.setattr(commands, "open_page", lambda *_: SimpleNamespace(close=server_close))
-    args = argparse.ArgumentParser()
-    commands.live_flags(args)
-    asked: queue.SimpleQueue = queue.SimpleQueue()
-    asked.put("end")
-    given = vars(args.parse_args([])) | {"threads": 1, "model": None, "weights": "float32", "device": "auto"}
     with pytest.raises(TimeoutError):
-        commands.play(SimpleNamespace(**given), asked, lambda line: None)
+        performed(server_close, lambda: ended.append("app"))
     assert ended == ["app", "server"]
+
+
+def test_a_folder_for_settings_that_cannot_be_written_is_one_line(performed, monkeypatch, tmp_path):
+    assert performed(lambda: None)[1] == [True]
+    (tmp_path / "taken").write_text("a file, not a folder")
+    monkeypatch.setenv("ANTICIPATION_CONFIG", str(tmp_path / "taken" / "here"))
+    said, linked = performed(lambda: None)
+    (line,) = [line for line in said if "settings" in line]
+    assert line.startswith("settings will not be kept") and "Not a directory" in line and linked == [False]
 
 
 def struck(made, channel=0) -> list[int]:
