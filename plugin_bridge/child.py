@@ -6,15 +6,34 @@ import selectors
 import signal
 import sys
 from collections.abc import Callable
+from multiprocessing import resource_tracker
+from typing import Any
+
+TERMINAL = [getattr(signal, n) for n in ("SIGINT", "SIGHUP", "SIGBREAK", "SIGTSTP") if hasattr(signal, n)]
+
+
+def start(process: Any) -> None:
+    """Start a child. What the terminal sends while it is not so far yet that it can ignore that, waits. Raises
+    OSError."""
+    if sys.platform == "win32":
+        process.start()
+        return
+    resource_tracker.ensure_running()  # else it is started within, and lets through again what was blocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # which a child inherits
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ignore_signals() -> None:
     """Leave signals from the terminal to the parent, which ends its children in order. SIGTERM, which systemd and
     `timeout` send to every process of a group, still ends a child, by way of its `finally` clauses."""
-    for name in ("SIGINT", "SIGHUP", "SIGBREAK", "SIGTSTP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)
 
 
 def waiter(connection) -> Callable[[float], bool]:

@@ -190,6 +190,7 @@ class MidiClock(Clock):
         super().__init__(bpm, meter)
         self.trusted = False  # whether two beats have been heard at a tempo that can be followed
         self._armed: str | None = None  # start or continue was heard: the next tick begins
+        self._silent = False  # whether it fell silent, and was told to have
         self._points: list[tuple[int, float]] = []  # (number since the song's beginning, wall time) of the last ticks
         self._next = 0  # the number of the next tick
         self._open = self.NEW  # so many ticks may have left the line
@@ -218,7 +219,7 @@ class MidiClock(Clock):
         if self.playing and self._points and wall - self._points[-1][1] > SILENCE:
             self.told = "the MIDI clock fell silent: stopped until it comes back"
             self.stop(self._points[-1][1])
-            self._armed, self._points = "continue", []
+            self._armed, self._points, self._silent = "continue", [], True
             return "stop"
         return None
 
@@ -243,6 +244,8 @@ class MidiClock(Clock):
     def _begin(self, wall: float) -> str | None:
         """The first tick after start or continue is the one that the song stands at."""
         happened, self._armed = self._armed, None
+        if self._silent:
+            self.told, self._silent = "the MIDI clock is back", False
         if happened == "start":
             self._stand(0.0, 0.0)
         self._number(round(self.grid.quarters_at(self._stood) * TICKS))

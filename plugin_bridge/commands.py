@@ -111,7 +111,11 @@ def live(args: argparse.Namespace) -> None:
     """Play until Ctrl-C or SIGTERM; then all notes off, and the take is saved. Raises LiveError where the model cannot
     be loaded."""
     with signals() as asked, printing(args.quiet) as say:
-        play(args, asked, say)
+        try:
+            play(args, asked, say)
+        except LiveError:
+            if within(asked, 0.0) != "end":  # else it was ended before it began, and our processes with it
+                raise
 
 
 def check_flags(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from anticipation.errors import LiveError
 
 from . import ports
-from .child import ignore_signals, waiter
+from .child import ignore_signals, start, waiter
 from .ears import ECHO, REPEAT, EchoGuard, parse
 from .scheduler import Scheduler
 
@@ -255,7 +255,7 @@ class Hands:
         try:
             connection, end = context.Pipe()
             process = context.Process(target=play, args=(end, *self.settings), daemon=True, name="anticipate-hands")
-            process.start()
+            start(process)
         except OSError as error:  # no memory, or no more files
             raise LiveError(f"no process to play: {error.strerror}") from None
         self._connection, self._process = connection, process

@@ -17,7 +17,7 @@ from typing import Any
 
 from anticipation.errors import AnticipationError, MidiError, RequestError
 
-from .child import ignore_signals
+from .child import ignore_signals, start
 from .work import parse, perform
 
 LEASE = 20.0  # seconds without a request about a job after which its client is taken to be gone
@@ -205,7 +205,7 @@ class Jobs:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, self._checkpoint), name="jobs", daemon=True)
-        process.start()
+        start(process)
         self._process = process  # only now: one that has not begun cannot be ended
         theirs.close()
 

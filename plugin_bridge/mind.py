@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from .child import ignore_signals
+from .child import ignore_signals, start
 from .session import Ask
 
 # What it reports, as tuples: ("ready", facts), ("step", number, reached, note, fed),
@@ -106,7 +106,7 @@ class Mind:
         self._process = context.Process(
             target=think, args=(theirs, *self.settings), daemon=True, name="anticipate-mind"
         )
-        self._process.start()
+        start(self._process)
         theirs.close()
         with self._changed:
             self._connection, self._busy, self._waiting, self._owed = ours, False, None, None

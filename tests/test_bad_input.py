@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import shutil
+import signal
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from anticipation import midi
 from anticipation.midi import Score, read, write
 from anticipation.notes import DRUMS, Notes
 from anticipation.tempo import TempoMap
+from plugin_bridge import child
 from plugin_bridge.mind import Mind, think
 
 
@@ -363,6 +365,19 @@ def test_a_mind_whose_parent_has_gone_while_it_loaded_ends_without_a_word(random
     ours.close()
     process.join(120)
     assert process.exitcode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="a terminal of another kind")
+def test_ctrl_c_before_a_child_has_come_to_itself_is_left_to_the_parent(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=think, args=(theirs, str(tmp_path / "typo"), 1, 0, "float32"), daemon=True)
+    child.start(process)
+    theirs.close()
+    os.kill(process.pid, signal.SIGINT)
+    assert ours.poll(120) and ours.recv() == ("error", f"no checkpoint at {tmp_path / 'typo'}")
+    process.join(120)
+    assert process.exitcode == 0 and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_mind_that_cannot_load_is_left_alone(tmp_path):
