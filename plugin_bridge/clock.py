@@ -190,6 +190,7 @@ class MidiClock(Clock):
         super().__init__(bpm, meter)
         self.trusted = False  # whether two beats have been heard at a tempo that can be followed
         self._armed: str | None = None  # start or continue was heard: the next tick begins
+        self._located = False  # whether a song position was heard since the last tick
         self._silent = False  # whether it fell silent, and was told to have
         self._points: list[tuple[int, float]] = []  # (number since the song's beginning, wall time) of the last ticks
         self._next = 0  # the number of the next tick
@@ -201,6 +202,8 @@ class MidiClock(Clock):
         Answers what happened to the song: 'start', 'continue', 'stop', 'locate', 'tempo', or None."""
         if status == 0xF8:
             return self._hear_tick(wall)
+        if status == 0xFB and self.playing and not self._located:
+            return None  # it goes on as it is
         if status in (0xFA, 0xFB):
             self._armed = "start" if status == 0xFA else "continue"
         if status == 0xFC:
@@ -212,6 +215,7 @@ class MidiClock(Clock):
             self._stand(position / 4 * self.grid.quarter, position / 4 / self.grid.unit)
             self._offset = wall - self._stood
             self._number(position * (TICKS // 4))
+            self._located = True
             return "locate"
         return None
 
@@ -236,7 +240,7 @@ class MidiClock(Clock):
             self._points = []
         happened = self._begin(wall) if self._armed and self._refused <= TICKS else None
         self._points = [*self._points[1 - self.MEMORY :], (self._next, wall)]
-        self._next += 1
+        self._next, self._located = self._next + 1, False
         # A line through fewer leaves by itself: at 200 bpm and 3 ms of jitter, ticks were taken for lost that were not.
         steady = self._points if len(self._points) <= 2 * TICKS else self._mind_the_new()
         return self._follow(steady) or happened

@@ -153,6 +153,17 @@ def test_a_clock_at_zero_stops_the_song_and_comes_back():
     assert MidiClock().tick(1e6) is None
 
 
+def test_a_continue_while_it_plays_moves_nothing():
+    """Not even back to where it stopped before."""
+    clock, heard = MidiClock(), ticks_of([120] * 288, jitter=0.0)[1]
+    clock.hear(0xFA, heard[0] - 0.001)
+    for n, wall in enumerate(heard):
+        if n in (96, 100, 200):
+            clock.hear({96: 0xFC, 100: 0xFB, 200: 0xFB}[n], wall - 0.001)
+        clock.hear(0xF8, wall)
+    assert clock.grid.quarters_at(clock.song(heard[-1])) == pytest.approx((287 - 4) / 24, abs=0.02)
+
+
 @given(st.lists(st.tuples(st.sampled_from([0xF8, 0xFA, 0xFB, 0xFC, 0xF2]), st.floats(0, 2), st.integers(0, 16383))))
 def test_any_sequence_of_messages_is_survived(messages):
     clock, wall = MidiClock(), 0.0
