@@ -254,7 +254,12 @@ class App:
         if not self.clock.playing:
             return
         song, session = self.clock.song(now), self.session
+        asked = session.asked
         plays = session.commit(song, self.clock.grid)
+        if session.asked != asked:
+            names = ", ".join(m["name"] for m in session.told.members() if m["instrument"] in session.asked)
+            slow = len(session.asked) < len(asked)
+            self.tell(f"the mind {'is too slow for all' if slow else 'keeps up again'}: {names}")
         if plays:
             early = session.settings["latency"] / 1000
             strikes = []

@@ -28,6 +28,7 @@ SAME = 0.006  # seconds within which notes begin at once
 ENOUGH = 12  # notes of the player from which on the division of the beat is estimated
 KEPT, CUT = 90.0, 30.0  # when the past is longer than KEPT seconds it is cut to CUT seconds
 # What is given up when the mind is too slow, step by step: shares of the horizon and of the instruments.
+STARVED = 0.5  # seconds
 RELIEF = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5), (0.25, 0.25))
 
 
@@ -73,7 +74,8 @@ class Session:
         self.played: list[Note] = []  # as they were drawn: the model's own history
         self.sounded: list[Play] = []  # as they were sent
         self.since, self.cold = -np.inf, True
-        self.calm = 0.0  # stream time since when the mind has kept up
+        self.calm = self._looked = 0.0  # stream time since when the mind has kept up; when that was looked at
+        self._starves, self._starved = False, 0.0  # seconds in which nothing was decided, less a fifth of the others
         self.parts = int(self.told.ways[0, 0])  # places a beat, as the player divides it
         self.drop_plan()
 
@@ -194,10 +196,9 @@ class Session:
 
     def _scene(self, now: float, start: float, own: list[Note], grid: Grid) -> Scene:
         told, settings = self.told, self.settings
-        count = max(1, round(len(told.band) * RELIEF[self.level][1]))
         late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
         chords = told.chart(self.since, start + 20.0, grid, self.known)
-        instruments, beats = tuple(told.band[:count]), self.known.beats(start + 12.0)
+        instruments, beats = tuple(self.asked), self.known.beats(start + 12.0)
         heard = (late + ahead).between(now - CUT, start + 12.0)
         ways = told.ways[np.zeros(len(beats), int)]
         way = way_of(heard, beats, ways) if len(heard) >= ENOUGH and len(beats) else 0
@@ -266,14 +267,22 @@ class Session:
         return moved if moved >= now + self.early + 0.002 else onset
 
     def _relieve(self, now: float) -> None:
-        """Ask for less (RELIEF) while the mind keeps falling behind, and for more once it has kept up for 20 s."""
-        starving = self._end > now + self.early > self.frontier
-        if starving and now - self.calm > 2.0:
-            self.level, self.calm = min(self.level + 1, len(RELIEF) - 1), now
-        elif starving:
-            self.calm = max(self.calm, now - 2.0)
+        """Ask for less (RELIEF) while the mind keeps falling behind, and for more once it has kept up for 20 s. Some
+        late answers are no falling behind: it is where more than a sixth of the time nothing is decided."""
+        passed, self._looked = min(max(now - self._looked, 0.0), 0.2), now
+        self._starved = max(self._starved + (passed if self._starves else -passed / 5), 0.0)
+        self._starves = self._end > now + self.early > self.frontier
+        if self._starved > STARVED / 2:
+            self.calm = now
+        if self._starved > STARVED:
+            self.level, self._starved = min(self.level + 1, len(RELIEF) - 1), 0.0
         elif self.level and now - self.calm > 20.0:
             self.level, self.calm = self.level - 1, now
+
+    @property
+    def asked(self) -> list[int]:
+        """The instruments of the band that the mind is asked for."""
+        return self.told.band[: max(1, round(len(self.told.band) * RELIEF[self.level][1]))]
 
     def _trim(self, now: float) -> None:
         """Forget what is too old for the model's window; rarely and much at once, so that the stream's beginning, and

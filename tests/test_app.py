@@ -650,3 +650,12 @@ def test_what_the_terminal_asks_for_is_done_in_order_and_what_it_ignores_stays_i
         assert signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_whom_a_slow_mind_leaves_out_is_told(rehearsal):
+    made = rehearsal(plan=regular_mind(), instruments="piano,finger bass")
+    made.app.session.level, made.app.session._starved = 1, 9.0
+    made.run(0.2)
+    assert made.told == ["the mind is too slow for all: piano"]
+    made.run(25.0)
+    assert made.told[1:] == ["the mind keeps up again: piano, finger bass"]
