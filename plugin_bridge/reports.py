@@ -57,6 +57,7 @@ def hung(app: App, now: float) -> None:
 
 
 def awake(app: App, now: float) -> None:
+    app.session.level = 0  # while it hung it seemed to be slow
     app.session.surprised = True
     app.tell("the mind answers again")
 
