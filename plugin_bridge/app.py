@@ -256,7 +256,7 @@ class App:
         song, session = self.clock.song(now), self.session
         asked = session.asked
         plays = session.commit(song, self.clock.grid)
-        if session.asked != asked:
+        if session.asked != asked and self.mind.state == "ready":
             names = ", ".join(m["name"] for m in session.told.members() if m["instrument"] in session.asked)
             slow = len(session.asked) < len(asked)
             self.tell(f"the mind {'is too slow for all' if slow else 'keeps up again'}: {names}")

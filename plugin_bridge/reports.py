@@ -29,6 +29,7 @@ def hands(app: App, now: float, change: str, side: str = "both", what: str = "th
 
 def ready(app: App, now: float, facts: dict) -> None:
     app.meters.rate = facts["events_per_second"]
+    app.session.level = 0
     app.session.surprised = True
     app.tell(f"ready: {facts['events_per_second']:.0f} events a second")
 

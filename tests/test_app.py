@@ -659,3 +659,11 @@ def test_whom_a_slow_mind_leaves_out_is_told(rehearsal):
     assert made.told == ["the mind is too slow for all: piano"]
     made.run(25.0)
     assert made.told[1:] == ["the mind keeps up again: piano, finger bass"]
+
+
+def test_a_mind_that_does_not_answer_at_all_is_not_called_slow(rehearsal):
+    made = rehearsal(plan=regular_mind(), instruments="piano,finger bass")
+    made.app.mind.state = "hung"
+    made.app.session.level, made.app.session._starved = 1, 9.0
+    made.run(0.2)
+    assert not made.told and made.app.session.level == 2
