@@ -1,7 +1,8 @@
 """A DAW's stand-in: a process of its own with real MIDI ports. Reads a job as JSON from stdin, {"api", "to", "from",
 "messages": [[seconds, [bytes]]...], "seconds", "name"}; plays, listens, and prints {"sent", "heard"} with times of
 perf_counter, which all processes of a Linux machine share. A line "ready" comes first, and "enough" when it has heard
-so many notes begin as "notes" asks for; a line from stdin ends it before its time."""
+so many notes begin as "notes" asks for; a line from stdin ends it before its time. In place of a message, [null, notes]
+waits for so many, says "enough", and goes on at the line "go", from which times count then."""
 
 import json
 import signal
@@ -46,13 +47,31 @@ def play(job, name, out, inp) -> None:
         connect(f"{name}-out:out", job["to"])
     if job.get("from"):
         connect(job["from"], f"{name}-in:in")
-    over = threading.Event()
-    threading.Thread(target=lambda: sys.stdin.readline() and over.set(), daemon=True).start()
+    over, going = threading.Event(), threading.Semaphore(0)
+    begun, seen = (lambda: sum(m[0] & 0xF0 == 0x90 for _, m in list(heard))), 0
+
+    def listen() -> None:
+        for line in sys.stdin:
+            if line != "go\n":
+                over.set()
+            going.release()
+
+    def enough(notes: int) -> None:
+        while begun() < seen + notes and not over.wait(0.02):
+            pass
+        print("enough", flush=True)
+
+    threading.Thread(target=listen, daemon=True).start()
     print("ready", flush=True)
     begin = time.perf_counter() + 0.1
     for at, message in job["messages"]:
         if over.is_set():
             break
+        if at is None:
+            enough(message)
+            going.acquire()
+            begin, seen = time.perf_counter(), begun()
+            continue
         wait = begin + at - time.perf_counter()
         if wait > 0.001:
             time.sleep(wait - 0.0008)
@@ -61,9 +80,7 @@ def play(job, name, out, inp) -> None:
         sent.append((time.perf_counter(), message))
         out.send_message(message)
     if "notes" in job:
-        while sum(m[0] & 0xF0 == 0x90 for _, m in list(heard)) < job["notes"] and not over.wait(0.02):
-            pass
-        print("enough", flush=True)
+        enough(job["notes"])
     over.wait(max(0.0, begin + job["seconds"] - time.perf_counter()))
     print(json.dumps({"begin": begin, "sent": sent, "heard": heard}), flush=True)
 

@@ -92,6 +92,13 @@ def client(messages, seconds, **job):
     return process
 
 
+def go(player) -> None:
+    """The next stage of what it plays, until it is over."""
+    player.stdin.write("go\n")
+    player.stdin.flush()
+    assert player.stdout.readline() == "enough\n"
+
+
 def finish(process, now=False):
     """What it sent and heard, when its time is over, or now."""
     out, _ = process.communicate("end\n" if now else None, timeout=120)
@@ -369,17 +376,20 @@ def test_ctrl_z_leaves_nothing_sounding_and_fg_goes_on(random_checkpoint, tmp_pa
     """A key and a pedal of the player's are passed on when it comes, and what he plays meanwhile is heard by nobody."""
     process = command(random_checkpoint, tmp_path / "takes", "--thru", process_group=0)
     held = [[0.0, [0x9F, 72, 80]], [0.0, [0xBF, 64, 127]]]
-    while_halted = [[3.5 + n / 100, [0x9F, 30 + n % 40, 80]] for n in range(200)]
+    while_halted = [[n / 100, [0x9F, 30 + n % 40, 80]] for n in range(200)]
+    stages = [*held, [None, 3], *while_halted, [None, 0], [None, 2], [0.0, [0x9F, 74, 80]]]
     try:
         read_until(process, "ready")
-        player = client(held + while_halted + [[9.0, [0x9F, 74, 80]]], 200.0)
-        time.sleep(2.0)
+        player = client(stages, 200.0, notes=8)
+        assert player.stdout.readline() == "enough\n"  # of the key and the band
         os.killpg(process.pid, signal.SIGTSTP)
         assert os.waitpid(process.pid, os.WUNTRACED)[1] & 0xFF == 0x7F  # it is stopped, and not over
         halted = time.perf_counter()
-        time.sleep(5.0)
+        go(player)
+        time.sleep(0.5)  # what it has sent arrives
         os.killpg(process.pid, signal.SIGCONT)
-        time.sleep(4.0)
+        go(player)  # the band is back
+        go(player)
         os.killpg(process.pid, signal.SIGINT)
         out, _ = process.communicate(timeout=20)
     finally:
