@@ -250,7 +250,7 @@ class Recorder:
         own, self.folder = self.folder, folder
         try:
             with suppress(AnticipationError):
-                scores = [score for take, _ in self._unsaved for score in take.scores(self.stamp)]
+                scores = [score for take, _ in self._unsaved for score in take.scores()]
                 return ", ".join(self._save(score, "take") for score in scores)
         finally:
             self.folder = own
