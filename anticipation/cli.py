@@ -12,6 +12,8 @@ from . import __version__, check, commands, tools
 from .errors import AnticipationError
 from .options import Options
 
+RHYTHM = "keep the rhythm: each note gives way to one of another pitch, as long and as loud (drums stay)"
+
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--parts", help="names or indices of the parts to rewrite (default: all; without a span: all of them)"
     )
     sub.add_argument("--instruments", help="what may be written (default: what those parts play)")
+    sub.add_argument("--rhythm", action="store_true", help=RHYTHM)
 
     sub = command("continue", "go on from the end, or from --start", commands.continue_, task_flags)
     sub.add_argument("--seconds", type=float, help="how much to write (default: 20)")
@@ -60,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--keep", type=float, default=0.5, help="share of the notes that stay (default: 0.5)")
     sub.add_argument("--parts", help="names or indices of the parts to vary (default: all)")
+    sub.add_argument("--rhythm", action="store_true", help=RHYTHM)
 
     sub = command("harmonize", "chord symbols for a melody, played as block chords", commands.harmonize, task_flags)
     sub.add_argument("--melody", metavar="NAME|INDEX", help="the part to harmonize (default: all that is there)")

@@ -202,8 +202,9 @@ def infill(args: argparse.Namespace) -> None:
     def make(score, model, options):
         start, end = span(args, score)
         return tasks.infill(
-            score, model, start or 0.0, end, parts=names(args.parts), instruments=args.instruments, options=options
-        )
+            score, model, start or 0.0, end, parts=names(args.parts), instruments=args.instruments,
+            rhythm=args.rhythm, options=options,
+        )  # fmt: skip
 
     run_task(args, make)
 
@@ -225,8 +226,9 @@ def vary(args: argparse.Namespace) -> None:
     def make(score, model, options):
         start, end = span(args, score)
         return tasks.vary(
-            score, model, keep=args.keep, parts=names(args.parts), start=start or 0.0, end=end, options=options
-        )
+            score, model, keep=args.keep, parts=names(args.parts), start=start or 0.0, end=end, rhythm=args.rhythm,
+            options=options,
+        )  # fmt: skip
 
     run_task(args, make)
 

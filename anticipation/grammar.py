@@ -16,6 +16,7 @@ from . import groove
 from . import stream as s
 from .harmony import CHORD_TONES, CHORDS, NO_CHORD
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
+from .rhythm import Rhythm
 
 DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
@@ -69,6 +70,7 @@ class Limits:
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch; above it a note of `under` is OVER times as likely
     under: tuple[int, ...] = ()
+    rhythm: Rhythm | None = None  # what is answered, note by note; then voices and places are as they were
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
@@ -208,6 +210,8 @@ def _by_instrument(several: list[tuple[int, int]]) -> dict[int, np.ndarray]:
 
 def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     """(INSTRUMENTS, 128) what the limits allow `shift` steps from the clock."""
+    if limits.rhythm is not None:
+        return limits.rhythm.pitches(np.array([row[s.PITCH] for row in stream.written], dtype=np.int64))
     return limits.table & free(stream, limits, np.array([stream.clock + shift]))
 
 
@@ -215,6 +219,8 @@ def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     """What is writable and in order: at one tick chords come first, then instruments and their pitches ascend. So no
     note comes twice, and no chord is endless. Where a stream keeps no order, what is there already is left out."""
     table = writable(stream, limits, shift)
+    if limits.rhythm is not None:  # it has an order of its own
+        return table
     if shift == 0 and not stream.ordered:
         there = stream.at_clock()
         table[there[:, s.INSTRUMENT], there[:, s.PITCH]] = False
@@ -229,7 +235,10 @@ def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
 
 
 def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndarray:
-    """(102,) which shifts may be drawn, 0 left out if `later`. The last class, the rest, always may."""
+    """(102,) which shifts may be drawn, 0 left out if `later`. The last class, the rest, always may, but where a rhythm
+    says what comes next."""
+    if limits.rhythm is not None:
+        return limits.rhythm.shifts(stream.clock, len(stream.written))
     clocks = stream.clock + np.arange(s.REST + 1)
     inside = (clocks >= limits.start) & (clocks < limits.end)
     instruments: np.ndarray = limits.table.any(axis=1)  # type: ignore[assignment]
@@ -252,6 +261,13 @@ def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
     if chord < NO_CHORD:
         out[~CHORD_TONES[chord][np.arange(128) % 12]] = np.log(limits.stray) if limits.stray else NEVER
     return out
+
+
+def legal_values(stream: Stream, limits: Limits, column: int, values: np.ndarray) -> np.ndarray:
+    """(n,) which of n values of a column may be drawn: those above 0, or the one nearest to what the rhythm has."""
+    if limits.rhythm is None:
+        return values > 0
+    return np.arange(len(values)) == abs(values - limits.rhythm.row(len(stream.written))[column - s.SHIFT]).argmin()
 
 
 def ending(limits: Limits, row: np.ndarray) -> int:
@@ -294,6 +310,11 @@ def beneath(limits: Limits, clock: int, instrument: int) -> np.ndarray:
     if limits.tune is not None and instrument in limits.under:
         out[limits.tune[clock] + 1 :] = np.log(OVER)
     return out
+
+
+def answering(stream: Stream, limits: Limits) -> np.ndarray:
+    """(128,) what is added to the logits of pitches that answer the next note of a rhythm."""
+    return np.zeros(128) if limits.rhythm is None else limits.rhythm.taste(len(stream.written))
 
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:

@@ -24,6 +24,7 @@ from .keys import moved, shift_to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .playable import BASSES, CHORDAL, VOICES
 from .ranking import fittest
+from .rhythm import Rhythm
 from .sampling import Sampling
 from .snapping import ends_of, snap
 
@@ -48,7 +49,9 @@ class Infill:
     second; 0 is free. By default what is known of it around the span sets the measure of both, or where that is little
     what can be played on it (habits.py), which so far as it is not `ranged` by the mask is the measure of its pitches.
     delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
-    what is written may begin; anywhere by default. tune: under which new chords stay.
+    what is written may begin; anywhere by default. tune: under which new chords stay. rhythm: pitched notes of every
+    instrument, each of which is answered by one that begins and ends when it does and is as loud, near its pitch where
+    that is not `ranged`; nothing else is written, and polyphony, density and places mean nothing.
     """
 
     known: Notes
@@ -63,6 +66,7 @@ class Infill:
     places: np.ndarray | None = None
     ranged: bool = False
     tune: Notes | None = None
+    rhythm: Notes | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -76,6 +80,8 @@ class Infill:
             raise RequestError("nothing to write: the scale has no pitch in the range")
         if self.polyphony is not None and self.polyphony < 1 or self.density is not None and self.density < 0:
             raise RequestError("polyphony is at least 1, and density 0 (free) or more")
+        if self.rhythm is not None and not set(self.instruments) <= set(self.rhythm.pitched.instruments):
+            raise RequestError("nothing to write: an instrument that may be written has no pitched notes in the rhythm")
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class Asked:
         pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
         near = ask.known.audible.between(self.origin, ask.end + s.FUTURE)
         nearest = usual = None
-        if ask.places is not None:
+        if ask.places is not None and ask.rhythm is None:
             steps, inside = (ask.places - self.origin) * s.STEPS, (ask.places >= ask.start - 1e-3)
             nearest, usual = nearest_place(steps[inside], end), np.zeros(end + 1)
             inside &= ask.places < ask.end
@@ -163,9 +169,13 @@ class Asked:
         tune, under = None, tuple(i for i in new if i < DRUMS and VOICES.get(i, CHORDAL) >= CHORDAL)
         if ask.tune is not None:
             tune = highest(s.quantise(ask.tune.transpose(self.shift), self.origin), end)
+        rhythm = None
+        if ask.rhythm is not None:
+            end, replaced = max(end, begin + 1), ask.rhythm.pitched.of_instruments(ask.instruments)
+            rhythm = Rhythm.of(replaced, own, table, self.shift, self.origin, (begin, end), near=not ask.ranged)
         return Limits(begin, end, table, ask.polyphony, density, nearest,
                       voices=voices, sounding=known, roots=roots, groove=groove, usual=usual, tune=tune,
-                      under=under)  # fmt: skip
+                      under=under, rhythm=rhythm)  # fmt: skip
 
     @cached_property
     def near(self) -> Notes:
@@ -181,6 +191,8 @@ class Asked:
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""
         rows = np.array(written).reshape(-1, len(s.COLUMNS))
+        if self.limits.rhythm is not None:
+            return self.limits.rhythm.notes.replace(pitch=rows[:, s.PITCH] - self.shift).sorted()
         notes = s.to_notes(rows, self.origin).transpose(-self.shift)
         ask, knows_dynamics = self.request, rows[:, s.VELOCITY].any()
         notes = snap(notes, ask.known, ask.start, ask.end, ask.places, self.ends)

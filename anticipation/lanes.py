@@ -20,6 +20,7 @@ from .grammar import (
     Limits,
     Stream,
     agreeing,
+    answering,
     beneath,
     ending,
     founded,
@@ -27,6 +28,7 @@ from .grammar import (
     grooving,
     legal_shifts,
     legal_table,
+    legal_values,
     writable,
 )
 from .harmony import CHORDS
@@ -132,14 +134,16 @@ class EventDraw:
 
     def _notes(self, rows: np.ndarray, shift: np.ndarray) -> None:
         """Draw what follows the shift and write it into the rows that are events."""
-        classes, sampling, count = self.classes, self.sampling, len(rows)
+        classes, sampling = self.classes, self.sampling
         tables = [writable(*each) for each in zip(self.streams, self.limits, shift.tolist(), strict=True)]
         self._field(INSTRUMENT, [np.any(table, axis=1) for table in tables])
         instrument = classes[:, INSTRUMENT]
         heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in instrument]
         self._field(PITCH, [table[i] for table, i in zip(tables, instrument, strict=True)], heat)
-        self._field(DURATION, [np.ones(len(DURATIONS), dtype=bool)] * count)
-        self._field(VELOCITY, [np.arange(VELOCITIES) > 0] * count)
+        levels = velocity_of(np.arange(VELOCITIES))
+        for field, column, values in ((DURATION, s.DURATION, DURATIONS), (VELOCITY, s.VELOCITY, levels)):
+            told = zip(self.streams, self.limits, strict=True)
+            self._field(field, [legal_values(*each, column, values) for each in told])
         rows[:, s.INSTRUMENT], rows[:, s.PITCH] = instrument, classes[:, PITCH]
         rows[:, s.DURATION] = np.where(instrument == DRUMS, 10, DURATIONS[classes[:, DURATION]])
         for j in np.flatnonzero(~self.rest).tolist():
@@ -169,7 +173,7 @@ class EventDraw:
                 logits = logits + agreeing(limits, clock, instrument)
                 logits = logits + founded(stream, limits, clock, instrument)
                 logits = logits + grooving(stream, limits, clock, instrument)
-                logits = logits + beneath(limits, clock, instrument)
+                logits = logits + beneath(limits, clock, instrument) + answering(stream, limits)
             self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, apart, odds)
             if field == PITCH and instrument == CHORD:
                 stream.belief = np.zeros(CHORDS)
@@ -257,23 +261,23 @@ class AmtLanes(Lanes):
         now = np.array([stream.clock - self.start[i] for stream, i in zip(mine, active, strict=True)])
         shift, duration, note = (np.zeros(len(active), dtype=np.int64) for _ in range(3))
         for j, i in enumerate(active):
-            legal = np.append(shifts[j][: s.REST], True)  # after a second there may be an event or a rest
+            legal = np.append(shifts[j][: s.REST], shifts[j][s.REST :].any())  # after a second an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
             onto = gathered(logits.cpu().numpy(), mine[j], limits[j])
             odds = sampling.odds(mine[j].silence(limits[j]))
             shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, s.REST, odds)
         self._feed_one(active, amt.TIME.start + now + shift)
         for j, i in enumerate(active):
-            legal = np.arange(len(amt.DURATION)) > 0
+            legal = legal_values(mine[j], limits[j], s.DURATION, np.arange(len(amt.DURATION)))
             if shift[j] == s.REST:
                 legal &= shifts[j][s.REST]
-                legal[0] = True
+                legal[0] = shifts[j][-1]
             duration[j] = self._choose(self.model.head(self.state[i], amt.DURATION), legal, sampling, mine[j].rng)
         self._feed_one(active, amt.DURATION.start + duration)
         rest = duration == 0
         for j in np.flatnonzero(~rest).tolist():
             table = legal_table(mine[j], limits[j], int(shift[j]))
-            agree = agreeing(limits[j], mine[j].clock + int(shift[j]), 0)
+            agree = agreeing(limits[j], mine[j].clock + int(shift[j]), 0) + answering(mine[j], limits[j])
             note[j] = self._note(active[j], table, agree, sampling, mine[j].rng)
         rows = drawn_rows(mine, rest, shift)
         rows[:, s.INSTRUMENT], rows[:, s.PITCH] = np.divmod(note, amt.PITCHES)

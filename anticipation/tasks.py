@@ -32,6 +32,9 @@ OTHERS = (73, *STAND_INS)
 MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (49,)  # slow strings
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
+RHYTHM = ("grid", "polyphony", "density")  # options that say when notes begin and how many
+KEPT = "kept"  # what a stamp says of it
+SPARE = "{} notes of chords have gone: the pitches asked for are fewer than the notes of those"
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,26 @@ def infill(
     *,
     parts: Iterable[str | int] | None = None,
     instruments: str | Iterable[str | int] | None = None,
+    rhythm: bool = False,
     options: Options | None = None,
 ) -> list[Take]:
     """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
     everything else stays. What is played a little early for a beat begins with it (`tempo.cut`). end: that of the piece
-    by default, where parts are named. instruments: what is written there (default: those of the parts). Raises
+    by default, where parts are named. instruments: what is written there (default: those of the parts). rhythm: each
+    note gives way to one of another pitch and nothing else is written; drums have none, and stay. Raises
     RequestError."""
+    if rhythm and instruments is not None:
+        raise RequestError("--rhythm keeps who plays: leave --instruments out")
     if parts is None and end is None:
         raise RequestError("infill needs a hole: --bars A-B, --start S --end S, or --parts for all of a part")
     end = _inside(score, start, end)
     chosen, named = _chosen(score, parts)
     hole = _begins(score, start, end) & _of(chosen)
+    hole = _answered(score, hole, options or Options()) if rhythm else hole
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
     rest, options = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~hole], options or Options()
-    return _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named)
+    return _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named,
+                  rhythm=KEPT if rhythm else None)  # fmt: skip
 
 
 def continue_(
@@ -132,10 +141,11 @@ def vary(
     parts: Iterable[str | int] | None = None,
     start: float = 0.0,
     end: float | None = None,
+    rhythm: bool = False,
     options: Options | None = None,
 ) -> list[Take]:
     """A variation: a share `keep` of the notes of `parts` stays where it is, drawn at random, and the rest is written
-    anew around it. Raises RequestError."""
+    anew around it. rhythm: as for `infill`. Raises RequestError."""
     options = options or Options()
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
@@ -143,8 +153,10 @@ def vary(
     chosen, named = _chosen(score, parts)
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
     gone &= _begins(score, start, end) & _of(chosen)
+    gone = _answered(score, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen]
-    known, asked = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~gone], {"keep": keep, "parts": named}
+    known = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~gone]
+    asked = {"keep": keep, "parts": named, "rhythm": KEPT if rhythm else None}
     return _write(score, gone, model, known, start, end, written, options, "vary", chosen, **asked)
 
 
@@ -234,6 +246,18 @@ def _shown_as(wanted: tuple[int, ...], notes: Notes, others: np.ndarray, written
     return notes.replace(instrument=np.where(shown, _other(wanted, written), notes.instrument))
 
 
+def _answered(score: Score, gone: np.ndarray, options: Options) -> np.ndarray:
+    """Those of some notes (mask) that others of the same rhythm can answer. Raises RequestError where there are none,
+    and where another rhythm is asked for."""
+    odd = [name for name in RHYTHM if getattr(options, name) != getattr(Options, name)]
+    if odd:
+        raise RequestError(f"--rhythm keeps when notes begin and how many: leave --{odd[0]} out")
+    gone = gone & (score.notes.instrument < DRUMS)
+    if not gone.any():
+        raise RequestError("--rhythm gives notes other pitches, and no note there has one")
+    return gone
+
+
 def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:
     """The first of the wanted programs that is not among the instruments, or whoever is free."""
     return next((i for i in (*wanted, *range(DRUMS)) if i not in instruments), wanted[0])
@@ -279,6 +303,8 @@ def _write(
     from .infilling import generate
 
     conductor = Conductor.of(score, start, end, options.grid)
+    rhythm = score.notes[gone].shift(-conductor.lag) if asked.get("rhythm") else None
+    instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
     like, score = _origins(score, gone, origins), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
@@ -290,7 +316,7 @@ def _write(
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = (cut(known.audible, known[known.instrument == BEAT], at) for at in (start, end))
-    request = replace(request, start=first, end=last if last > first else end)
+    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm)
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(
         model,
@@ -308,7 +334,9 @@ def _write(
         stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
         notes = conductor.as_played(notes)
-        takes.append(Take(score.with_notes(notes, stamp=stamp, like=like), notes, used, fed, conductor.remarks))
+        spare = len(rhythm) - len(notes) if rhythm is not None else 0
+        remarks = (*conductor.remarks, SPARE.format(spare)) if spare else conductor.remarks
+        takes.append(Take(score.with_notes(notes, stamp=stamp, like=like), notes, used, fed, remarks))
     return takes
 
 

@@ -28,9 +28,9 @@ COMMON = {"takes": int, "best_of": int, "seed": int, "top_p": float, "temperatur
 SPAN = {"start": float, "end": float, "bars": str}
 TASKS: dict[str, dict[str, type]] = {
     "accompany": COMMON | SPAN | {"instruments": str, "melody": str},
-    "infill": COMMON | SPAN | {"instruments": str, "parts": str},
+    "infill": COMMON | SPAN | {"instruments": str, "parts": str, "rhythm": int},
     "continue": COMMON | {"seconds": float, "bars": int, "start": float, "instruments": str},
-    "vary": COMMON | SPAN | {"keep": float, "parts": str},
+    "vary": COMMON | SPAN | {"keep": float, "parts": str, "rhythm": int},
     "harmonize": COMMON | {"melody": str, "instruments": str},
 }
 
@@ -140,19 +140,16 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
     where = None if task == "continue" else o.get("bars")
     start, end = span(SimpleNamespace(bars=where, start=o.get("start"), end=o.get("end")), score)  # type: ignore
     instruments, melody, parts = o.get("instruments"), o.get("melody"), names(o.get("parts"))
+    hole: Any = {"parts": parts, "start": start or 0.0, "end": end, "rhythm": bool(o.get("rhythm")), "options": options}
     run: dict[str, Callable[[], list]] = {
         "accompany": lambda: accompany(
             score, model, instruments or "piano", melody=melody, start=start or 0.0, end=end, options=options
         ),
-        "infill": lambda: infill(
-            score, model, start or 0.0, end, parts=parts, instruments=instruments, options=options
-        ),
+        "infill": lambda: infill(score, model, instruments=instruments, **hole),
         "continue": lambda: continue_(
             score, model, o.get("seconds"), bars=o.get("bars"), start=start, instruments=instruments, options=options
         ),
-        "vary": lambda: vary(
-            score, model, keep=o.get("keep", 0.5), parts=parts, start=start or 0.0, end=end, options=options
-        ),
+        "vary": lambda: vary(score, model, keep=o.get("keep", 0.5), **hole),
         "harmonize": lambda: harmonize(score, model, melody=melody, instrument=instruments or "piano", options=options),
     }
     return [{"mid": take.score.data, "facts": _facts(take, score, unit, o["seed"])} for take in run[task]()]

@@ -39,7 +39,7 @@ QUERIES = {
     "accompany": "best_of=2&end=2&instruments=piano,finger+bass",
     "infill": "best_of=2&bars=3-4",
     "continue": "best_of=2&seconds=2",
-    "vary": "best_of=2&start=2&end=4&keep=0.2",
+    "vary": "best_of=2&start=2&end=4&keep=0.2&rhythm=1",
     "harmonize": "",
 }
 
@@ -49,7 +49,8 @@ def test_a_midi_file_in_and_takes_out_as_the_command_makes_them(ask, finish, ant
     facts = finish(f"/api/jobs?task={task}&seed=3&takes=2&{QUERIES[task]}", melody.read_bytes())
     assert facts["state"] == "done" and facts["progress"] == 1 and len(facts["takes"]) == 2 and facts["seed"] == 3
     flags = {"accompany": ["--end", "2", "--instruments", "piano,finger bass"], "infill": ["--bars", "3-4"],
-             "continue": ["--seconds", "2"], "vary": ["--start", "2", "--end", "4", "--keep", "0.2"]}  # fmt: skip
+             "continue": ["--seconds", "2"],
+             "vary": ["--start", "2", "--end", "4", "--keep", "0.2", "--rhythm"]}  # fmt: skip
     assert anticipate(task, melody, "-o", tmp_path / "a.mid", "--seed", 3, "--takes", 2, *flags.get(task, []))[0] == 0
     for number, take in enumerate(facts["takes"], 1):
         status, headers, data = ask("GET", take["mid"])

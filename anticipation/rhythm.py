@@ -1,0 +1,101 @@
+"""Rhythm: notes that give way, each to one of another pitch that begins and ends when it did. Knows steps; draws
+nothing.
+
+A stream answers them in its own order, one event each: so the pitches that it has drawn say which is next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import stream as s
+from .habits import LEGATO
+from .notes import INSTRUMENTS, Notes
+
+REACH = 5.0  # semitones from the pitch that gives way, the standard deviation of what may take its place
+AGAIN = 0.3  # what the odds of that pitch itself are multiplied by
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """notes: those that give way, in the order of the stream. rows: (N, 5) the same in the model's steps and key, as
+    `stream.quantise` has them. left: (N,) how many of its chord are still to come, itself too. table: (INSTRUMENTS,
+    128) what may be written. free: (N, 128) on which keys no known note of its part is struck or held meanwhile. near:
+    whether new pitches are to be near the old ones."""
+
+    notes: Notes
+    rows: np.ndarray
+    left: np.ndarray
+    table: np.ndarray
+    free: np.ndarray
+    near: bool
+
+    @classmethod
+    def of(
+        cls, notes: Notes, known: Notes, table: np.ndarray, shift: int, origin: float, span: tuple[int, int], near: bool
+    ) -> Rhythm:
+        """Notes in or about a span (steps from `origin`, seconds), the known notes around them, and what may be written
+        in the model's key, `shift` semitones up. Of a chord of more notes than there are pitches the lowest stay."""
+        heard = np.arange(128) - shift
+        table = table & (heard >= 0) & (heard < 128)
+        onset = np.clip(np.rint((notes.onset - origin) * s.STEPS).astype(np.int64), span[0], span[1] - 1)
+        order = np.lexsort((notes.pitch, notes.instrument, onset))
+        chord = (onset * INSTRUMENTS + notes.instrument)[order]
+        place = np.arange(len(chord)) - np.searchsorted(chord, chord)
+        stay = place < table.sum(1)[notes.instrument[order]]
+        order, chord = order[stay], chord[stay]
+        notes, onset = notes[order], onset[order]
+        duration = np.clip(np.rint(notes.duration * s.STEPS).astype(np.int64), 1, s.MAX_DURATION)
+        rows = np.stack([onset, notes.instrument, notes.pitch + shift, duration, notes.velocity], 1)
+        left = np.searchsorted(chord, chord, side="right") - np.arange(len(chord))
+        free = np.ones((len(notes), 128), dtype=bool)
+        for i, one in enumerate(rows):
+            own = known[known.instrument == one[1]]
+            keys = own.pitch[_clash(notes.onset[i], notes.offset[i], own)] + shift
+            free[i, keys[(keys >= 0) & (keys < 128)]] = False
+        return cls(notes, rows, left, table, free, near)
+
+    def row(self, number: int) -> np.ndarray:
+        """The next note once so many are answered; the last one again when all are."""
+        return self.rows[min(number, len(self.rows) - 1)]
+
+    def shifts(self, clock: int, number: int) -> np.ndarray:
+        """(102,) the one shift that leads there: a rest where it is more than a second away, and when all are
+        answered."""
+        wait = self.rows[number, 0] - clock if number < len(self.rows) else s.MAX_DURATION
+        return np.arange(s.REST + 2) == min(wait, s.REST + 1)
+
+    def pitches(self, drawn: np.ndarray) -> np.ndarray:
+        """(INSTRUMENTS, 128) what may answer the next note after these pitches: one above those of its chord so far,
+        with room for the others of it, on a key of its part that is not held. Where too few are free, on any."""
+        number = min(len(drawn), len(self.rows) - 1)
+        onset, instrument = self.rows[number, :2]
+        own = self.notes[:number]
+        chord = drawn[:number][(self.rows[:number, :2] == (onset, instrument)).all(1)]
+        above = self.table[instrument] & (np.arange(128) > chord.max(initial=-1))
+        held = (own.instrument == instrument) & _clash(self.notes.onset[number], self.notes.offset[number], own)
+        free = above & self.free[number]
+        free[drawn[:number][held]] = False
+        legal = free if free.sum() >= self.left[number] else above
+        out = np.zeros((INSTRUMENTS, 128), dtype=bool)
+        out[instrument] = legal & (np.cumsum(legal) <= legal.sum() - self.left[number] + 1)
+        return out
+
+    def taste(self, number: int) -> np.ndarray:
+        """(128,) bias on the next note's pitch logits: towards the register of the old pitch, and away from itself."""
+        out = np.zeros(128)
+        if self.near:
+            away = np.arange(128) - self.row(number)[2]
+            out = -0.5 * (away / REACH) ** 2
+            out[away == 0] += np.log(AGAIN)
+        return out
+
+
+def _clash(onset: float, offset: float, others: Notes) -> np.ndarray:
+    """(N,) whether a note could not be played on the keys of the others: struck with it, or held into it, or it into
+    them, by more than a legato."""
+    later = np.maximum(others.onset, onset)
+    end = np.where(others.onset <= onset, others.offset, offset)
+    return (abs(others.onset - onset) <= LEGATO) | (end > later + LEGATO)
