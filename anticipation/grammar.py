@@ -104,6 +104,11 @@ class Stream:
     def clock(self) -> int:
         return int(self.rows[-1, s.CLOCK])
 
+    @property
+    def pitches(self) -> np.ndarray:
+        """Of the drawn events."""
+        return np.array([row[s.PITCH] for row in self.written], dtype=np.int64)
+
     def silence(self, limits: Limits) -> float:
         """Seconds without an event."""
         since = limits.start if limits.since is None else limits.since
@@ -211,7 +216,7 @@ def _by_instrument(several: list[tuple[int, int]]) -> dict[int, np.ndarray]:
 def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
     """(INSTRUMENTS, 128) what the limits allow `shift` steps from the clock."""
     if limits.rhythm is not None:
-        return limits.rhythm.pitches(np.array([row[s.PITCH] for row in stream.written], dtype=np.int64))
+        return limits.rhythm.pitches(stream.pitches)
     return limits.table & free(stream, limits, np.array([stream.clock + shift]))
 
 
@@ -314,7 +319,7 @@ def beneath(limits: Limits, clock: int, instrument: int) -> np.ndarray:
 
 def answering(stream: Stream, limits: Limits) -> np.ndarray:
     """(128,) what is added to the logits of pitches that answer the next note of a rhythm."""
-    return np.zeros(128) if limits.rhythm is None else limits.rhythm.taste(len(stream.written))
+    return np.zeros(128) if limits.rhythm is None else limits.rhythm.taste(stream.pitches)
 
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:

@@ -14,8 +14,12 @@ from . import stream as s
 from .habits import LEGATO
 from .notes import INSTRUMENTS, Notes
 
-REACH = 5.0  # semitones from the pitch that gives way, the standard deviation of what may take its place
-AGAIN = 0.3  # what the odds of that pitch itself are multiplied by
+# Semitones, standard deviations of what answers a note: about it, and about the last one of its line beyond the step
+# that the old line took. So a part stays in its register and its hands apart, and where a tune steps the new one does.
+REACH, GAIT = 4.0, 2.0
+# What the odds of the old pitch are multiplied by; those of the line's last one, where the old line moved; those of
+# keys that the next higher note of its chord had, or above: or chords would climb.
+AGAIN, STAY, CROSS = 0.1, 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,25 @@ class Rhythm:
         out[instrument] = legal & (np.cumsum(legal) <= legal.sum() - self.left[number] + 1)
         return out
 
-    def taste(self, number: int) -> np.ndarray:
-        """(128,) bias on the next note's pitch logits: towards the register of the old pitch, and away from itself."""
-        out = np.zeros(128)
+    def taste(self, drawn: np.ndarray) -> np.ndarray:
+        """(128,) bias on the pitch logits of the next note after these pitches: away from the old pitch, yet near it,
+        and near the last note of its line: of those struck together last the one whose old pitch was the nearest."""
+        out, keys = np.zeros(128), np.arange(128)
+        number = len(drawn)
+        onset, instrument, old = self.rows[number, :3]
         if self.near:
-            away = np.arange(128) - self.row(number)[2]
-            out = -0.5 * (away / REACH) ** 2
-            out[away == 0] += np.log(AGAIN)
+            out = -0.5 * ((keys - old) / REACH) ** 2
+            out[keys == old] += np.log(AGAIN)
+            if self.left[number] > 1:
+                out[keys >= self.rows[number + 1, 2]] += np.log(CROSS)
+        begun = self.rows[:number]
+        last = np.flatnonzero((begun[:, 1] == instrument) & (begun[:, 0] < onset))
+        if len(last):
+            last = last[begun[last, 0] == begun[last[-1], 0]]
+            leaps = abs(begun[last, 2] - old)
+            leap, before = leaps.min(), drawn[last[leaps.argmin()]]
+            out -= 0.5 * ((keys - before) / (leap + GAIT)) ** 2
+            out[keys == before] += np.log(STAY) if leap else 0.0
         return out
 
 
