@@ -24,7 +24,7 @@ from .keys import moved, shift_to_c
 from .notes import BEAT, CHORD, DRUMS, Notes
 from .playable import BASSES, CHORDAL, VOICES
 from .ranking import fittest
-from .rhythm import Rhythm
+from .rhythm import STRAY, Rhythm
 from .sampling import Sampling
 from .snapping import ends_of, snap
 
@@ -175,7 +175,7 @@ class Asked:
             rhythm = Rhythm.of(replaced, own, table, self.shift, self.origin, (begin, end), near=not ask.ranged)
         return Limits(begin, end, table, ask.polyphony, density, nearest,
                       voices=voices, sounding=known, roots=roots, groove=groove, usual=usual, tune=tune,
-                      under=under, rhythm=rhythm)  # fmt: skip
+                      under=under, rhythm=rhythm, chart=self.chart, stray=STRAY if rhythm else 1.0)  # fmt: skip
 
     @cached_property
     def near(self) -> Notes:

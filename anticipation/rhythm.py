@@ -20,6 +20,7 @@ REACH, GAIT = 4.0, 2.0
 # What the odds of the old pitch are multiplied by; those of the line's last one, where the old line moved; those of
 # keys that the next higher note of its chord had, or above: or chords would climb.
 AGAIN, STAY, CROSS = 0.1, 0.5, 0.1
+STRAY = 0.5  # those of a pitch outside its chord: most old pitches were in it, and whoever avoids them is driven out
 
 
 @dataclass(frozen=True)

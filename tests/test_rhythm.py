@@ -16,7 +16,7 @@ from anticipation.habits import LEGATO
 from anticipation.infilling import Infill, generate
 from anticipation.midi import Score, read
 from anticipation.model import Config, EventModel
-from anticipation.notes import DRUMS, Notes
+from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.tasks import Options
 from anticipation.tempo import TempoMap, places
 
@@ -92,6 +92,9 @@ def test_a_new_tune_steps_where_the_old_one_did_and_is_another():
     for new, was in zip(written.pitch.reshape(-1, 2).T, gone.pitch.reshape(-1, 2).T, strict=True):
         assert abs(new - was).max() < 25 and 2 < abs(new - was).mean() < 6
         assert abs(np.diff(new)).mean() < 4 and (new == was).mean() < 0.05
+    chord = Notes.of([(0.0, 40.0, 0, CHORD, 64)])
+    (told,), _ = generate(model, Infill(chord, 0.0, 40.0, (PIANO,), rhythm=gone), seed=1)
+    assert np.isin(told.pitch % 12, (0, 4, 7)).mean() > 0.33 > np.isin(written.pitch % 12, (0, 4, 7)).mean()
 
 
 @pytest.mark.parametrize("family", ["event", "amt"])
