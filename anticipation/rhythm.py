@@ -74,18 +74,19 @@ class Rhythm:
 
     def pitches(self, drawn: np.ndarray) -> np.ndarray:
         """(INSTRUMENTS, 128) what may answer the next note after these pitches: one above those of its chord so far,
-        with room for the others of it, on a key of its part that is not held. Where too few are free, on any."""
+        with room for the others of it, on keys of its part that are not held. Where too few are free, on any."""
         number = min(len(drawn), len(self.rows) - 1)
         onset, instrument = self.rows[number, :2]
-        own = self.notes[:number]
+        left, own = self.left[number], self.notes[:number]
+        rest = self.notes[number : number + left]
         chord = drawn[:number][(self.rows[:number, :2] == (onset, instrument)).all(1)]
         above = self.table[instrument] & (np.arange(128) > chord.max(initial=-1))
-        held = (own.instrument == instrument) & _clash(self.notes.onset[number], self.notes.offset[number], own)
-        free = above & self.free[number]
+        held = (own.instrument == instrument) & _clash(rest.onset.min(), rest.offset.max(), own)
+        free = above & self.free[number : number + left].all(0)
         free[drawn[:number][held]] = False
-        legal = free if free.sum() >= self.left[number] else above
+        legal = free if free.sum() >= left else above
         out = np.zeros((INSTRUMENTS, 128), dtype=bool)
-        out[instrument] = legal & (np.cumsum(legal) <= legal.sum() - self.left[number] + 1)
+        out[instrument] = legal & (np.cumsum(legal) <= legal.sum() - left + 1)
         return out
 
     def taste(self, drawn: np.ndarray) -> np.ndarray:
