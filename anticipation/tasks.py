@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import __version__
 from .conductor import Conductor
 from .errors import RequestError
 from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
-from .notes import BEAT, DRUMS, Notes, instrument_name
-from .options import Options, pitches
+from .notes import BEAT, DRUMS, Notes
+from .options import Options, pitches, stamp
 from .tempo import cut
 from .voicing import at_bars, voicing
 
@@ -197,8 +196,8 @@ def harmonize(
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
         notes = conductor.as_played(notes)
-        stamp = _stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
-        takes.append(Take(score.with_notes(notes, stamp=stamp), notes, plan, remarks=conductor.remarks))
+        said = stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
+        takes.append(Take(score.with_notes(notes, stamp=said), notes, plan, remarks=conductor.remarks))
     return takes
 
 
@@ -331,31 +330,15 @@ def _write(
     )
     takes = []
     for take, notes in enumerate(written):
-        stamp = _stamp(model, task, options, take, start, end, instruments, **asked)
+        said = stamp(model, task, options, take, start, end, instruments, **asked)
         used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
         notes = conductor.as_played(notes)
         spare = len(rhythm) - len(notes) if rhythm is not None else 0
         remarks = (*conductor.remarks, SPARE.format(spare)) if spare else conductor.remarks
-        takes.append(Take(score.with_notes(notes, stamp=stamp, like=like), notes, used, fed, remarks))
+        takes.append(Take(score.with_notes(notes, stamp=said, like=like), notes, used, fed, remarks))
     return takes
 
 
 def _guide(chords: Notes, instruments: list[int]) -> Notes:
     """Chords for a model that reads no symbols: a part that plays them, which it hears and nobody else does."""
     return voicing(chords, _other(GUIDES, instruments))
-
-
-def _stamp(
-    model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int], **asked: object
-) -> str:
-    """What a new track says of its origin: all that it takes to write it again."""
-    limits = {name: getattr(options, name) for name in ("scale", "polyphony", "density")}
-    limits["range"] = "{}-{}".format(*options.range) if options.ranged else None
-    limits["style"] = None if options.style == Options.style else options.style
-    names = ",".join(instrument_name(i) for i in instruments)
-    facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",
-             f"take {take + 1}", f"best of {options.best_of}", f"{task} {names} {float(start)}-{float(end)} s",
-             f"top-p {options.top_p}",
-             f"temperature {options.temperature}", f"grid {options.grid}", f"chords {options.chords}",
-             *(f"{name} {value}" for name, value in (limits | asked).items() if value is not None)]  # fmt: skip
-    return "; ".join(facts)
