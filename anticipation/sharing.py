@@ -22,9 +22,12 @@ BEAM = 32  # ways to share out that are followed
 def share(notes: Notes, parts: list[Notes]) -> np.ndarray:
     """(N,) which of K parts plays each of N notes of one instrument. parts: what is known of each. Who plays such notes
     at that time is likely to; nobody leaps, holds or sounds more than need be, beside his known notes too, and parts
-    keep their order. It is the best of many ways to share out, followed from note to note."""
+    keep their order. It is the best of many ways to share out, followed from note to note. Where the parts' notes begin
+    just when these do, each is answered by the one in its place: a chord by one in the same order."""
     if not len(notes) or len(parts) < 2:
         return np.zeros(len(notes), np.int64)
+    if (answers := _answers(notes, parts)) is not None:
+        return answers
     start, end = notes.onset.min(), notes.onset.max()
     near = [part.between(start - AROUND, end + AROUND) for part in parts]
     near = [some if len(some) >= FEW else part for some, part in zip(near, parts, strict=True)]
@@ -41,6 +44,18 @@ def share(notes: Notes, parts: list[Notes]) -> np.ndarray:
     out = np.zeros(len(order), np.int64)
     out[order] = _best(pitch[order], onset[order], offset[order] - LEGATO, cost[order], near)
     return out[: len(notes)]
+
+
+def _answers(notes: Notes, parts: list[Notes]) -> np.ndarray | None:
+    """(N,) whose note is answered by each, if they begin at the same times."""
+    whose = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    onset, pitch = (np.concatenate([getattr(part, column) for part in parts]) for column in ("onset", "pitch"))
+    old, new = np.lexsort((pitch, onset.round(6))), np.lexsort((notes.pitch, notes.onset.round(6)))
+    if len(old) != len(new) or not np.allclose(onset[old], notes.onset[new], rtol=0, atol=1e-5):
+        return None
+    out = np.zeros(len(notes), np.int64)
+    out[new] = whose[old]
+    return out
 
 
 def _best(pitch: np.ndarray, onset: np.ndarray, end: np.ndarray, cost: np.ndarray, parts: list[Notes]) -> np.ndarray:

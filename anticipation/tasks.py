@@ -213,9 +213,10 @@ def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part]
     return list({part.index: part for part in (*found, *fills)}.values()), ",".join(map(str, names))
 
 
-def _origins(score: Score, gone: np.ndarray, parts: list[Part]) -> list[tuple[Part, Notes]]:
-    """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does. What we wrote to
-    go with one of several of a name is of that which plays nearest."""
+def _origins(score: Score, gone: np.ndarray, parts: list[Part], answered: bool) -> list[tuple[Part, Notes]]:
+    """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does; with what is
+    answered note by note, if it is. What we wrote to go with one of several of a name is of that which plays nearest.
+    """
     masks: dict[int, np.ndarray] = {}
     for part in sorted(parts, key=lambda part: part.fills):
         height = np.median(score.notes.pitch[part.mask])
@@ -223,8 +224,11 @@ def _origins(score: Score, gone: np.ndarray, parts: list[Part]) -> list[tuple[Pa
         apart = [abs(np.median(score.notes.pitch[score.parts[i].mask]) - height) for i in alike]
         whose = alike[int(np.argmin(apart))] if alike and part.fills else part.index
         masks[whose] = masks.get(whose, False) | part.mask
-    kept = {i: mask & ~gone if (mask & ~gone).any() else mask for i, mask in masks.items()}
-    return [(score.parts[i], score.notes[mask]) for i, mask in kept.items()]
+    if answered:
+        known = {i: mask & gone for i, mask in masks.items() if (mask & gone).any()}
+    else:
+        known = {i: mask & ~gone if (mask & ~gone).any() else mask for i, mask in masks.items()}
+    return [(score.parts[i], score.notes[mask]) for i, mask in known.items()]
 
 
 def _of(parts: list[Part]) -> np.ndarray:
@@ -304,7 +308,7 @@ def _write(
     conductor = Conductor.of(score, start, end, options.grid)
     rhythm = score.notes[gone].shift(-conductor.lag) if asked.get("rhythm") else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
-    like, score = _origins(score, gone, origins), score.without(gone)
+    like, score = _origins(score, gone, origins, rhythm is not None), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)

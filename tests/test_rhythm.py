@@ -183,3 +183,23 @@ def test_the_flag(anticipate, tmp_path, task):
 def test_nothing_to_answer_is_no_request():
     with pytest.raises(RequestError, match="no pitched notes in the rhythm"):
         Infill(Notes.of([]), 0.0, 1.0, (BASS,), rhythm=Notes.of([(0.0, 1.0, 38, DRUMS, 80)]))
+
+
+def test_each_of_two_hands_keeps_its_own_rhythm(tmp_path, random_model):
+    """Also where they cross, and whatever pitches answer."""
+    import pretty_midi
+
+    song = pretty_midi.PrettyMIDI(initial_tempo=120)
+    for name, first, every, base in (("right", 0.0, 0.5, 62), ("left", 0.25, 0.5, 62)):
+        hand = pretty_midi.Instrument(0, name=name)
+        hand.notes += [pretty_midi.Note(60 + i % 40, base + i * 5 % 9, first + i * every, first + (i + 0.4) * every)
+                       for i in range(int(24 / every))]  # fmt: skip
+        song.instruments.append(hand)
+    song.write(str(tmp_path / "hands.mid"))
+    score = read(tmp_path / "hands.mid")
+    start, end = score.bars(3, 6)
+    (take,) = tasks.infill(score, random_model(), start, end, rhythm=True, options=Options(seed=1))
+    for name in ("right", "left"):
+        (old,), (new,) = ([part.mask for part in s.parts if part.name == name and bool(part.stamp) == (s is take.score)]
+                          for s in (score, take.score))  # fmt: skip
+        assert rhythm(take.score.notes[new]) == rhythm(score.notes[old].between(start, end))
