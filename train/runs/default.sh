@@ -69,6 +69,14 @@ for k, weight in new.items():
 save_file(new, f"{mean}/model.safetensors", metadata={"format": "pt"})
 GROWN
 }
+leg() { # at half the rate, on shards of the day: its number, what it begins with, minutes; then the mean of both
+    python train/prepare.py "$CORPUS/corpus" "$WORK/shards$1" --annotations "$CORPUS/pop909-annotations"
+    torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards$1" \
+        --out "$WORK/run$1" --init "$2" --minutes "$3" --cooldown 0.7 --warmup 30 --lr 0.002 --lr-rest 0.0015 --compile \
+        --seed "$1" --workers 1 --precision bf16
+    cp -r "$WORK/run$1/checkpoint" "$WORK/mean$1"
+    grown "$2" "$WORK/run$1" "$WORK/mean$1"
+}
 mean "$WORK/run8/checkpoint" "$WORK/run10/checkpoint" "$WORK/mean10"
 # Fourth session: run11 from that mean (the code of d3e7304), 1,821 steps, 16.8 M rows, beside measuring.
 train8 --out "$WORK/run11" --init "$WORK/mean10" --minutes 95 --cooldown 0.7 --warmup 30 --compile --seed 11 --workers 1
@@ -96,20 +104,10 @@ grown "$WORK/mean17" "$WORK/run18" "$WORK/mean"
 # Eleventh session: two blocks more, at half the rate (run20, the code of 83b4a18 with `mini` of eight blocks), 1,200 steps,
 # 11.1 M rows, beside five developers, on shards by that code: pieces with music in common share a split. Of both the mean,
 # but for the blocks that were added.
-python train/prepare.py "$CORPUS/corpus" "$WORK/shards20" --annotations "$CORPUS/pop909-annotations"
-torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards20" --out "$WORK/run20" \
-    --init "$WORK/mean" --minutes 95 --cooldown 0.7 --warmup 30 --lr 0.002 --lr-rest 0.0015 --compile --seed 20 --workers 1 \
-    --precision bf16
-cp -r "$WORK/run20/checkpoint" "$WORK/mean20"
-grown "$WORK/mean" "$WORK/run20" "$WORK/mean20"
+leg 20 "$WORK/mean" 95
 # Twelfth session: run21 from that, the same again (the code of 3ca9fb7), 1,545 steps, 14.2 M rows, beside five developers, on
 # shards by that code: players to a click have their beats. Of both the mean.
-python train/prepare.py "$CORPUS/corpus" "$WORK/shards21" --annotations "$CORPUS/pop909-annotations"
-torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards21" --out "$WORK/run21" \
-    --init "$WORK/mean20" --minutes 100 --cooldown 0.7 --warmup 30 --lr 0.002 --lr-rest 0.0015 --compile --seed 21 --workers 1 \
-    --precision bf16
-cp -r "$WORK/run21/checkpoint" "$WORK/mean21"
-grown "$WORK/mean20" "$WORK/run21" "$WORK/mean21"
+leg 21 "$WORK/mean20" 100
 
 python train/evaluate.py "$WORK/mean21" "$WORK/shards21" --pieces 40
 python train/judge.py "$WORK/mean21" "$WORK/shards21"
