@@ -56,13 +56,13 @@ def find_device(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise RequestError(f"no device {str(name)!r}: say cpu, cuda, cuda:1 or mps") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise RequestError(f"no device {str(name)!r}: say cpu, cuda, cuda:1 or mps")
     if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
         raise RequestError(f"no device {str(name)!r}: {count or 'no'} CUDA device{'s' * (count > 1)} here")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise RequestError(f"no device {str(name)!r}: no Apple GPU here")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise RequestError(f"no device {str(name)!r}: say cpu, cuda, cuda:1 or mps")
     return device
 
 
