@@ -11,14 +11,13 @@ class Cache:
     """Keys and values of up to `size` places for each of `batch` streams. length: how many of them count, by stream.
 
     A forward pass calls `begin` once and `attend` once a layer. What it adds counts when the caller moves `length` on:
-    so a stream can be padded, and cut back, at no cost. The last place is scratch for padding. width: of a head.
+    so a stream can be padded, and cut back, at no cost. The last place is scratch for padding. kv: (layers, 2, batch,
+    heads, size, width of a head).
     """
 
-    def __init__(
-        self, layers: int, batch: int, heads: int, size: int, width: int, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        self.kv = torch.zeros((layers, 2, batch, heads, size, width), device=device, dtype=dtype)
-        self.length = [0] * batch
+    def __init__(self, kv: Tensor) -> None:
+        self.kv = kv
+        self.length = [0] * kv.shape[2]
         # Of the forward pass that `begin` began:
         self._level = True  # all streams are equally long: what is added is a slice of the cache
         self._alone = False  # one place for each of unequal streams: each by itself is less work than a mask for all
@@ -26,6 +25,18 @@ class Cache:
         self._seen = 0  # places up to the longest stream's end
         self._mask: Tensor | None = None
         self._causal = False
+
+    @classmethod
+    def empty(
+        cls, layers: int, batch: int, heads: int, size: int, width: int, device: torch.device, dtype: torch.dtype
+    ) -> Cache:
+        return cls(torch.zeros((layers, 2, batch, heads, size, width), device=device, dtype=dtype))
+
+    def only(self, i: int) -> Cache:
+        """Stream i by itself, in the same places: what is added to it is added here, but for its length."""
+        one = Cache(self.kv[:, :, i : i + 1])
+        one.length = [self.length[i]]
+        return one
 
     @property
     def size(self) -> int:

@@ -123,7 +123,9 @@ class GPT2(nn.Module):
     def cache(self, batch: int) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
         width = self.config.width // self.config.heads
-        return Cache(self.config.layers, batch, self.config.heads, CONTEXT + 1, width, self.device, self.cache_dtype)
+        return Cache.empty(
+            self.config.layers, batch, self.config.heads, CONTEXT + 1, width, self.device, self.cache_dtype
+        )
 
     def trunk(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T) tokens, T <= 1024 -> (B, T, width) states. With a cache, tokens follow the `cache.length` that are

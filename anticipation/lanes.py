@@ -6,6 +6,7 @@ of rows; does not know windows, seconds, or tasks.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from . import amt
 from . import stream as s
+from .cache import Cache
 from .gpt2 import GPT2
 from .grammar import (
     REST_CLASS,
@@ -45,6 +47,10 @@ def context_of(model) -> int:
 SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
 
 
+PASS = {"cpu": 8}  # rows that a pass through the trunk costs beside those it runs over
+SLOW = 4096  # and where passes wait for a GPU
+
+
 class Lanes:
     """What both kinds have. cache: keys and values. state: (batch, width), the trunk's output at each stream's last
     row. window: rows that fit into the context. fed: rows (of AMT: tokens) that the trunk has run over so far."""
@@ -52,6 +58,31 @@ class Lanes:
     def __init__(self, model, batch: int) -> None:
         self.model, self.window, self.cache, self.fed = model, context_of(model), model.cache(batch), 0
         self.state = torch.zeros(batch, model.config.width, device=model.device)
+
+    def _states(self, inputs: np.ndarray, cache: Cache) -> Tensor:
+        """(streams, T, ...) rows or tokens -> (streams, T, width), what the trunk makes of them."""
+        raise NotImplementedError
+
+    def _run(self, several: list[np.ndarray]) -> None:
+        """Run the trunk over what each stream is fed (also nothing). Who is fed much more than most, his window having
+        slid, goes by himself, for all others would be padded to his length."""
+        alone = apart(list(map(len, several)), PASS.get(self.state.device.type, SLOW))
+        for i in alone:
+            self._run_together([i], self.cache.only(i), [several[i]])
+        others = [new[:0] if i in alone else new for i, new in enumerate(several)]
+        if any(map(len, others)):
+            self._run_together(range(len(others)), self.cache, others)
+        self.fed += sum(map(len, several))
+
+    def _run_together(self, streams: Iterable[int], cache: Cache, several: list[np.ndarray]) -> None:
+        inputs = np.zeros((len(several), max(map(len, several)), *several[0].shape[1:]), dtype=np.int64)
+        for place, new in zip(inputs, several, strict=True):
+            place[: len(new)] = new
+        states = self._states(inputs, cache)
+        for i, state, new in zip(streams, states, several, strict=True):
+            self.cache.length[i] += len(new)
+            if len(new):
+                self.state[i] = state[len(new) - 1]
 
     def share(self, one) -> None:
         """Take over the only stream of other lanes, for every stream."""
@@ -69,23 +100,19 @@ class EventLanes(Lanes):
 
     def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
         """Run the trunk over the rows that each stream has just got."""
-        longest = max(len(new) for new in several)
-        rows = np.zeros((len(several), longest, len(s.COLUMNS)), dtype=np.int64)
-        origin = np.zeros((len(several), 1), dtype=np.int64)
-        for i, (stream, new) in enumerate(zip(streams, several, strict=True)):
-            rows[i, : len(new)] = new
-            self.cache.length[i] = len(stream.rows) - len(new)
-            origin[i] = stream.rows[0, s.CLOCK] if len(new) else 0  # times stay small however long the stream has run
-        clock, at, features_ = (
+        new = [rows.copy() for rows in several]
+        for i, (stream, rows) in enumerate(zip(streams, new, strict=True)):
+            self.cache.length[i] = len(stream.rows) - len(rows)
+            if len(rows):  # times stay small however long the stream has run
+                rows[:, [s.CLOCK, s.AT]] -= stream.rows[0, s.CLOCK]
+        self._run(new)
+
+    def _states(self, inputs: np.ndarray, cache: Cache) -> Tensor:
+        features_, clock, at = (
             torch.from_numpy(x).to(self.model.device)
-            for x in (rows[..., s.CLOCK] - origin, rows[..., s.AT] - origin, features(rows))
+            for x in (features(inputs), inputs[..., s.CLOCK], inputs[..., s.AT])
         )
-        states = self.model.trunk(features_, clock, at, self.cache)
-        for i, new in enumerate(several):
-            self.cache.length[i] += len(new)
-            if len(new):
-                self.state[i] = states[i, len(new) - 1]
-        self.fed += sum(map(len, several))
+        return self.model.trunk(features_, clock, at, cache)
 
     def draw(
         self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling, later: bool = False
@@ -202,9 +229,10 @@ class AmtLanes(Lanes):
 
     def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
         """Make the caches hold the streams' tokens, running the trunk over those that are not there."""
-        new: list[list[int]] = []
-        for i, (stream, rows) in enumerate(zip(streams, several, strict=True)):
-            new.append(self._missing(i, stream, rows) if len(rows) else [])
+        new = [
+            np.array(self._missing(i, stream, rows) if len(rows) else [], dtype=np.int64)
+            for i, (stream, rows) in enumerate(zip(streams, several, strict=True))
+        ]
         self._run(new)
 
     def _missing(self, i: int, stream: Stream, rows: np.ndarray) -> list[int]:
@@ -225,18 +253,14 @@ class AmtLanes(Lanes):
         self.tokens[i] = wanted[:same]
         return wanted[same:]
 
-    def _run(self, several: list[list[int]]) -> None:
-        """Run the trunk over tokens (any number for each lane, also none)."""
-        longest = max(map(len, several))
-        tokens = torch.tensor([new + [0] * (longest - len(new)) for new in several], device=self.model.device)
+    def _states(self, inputs: np.ndarray, cache: Cache) -> Tensor:
+        return self.model.trunk(torch.from_numpy(inputs).to(self.model.device), cache)
+
+    def _run(self, several: list[np.ndarray]) -> None:
         self.cache.length = [len(there) for there in self.tokens]
-        states = self.model.trunk(tokens, self.cache)
-        for i, new in enumerate(several):
-            self.tokens[i] = self.tokens[i] + new
-            self.cache.length[i] += len(new)
-            if new:
-                self.state[i] = states[i, len(new) - 1]
-        self.fed += sum(map(len, several))
+        super()._run(several)
+        for there, new in zip(self.tokens, several, strict=True):
+            there.extend(new.tolist())
 
     def share(self, one: AmtLanes) -> None:
         super().share(one)
@@ -248,9 +272,9 @@ class AmtLanes(Lanes):
         return nucleus(logits.cpu().numpy(), legal, sampling.temperature, sampling.top_p, rng)
 
     def _feed_one(self, active: list[int], tokens: np.ndarray) -> None:
-        several: list[list[int]] = [[] for _ in self.tokens]
-        for i, token in zip(active, tokens.tolist(), strict=True):
-            several[i] = [token]
+        several = [np.zeros(0, dtype=np.int64)] * len(self.tokens)
+        for i, token in zip(active, tokens, strict=True):
+            several[i] = np.array([token])
         self._run(several)
 
     def draw(self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling) -> np.ndarray:
@@ -294,6 +318,15 @@ class AmtLanes(Lanes):
         pitched = notes < amt.PITCHES * DRUMS
         logits = logits + torch.from_numpy(np.where(pitched, agree[notes % amt.PITCHES], 0.0)).to(logits)
         return int(notes[self._choose(logits, table.reshape(-1)[notes], sampling, rng)])
+
+
+def apart(counts: list[int], cost: int) -> list[int]:
+    """Which streams go through the trunk alone, so that the rows and passes are fewest: the others are padded to the
+    longest of them. cost: of a pass, in rows."""
+    fed = sorted(np.flatnonzero(counts).tolist(), key=lambda i: -counts[i])
+    alone = np.cumsum([0, *(counts[i] + cost for i in fed)])
+    others = [*(len(counts) * counts[i] + cost for i in fed), 0]
+    return fed[: int(np.argmin(alone + others))]
 
 
 def after(slot: range, within: range) -> range:

@@ -285,7 +285,7 @@ class EventModel(nn.Module):
     def cache(self, batch: int) -> Cache:
         """An empty cache for `batch` streams; the last place is for padding."""
         c = self.config
-        return Cache(c.depth, batch, c.heads, c.window + 1, HEAD, self.device, self.cache_dtype)
+        return Cache.empty(c.depth, batch, c.heads, c.window + 1, HEAD, self.device, self.cache_dtype)
 
     def trunk(self, features: Tensor, clock: Tensor, at: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, 12) features, (B, T) clocks and onsets in steps -> (B, T, width) states.

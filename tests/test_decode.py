@@ -1,6 +1,8 @@
 """Laws of the decoder, with a random model as the fuzzer: what it draws is grammatical and inside the limits, the cache
 says what the rows say, a stream slides for ever, and no row is fed that need not be."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from anticipation import model as m
 from anticipation import stream as s
 from anticipation.decode import Decoder, window_of
 from anticipation.grammar import DRUM_KIT, Limits, Stream, nearest_place, pitch_table
+from anticipation.lanes import apart
 from anticipation.model import Config, EventModel
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.sampling import Sampling, nucleus
@@ -264,6 +267,33 @@ def test_streams_slide_one_by_one(random_model):
         limits = [limits if stream.clock < limits.end else None for stream, limits in zip(streams, ends, strict=True)]
         decoder.next_event(limits)
         check_states(decoder)
+
+
+def test_who_slides_is_fed_by_himself(random_model, monkeypatch):
+    """No neighbour is padded to the rows of a window: they were most of the work, with eight drafts."""
+    model, positions = random_model(64), []
+    trunk = model.trunk
+
+    def counted(rows, *rest):
+        positions.append(rows.shape[0] * rows.shape[1])
+        return trunk(rows, *rest)
+
+    monkeypatch.setattr(model, "trunk", counted)
+    streams, first = zip(*(begin(seed=seed) for seed in range(8)), strict=True)
+    decoder = run(model, list(streams), list(first), Limits(0, 8000, BAND.table))
+    assert min(len(stream.written) for stream in streams) > 150
+    assert sum(positions) < 1.5 * decoder.fed
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 30))
+def test_streams_go_alone_where_that_is_less_work(counts, cost):
+    def work(alone) -> int:
+        others = max([count for i, count in enumerate(counts) if i not in alone], default=0)
+        return sum(counts[i] + cost for i in alone) + (len(counts) * others + cost if others else 0)
+
+    least = min(work(some) for n in range(len(counts) + 1) for some in combinations(range(len(counts)), n))
+    assert work(apart(counts, cost)) == least
 
 
 def test_a_stream_fills_its_window_beside_one_that_is_fed_more(random_model):
