@@ -279,10 +279,11 @@ def test_who_slides_is_fed_by_himself(random_model, monkeypatch):
         return trunk(rows, *rest)
 
     monkeypatch.setattr(model, "trunk", counted)
-    streams, first = zip(*(begin(seed=seed) for seed in range(8)), strict=True)
+    known = [s.quantise(Notes.of([(0.3 * i * (k + 1), 1, 72, 73, 80) for i in range(60)])) for k in range(8)]
+    streams, first = zip(*(begin(controls, seed=seed) for seed, controls in enumerate(known)), strict=True)
     decoder = run(model, list(streams), list(first), Limits(0, 8000, BAND.table))
     assert min(len(stream.written) for stream in streams) > 150
-    assert sum(positions) < 1.5 * decoder.fed
+    assert sum(positions) < 1.6 * decoder.fed
 
 
 @settings(max_examples=60)
