@@ -148,7 +148,7 @@ class Engine:
                 fully_shard(module, mesh=mesh)
         elif place.world > 1:
             ids = [place.device.index] if place.device.type == "cuda" else None
-            self.objective = DistributedDataParallel(self.objective, device_ids=ids, broadcast_buffers=False)
+            self.objective = DistributedDataParallel(self.objective, device_ids=ids)
         self.optimizers = recipe.optimizers(self.net, optimizer)
         self.peaks = peaks[: len(self.optimizers)]
 
