@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .data import Piece, Shards
-from .notes import BEAT, DRUMS, Notes
+from .notes import DRUMS, Notes
 
 # name -> number of bins: the last one takes what is beyond
 BINS = {"velocity": 128, "pitch": 128, "instrument": DRUMS + 1, "polyphony": 33, "tempo": 61, "parts": 17}
@@ -35,7 +35,7 @@ class Census:
     )
 
     def add(self, piece: Piece, notes: Notes) -> None:
-        audible, beats = notes.audible, notes.duration[notes.instrument == BEAT]
+        audible, beats = notes.audible, notes.beats.duration
         sounding = np.arange(1, len(audible) + 1) - np.searchsorted(np.sort(audible.offset), audible.onset + TOUCH)
         found: dict[str, Any] = {
             "velocity": audible.velocity, "pitch": audible.pitched.pitch, "instrument": audible.instrument,

@@ -11,7 +11,7 @@ from .beats import hear
 from .errors import RequestError
 from .harmony import estimate_chords, parse_chart
 from .midi import Score
-from .notes import BEAT, Notes
+from .notes import Notes
 from .stream import FUTURE, HISTORY
 from .tempo import TempoMap, lag_of, places, way_of
 
@@ -60,7 +60,7 @@ class Conductor:
 
     def places(self, known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:
         """Seconds where notes may begin, by the beats among the known notes; None for anywhere."""
-        beats = known[known.instrument == BEAT]
+        beats = known.beats
         if grid == "free" or self.tempo is None or not len(beats):
             return None
         near = known.audible.between(start - HISTORY, end + FUTURE)

@@ -24,7 +24,7 @@ from .harmony import (
 )
 from .infilling import Asked, Infill, draw
 from .markov import Markov, edges_of
-from .notes import BEAT, CHORD, DRUMS, Notes
+from .notes import CHORD, DRUMS, Notes
 from .reprise import ALIKE, echoes
 from .sampling import Sampling
 
@@ -94,7 +94,7 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
     """The same by the songs that were counted, from what sounds now, has sounded and will, in steps of the beats where
     those are known."""
     near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
-    beats, melody = near[near.instrument == BEAT], near.pitched
+    beats, melody = near.beats, near.pitched
     if len(beats):
         before, after = edges[edges < beats.onset[0] - 0.01], edges[edges > beats.end]
         steps = np.concatenate([before, edges_of(beats), after])
@@ -134,7 +134,7 @@ def consensus(odds: np.ndarray, edges: np.ndarray, change: float) -> Notes:
 def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The chord (N, NO_CHORD) that what is known plays itself between two edges (N + 1, seconds), and how surely it
     does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
-    odds = settled(chord_at(estimate_chords(known.audible, known[known.instrument == BEAT]), _middle(edges)))
+    odds = settled(chord_at(estimate_chords(known.audible, known.beats), _middle(edges)))
     sure = odds.sum(1) * np.clip(together(known, edges) - 1.0, 0.0, 1.0)
     return odds, sure[:, None]
 
@@ -149,7 +149,7 @@ class Outlook:
     def edges(self) -> np.ndarray:
         """(N + 1,) seconds between which a chord is decided on."""
         ask = self.request
-        beats = ask.known[ask.known.instrument == BEAT].between(ask.start, ask.end)
+        beats = ask.known.beats.between(ask.start, ask.end)
         return edges_between(beats.onset, ask.start, ask.end)
 
     @cached_property
@@ -160,7 +160,7 @@ class Outlook:
     @cached_property
     def echoes(self) -> tuple[np.ndarray, np.ndarray]:
         """Beats from the span to what may be its like, and how alike that is."""
-        return echoes(self.near, self.near[self.near.instrument == BEAT], self.request.start, self.request.end)
+        return echoes(self.near, self.near.beats, self.request.start, self.request.end)
 
     @property
     def ahead(self) -> bool:
@@ -180,7 +180,7 @@ class Outlook:
     def echoed(self) -> tuple[np.ndarray, np.ndarray]:
         """The chords (N, NO_CHORD) that are heard where the music goes as it does around the span, and how sure that
         makes of them (N, 1): what begins like the verse goes on like the verse."""
-        beats, count = self.near[self.near.instrument == BEAT], len(self.edges) - 1
+        beats, count = self.near.beats, len(self.edges) - 1
         offsets, alike = self.echoes
         if not len(offsets):
             return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
@@ -227,6 +227,6 @@ def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, dr
         tracks = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
     else:
         around = request.known.between(request.start, request.end)
-        beats = around[around.instrument == BEAT]
+        beats = around.beats
         tracks = [Draft.of(estimate_chords(draft + around.pitched, beats)) for draft in notes]
     return [expected(tracks[a:b], edges) for a, b in pairwise(bounds)]

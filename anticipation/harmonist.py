@@ -8,7 +8,7 @@ import numpy as np
 from .consensus import MEMORY, SONG, consensus, edges_between, recalled
 from .harmony import chord_notes
 from .markov import Markov
-from .notes import BEAT, Notes
+from .notes import Notes
 from .reprise import reprise
 from .scene import Scene, none
 from .tempo import divided
@@ -34,10 +34,10 @@ class Harmonist:
         heard = next((part for part in near if len(part)), None)
         if heard is None:
             return none()
-        steps = divided(scene.beats, scene.turns)
+        steps = divided(scene.chart.beats, scene.turns)
         begun = steps[steps <= scene.start]
         edges = edges_between(steps, float(begun[-1]) if len(begun) else scene.start, scene.end)
-        odds = recalled(self._markov, heard + self._expected(scene) + scene.beats, edges)
+        odds = recalled(self._markov, heard + self._expected(scene) + scene.chart.beats, edges)
         thought = ((on, on + length, symbol) for on, length, symbol, _, _ in consensus(odds, edges, CHANGE))
         turn = float(edges[edges >= scene.start][0]) if self._told else scene.start
         told = [(on, min(off, turn), symbol) for on, off, symbol in self._told if on < turn]
@@ -48,8 +48,8 @@ class Harmonist:
     def _expected(self, scene: Scene) -> Notes:
         """What the player does next if this is a repetition; nothing where what comes is written."""
         past = self._played.between(scene.start - SONG, scene.since)
-        self._played = past + (scene.player.pitched + scene.beats).between(scene.since, np.inf)
+        self._played = past + (scene.player.pitched + scene.chart.beats).between(scene.since, np.inf)
         if len(scene.ahead):
             return none()
-        beats = self._played[self._played.instrument == BEAT]
+        beats = self._played.beats
         return reprise(self._played.pitched, beats, scene.start)

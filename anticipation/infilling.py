@@ -21,7 +21,7 @@ from .grammar import Limits, Stream, nearest_place, pitch_table
 from .groove import places_of
 from .habits import apart, give_way, highest, lone_tune, sounding, usual_density, usual_parts, usual_range, usual_voices
 from .keys import moved, shift_to_c
-from .notes import BEAT, CHORD, DRUMS, Notes
+from .notes import CHORD, DRUMS, Notes
 from .playable import BASSES, CHORDAL, VOICES
 from .ranking import fittest
 from .rhythm import STRAY, Rhythm
@@ -120,8 +120,8 @@ class Asked:
             audible.onset < request.start
         )
         history, rest = audible[past], audible[~past]
-        beats = near[(near.instrument == BEAT) & reads]
-        chords = request.known[(request.known.instrument == CHORD) & (request.known.offset > origin) & reads]
+        chords = request.known.chords
+        sheet = near.beats + chords[chords.offset > origin]
         header = s.Header(
             delta=round(request.delta * s.STEPS),
             instruments=request.instruments if reads else None,
@@ -134,7 +134,7 @@ class Asked:
                 "these weights were trained without anticipation: they can continue, but not write around notes"
             )
         until = int((request.start - origin) * s.STEPS) - s.REST
-        chart = s.Chart.of((beats + chords).transpose(shift), origin)
+        chart = s.Chart.of(sheet.transpose(shift) if reads else sheet[:0], origin)
         rows = s.interleave(events, controls, chart, header, until=until)
         return cls(request, rows, chart, controls, header.delta, shift, origin)
 
@@ -154,7 +154,7 @@ class Asked:
             steps, inside = (ask.places - self.origin) * s.STEPS, (ask.places >= ask.start - 1e-3)
             nearest, usual = nearest_place(steps[inside], end), np.zeros(end + 1)
             inside &= ask.places < ask.end
-            odds = usual_parts(near, ask.known[ask.known.instrument == BEAT], ask.places)
+            odds = usual_parts(near, ask.known.beats, ask.places)
             usual[np.rint(steps[inside]).astype(int)] = np.log(odds[inside])
         density = usual_density(near) if ask.density is None else ask.density
         own = near.of_instruments(ask.instruments)
@@ -186,7 +186,7 @@ class Asked:
     def ends(self) -> tuple[int, float] | None:
         """How the known notes end, see `ends_of`; None where notes may begin anywhere."""
         known = self.request.known
-        return None if self.request.places is None else ends_of(self.near, known[known.instrument == BEAT])
+        return None if self.request.places is None else ends_of(self.near, known.beats)
 
     def notes(self, written: list[np.ndarray]) -> Notes:
         """The rows of written events as notes of the request."""
@@ -198,7 +198,7 @@ class Asked:
         notes = snap(notes, ask.known, ask.start, ask.end, ask.places, self.ends)
         notes = balanced(notes, self.near) if knows_dynamics else as_loud(notes, ask.known.audible)
         notes = give_way(notes, ask.known.audible, self.limits.voices)
-        beats = ask.known[(ask.known.instrument == BEAT) & (ask.known.onset < ask.end)]
+        beats = ask.known.beats.between(-np.inf, ask.end)
         return apart(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
 
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from .errors import CheckpointError
 from .harmony import NO_CHORD, chord_at, chroma, together, transposed
 from .keys import key_odds, shift_to_c
-from .notes import BEAT, CHORD, Notes
+from .notes import Notes
 
 PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
 TELLING, CHORDAL = 4.0, 3.0  # what sounds with others tells so much more of the chord, for each up to so many at a time
@@ -39,8 +39,8 @@ class Markov:
         """From (melody, its BEAT and CHORD notes, weight) of songs."""
         moves, heard = np.zeros((PLACES, NO_CHORD, NO_CHORD)), np.zeros((NO_CHORD, 12))
         for melody, chart, weight in songs:
-            beats, shift = chart[chart.instrument == BEAT], shift_to_c(melody)
-            chords = chart[chart.instrument == CHORD].transpose(shift)
+            beats, shift = chart.beats, shift_to_c(melody)
+            chords = chart.chords.transpose(shift)
             symbols = chord_at(chords, beats.onset + 0.3 * beats.duration)
             named = (symbols >= 0) & (symbols < NO_CHORD)
             both = named[1:] & named[:-1]

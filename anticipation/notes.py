@@ -121,6 +121,16 @@ class Notes:
         """Without chords and beats."""
         return self[self.instrument <= DRUMS]
 
+    @property
+    def beats(self) -> Notes:
+        """The beats alone."""
+        return self[self.instrument == BEAT]
+
+    @property
+    def chords(self) -> Notes:
+        """The chords alone."""
+        return self[self.instrument == CHORD]
+
     def between(self, start: float, end: float) -> Notes:
         """Notes whose onset lies in start <= onset < end."""
         return self[(self.onset >= start) & (self.onset < end)]

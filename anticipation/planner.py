@@ -63,7 +63,7 @@ class Planner:
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
         self._place(scene)
-        if self._harmonist and not len(scene.chords) and any(i < DRUMS for i in scene.instruments):
+        if self._harmonist and not len(scene.chart.chords) and any(i < DRUMS for i in scene.instruments):
             scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
         decoder = self._ready(scene)
         for row in self._draw(decoder, self._limits(scene)):
@@ -105,8 +105,8 @@ class Planner:
         pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
         begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
         nearest = groove = None
-        if scene.grid and len(scene.beats):
-            nearest = nearest_place((divided(scene.beats, scene.grid) - origin) * s.STEPS, end)
+        if scene.grid and len(scene.chart.beats):
+            nearest = nearest_place((divided(scene.chart.beats, scene.grid) - origin) * s.STEPS, end)
         ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
         tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)

@@ -20,7 +20,7 @@ from . import stream as s
 from .decode import window_of
 from .keys import estimate_key, shift_to_c
 from .metrics import note_f1, onset_f1, repeats
-from .notes import BEAT, Notes
+from .notes import Notes
 from .surprise import drawn, nats
 
 AROUND = 10.0  # seconds on both sides of what is answered in which the known notes are asked about
@@ -64,7 +64,7 @@ def likeness(takes: list[Notes]) -> np.ndarray:
 def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
     """(takes,) nats: how far the highest note that a take begins last is one that tunes in the key of the known notes
     end on, and these have, and rests. Zeros where some known note is still to come, and where none has been."""
-    before, beats = known.pitched, known[known.instrument == BEAT].between(start, end)
+    before, beats = known.pitched, known.beats.between(start, end)
     if not len(before) or len(known.audible.between(start, np.inf)):
         return np.zeros(len(takes))
     time = np.bincount(before.pitch % 12, weights=before.duration, minlength=12)
@@ -95,7 +95,7 @@ def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) ->
     better they go together. Zeros where nothing audible is known there."""
     origin = max(0.0, start - AROUND)
     near = known.between(origin, end + AROUND)
-    events, beats = near.audible, near[near.instrument == BEAT]
+    events, beats = near.audible, near.beats
     if not len(events):
         return np.zeros(len(takes))
     told = beats if model.reads_chart else beats[:0]

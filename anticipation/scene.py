@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import stream as s
-from .notes import BEAT, CHORD, Notes
+from .notes import BEAT, Notes
 
 
 def none() -> Notes:
@@ -49,14 +49,6 @@ class Scene:
     temperature: float = 1.0
     top_p: float = 0.95
     ranged: bool = False
-
-    @property
-    def beats(self) -> Notes:
-        return self.chart[self.chart.instrument == BEAT]
-
-    @property
-    def chords(self) -> Notes:
-        return self.chart[self.chart.instrument == CHORD]
 
     @property
     def player(self) -> Notes:

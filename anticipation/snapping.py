@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import stream as s
-from .notes import BEAT, Notes
+from .notes import Notes
 from .tempo import FINEST, divided, gap_of, moment, parts_of, position
 
 REACH = 0.008  # seconds by which the grid may have moved a note, and rounding
@@ -26,7 +26,7 @@ def snap(
     """Undo the 10 ms grid: where notes begin or end within REACH of a known onset, or of a place where they
     may begin (by default, a twelfth of a known beat), they fall on it; where `ends_of` the known notes says how those
     end, all do so (`_ended`). What the grid moved out of the span is brought back; what shrinks to nothing goes."""
-    beats = known[known.instrument == BEAT]
+    beats = known.beats
     places = divided(beats, 12) if places is None else places
 
     def onto(times: np.ndarray) -> np.ndarray:

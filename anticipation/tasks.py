@@ -12,7 +12,7 @@ from .conductor import Conductor
 from .errors import RequestError
 from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
-from .notes import BEAT, DRUMS, Notes
+from .notes import DRUMS, Notes
 from .options import Options, pitches, stamp
 from .tempo import cut
 from .voicing import at_bars, voicing
@@ -191,7 +191,7 @@ def harmonize(
         plans = Outlook(request).plan(model, takes=options.takes, seed=options.seed)
     else:
         plans = [given] * options.takes
-    takes, bars = [], known[(known.instrument == BEAT) & (known.pitch == 0)].onset
+    takes, bars = [], known.beats[known.beats.pitch == 0].onset
     bars = bars if given is None else (conductor.tempo or score.tempo).bar_seconds(end)
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
@@ -318,7 +318,7 @@ def _write(
         request = replace(request, known=request.known + told)
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
-    first, last = (cut(known.audible, known[known.instrument == BEAT], at) for at in (start, end))
+    first, last = (cut(known.audible, known.beats, at) for at in (start, end))
     request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm)
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(

@@ -161,7 +161,7 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         heard = [top_part(notes)] if rng.random() < 0.7 else rng.choice(notes.audible.instruments, size=1)
         notes = notes.of_instruments([*heard, CHORD, BEAT])
     window, cold = excerpt(notes, rng, length, recipe)
-    beats, chords = window[window.instrument == BEAT], window[window.instrument == CHORD]
+    beats, chords = window.beats, window.chords
     audible = window.audible
     parts = audible.instruments
     if len(parts) > 2 and rng.random() < recipe.drop:

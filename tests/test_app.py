@@ -214,7 +214,7 @@ def test_a_daw_that_goes_round_is_no_break_for_the_band(rehearsal, how, mode):
     messages, end = daw_loop(how)
     made.run(end, [*messages, (3.0, [0x90, 72, 80]), (3.0, [0xB0, 64, 127])])
     onsets = np.array([t for t, m in made.sent if m[0] & 0xF0 == 0x90 and m[1] == 40])
-    beats = [scene.beats for scene in mind.scenes]
+    beats = [scene.chart.beats for scene in mind.scenes]
     if how[0] == "stop":
         assert np.diff(onsets).max() == pytest.approx(0.5, abs=0.02)  # it is in again at once, not on the next bar
         return

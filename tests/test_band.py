@@ -47,7 +47,7 @@ def test_a_chart_by_hand():
     assert sheet.times[:2].tolist() == [0.0, 0.5] and sheet.seconds(10) == 5.0 and sheet.seconds(14) == 7.0
     assert sheet.position(5.25) == pytest.approx(10.5) and len(sheet.times) == sheet.bars[-1] + 1
     chart = sheet.chart()
-    assert (chart.instrument == CHORD).sum() == len(sheet.changes) and chart[chart.instrument == BEAT].pitch[10] == 0
+    assert (chart.instrument == CHORD).sum() == len(sheet.changes) and chart.beats.pitch[10] == 0
     assert parse_chart_file("short", "0.0\t| C:maj |\n2.0\tend\n") is None
     assert parse_chart_file("fast", CHART.replace("34.0", "26.1").replace("18.0", "10.1")) is None
 
@@ -159,7 +159,7 @@ def test_a_bass_follows_chord_and_kick(sheet, kit, line):
     assert all(28 <= pitch <= 56 for _, _, pitch, _ in part) and all(length > 0 for _, length, *_ in part)
     notes = Notes.of((float(sheet.seconds(x)), 0.5 * length, p, 33, 80) for x, length, p, _ in part)
     chart = sheet.chart()
-    inside, counted = metrics.bass_on_chord(notes, chart[chart.instrument == CHORD], chart[chart.instrument == BEAT])
+    inside, counted = metrics.bass_on_chord(notes, chart.chords, chart.beats)
     assert counted >= 20 and inside == counted
     on_kick = [x for x, *_ in part if np.abs(song.kicks - x).min() < 0.14]
     assert all(x in song.kicks for x in on_kick) and len(on_kick) >= 20, "where both strike, they strike as one"

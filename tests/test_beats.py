@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anticipation import beats, tasks
 from anticipation.conductor import HEARD
 from anticipation.midi import Score, read
-from anticipation.notes import CHORD, Notes
+from anticipation.notes import Notes
 from anticipation.options import Options
 from anticipation.tempo import TempoMap, beat_notes
 
@@ -125,7 +125,7 @@ def test_new_notes_and_charts_go_by_what_is_heard(random_model):
     heard = beats.hear(score.notes.between(0, 42.0))
     assert take.remarks == (HEARD.format(60 / np.median(heard.duration)),)
     grid = TempoMap.following(heard).beats(40.0)
-    chords = take.chords[take.chords.instrument == CHORD]
+    chords = take.chords.chords
     assert abs(chords.onset[1:, None] - grid.onset[grid.pitch == 0]).min(1).max() < 1e-3
     there = np.concatenate([grid.onset + grid.duration * part / 24 for part in range(24)] + [score.notes.onset])
     assert len(take.notes) and abs(take.notes.onset[:, None] - there).min(1).max() < 2e-3

@@ -381,8 +381,8 @@ def test_annotations_are_read_where_they_fit(music_folder, tmp_path):
     )
     (tmp_path / "chord_midi.txt").write_text("0.0 4.0 C:maj\n4.0 8.0 A:min/3\n8.0 32.0 N\n")
     notes = load_piece(path, tmp_path)
-    assert notes[notes.instrument == CHORD].pitch.tolist() == [0, 21, 120]
-    assert notes[notes.instrument == BEAT].pitch.tolist() == [0, 1, 2, 3] * 16
+    assert notes.chords.pitch.tolist() == [0, 21, 120]
+    assert notes.beats.pitch.tolist() == [0, 1, 2, 3] * 16
     late = "".join(f"{0.5 * i + 0.2} {float(i % 2 == 0)} {float(i % 4 == 0)}\n" for i in range(64))
     (tmp_path / "beat_midi.txt").write_text(late)  # of another performance
     assert load_piece(path, tmp_path) == load_piece(path, None)

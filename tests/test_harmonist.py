@@ -9,7 +9,7 @@ from test_markov import BEATS, SONG, song
 from anticipation.harmonist import Harmonist
 from anticipation.harmony import chord_at, parse_chord
 from anticipation.markov import Markov
-from anticipation.notes import CHORD, Notes
+from anticipation.notes import Notes
 from anticipation.scene import Scene
 from anticipation.tempo import TempoMap, divided
 
@@ -32,7 +32,7 @@ def test_a_song_is_gone_along_with(markov, shift):
     for start in np.arange(0.3, 14.0, 0.25):
         told = harmonist.chords(moment(float(start), tune.transpose(shift)))
         ahead = start + np.array([0.1, 0.6, 1.1])
-        right.append(chord_at(told, ahead) == chord_at(chart[chart.instrument == CHORD].transpose(shift), ahead))
+        right.append(chord_at(told, ahead) == chord_at(chart.chords.transpose(shift), ahead))
     assert np.mean(right[16:]) > 0.95
 
 
@@ -70,7 +70,7 @@ def test_a_verse_is_known_when_it_comes_again(seed):
     markov = Markov.count([(*song(shuffled(100 + i)), 10.0) for i in range(50)])
     beats = TempoMap.constant(120.0).beats(130.0)
     tune, chart = song(shuffled(seed) + shuffled(seed + 10), beats)
-    tune, labels = tune.between(0, 48) + tune.between(96, 130), chart[chart.instrument == CHORD]
+    tune, labels = tune.between(0, 48) + tune.between(96, 130), chart.chords
     harmonist, right = Harmonist(markov), {}
     for start in np.arange(0.3, 112.0, 0.5):
         since = max(0.0, 30.0 * (start // 30 - 1))
@@ -96,5 +96,5 @@ def test_the_band_goes_on_alone_and_knows_nothing_of_silence(markov):
     assert not len(harmonist.chords(moment(4.0, Notes.of([]))))
     told = harmonist.chords(replace(moment(10.1, Notes.of([])), own=tune.between(0, 10.1)))
     ahead = np.array([10.2, 10.7, 11.2])
-    assert (chord_at(told, ahead) == chord_at(chart[chart.instrument == CHORD], ahead)).all()
+    assert (chord_at(told, ahead) == chord_at(chart.chords, ahead)).all()
     assert not len(Harmonist(markov).chords(moment(90.0, tune)))  # long ago

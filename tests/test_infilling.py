@@ -36,7 +36,7 @@ def requests(draw) -> Infill:
     mask = draw(st.none() | st.sets(st.integers(0, 127), min_size=1, max_size=20))
     start, length = draw(st.floats(0, 15) | st.just(4.0)), draw(st.floats(0.001, 5) | st.just(2.0))
     instruments = tuple(draw(st.sets(st.sampled_from([0, 24, 33, 40, FLUTE, DRUMS]), min_size=1)))
-    beats = known[known.instrument == BEAT]
+    beats = known.beats
     return Infill(known, start, start + length, instruments, mask and np.isin(np.arange(128), list(mask)),
                   draw(st.none() | st.integers(1, 3)), draw(st.none() | st.integers(0, 8)),
                   places=places(known.audible, beats) if len(beats) and draw(st.booleans()) else None,

@@ -72,7 +72,7 @@ def test_targets_are_what_follows_and_is_drawn():
 
 def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it_is_to_draw():
     events = s.quantise(Notes.of([(0, 1, 5, CHORD, 64), (0.25, 1, 60, 0, 64), (0.5, 1, 7, CHORD, 64)]))
-    rows = s.interleave(events, events[:0], s.Chart.of(GRID[GRID.instrument == BEAT]), s.Header())
+    rows = s.interleave(events, events[:0], s.Chart.of(GRID.beats), s.Header())
     read = m.target_chart(rows) - m._OFFSETS[m._CHART_AT : m._CHART_AT + 6]
     assert read[:, 3].tolist() == [s.UNKNOWN_CHORD, 5, 5, 7]  # of the second chord only the first is known
     assert read[:-1, 0].tolist() == rows[1:, s.BEAT_].tolist()
@@ -91,8 +91,8 @@ def test_a_model_grows_without_changing_what_it_says(shallow, deep):
     for p in small.parameters():
         torch.nn.init.normal_(p, std=0.3)
     large.take_over(small)
-    events = s.quantise(GRID[GRID.instrument == CHORD])
-    rows = s.interleave(events, events[:0], s.Chart.of(GRID[GRID.instrument == BEAT]), s.Header())
+    events = s.quantise(GRID.chords)
+    rows = s.interleave(events, events[:0], s.Chart.of(GRID.beats), s.Header())
     assert torch.equal(small.trunk(*tensors(rows)), large.trunk(*tensors(rows)))
     loss = large.heads(large.trunk(*tensors(rows))).sum()
     loss.backward()

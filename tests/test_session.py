@@ -341,13 +341,13 @@ def test_charts_and_the_left_hand_are_told():
     made = stage(mind, chords="| C | Am F |")
     made.run([], 7.0)
     chords = mind.scenes[-1].chart
-    chords = chords[chords.instrument == CHORD]
+    chords = chords.chords
     at = dict(zip(chords.onset.round(2).tolist(), chords.pitch.tolist(), strict=True))
     assert at[4.0] == 0 and at[6.0] == 21 and at[7.0] == 5 and CHORD not in mind.scenes[-1].instruments
     made = stage(mind, split=60, bravery=1.0, listen=3)
     made.run([(0.1, p, 80) for p in (45, 48, 52)] + [(3.0, 72, 80)], 5.0)
     chords = mind.scenes[-1].chart
-    assert chords[chords.instrument == CHORD].pitch.tolist() == [21]  # Am
+    assert chords.chords.pitch.tolist() == [21]  # Am
 
 
 def test_two_hundred_held_notes():

@@ -205,10 +205,9 @@ def main() -> None:
 
 def write_mid(path: Path, notes: Notes) -> None:
     from anticipation import midi
-    from anticipation.notes import BEAT
     from anticipation.tempo import TempoMap
 
-    beats = notes.duration[notes.instrument == BEAT]
+    beats = notes.beats.duration
     path.parent.mkdir(parents=True, exist_ok=True)
     tempo = TempoMap.constant(60 / float(np.median(beats)))
     midi.write(midi.Score.from_notes(notes.audible, tempo), path, force=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation.data import Piece, Shards  # noqa: E402
-from anticipation.notes import BEAT, CHORD, Notes  # noqa: E402
+from anticipation.notes import BEAT, Notes  # noqa: E402
 from anticipation.stream import FUTURE, HISTORY  # noqa: E402
 from anticipation.windows import STYLE_OF, top_part  # noqa: E402
 
@@ -64,12 +64,12 @@ class Case:
 
 def cut(notes: Notes, start: float, end: float) -> tuple[Notes, Notes, Notes]:
     """Audible notes, beats and chords of a span, from 0 on; the chord that sounds at its start begins with it."""
-    chords = notes[notes.instrument == CHORD]
+    chords = notes.chords
     chords = chords[(chords.offset > start) & (chords.onset < end)].shift(-start)
     late = np.maximum(-chords.onset, 0.0)
     chords = chords.replace(onset=chords.onset + late, duration=chords.duration - late)
     window = notes.between(start, end).shift(-start)
-    return window.audible, window[window.instrument == BEAT], chords
+    return window.audible, window.beats, chords
 
 
 def accompany(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:

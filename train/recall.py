@@ -59,7 +59,7 @@ def songs(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Note
 
 def right(markov: Markov, melody: Notes, chart: Notes) -> float:
     """The share of the recalled chords' tones that are in the named ones."""
-    beats, chords = chart[chart.instrument == BEAT], chart[chart.instrument == CHORD]
+    beats, chords = chart.beats, chart.chords
     edges = edges_of(beats)
     found = consensus(recalled(markov, melody + beats, edges), edges, CHANGE)
     middle = beats.onset + 0.3 * beats.duration
@@ -88,7 +88,7 @@ def struck(shards: Shards, sources: list[str]) -> dict[int, np.ndarray]:
     counted = {len(bar): np.zeros((bar.size // 4, 4)) for bar, _ in BARS}
     for piece in shards.split("train"):
         notes = shards.notes(piece) if piece.source in sources else Notes.of([])
-        beats = notes[notes.instrument == BEAT]
+        beats = notes.beats
         bars = int((beats.pitch == 0).sum())
         if len(beats) < LEAST or (np.bincount(beats.pitch) < 0.8 * bars).any():
             continue  # bars of several lengths
@@ -118,7 +118,7 @@ def strokes(shards: Shards, split: str, sources: list[str]) -> np.ndarray:
         own = np.zeros(STROKES.shape)
         for piece in shards.split(split):
             notes = shards.notes(piece) if piece.source == source else Notes.of([])
-            drums, beats = notes[notes.instrument == DRUMS], notes[notes.instrument == BEAT]
+            drums, beats = notes[notes.instrument == DRUMS], notes.beats
             if len(drums) >= LEAST and len(beats):
                 rows = np.stack([beats.onset, beats.pitch, beats.duration], 1)
                 table = count(np.stack([drums.onset, drums.pitch], 1), rows)

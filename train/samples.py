@@ -16,7 +16,7 @@ def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[P
     .mid files. Imports the MIDI libraries and pillow only now: machines that train may lack them."""
     from anticipation.infilling import Infill, generate
     from anticipation.midi import Score, write
-    from anticipation.notes import BEAT, Notes
+    from anticipation.notes import Notes
     from anticipation.render import piano_roll
     from anticipation.windows import top_part
 
@@ -31,7 +31,7 @@ def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[P
             continue
         melody = notes[notes.instrument == part]
         start = float(melody.onset[0]) - 0.05
-        known = (melody + notes[notes.instrument == BEAT]).between(start, start + SECONDS).shift(-start)
+        known = (melody + notes.beats).between(start, start + SECONDS).shift(-start)
         take = generate(net, Infill(known, 0.0, SECONDS, PARTS), seed=0, in_turn=True)[0][0].audible
         melody = known.audible.replace(velocity=known.audible.velocity.clip(1))
         path = folder / f"{step:07d}-{len(written) + 1}.mid"

@@ -16,7 +16,7 @@ import numpy as np
 from anticipation.data import Piece, Shards
 from anticipation.errors import AnticipationError
 from anticipation.harmony import NO_CHORD, chord_notes, estimate_chords, parse_chord
-from anticipation.notes import BEAT, CHORD, Notes
+from anticipation.notes import Notes
 from anticipation.tempo import beat_notes
 
 PHRASE = 8  # bars, where the source does not say
@@ -69,7 +69,7 @@ class Sheet:
 
 def sheet_of(piece: Piece, notes: Notes) -> Sheet | None:
     """The sheet of a piece of shards; None where it has no grid of 4/4 (or 2/4, two bars to one), or hardly a chord."""
-    beats, chords = notes[notes.instrument == BEAT], notes[notes.instrument == CHORD]
+    beats, chords = notes.beats, notes.chords
     performed = piece.source.startswith("pop909")
     if not performed:  # a lead sheet: its chords are played in it, and where they are not, a tune alone tells none
         backing = notes.without_instruments([LEAD]).audible

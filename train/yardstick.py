@@ -22,7 +22,7 @@ from recipes import amt_controls  # noqa: E402
 from anticipation import amt, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.keys import shift_to_c  # noqa: E402
-from anticipation.notes import BEAT, Notes  # noqa: E402
+from anticipation.notes import Notes  # noqa: E402
 from anticipation.surprise import drawn, nats  # noqa: E402
 from anticipation.windows import Recipe, excerpt, top_part  # noqa: E402
 
@@ -109,7 +109,7 @@ def held_out(shards: Any, split: str, kind: str, most: int, delta: float | None 
             audible = window.audible
             mask = given(audible, kind, np.random.default_rng((98, i, again)))
             if (~mask).sum() >= FEWEST and mask.any() == (kind != "none"):
-                out.append(Excerpt(audible, window[window.instrument == BEAT], mask, cold, delta, int(i)))
+                out.append(Excerpt(audible, window.beats, mask, cold, delta, int(i)))
     return out
 
 
