@@ -1,8 +1,7 @@
 """What may follow in a stream: the grammar, and the limits of a request. Knows no weights.
 
 What must not be is a mask over the classes of a field (`legal_shifts`, `writable`, `legal_table`): nothing outside it
-can be drawn, whatever the weights say. What people seldom do is a bias on the logits, and stays possible (`gathered`
-on shifts; `agreeing`, `founded`, `grooving` and `beneath` on pitches).
+can be drawn, whatever the weights say. What people seldom do is made less likely: bias.py.
 """
 
 from __future__ import annotations
@@ -12,18 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import groove
 from . import stream as s
-from .harmony import CHORD_TONES, CHORDS, NO_CHORD
+from .harmony import CHORDS
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 from .rhythm import Rhythm
 
 DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
-NEVER = -1e6  # a logit
 BEYOND = s.STEPS // 10  # steps that a note may reach over the next one's place and still make room for it
-OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who plays under it
-ROUNDING = 3  # steps by which a note may miss the chord that it begins with
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
 
@@ -68,7 +63,7 @@ class Limits:
     roots: dict[int, float] = field(default_factory=dict)
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
-    tune: np.ndarray | None = None  # (end + 1,) highest known pitch; above it a note of `under` is OVER times as likely
+    tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `under` seldom go: bias.py
     under: tuple[int, ...] = ()
     rhythm: Rhythm | None = None  # what is answered, note by note; then voices and places are as they were
 
@@ -257,17 +252,6 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
     return np.append(inside, True)
 
 
-def agreeing(limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) bias on an instrument's pitch logits at a clock: against pitches outside the chord of that time."""
-    out = np.zeros(128)
-    chord = NO_CHORD
-    if limits.chart is not None and limits.stray < 1 and instrument < DRUMS:
-        chord = int(limits.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_])
-    if chord < NO_CHORD:
-        out[~CHORD_TONES[chord][np.arange(128) % 12]] = np.log(limits.stray) if limits.stray else NEVER
-    return out
-
-
 def legal_values(stream: Stream, limits: Limits, column: int, values: np.ndarray) -> np.ndarray:
     """(n,) which of n values of a column may be drawn: those above 0, or the one nearest to what the rhythm has."""
     if limits.rhythm is None:
@@ -285,61 +269,3 @@ def ending(limits: Limits, row: np.ndarray) -> int:
         if clock < place < clock + duration <= place + BEYOND:
             return place - clock
     return duration
-
-
-def founded(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) bias on an instrument's pitch logits at a clock: against pitches off the root, in its first note under a
-    chord."""
-    out = np.zeros(128)
-    if instrument not in limits.roots:  # nobody's, live
-        return out
-    begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
-    if len(begun) and begun[-1, 1] < NO_CHORD:
-        own = [row[s.CLOCK] for row in stream.written if row[s.INSTRUMENT] == instrument]
-        if not own or own[-1] < begun[-1, 0] - ROUNDING:
-            out[np.arange(128) % 12 != begun[-1, 1] % 12] = np.log(limits.roots[instrument])
-    return out
-
-
-def grooving(stream: Stream, limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) bias on an instrument's pitch logits at a clock: towards the drums that people strike in that place of the
-    bar (groove.py)."""
-    if instrument != DRUMS or limits.groove is None or limits.groove[clock] < 0:
-        return np.zeros(128)
-    return groove.likely(limits.groove[clock], not stream.written or stream.written[-1][s.CLOCK] < clock)
-
-
-def beneath(limits: Limits, clock: int, instrument: int) -> np.ndarray:
-    """(128,) bias on an instrument's pitch logits at a clock: against pitches above the tune that it plays under."""
-    out = np.zeros(128)
-    if limits.tune is not None and instrument in limits.under:
-        out[limits.tune[clock] + 1 :] = np.log(OVER)
-    return out
-
-
-def answering(stream: Stream, limits: Limits) -> np.ndarray:
-    """(128,) what is added to the logits of pitches that answer the next note of a rhythm."""
-    return np.zeros(128) if limits.rhythm is None else limits.rhythm.taste(stream.pitches)
-
-
-def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
-    """Shift logits (the last class is the rest) with the probability of every step moved to the nearest step where an
-    event may begin, so that a beat whose probability is spread over neighbouring steps stays as likely as it was. What
-    would move to the end, or beyond the last shift, goes to the rest; else everything later would be played at the last
-    place."""
-    count = len(logits) - 1
-    clocks = stream.clock + np.arange(count)
-    shift = np.arange(count)
-    if limits.nearest is not None:
-        inside = (clocks >= limits.start) & (clocks < limits.end)
-        shift[inside] = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
-    shift[stream.clock + shift >= limits.end] = count
-    out = np.append(np.full(count, -np.inf), logits[count])
-    np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
-    if limits.usual is not None:
-        inside = (clocks >= limits.start) & (clocks < limits.end)
-        begins = np.logaddexp.reduce(out[:count])
-        out[:count][inside] += limits.usual[clocks[inside]]
-        if np.isfinite(begins):  # elsewhere in place of there, not never
-            out[:count] += begins - np.logaddexp.reduce(out[:count])
-    return out

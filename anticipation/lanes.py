@@ -15,24 +15,10 @@ from torch import Tensor
 
 from . import amt
 from . import stream as s
+from .bias import gathered, pitch_bias
 from .cache import Cache
 from .gpt2 import GPT2
-from .grammar import (
-    REST_CLASS,
-    Limits,
-    Stream,
-    agreeing,
-    answering,
-    beneath,
-    ending,
-    founded,
-    gathered,
-    grooving,
-    legal_shifts,
-    legal_table,
-    legal_values,
-    writable,
-)
+from .grammar import REST_CLASS, Limits, Stream, ending, legal_shifts, legal_table, legal_values, writable
 from .harmony import CHORDS
 from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
 from .notes import CHORD, DRUMS
@@ -197,10 +183,7 @@ class EventDraw:
                 odds = self.sampling.odds(stream.silence(limits))
             elif field == PITCH:
                 clock = stream.clock + int(self.classes[j, SHIFT])
-                logits = logits + agreeing(limits, clock, instrument)
-                logits = logits + founded(stream, limits, clock, instrument)
-                logits = logits + grooving(stream, limits, clock, instrument)
-                logits = logits + beneath(limits, clock, instrument) + answering(stream, limits)
+                logits = logits + pitch_bias(stream, limits, clock, instrument)
             self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, apart, odds)
             if field == PITCH and instrument == CHORD:
                 stream.belief = np.zeros(CHORDS)
@@ -301,22 +284,22 @@ class AmtLanes(Lanes):
         rest = duration == 0
         for j in np.flatnonzero(~rest).tolist():
             table = legal_table(mine[j], limits[j], int(shift[j]))
-            agree = agreeing(limits[j], mine[j].clock + int(shift[j]), 0) + answering(mine[j], limits[j])
-            note[j] = self._note(active[j], table, agree, sampling, mine[j].rng)
+            bias = pitch_bias(mine[j], limits[j], mine[j].clock + int(shift[j]), None)
+            note[j] = self._note(active[j], table, bias, sampling, mine[j].rng)
         rows = drawn_rows(mine, rest, shift)
         rows[:, s.INSTRUMENT], rows[:, s.PITCH] = np.divmod(note, amt.PITCHES)
         rows[:, s.DURATION] = duration
         return rows
 
-    def _note(self, i: int, table: np.ndarray, agree: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
-        """An instrument and a pitch, as one number, of those in the table. agree: (128,) for pitched instruments."""
+    def _note(self, i: int, table: np.ndarray, bias: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
+        """An instrument and a pitch, as one number, of those in the table. bias: (128,) for pitched instruments."""
         instruments = np.flatnonzero(table[: DRUMS + 1].any(1))
         runs = np.split(instruments, np.flatnonzero(np.diff(instruments) > 1) + 1)  # neighbours in the vocabulary
         slots = [range(amt.PITCHES * int(run[0]), amt.PITCHES * (int(run[-1]) + 1)) for run in runs]
         notes = np.concatenate(slots)
         logits = torch.cat([self.model.head(self.state[i], after(amt.NOTE, slot)) for slot in slots])
         pitched = notes < amt.PITCHES * DRUMS
-        logits = logits + torch.from_numpy(np.where(pitched, agree[notes % amt.PITCHES], 0.0)).to(logits)
+        logits = logits + torch.from_numpy(np.where(pitched, bias[notes % amt.PITCHES], 0.0)).to(logits)
         return int(notes[self._choose(logits, table.reshape(-1)[notes], sampling, rng)])
 
 

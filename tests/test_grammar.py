@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from anticipation import bias
 from anticipation import grammar as g
 from anticipation import stream as s
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
@@ -23,6 +24,11 @@ def stream(*drawn: tuple[int, int, int, int]) -> g.Stream:
 
 def limits(start=0, end=1000, **more) -> g.Limits:
     return g.Limits(start, end, more.pop("table", TABLE), **more)
+
+
+def odds(limits, clock, instrument) -> np.ndarray:
+    """What those of an instrument's pitches are multiplied by at a clock."""
+    return np.exp(bias.pitch_bias(stream(), limits, clock, instrument))
 
 
 def shifts(stream, limits) -> list[int]:
@@ -124,7 +130,7 @@ def test_what_lies_behind_the_end_is_rest():
     before = np.exp(logits)
     for places, first in ((None, 38), ([12, 37, 62], 38), ([12, 45, 51], 37)):  # 49 is nearer to 51
         nearest = None if places is None else g.nearest_place(np.array(places), 50)
-        mass = np.exp(g.gathered(logits, now, limits(end=50, nearest=nearest)))
+        mass = np.exp(bias.gathered(logits, now, limits(end=50, nearest=nearest)))
         np.testing.assert_allclose(mass[101], before[first:].sum())
         np.testing.assert_allclose(mass[:38].sum(), before[:first].sum())
         assert not mass[38:101].any()
@@ -135,12 +141,12 @@ def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_i
     now = stream((12, PIANO, 60, 10))
     logits = np.random.default_rng(0).normal(size=102)
     told = limits(nearest=g.nearest_place(np.array([10, 37, 62, 150]), 200))
-    mass, before = np.exp(g.gathered(logits, now, told)), np.exp(logits)
+    mass, before = np.exp(bias.gathered(logits, now, told)), np.exp(logits)
     near = {25: range(12, 38), 50: range(38, 95)}  # the middles are 23.5, 49.5 and 106
     np.testing.assert_allclose([mass[shift] for shift in near], [before[list(steps)].sum() for steps in near.values()])
     np.testing.assert_allclose(mass[101], before[101] + before[95:101].sum())
     assert np.count_nonzero(mass) == 3
-    np.testing.assert_allclose(g.gathered(logits, now, limits()), logits)
+    np.testing.assert_allclose(bias.gathered(logits, now, limits()), logits)
 
 
 def test_pitches_agree_with_the_chord_of_their_time():
@@ -148,11 +154,12 @@ def test_pitches_agree_with_the_chord_of_their_time():
     chart = s.Chart.of(Notes.of([(1.0, 1.0, 7, CHORD, 64), (2.0, 1.0, 120, CHORD, 64)]))  # G, and then no chord
     inside = np.isin(np.arange(128) % 12, [7, 11, 2])
     seldom, never = (limits(chart=chart, stray=stray) for stray in (0.25, 0.0))
-    np.testing.assert_allclose(np.exp(g.agreeing(seldom, 150, PIANO)), np.where(inside, 1.0, 0.25))
-    np.testing.assert_array_equal(np.exp(g.agreeing(never, 100, 33)), inside.astype(float))
+    for instrument in (PIANO, None):  # None: whichever is drawn with its pitch
+        np.testing.assert_allclose(odds(seldom, 150, instrument), np.where(inside, 1.0, 0.25))
+    np.testing.assert_array_equal(odds(never, 100, 33), inside.astype(float))
     for where in ((never, 99, PIANO), (never, 250, PIANO), (never, 150, DRUMS), (limits(chart=chart), 150, PIANO),
                   (limits(stray=0.0), 150, PIANO)):  # fmt: skip
-        assert not g.agreeing(*where).any()
+        assert (odds(*where) == 1).all()
 
 
 def test_a_bass_begins_a_chord_with_its_root():
@@ -164,7 +171,7 @@ def test_a_bass_begins_a_chord_with_its_root():
     def odds(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33) -> np.ndarray:
         now = stream(*drawn)
         now.chart = chart
-        return np.exp(g.founded(now, told, clock, instrument))
+        return np.exp(bias.pitch_bias(now, told, clock, instrument))
 
     c, a_minor = (np.where(np.arange(128) % 12 == root, 1.0, 0.25) for root in (0, 9))
     np.testing.assert_allclose(odds(50), c)
@@ -179,9 +186,9 @@ def test_a_tune_is_left_on_top():
     """By who plays under it, so far as it sounds; its own pitch is free."""
     tune = np.append(np.full(100, 72), np.full(901, 127))
     told = limits(tune=tune, under=(PIANO,))
-    np.testing.assert_allclose(np.exp(g.beneath(told, 50, PIANO)), np.where(np.arange(128) > 72, g.OVER, 1.0))
+    np.testing.assert_allclose(odds(told, 50, PIANO), np.where(np.arange(128) > 72, bias.OVER, 1.0))
     for where in ((told, 100, PIANO), (told, 50, 33), (limits(under=(PIANO,)), 50, PIANO)):
-        assert not g.beneath(*where).any()
+        assert (odds(*where) == 1).all()
 
 
 def test_an_event_is_as_likely_as_its_step_is_usual():
@@ -190,12 +197,12 @@ def test_an_event_is_as_likely_as_its_step_is_usual():
     usual[10:60] = np.log(0.25)
     logits = np.linspace(0.0, 1.0, g.REST_CLASS + 1)
     for one in (stream(), stream((20, PIANO, 60, 10))):
-        told, plain = (g.gathered(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
+        told, plain = (bias.gathered(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
         more = told[:-1] - plain[:-1] - usual[one.clock :][: g.REST_CLASS]
         assert np.ptp(more) < 1e-9 < more[0] and told[-1] == plain[-1]
         assert np.logaddexp.reduce(told) == pytest.approx(np.logaddexp.reduce(plain))
     never = np.append(np.full(g.REST_CLASS, -np.inf), 0.0)
-    np.testing.assert_array_equal(g.gathered(never, stream(), limits(usual=usual)), never)
+    np.testing.assert_array_equal(bias.gathered(never, stream(), limits(usual=usual)), never)
 
 
 def test_one_voice_makes_room_for_the_next_note():

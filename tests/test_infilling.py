@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import grammar, groove, habits, infilling, snapping
+from anticipation import bias, groove, habits, infilling, snapping
 from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
@@ -378,7 +378,7 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
         return float((written.of_instruments(instruments[-1:]).pitch > 59).mean())
 
     under = [above(*each) for each in asked]
-    monkeypatch.setattr(grammar, "OVER", 1.0)
+    monkeypatch.setattr(bias, "OVER", 1.0)
     free = [above(*each) for each in asked]
     assert max(under[:2]) < 0.3 < min(free[:2]) and under[2:] == free[2:]
 

@@ -20,6 +20,7 @@ LIGHT = [
     "harmony",
     "stream",
     "grammar",
+    "bias",
     "data",
     "conductor",
     "tasks",
