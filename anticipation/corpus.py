@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from .errors import AnticipationError, MidiError
+from .grid import on_grid
 from .harmony import chord_notes, estimate_chords, parse_chord
 from .notes import DRUMS, Notes
-from .tempo import TempoMap, beat_notes, on_grid
+from .tempo import TempoMap, beat_notes
 
 MIN_NOTES = 16
 MAX_SECONDS = 2 * 3600.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import stream as s
+from .grid import nearest
 from .harmony import CHORDS
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 from .rhythm import Rhythm
@@ -73,7 +74,7 @@ def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
     steps = np.arange(end + s.REST + 1)
     never = np.array([2 * len(steps)])
     places = np.unique(np.rint(places).astype(np.int64)) if len(places) else never
-    return places[np.searchsorted((places[1:] + places[:-1]) / 2, steps)]
+    return places[nearest(steps, places)]
 
 
 @dataclass

@@ -13,9 +13,9 @@ import numpy as np
 
 from . import playable
 from . import stream as s
+from .grid import FINEST, nearest, position
 from .metrics import moments
 from .notes import DRUMS, Notes
-from .tempo import FINEST, position
 
 LOW, ALONE = 52, 0.8  # half of a tune's pitches are no lower; share of its notes that begin when no other sounds
 # Seconds that a tune is still heard when it pauses; that it is waited for; that notes may be early.
@@ -87,7 +87,7 @@ def usual_parts(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
     if not len(beats) or not len(places) or len(when) < ENOUGH:
         return odds
     parts = FINEST // np.gcd(np.rint(FINEST * position(places, beats)).astype(int), FINEST)  # of the beat
-    at = np.searchsorted((places[1:] + places[:-1]) / 2, when)
+    at = nearest(when, places)
     over = len(beats.between(when[0] - EDGE, when[-1] + EDGE))
     often = np.bincount(parts[at], minlength=FINEST + 1) / max(over, 1)
     odds = np.where(parts == 1, 1.0, np.minimum((often[parts] + SELDOM) / USUAL, 1.0))

@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from .consensus import MEMORY, SONG, consensus, edges_between, recalled
+from .grid import divided
 from .harmony import chord_notes
 from .markov import Markov
 from .notes import Notes
 from .reprise import reprise
 from .scene import Scene, none
-from .tempo import divided
 
 CHANGE = 0.03  # what a change costs, in shares of a chord's tones
 TOLD = 256  # chords that are remembered

@@ -14,6 +14,7 @@ from .decode import Decoder
 from .dynamics import swell
 from .errors import CheckpointError
 from .grammar import Limits, Stream, nearest_place, pitch_table
+from .grid import divided
 from .groove import places_of
 from .harmonist import Harmonist
 from .infilling import OFF_ROOT, PATIENCE, higher
@@ -23,7 +24,6 @@ from .notes import DRUMS, INSTRUMENTS, Notes
 from .playable import BASSES, KIT, RANGES, VOICES
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
-from .tempo import divided
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .grid import position
 from .notes import Notes
-from .tempo import position
 
 PARTS = 4  # places a beat at which onsets are compared
 WINDOW = 8 * PARTS  # places that have to be alike

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from . import stream as s
+from .grid import FINEST, divided, gap_of, moment, nearest, parts_of, position
 from .notes import Notes
-from .tempo import FINEST, divided, gap_of, moment, parts_of, position
 
 REACH = 0.008  # seconds by which the grid may have moved a note, and rounding
 DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
@@ -34,8 +34,8 @@ def snap(
         for targets in (places, known.audible.onset):
             if len(targets):
                 targets = np.sort(targets)
-                i = np.searchsorted((targets[1:] + targets[:-1]) / 2, times)  # the nearest
-                times = np.where(abs(targets[i] - times) <= REACH, targets[i], times)
+                near = targets[nearest(times, targets)]
+                times = np.where(abs(near - times) <= REACH, near, times)
         return np.maximum(times, start)
 
     onset, offset = notes.onset.round(6), notes.offset.round(6)

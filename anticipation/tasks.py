@@ -10,11 +10,11 @@ import numpy as np
 
 from .conductor import Conductor
 from .errors import RequestError
+from .grid import cut
 from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
 from .notes import DRUMS, Notes
 from .options import Options, pitches, stamp
-from .tempo import cut
 from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _of(parts: list[Part]) -> np.ndarray:
 
 def _begins(score: Score, start: float, end: float) -> np.ndarray:
     """Mask of the notes that begin in a span, seconds; who is a little early for a beat begins with it."""
-    first, last = (cut(score.notes, score.beats(), at) for at in (start, end))
+    first, last = cut(score.notes, score.beats(), start, end)
     return (score.notes.onset >= first) & (score.notes.onset < last)
 
 
@@ -318,7 +318,7 @@ def _write(
         request = replace(request, known=request.known + told)
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
-    first, last = (cut(known.audible, known.beats, at) for at in (start, end))
+    first, last = cut(known.audible, known.beats, start, end)
     request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm)
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(

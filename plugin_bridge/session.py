@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anticipation.grid import way_of
 from anticipation.notes import DRUMS, Notes
 from anticipation.scene import Scene
-from anticipation.tempo import way_of
 
 from .clock import Grid
 from .controls import defaults

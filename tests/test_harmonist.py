@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from test_markov import BEATS, SONG, song
 
+from anticipation.grid import divided
 from anticipation.harmonist import Harmonist
 from anticipation.harmony import chord_at, parse_chord
 from anticipation.markov import Markov
 from anticipation.notes import Notes
 from anticipation.scene import Scene
-from anticipation.tempo import TempoMap, divided
+from anticipation.tempo import TempoMap
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ from anticipation import bias, groove, habits, infilling, snapping
 from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
+from anticipation.grid import places
 from anticipation.habits import LEGATO, usual_density, usual_range, usual_voices
 from anticipation.harmony import parse_chord
 from anticipation.infilling import Infill, generate
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.tempo import TempoMap, places
+from anticipation.tempo import TempoMap
 
 FLUTE = 73
 MELODY = Notes.of((0.5 * i, 0.45, 60 + (0, 4, 7, 5, 2, 9, 7, 11)[i % 8], FLUTE, 80) for i in range(40))

@@ -12,13 +12,14 @@ from test_tasks import BAND, BASS, FLUTE, PIANO, TEMPO, beats, in_ticks, line, o
 
 from anticipation import tasks
 from anticipation.errors import RequestError
+from anticipation.grid import places
 from anticipation.habits import LEGATO
 from anticipation.infilling import Infill, generate
 from anticipation.midi import Score, read
 from anticipation.model import Config, EventModel
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.tasks import Options
-from anticipation.tempo import TempoMap, places
+from anticipation.tempo import TempoMap
 
 A, B = beats(8, 16)
 PLAYED = st.sampled_from([0, 24, 33, 48])

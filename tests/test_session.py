@@ -272,13 +272,13 @@ def test_beats_to_come_are_those_of_the_metre():
     made = stage(mind, listen=0, meter="6/8")
     made.clock.set_meter((6, 8))
     made.run([], 4.0)
-    beats = mind.scenes[-1].beats
+    beats = mind.scenes[-1].chart.beats
     assert np.allclose(beats.onset / 0.75 % 2, beats.pitch) and set(beats.duration) == {0.75}
     made.session.change("meter", "7/8")
     made.clock.set_meter((7, 8))
     made.session.meter_changed(4.0)
     made.run([], 8.0)
-    beats = mind.scenes[-1].beats
+    beats = mind.scenes[-1].chart.beats
     past, new = (beats[(beats.onset < 4.0) == early] for early in (True, False))
     assert set(past.duration) == {0.75} and set(new.duration) == {0.25}
     assert np.allclose(np.rint(new.onset / 0.25) % 7, new.pitch)

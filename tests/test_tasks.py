@@ -11,10 +11,11 @@ from conftest import CORPUS
 
 from anticipation import infilling, tasks
 from anticipation.errors import RequestError
+from anticipation.grid import cut
 from anticipation.harmony import CHORD_TONES, parse_scale
 from anticipation.midi import Score, read
 from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.tempo import TempoMap, cut
+from anticipation.tempo import TempoMap
 from anticipation.voicing import chart_text
 
 Options = partial(tasks.Options, best_of=2)  # drafts: enough for one of them to be chosen
@@ -51,7 +52,7 @@ def old(score: Score) -> np.ndarray:
 
 
 def begins_in(score: Score, start: float, end: float) -> np.ndarray:
-    first, last = (cut(score.notes, score.beats(), at) for at in (start, end))
+    first, last = cut(score.notes, score.beats(), start, end)
     return (score.notes.onset >= first) & (score.notes.onset < last)
 
 

@@ -23,9 +23,10 @@ from drummer import take_of  # noqa: E402
 from anticipation import checkpoint, metrics  # noqa: E402
 from anticipation.data import Piece, Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.grid import places  # noqa: E402
 from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.notes import DRUMS, Notes  # noqa: E402
-from anticipation.tempo import beat_notes, places  # noqa: E402
+from anticipation.tempo import beat_notes  # noqa: E402
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0

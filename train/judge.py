@@ -27,11 +27,12 @@ from anticipation.consensus import Outlook  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.decode import Sampling  # noqa: E402
 from anticipation.errors import AnticipationError, RequestError  # noqa: E402
+from anticipation.grid import places  # noqa: E402
 from anticipation.infilling import Infill, generate  # noqa: E402
 from anticipation.memory import Memory  # noqa: E402
 from anticipation.notes import CHORD, Notes  # noqa: E402
 from anticipation.tasks import Options  # noqa: E402
-from anticipation.tempo import TempoMap, places  # noqa: E402
+from anticipation.tempo import TempoMap  # noqa: E402
 
 SAMPLES = 1000  # of the bootstrap
 BEST_OF = Options.best_of
