@@ -23,7 +23,7 @@ def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
     """'48-72' or 'C3-C5' (C4 is 60) -> (48, 72). Raises RequestError."""
     import re
 
-    from .harmony import pitch_class
+    from .symbols import pitch_class
 
     def one(name: str) -> int:
         if name.isdecimal():
@@ -126,8 +126,8 @@ def run_task(args: argparse.Namespace, make) -> None:
     """Read, generate and write for every input. make(score, model, options) -> takes."""
     from dataclasses import replace
 
-    from .harmony import simplified
     from .midi import read, write
+    from .symbols import simplified
 
     seed = args.seed if args.seed is not None else random.randrange(SEEDS)
     low, high = pitch_range(args.range)
@@ -170,7 +170,7 @@ def describe(take, score) -> str:
     """The chords of a take, from the bar in which they begin."""
     import numpy as np
 
-    from .voicing import chart_text
+    from .symbols import chart_text
 
     bars = score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1)
     first = int(np.searchsorted(bars, float(take.chords.onset[0]) + 0.03, side="right")) - 1

@@ -10,10 +10,11 @@ import numpy as np
 from .beats import hear
 from .errors import RequestError
 from .grid import lag_of, places, way_of
-from .harmony import estimate_chords, parse_chart
+from .harmony import estimate_chords
 from .midi import Score
 from .notes import Notes
 from .stream import FUTURE, HISTORY
+from .symbols import parse_chart
 from .tempo import TempoMap
 
 OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import stream as s
 from .grammar import Stream
+from .grid import edges_of
 from .harmony import (
     CHORD_TONES,
     CHORDS,
@@ -23,7 +24,7 @@ from .harmony import (
     transposed,
 )
 from .infilling import Asked, Infill, draw
-from .markov import Markov, edges_of
+from .markov import Markov
 from .notes import CHORD, DRUMS, Notes
 from .reprise import ALIKE, echoes
 from .sampling import Sampling

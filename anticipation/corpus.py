@@ -20,8 +20,9 @@ import numpy as np
 
 from .errors import AnticipationError, MidiError
 from .grid import on_grid
-from .harmony import chord_notes, estimate_chords, parse_chord
+from .harmony import chord_notes, estimate_chords
 from .notes import DRUMS, Notes
+from .symbols import parse_chord
 from .tempo import TempoMap, beat_notes
 
 MIN_NOTES = 16

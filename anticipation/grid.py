@@ -34,6 +34,11 @@ def moment(when: np.ndarray, beats: Notes) -> np.ndarray:
     return beats.onset[i] + (when - i) * beats.duration[i]
 
 
+def edges_of(beats: Notes) -> np.ndarray:
+    """(N + 1,) seconds where beats begin, and the last one ends."""
+    return np.append(beats.onset, beats.end)
+
+
 def lag_of(notes: Notes, beats: Notes) -> float | None:
     """How far onsets are behind the beats they keep to, seconds: negative where they are ahead, 0 where that is little,
     None where they keep to none.
@@ -80,7 +85,7 @@ def on_grid(notes: Notes, beats: Notes) -> bool:
 def cut(notes: Notes, beats: Notes, *times: float) -> list[float]:
     """Where music is cut at some times, seconds: at a beat that the notes keep to where that is played (`lag_of`), or
     before those that are a little early for it; else right there."""
-    lag, edges = lag_of(notes, beats), np.append(beats.onset, beats.offset[-1:])
+    lag, edges = lag_of(notes, beats), edges_of(beats)
     out = list(times)
     for number, at in enumerate(times):
         i = int(np.searchsorted(edges, at - 1e-3))

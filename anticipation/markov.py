@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from .errors import CheckpointError
+from .grid import edges_of
 from .harmony import NO_CHORD, chord_at, chroma, together, transposed
 from .keys import key_odds, shift_to_c
 from .notes import Notes
@@ -96,11 +97,6 @@ class Markov:
         if [part.shape for part in parts] != shapes or not all(np.isfinite(p).all() and (p > 0).all() for p in parts):
             raise CheckpointError(f"{path} is broken: it does not hold the odds of {NO_CHORD} chords")
         return cls(*parts)
-
-
-def edges_of(beats: Notes) -> np.ndarray:
-    """Where beats begin, and the last one ends."""
-    return np.append(beats.onset, beats.end)
 
 
 def _shares(melody: Notes, edges: np.ndarray) -> np.ndarray:

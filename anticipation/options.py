@@ -63,7 +63,7 @@ def pitches(options: Options) -> np.ndarray | None:
     """(128,) legal pitches, or None for all. Raises RequestError."""
     import numpy as np
 
-    from .harmony import parse_scale
+    from .symbols import parse_scale
 
     low, high = options.range
     if not 0 <= low <= high <= 127:

@@ -255,7 +255,8 @@ def _label_bars(draw: ImageDraw.ImageDraw, roll: Roll, beats: Notes) -> None:
 
 
 def _label_chords(draw: ImageDraw.ImageDraw, roll: Roll, chords: Notes, sharps: int, y: int) -> None:
-    from .harmony import NO_CHORD, chord_name
+    from .harmony import NO_CHORD
+    from .symbols import chord_name
 
     for onset, duration, symbol, _, _ in chords:
         left, right = roll.x(onset), roll.x(onset + duration)

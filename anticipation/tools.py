@@ -43,8 +43,8 @@ def table(facts: dict, indent: str = "") -> list[str]:
 
 def score_facts(path: Path) -> dict:
     """What `info` tells of a MIDI file. Raises MidiError."""
-    from .harmony import note_name
     from .midi import read
+    from .symbols import note_name
 
     score = read(path)
     tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]

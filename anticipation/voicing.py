@@ -1,4 +1,4 @@
-"""Chord symbols as something else: block chords for an instrument, and a chart to read. Knows no models."""
+"""Voicing: chords as block chords for an instrument. Knows no models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .harmony import CHORD_TONES, NO_CHORD, chord_name
+from .harmony import CHORD_TONES, NO_CHORD
 from .notes import Notes
 
 
@@ -47,24 +47,3 @@ def at_bars(chords: Notes, bars: np.ndarray) -> Notes:
         edges = [onset, *cuts, onset + duration]
         rows += [(start, end - start, *rest) for start, end in pairwise(edges)]
     return Notes.of(rows)
-
-
-def spelled(chords: Notes, keys: list[tuple[float, int]]) -> list[str]:
-    """The name of each chord in the key it stands in. keys: see Score.keys."""
-    at = np.searchsorted([second for second, _ in keys], chords.onset + 0.03, side="right") - 1
-    return [chord_name(int(p), keys[max(i, 0)][1]) for p, i in zip(chords.pitch, at.tolist(), strict=True)]
-
-
-def chart_text(chords: Notes, bars: np.ndarray, keys: list[tuple[float, int]] | None = None) -> str:
-    """'| C | Am F | G |' of CHORD notes against bar lines (seconds), spelled in C or in what `keys` (see Score.keys)
-    say."""
-    spellings = np.array(spelled(chords, keys or [(0.0, 0)]), dtype=object)
-    cells, sounding = [], "N"
-    for start, end in zip(bars[:-1], bars[1:], strict=True):
-        inside = (chords.onset >= start - 0.03) & (chords.onset < end - 0.03)
-        names = spellings[inside].tolist()
-        if not names or chords.onset[inside][0] > start + 0.06:
-            names = [sounding, *names]
-        sounding = names[-1]
-        cells.append(" ".join(names))
-    return "| " + " | ".join(cells) + " |"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from anticipation.errors import AnticipationError, LiveError, RequestError
-from anticipation.harmony import simplified
+from anticipation.symbols import simplified
 
 from .clock import Clock
 from .controls import ACTIONS, check, check_action

@@ -16,8 +16,9 @@ from styles import STYLES
 from anticipation import metrics, midi
 from anticipation.data import Shards, join
 from anticipation.errors import AnticipationError
-from anticipation.harmony import CHORD_TONES, NO_CHORD, parse_chord
+from anticipation.harmony import CHORD_TONES, NO_CHORD
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
 pytest.importorskip("symusic")

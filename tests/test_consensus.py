@@ -15,10 +15,11 @@ from anticipation.consensus import (
     pooled,
     settled,
 )
-from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes, parse_chord
+from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
 from anticipation.infilling import Asked, Infill, draw
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.reprise import echoes
+from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
 C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))

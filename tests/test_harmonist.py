@@ -8,10 +8,11 @@ from test_markov import BEATS, SONG, song
 
 from anticipation.grid import divided
 from anticipation.harmonist import Harmonist
-from anticipation.harmony import chord_at, parse_chord
+from anticipation.harmony import chord_at
 from anticipation.markov import Markov
 from anticipation.notes import Notes
 from anticipation.scene import Scene
+from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
 

@@ -9,13 +9,14 @@ from strategies import notes
 from anticipation import harmony as h
 from anticipation.errors import RequestError
 from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.symbols import chord_name, parse_chart, parse_chord, parse_scale, simplified
 from anticipation.tempo import TempoMap
 
 BARS = TempoMap().bar_seconds(8.0)[:5]  # four bars of two seconds
 
 
 def symbols(chords: Notes) -> list[tuple[float, float, str]]:
-    return [(onset, onset + duration, h.chord_name(symbol)) for onset, duration, symbol, _, _ in chords]
+    return [(onset, onset + duration, chord_name(symbol)) for onset, duration, symbol, _, _ in chords]
 
 
 def triads(roots, lowest=48, length=2.0) -> Notes:
@@ -28,7 +29,7 @@ def triads(roots, lowest=48, length=2.0) -> Notes:
 
 
 def test_every_chord_can_be_named_and_read_again():
-    assert [h.parse_chord(h.chord_name(symbol)) for symbol in range(h.CHORDS)] == list(range(h.CHORDS))
+    assert [parse_chord(chord_name(symbol)) for symbol in range(h.CHORDS)] == list(range(h.CHORDS))
 
 
 @pytest.mark.parametrize(
@@ -47,13 +48,13 @@ def test_every_chord_can_be_named_and_read_again():
      ("C:min/b7", "Cm")],
 )  # fmt: skip
 def test_chords_as_people_write_them(text, name):
-    assert h.chord_name(h.parse_chord(text)) == name
+    assert chord_name(parse_chord(text)) == name
 
 
 @pytest.mark.parametrize("text", ["", "H", "Cx", "C major", "7", "/C", "C/H", "C7y", "Am7b5x9", "Kuh"])
 def test_what_is_no_chord(text):
     with pytest.raises(RequestError, match="^unknown chord .*[^\n]$"):
-        h.parse_chord(text)
+        parse_chord(text)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +63,14 @@ def test_what_is_no_chord(text):
      ("D/F#", "D"), ("C/E", "C")],
 )  # fmt: skip
 def test_a_chord_over_another_bass_is_the_chord_that_it_makes(text, name):
-    assert h.chord_name(h.parse_chord(text)) == name
+    assert chord_name(parse_chord(text)) == name
 
 
 def test_what_a_symbol_is_taken_for_is_told_once():
     chart = "| C6 D/F# | Cmaj9 C6 | Am7 CΔ Gb C- N.C. | C/A | F/G Bdim7 |"
     told = ["C6 is taken for C", "D/F# is taken for D", "Cmaj9 is taken for Cmaj7", "F/G is taken for Gsus4",
             "Bdim7 is taken for Bdim"]  # fmt: skip
-    assert h.simplified(chart) == told
+    assert simplified(chart) == told
 
 
 @pytest.mark.parametrize(
@@ -79,10 +80,10 @@ def test_what_a_symbol_is_taken_for_is_told_once():
      (-6, "C Db D Eb E F Gb G Ab A Bb Cb", "Dbm")],
 )  # fmt: skip
 def test_chords_are_spelled_in_their_key(sharps, roots, minor):
-    assert [h.chord_name(root, sharps) for root in range(12)] == roots.split()
-    assert h.chord_name(13, sharps) == minor
+    assert [chord_name(root, sharps) for root in range(12)] == roots.split()
+    assert chord_name(13, sharps) == minor
     for symbol in range(h.CHORDS):
-        assert h.parse_chord(h.chord_name(symbol, sharps)) == symbol
+        assert parse_chord(chord_name(symbol, sharps)) == symbol
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_chords_are_spelled_in_their_key(sharps, roots, minor):
     ],
 )
 def test_charts(text, chords):
-    assert symbols(h.parse_chart(text, BARS)) == chords
+    assert symbols(parse_chart(text, BARS)) == chords
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_a_bar_is_shared_in_whole_beats(metre, bar, lengths):
     """Also where the tempo changes within it."""
     tempo = TempoMap(480, ((0, 500_000), (480, 700_000)), ((0, *metre),))
     bars, beats = tempo.bar_seconds(4.0), tempo.beats(8.0).onset
-    onsets = h.parse_chart(f"| {bar} |", bars, beats).onset[: len(lengths)]
+    onsets = parse_chart(f"| {bar} |", bars, beats).onset[: len(lengths)]
     at = np.cumsum([0, *lengths])[:-1]
     np.testing.assert_allclose(onsets, np.interp(at, np.arange(len(beats)), beats))
 
@@ -128,25 +129,25 @@ def test_a_bar_is_shared_in_whole_beats(metre, bar, lengths):
                                   "| C % |", "| 3/4 | C |"])  # fmt: skip
 def test_what_is_no_chart(text):
     with pytest.raises(RequestError, match="^[^\n]*$"):
-        h.parse_chart(text, BARS)
+        parse_chart(text, BARS)
 
 
 def test_scales_and_their_errors():
-    assert np.flatnonzero(h.parse_scale("A minor")).tolist() == np.flatnonzero(h.parse_scale("C")).tolist()
-    assert np.flatnonzero(h.parse_scale("Eb  Minor Pentatonic")).tolist() == [1, 3, 6, 8, 10]
+    assert np.flatnonzero(parse_scale("A minor")).tolist() == np.flatnonzero(parse_scale("C")).tolist()
+    assert np.flatnonzero(parse_scale("Eb  Minor Pentatonic")).tolist() == [1, 3, 6, 8, 10]
     for name, other in (("Am", "C"), ("F#m", "A major"), ("D ionian", "D"), ("e Aeolian", "G"), ("G major pentatonic",
                         "G pentatonic")):  # fmt: skip
-        assert (h.parse_scale(name) == h.parse_scale(other)).all()
+        assert (parse_scale(name) == parse_scale(other)).all()
     for text in ("", "H major", "C majorish", "major", "m", "Hm", "Cm blues"):
         with pytest.raises(RequestError):
-            h.parse_scale(text)
+            parse_scale(text)
 
 
 @pytest.mark.parametrize("key", range(12))
 def test_chords_of_plain_triads(key):
     progression = [(key, ""), (key + 9, "m"), (key + 5, ""), (key + 7, "7"), (key, ""), (key + 2, "m")]
     music = triads(progression)
-    names = [h.chord_name(list(h.QUALITIES).index(quality) * 12 + root % 12) for root, quality in progression]
+    names = [chord_name(list(h.QUALITIES).index(quality) * 12 + root % 12) for root, quality in progression]
     for beats in (TempoMap.constant(120).beats(12.0), Notes.of([])):
         found = h.estimate_chords(music + Notes.of([(0, 12, 36, DRUMS, 90)]), beats)
         assert [name for _, _, name in symbols(found)] == names
@@ -181,6 +182,6 @@ def test_the_chord_at_a_time():
 
 def test_odds_of_chords_are_transposed():
     odds = np.zeros((2, h.NO_CHORD))
-    odds[0, h.parse_chord("Am7")] = odds[1, h.parse_chord("Bb")] = 1.0
-    assert [h.chord_name(i) for i in h.transposed(odds, 2).argmax(1)] == ["Bm7", "C"]
+    odds[0, parse_chord("Am7")] = odds[1, parse_chord("Bb")] = 1.0
+    assert [chord_name(i) for i in h.transposed(odds, 2).argmax(1)] == ["Bm7", "C"]
     np.testing.assert_array_equal(h.transposed(h.transposed(odds, -5), 5), odds)

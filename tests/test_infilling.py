@@ -14,9 +14,9 @@ from anticipation.decode import Sampling
 from anticipation.errors import RequestError
 from anticipation.grid import places
 from anticipation.habits import LEGATO, usual_density, usual_range, usual_voices
-from anticipation.harmony import parse_chord
 from anticipation.infilling import Infill, generate
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
 FLUTE = 73

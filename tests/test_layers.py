@@ -18,6 +18,7 @@ LIGHT = [
     "tracks",
     "midi",
     "harmony",
+    "symbols",
     "stream",
     "grammar",
     "bias",

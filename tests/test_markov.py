@@ -11,10 +11,12 @@ from safetensors.numpy import save_file
 from anticipation import checkpoint
 from anticipation.consensus import consensus, recalled
 from anticipation.errors import CheckpointError
-from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_notes, parse_chord
+from anticipation.grid import edges_of
+from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_notes
 from anticipation.keys import key_odds
-from anticipation.markov import FILE, MODULATES, Markov, edges_of
+from anticipation.markov import FILE, MODULATES, Markov
 from anticipation.notes import BEAT, CHORD, Notes
+from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
 SONG = [parse_chord(name) for name in ("C", "C", "Am", "Am", "F", "F", "G", "G")]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from anticipation import metrics
-from anticipation.harmony import chord_notes, parse_chord
+from anticipation.harmony import chord_notes
 from anticipation.notes import BEAT, DRUMS, Notes
+from anticipation.symbols import parse_chord
 from anticipation.tempo import beat_notes
 
 MELODY = Notes.of([(0.0, 1.0, 72, 53, 64), (1.0, 1.0, 74, 53, 64)])  # C, D

@@ -12,11 +12,11 @@ from conftest import CORPUS
 from anticipation import infilling, tasks
 from anticipation.errors import RequestError
 from anticipation.grid import cut
-from anticipation.harmony import CHORD_TONES, parse_scale
+from anticipation.harmony import CHORD_TONES
 from anticipation.midi import Score, read
 from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.symbols import chart_text, parse_scale
 from anticipation.tempo import TempoMap
-from anticipation.voicing import chart_text
 
 Options = partial(tasks.Options, best_of=2)  # drafts: enough for one of them to be chosen
 TEMPO = TempoMap(480, ((0, 428_571), (1920, 500_000)), ((0, 4, 4),))  # 140 bpm, then 120

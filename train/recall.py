@@ -34,11 +34,11 @@ from anticipation.consensus import CHANGE, consensus, recalled  # noqa: E402
 from anticipation.data import Shards  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.files import replacing  # noqa: E402
-from anticipation.grid import position  # noqa: E402
+from anticipation.grid import edges_of, position  # noqa: E402
 from anticipation.groove import STROKES, count  # noqa: E402
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at  # noqa: E402
 from anticipation.keys import moves, neighbours  # noqa: E402
-from anticipation.markov import Markov, edges_of  # noqa: E402
+from anticipation.markov import Markov  # noqa: E402
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes  # noqa: E402
 from anticipation.windows import top_part  # noqa: E402
 

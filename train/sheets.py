@@ -15,8 +15,9 @@ import numpy as np
 
 from anticipation.data import Piece, Shards
 from anticipation.errors import AnticipationError
-from anticipation.harmony import NO_CHORD, chord_notes, estimate_chords, parse_chord
+from anticipation.harmony import NO_CHORD, chord_notes, estimate_chords
 from anticipation.notes import Notes
+from anticipation.symbols import parse_chord
 from anticipation.tempo import beat_notes
 
 PHRASE = 8  # bars, where the source does not say
