@@ -7,6 +7,7 @@ import errno
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import __version__, check, commands, tools
 from .errors import AnticipationError
@@ -21,57 +22,59 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"anticipate {__version__}")
     several = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, help_: str, run, *groups) -> argparse.ArgumentParser:
+    for name, help_, run, *groups in COMMANDS:
         sub = several.add_parser(name, help=help_, description=help_ + ".")
-        for group in groups:
-            group(sub)
+        for flags in groups:
+            flags(sub)
         sub.set_defaults(run=run)
-        return sub
+    return top
 
-    sub = command(
-        "demo", "three accompaniments of a bundled melody, as .mid, .png and .wav", commands.demo, model_flags
-    )
+
+def finetune(args: argparse.Namespace) -> None:
+    from .finetune import command
+
+    command(args)
+
+
+def demo_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("-o", "--output", type=Path, default=Path("anticipate-demo"), metavar="FOLDER")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--soundfont", type=Path, metavar="FILE.sf2", help="render with FluidSynth")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite what the folder holds")
 
-    sub = command(
-        "accompany", "write parts around the notes that are there", commands.accompany, task_flags, span_flags
-    )
-    sub.add_argument(
-        "--instruments", default="piano", help="what may be written: GM names or programs (default: piano)"
-    )
+
+def accompany_flags(sub: argparse.ArgumentParser) -> None:
+    instruments = "what may be written: GM names or programs (default: piano)"
+    sub.add_argument("--instruments", default="piano", help=instruments)
     sub.add_argument("--melody", metavar="NAME|INDEX", help="the part to follow (default: all that is there)")
 
-    sub = command("infill", "rewrite a hole; everything outside stays", commands.infill, task_flags, span_flags)
-    sub.add_argument(
-        "--parts", help="names or indices of the parts to rewrite (default: all; without a span: all of them)"
-    )
+
+def infill_flags(sub: argparse.ArgumentParser) -> None:
+    parts = "names or indices of the parts to rewrite (default: all; without a span: all of them)"
+    sub.add_argument("--parts", help=parts)
     sub.add_argument("--instruments", help="what may be written (default: what those parts play)")
     sub.add_argument("--rhythm", action="store_true", help=RHYTHM)
 
-    sub = command("continue", "go on from the end, or from --start", commands.continue_, task_flags)
+
+def continue_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seconds", type=float, help="how much to write (default: 20)")
     sub.add_argument("--bars", type=int, metavar="N", help="write so many bars, in place of seconds")
     sub.add_argument("--start", type=float, help="go on from here: what begins in those seconds is rewritten")
     sub.add_argument("--instruments", help="what may be written (default: what plays in the file)")
 
-    sub = command(
-        "vary", "keep a random share of the notes, and write the rest anew", commands.vary, task_flags, span_flags
-    )
+
+def vary_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--keep", type=float, default=0.5, help="share of the notes that stay (default: 0.5)")
     sub.add_argument("--parts", help="names or indices of the parts to vary (default: all)")
     sub.add_argument("--rhythm", action="store_true", help=RHYTHM)
 
-    sub = command("harmonize", "chord symbols for a melody, played as block chords", commands.harmonize, task_flags)
+
+def harmonize_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--melody", metavar="NAME|INDEX", help="the part to harmonize (default: all that is there)")
     sub.add_argument("--instruments", default="piano", help="who plays the chords (default: piano)")
 
-    sub = command(
-        "finetune", "teach a checkpoint the style of your own MIDI files, 5 to 50 of them", finetune, model_flags
-    )
+
+def finetune_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", type=Path, help="where the MIDI files are")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="CHECKPOINT", help="a folder for the result")
     sub.add_argument("--minutes", type=float, default=5.0, help="of training, at most (default: 5)")
@@ -80,50 +83,39 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="one machine-readable line at the end")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite a checkpoint that is there")
 
-    sub = command("info", "what is in a MIDI file, a checkpoint, or a folder of shards", tools.info)
+
+def info_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", nargs="?", help="FILE.mid, a checkpoint or shards (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
 
-    command("check", "passages of a file that go like the training set", check.check, check.flags)
 
-    sub = command("render", "make a .wav to listen to or a .png piano roll to look at", tools.render)
+def render_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", type=Path)
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.wav|OUT.png")
     sub.add_argument("--soundfont", type=Path, metavar="FILE.sf2", help="render with FluidSynth")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite the output")
 
-    sub = command("tokens", "the stream as the model sees it, one row per line", tools.tokens)
+
+def tokens_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", type=Path)
     sub.add_argument("--melody", metavar="NAME|INDEX", help="show this part as controls, the others as events")
     sub.add_argument("--delta", type=float, default=5.0, help="seconds of anticipation (default: 5)")
-    sub.add_argument(
-        "--model", metavar="amt|event|PATH", help="whose encoding: ours, or the public AMT's whole-file one"
-    )
+    encodings = "whose encoding: ours, or the public AMT's whole-file one"
+    sub.add_argument("--model", metavar="amt|event|PATH", help=encodings)
     sub.add_argument("--ids", action="store_true", help="numbers only")
 
-    sub = command("convert", "a checkpoint in another form: ours, or Hugging Face's (AMT models)", tools.convert)
+
+def convert_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", metavar="MODEL", help="a folder, or a name on the Hugging Face hub")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     sub.add_argument("--to", choices=["ours", "huggingface"], default="ours", help="which form (default: ours)")
     sub.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of what is stored")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite what the folder holds")
 
-    command("ports", "the MIDI ports that are there, and how to make virtual ones", commands.ports)
 
-    sub = command("doctor", "measure this machine for live playing: ports, timing, speed", commands.doctor, model_flags)
+def doctor_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--api", choices=["auto", "alsa", "jack", "coremidi", "winmm"], default="auto")
     sub.add_argument("--seconds", type=float, default=20.0, help="how long to play (default: 20)")
-
-    command(
-        "live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags, live_flags
-    )
-    return top
-
-
-def finetune(args: argparse.Namespace) -> None:
-    from .finetune import command
-
-    command(args)
 
 
 def model_flags(sub: argparse.ArgumentParser) -> None:
@@ -174,6 +166,32 @@ def span_flags(sub: argparse.ArgumentParser) -> None:
 
 def live_flags(sub: argparse.ArgumentParser) -> None:
     commands.bridge().live_flags(sub)
+
+
+# Name, help, what it sets off, and what adds its flags.
+COMMANDS: tuple[tuple[Any, ...], ...] = (
+    ("demo", "three accompaniments of a bundled melody, as .mid, .png and .wav", commands.demo,
+     model_flags, demo_flags),
+    ("accompany", "write parts around the notes that are there", commands.accompany,
+     task_flags, span_flags, accompany_flags),
+    ("infill", "rewrite a hole; everything outside stays", commands.infill, task_flags, span_flags, infill_flags),
+    ("continue", "go on from the end, or from --start", commands.continue_, task_flags, continue_flags),
+    ("vary", "keep a random share of the notes, and write the rest anew", commands.vary,
+     task_flags, span_flags, vary_flags),
+    ("harmonize", "chord symbols for a melody, played as block chords", commands.harmonize,
+     task_flags, harmonize_flags),
+    ("finetune", "teach a checkpoint the style of your own MIDI files, 5 to 50 of them", finetune,
+     model_flags, finetune_flags),
+    ("info", "what is in a MIDI file, a checkpoint, or a folder of shards", tools.info, info_flags),
+    ("check", "passages of a file that go like the training set", check.check, check.flags),
+    ("render", "make a .wav to listen to or a .png piano roll to look at", tools.render, render_flags),
+    ("tokens", "the stream as the model sees it, one row per line", tools.tokens, tokens_flags),
+    ("convert", "a checkpoint in another form: ours, or Hugging Face's (AMT models)", tools.convert, convert_flags),
+    ("ports", "the MIDI ports that are there, and how to make virtual ones", commands.ports),
+    ("doctor", "measure this machine for live playing: ports, timing, speed", commands.doctor,
+     model_flags, doctor_flags),
+    ("live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags, live_flags),
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
