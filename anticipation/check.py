@@ -21,14 +21,12 @@ def flags(sub: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """The longest and the closest match of a file's notes with the training set. Raises AnticipationError."""
-    import numpy as np
-
     from .memory import Memory, default_index
     from .midi import read
 
     score = read(args.input)
-    ours = sum((part.mask for part in score.parts if part.stamp), start=np.zeros(len(score.notes), dtype=bool))
-    notes = score.notes[ours] if ours.any() and not args.all else score.notes
+    ours = score.ours.any() and not args.all
+    notes = score.notes[score.ours] if ours else score.notes
     if not len(notes):
         raise RequestError(f"{args.input} has no notes to check")
     memory = Memory.load(args.index or default_index())
@@ -36,7 +34,7 @@ def check(args: argparse.Namespace) -> None:
     matches = [_told(match, bars, memory.chance(match.distinct)) for match in memory.matches(notes)]
     longest = max(matches, key=lambda m: m["distinct"], default=None)
     closest = max(matches, key=lambda m: (m["agrees"], m["distinct"]), default=None)
-    facts = {"file": str(args.input), "notes": len(notes), "ours": bool(ours.any() and not args.all),
+    facts = {"file": str(args.input), "notes": len(notes), "ours": bool(ours),
              "pieces": memory.facts["pieces"], "longest": longest, "closest": closest, "matches": matches}  # fmt: skip
     print(json.dumps(facts) if args.json else "\n".join(_lines(facts)))
 

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from . import gpt2, huggingface, int8, markov
 from .errors import CheckpointError, RequestError, reason
+from .files import shipped
 from .model import Config, EventModel
 
 Model = EventModel | gpt2.GPT2
@@ -32,9 +33,8 @@ _OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_
 
 
 def default_checkpoint() -> Path:
-    """The one that ships: inside the installed package, else beside it in a source tree."""
-    inside = Path(__file__).parent / "checkpoints" / "default"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "checkpoints" / "default"
+    """The one that ships."""
+    return shipped("checkpoints/default")
 
 
 def find(name: str | Path | None) -> Path:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import FileError, RequestError
+from .files import shipped
 from .options import SEEDS, Options
 
 EXAMPLE = "auld-lang-syne.mid"
@@ -247,8 +248,7 @@ def demo(args: argparse.Namespace) -> None:
     from .sound import synthesize
     from .tasks import accompany
 
-    inside = Path(__file__).parent / "examples" / EXAMPLE
-    source = inside if inside.exists() else Path(__file__).parent.parent / "examples" / EXAMPLE
+    source = shipped(f"examples/{EXAMPLE}")
     stems = ("1-piano", "2-strings-and-bass", "3-guitar-and-bass")
     wanted = [args.output / f"{stem}{suffix}" for stem in stems for suffix in (".mid", ".png", ".wav")]
     taken = next((path for path in wanted if path.exists()), None)

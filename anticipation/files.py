@@ -1,4 +1,4 @@
-"""Files written wholly or not at all. Knows nothing of what is in them."""
+"""Files: those that ship with us, and others written wholly or not at all. Knows nothing of what is in them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import FileError
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that ships with us: inside the installed package, else beside it in a source tree."""
+    home = Path(__file__).parent
+    return home / name if (home / name).exists() else home.parent / name
 
 
 @contextlib.contextmanager

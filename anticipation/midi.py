@@ -183,6 +183,11 @@ class Score:
         """When the last note ends, seconds."""
         return self.notes.end
 
+    @property
+    def ours(self) -> np.ndarray:
+        """Boolean mask over notes: those of the tracks that we wrote."""
+        return sum((part.mask for part in self.parts if part.stamp), start=np.zeros(len(self.notes), dtype=bool))
+
     def part(self, which: str | int) -> Part:
         """The part of this name (upper or lower case, a piece of it or a plural will do), instrument, or number from 0;
         of several the only one that is not ours, or that no other of ours goes with.

@@ -87,8 +87,6 @@ def checkpoint_facts(name: str | None) -> dict:
 
 def render(args: argparse.Namespace) -> None:
     """A file as a .wav or a .png, what we wrote in it in colour."""
-    import numpy as np
-
     from .midi import read
     from .render import piano_roll
     from .sound import synthesize
@@ -104,7 +102,7 @@ def render(args: argparse.Namespace) -> None:
     if kind == ".wav":
         synthesize(score, args.output, soundfont=args.soundfont)
     else:
-        ours = sum((part.mask for part in score.parts if part.stamp), start=np.zeros(len(score.notes), dtype=bool))
+        ours = score.ours
         piano_roll(score.notes[~ours], score.notes[ours], args.output, title=args.input.stem, beats=score.beats())
 
 
