@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .notes import DRUMS, Notes
+from .notes import DRUMS, TOGETHER, Notes
 
 SKETCH = 128  # values of a print
 EMPTY = np.uint32(0xFFFFFFFF)  # pads the print of a piece that has fewer shingles
 SHINGLE = 8  # steps of a line, each from one onset to the next
 FEWEST = 24  # shingles below which a piece is too short to be like another
-TOGETHER = 0.03  # seconds within which onsets are one
 LEAST = 8  # values that two prints have in common to be compared
 ALIKE, COPY = 0.3, 0.9  # shares of common shingles: other takes of one piece, copies of one take
 RARE = 12  # a shingle that more pieces have is an idiom; in a small corpus: that more than 2 % of the pieces have

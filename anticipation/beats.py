@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from .notes import Notes
+from .notes import TOGETHER, Notes
 from .tempo import beat_notes
 
 STEPS = 100  # in a second
@@ -20,7 +20,6 @@ USUAL, SPREAD = 0.6, 0.45  # of a beat: the middle, seconds, and how far its log
 STEADY = 60.0  # nats that it would cost to double a beat's length at once
 JITTER = 0.022  # seconds that people are off the beat
 STRAY = 0.08  # the share of onsets that are anywhere
-TOGETHER = 0.03  # seconds within which notes are one chord
 LEAST = 12  # onsets that tell beats
 
 # How likely an onset is at each place of a bar (beats, places of a beat) beside the mean, for those that are (columns,

@@ -36,7 +36,7 @@ EAGER, PATIENCE = 0.5, 4.0
 OFF_ROOT = 0.2  # and the odds that a new bass begins a chord with another tone than its root
 RING = 0.5  # seconds that notes may ring beyond the span where no beats are known, else it is a beat: people's do
 LEAD = 0.05  # seconds that a stream begins before the first note in the span
-TOGETHER = 32  # streams, each with a cache of its own
+BATCH = 32  # streams, each with a cache of its own
 
 
 @dataclass(frozen=True)
@@ -273,15 +273,15 @@ def _write(
     model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None, progress: Progress | None,
     insist: int,
 ) -> tuple[list[Notes], int]:  # fmt: skip
-    """Notes that answer each request, TOGETHER at a time, silent takes drawn anew; and how many rows were fed."""
+    """Notes that answer each request, BATCH at a time, silent takes drawn anew; and how many rows were fed."""
     sampling = replace(sampling or Sampling(), patience=PATIENCE)
     if requests[0].places is not None:
         sampling = replace(sampling, rest=sampling.rest * EAGER)
     written: list[Notes] = []
-    fed, starts = 0, range(0, len(requests), TOGETHER)
+    fed, starts = 0, range(0, len(requests), BATCH)
     for number, i in enumerate(starts):
         told = progress and _share(progress, number, len(starts))
-        several, decoder = draw(model, requests[i : i + TOGETHER], seeds[i : i + TOGETHER], sampling, told)
+        several, decoder = draw(model, requests[i : i + BATCH], seeds[i : i + BATCH], sampling, told)
         written, fed = written + several, fed + decoder.fed
     for attempt in range(1, insist + 1):
         for take in [i for i, notes in enumerate(written) if not len(notes)]:

@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 
 from .errors import CheckpointError
-from .files import replacing
-from .notes import Notes
+from .files import replacing, shipped
+from .notes import TOGETHER, Notes
 
 SHAPE = 8  # intervals of a fingerprint
 SPAN = SHAPE + 1  # onsets that a fingerprint covers
 WINDOW = 11  # of so many neighbours one fingerprint is kept, the least: two of every twelve, the same ones in a copy
 COMMON = 8  # what more pieces than this have is an idiom, and no evidence
-TOGETHER = 0.03  # seconds: onsets so near each other are one
 BEFORE = 16  # a note may be covered by one of so many before it
 KNOT = 64  # the time of every 64th onset of a line is kept
 REACH, SLACK = 64, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added,
@@ -343,6 +342,5 @@ def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
 
 
 def default_index() -> Path:
-    """The one that ships: beside the shipped checkpoint, inside the installed package or in a source tree."""
-    inside = Path(__file__).parent / "checkpoints" / "default" / DEFAULT
-    return inside if inside.parent.is_dir() else Path(__file__).parent.parent / "checkpoints" / "default" / DEFAULT
+    """The one that ships: beside the shipped checkpoint."""
+    return shipped("checkpoints/default") / DEFAULT

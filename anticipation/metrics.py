@@ -7,7 +7,15 @@ import numpy as np
 
 from .dynamics import loudness
 from .harmony import CHORD_TONES, NO_CHORD, chord_at
-from .notes import Notes
+from .notes import TOGETHER, Notes
+
+MET = 0.05  # seconds that two onsets may be apart and be one
+DOUBLED = 0.06  # seconds in which an onset doubles another
+LATER = 0.02  # seconds: who begins so little before a chord belongs to it
+SETTLED = 0.08  # seconds behind a downbeat at which the bass is heard
+STEP = 0.5  # seconds that stand for a beat where none are known
+AROUND = 0.5  # seconds on both sides of an edge
+DISSONANT = (1, 2, 6, 10, 11)  # semitones within an octave: seconds, sevenths and tritones
 
 
 def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int]:
@@ -18,19 +26,19 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
         return 0, 0
     last = np.searchsorted(melody.onset, written.onset + 1e-3, side="right")  # 0: none yet
     doubled = np.append(-1, melody.pitch % 12)[last] == written.pitch % 12
-    symbol = chord_at(chords, written.onset + 0.02)  # an onset a hair before the change belongs to what follows
+    symbol = chord_at(chords, written.onset + LATER)
     counted = ~doubled & (symbol >= 0) & (symbol < NO_CHORD)
     inside = CHORD_TONES[np.where(counted, symbol, 0), written.pitch % 12]
     return int((inside & counted).sum()), int(counted.sum())
 
 
 def doubling(written: Notes, melody: Notes) -> tuple[int, int]:
-    """(doubling, all) onsets of `written` that have a melody onset of their pitch class within 60 ms; (0, 0) where
+    """(doubling, all) onsets of `written` that have a melody onset of their pitch class at the same time; (0, 0) where
     there is no melody."""
     written = written.pitched
     if not len(written) or not len(melody):
         return 0, 0
-    near = abs(written.onset[:, None] - melody.onset[None]) <= 0.06
+    near = abs(written.onset[:, None] - melody.onset[None]) <= DOUBLED
     same = written.pitch[:, None] % 12 == melody.pitch[None] % 12
     return int((near & same).any(1).sum()), len(written)
 
@@ -43,7 +51,7 @@ def melody_support(written: Notes, melody: Notes, beats: Notes) -> tuple[int, in
         i = np.clip(np.searchsorted(beats.onset, melody.onset + 1e-3, side="right") - 1, 0, len(beats) - 1)
         start, end = beats.onset[i], beats.offset[i]
     else:
-        start, end = melody.onset - 0.25, melody.onset + 0.25
+        start, end = melody.onset - STEP / 2, melody.onset + STEP / 2
     sounds = (written.onset[None] < end[:, None]) & (written.offset[None] > start[:, None])
     same = written.pitch[None] % 12 == melody.pitch[:, None] % 12
     return int((sounds & same).any(1).sum()), len(melody)
@@ -57,17 +65,17 @@ def in_key(written: Notes, reference: Notes) -> tuple[int, int]:
 
 
 def moments(notes: Notes) -> np.ndarray:
-    """(M,) seconds, ascending, at which something begins: a chord whose notes are 30 ms apart or less begins once."""
+    """(M,) seconds, ascending, at which something begins: a chord begins once."""
     onset = np.sort(notes.audible.onset)
-    return onset[np.append(True, np.diff(onset) > 0.03)[: len(onset)]]
+    return onset[np.append(True, np.diff(onset) > TOGETHER)[: len(onset)]]
 
 
 def onset_f1(written: Notes, human: Notes) -> tuple[int, int]:
-    """(2 x matched, written + human) moments: each is matched once, with one at most 50 ms away. Their ratio is F1."""
+    """(2 x matched, written + human) moments: each is matched once, with one at most MET away. Their ratio is F1."""
     ours, theirs = moments(written).tolist(), moments(human).tolist()
     i = j = matched = 0
     while i < len(ours) and j < len(theirs):  # of points on a line the earliest pairs make the most pairs
-        if abs(ours[i] - theirs[j]) <= 0.05 + 1e-9:
+        if abs(ours[i] - theirs[j]) <= MET + 1e-9:
             i, j, matched = i + 1, j + 1, matched + 1
         elif ours[i] < theirs[j]:
             i += 1
@@ -151,14 +159,14 @@ def loudness_off(written: Notes, human: Notes) -> tuple[float, int]:
 
 
 def dissonance(written: Notes, known: Notes, edges: tuple[float, ...]) -> tuple[int, int]:
-    """(dissonant, all) pairs of a written and a known note that both sound within half a second of the same edge of
-    what was written: seconds, sevenths and tritones are dissonant."""
+    """(dissonant, all) pairs of a written and a known note that both sound around the same edge (seconds) of what was
+    written."""
     written, known = written.pitched, known.pitched
     bad = total = 0
     for edge in edges:
-        ours, theirs = (n.pitch[(n.onset < edge + 0.5) & (n.offset > edge - 0.5)] for n in (written, known))
+        ours, theirs = (n.pitch[(n.onset < edge + AROUND) & (n.offset > edge - AROUND)] for n in (written, known))
         steps = abs(ours[:, None] - theirs[None]) % 12
-        bad, total = bad + int(np.isin(steps, (1, 2, 6, 10, 11)).sum()), total + steps.size
+        bad, total = bad + int(np.isin(steps, DISSONANT).sum()), total + steps.size
     return bad, total
 
 
@@ -170,9 +178,9 @@ SIXTEENTHS = 16  # of a bar in 4/4
 
 
 def bass_on_chord(bass: Notes, chords: Notes, beats: Notes) -> tuple[int, int]:
-    """(on a chord tone, counted) downbeats: what sounds lowest 80 ms after each, where it sounds and a chord is
+    """(on a chord tone, counted) downbeats: what sounds lowest a moment after each, where it sounds and a chord is
     labelled."""
-    downbeats = beats.onset[beats.pitch == 0] + 0.08
+    downbeats = beats.onset[beats.pitch == 0] + SETTLED
     bass = bass.pitched
     if not len(bass) or not len(downbeats):
         return 0, 0
@@ -185,12 +193,12 @@ def bass_on_chord(bass: Notes, chords: Notes, beats: Notes) -> tuple[int, int]:
 
 
 def kick_with_bass(drums: Notes, bass: Notes) -> tuple[int, int]:
-    """(met, all) onsets of the bass drum and of the bass: those that have one of the other within 50 ms. Their quotient
+    """(met, all) onsets of the bass drum and of the bass: those that one of the other meets. Their quotient
     is the F1 of one as a guess at the other."""
     kick, low = drums.onset[drums.pitch == KICK], np.unique(bass.pitched.onset)
     if not len(kick) or not len(low):
         return 0, len(kick) + len(low)
-    near = abs(kick[:, None] - low[None]) <= 0.05
+    near = abs(kick[:, None] - low[None]) <= MET
     return int(near.any(0).sum() + near.any(1).sum()), len(kick) + len(low)
 
 
@@ -202,7 +210,7 @@ def groove_profile(drums: Notes, beats: Notes) -> np.ndarray:
     profile = np.zeros((4, SIXTEENTHS))
     if not len(whole) or not len(drums):
         return profile
-    beat = np.searchsorted(beats.onset, drums.onset + 0.03, side="right") - 1
+    beat = np.searchsorted(beats.onset, drums.onset + TOGETHER, side="right") - 1
     drums, beat = drums[beat >= 0], beat[beat >= 0]
     sixteenth = np.rint((drums.onset - beats.onset[beat]) / beats.duration[beat] * 4).astype(int)
     beat, sixteenth = np.divmod(beat * 4 + np.maximum(sixteenth, 0), 4)  # of 4, the next beat

@@ -12,6 +12,7 @@ DRUMS = 128  # instruments 0-127 are General MIDI programs; the drum kit is one 
 CHORD = 129  # a chord symbol: pitch is the symbol (see harmony.py), duration how long it holds
 BEAT = 130  # a beat of the grid: pitch is its place in the bar (0: downbeat), duration the time to the next one
 INSTRUMENTS = 131
+TOGETHER = 0.03  # seconds within which onsets are one: a chord as people strike it
 
 _GM_NAMES = """
     piano,bright piano,electric grand,honky-tonk,electric piano,electric piano 2,harpsichord,clavinet,celesta,

@@ -20,12 +20,12 @@ from . import stream as s
 from .decode import window_of
 from .keys import estimate_key, shift_to_c
 from .metrics import note_f1, onset_f1, repeats
-from .notes import Notes
+from .notes import TOGETHER, Notes
 from .surprise import drawn, nats
 
 AROUND = 10.0  # seconds on both sides of what is answered in which the known notes are asked about
 LONGEST = 90 * s.STEPS  # of a window, for AMT tells no more than 100 s
-TOGETHER = 8  # windows
+BATCH = 8  # windows
 DULL = 0.3  # nats for each known note that it would cost to repeat oneself all the time, where nobody else does
 CROWDED = 0.3  # nats for each known note that it would cost to have e times the notes of the middle draft, or 1/e
 COMMON = 1.0  # nats for each known note that it is worth to begin, and to begin the same notes, whenever the others do
@@ -73,7 +73,7 @@ def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.nd
     out = np.zeros(len(takes))
     for i, take in enumerate(takes):
         if len(own := take.pitched):
-            last = own[own.onset > own.onset[-1] - 0.03]
+            last = own[own.onset > own.onset[-1] - TOGETHER]
             out[i] = likely[last.pitch.max() % 12] + np.log(RESTS) * (end - last.onset[0] >= breath)
     return out
 
@@ -106,8 +106,8 @@ def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) ->
     pieces = [(take, *piece) for take, answer in enumerate(answers)
               for piece in windows(s.interleave(written, answer, chart, header), lanes.context_of(model))]  # fmt: skip
     total = np.zeros(len(takes))
-    for i in range(0, len(pieces), TOGETHER):
-        few = pieces[i : i + TOGETHER]
+    for i in range(0, len(pieces), BATCH):
+        few = pieces[i : i + BATCH]
         for (take, rows, context), lost in zip(few, nats(model, [rows for _, rows, _ in few]), strict=True):
             total[take] += lost[np.flatnonzero(drawn(rows)) >= context].sum()
     return total / len(written)

@@ -6,13 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from .habits import LEGATO, at_once
-from .notes import DRUMS, Notes
+from .notes import DRUMS, TOGETHER, Notes
 
 AROUND, FEW = 30.0, 4  # seconds before and behind in which a part's notes tell of it, where there are a few
 NEAR, CLOSE = 4.0, 3.0  # seconds and semitones that a known note reaches
 FAINT = 1e-3  # of a note of the same pitch and time: what a part has for what is like nothing that it plays
 SPAN = 14  # semitones that one part holds
-TOGETHER = 0.03  # seconds in which the notes of a chord begin
 # Nats that it costs to move by a semitone, up to an octave; to hold one more than a hand can; to sound one more than
 # the part ever does; to be below what a higher part sounds.
 STEP, STRETCH, THICKER, CROSSED = 0.15, 0.5, 6.0, 1.0
