@@ -10,12 +10,17 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import FileError, RequestError
 from .files import shipped
 from .options import SEEDS, Options
+
+if TYPE_CHECKING:
+    from .midi import Score
 
 EXAMPLE = "auld-lang-syne.mid"
 
@@ -42,7 +47,7 @@ def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
     return one(match[1]), one(match[2])
 
 
-def span(args: argparse.Namespace, score) -> tuple[float | None, float | None]:
+def span(args: argparse.Namespace, score: Score) -> tuple[float | None, float | None]:
     """Start and end in seconds of --bars or --start and --end. Raises RequestError."""
     if args.bars is None:
         return args.start, args.end
@@ -123,10 +128,11 @@ def make_folder(folder: Path) -> None:
         raise FileError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
-def run_task(args: argparse.Namespace, make) -> None:
-    """Read, generate and write for every input. make(score, model, options) -> takes."""
+def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]) -> None:
+    """Read, generate and write for every input. task: its name in tasks.py. asked: what only this task takes."""
     from dataclasses import replace
 
+    from . import tasks
     from .midi import read, write
     from .symbols import simplified
 
@@ -150,7 +156,7 @@ def run_task(args: argparse.Namespace, make) -> None:
         say(args, *(f"{source}: {line}" for line in score.repairs))
         begin = time.perf_counter()
         with progress_bar(args.quiet) as update:
-            takes = make(score, model, replace(options, progress=update))
+            takes = getattr(tasks, task)(score, model, **asked(score), options=replace(options, progress=update))
         facts["compute_seconds"] += time.perf_counter() - begin
         say(args, *(f"{source}: {line}" for line in takes[0].remarks))
         make_folder(paths[0].parent)
@@ -185,60 +191,34 @@ def say(args: argparse.Namespace, *lines: str) -> None:
             print(line, file=sys.stderr)
 
 
+def hole(args: argparse.Namespace, score: Score) -> dict:
+    """`span` as tasks take it."""
+    start, end = span(args, score)
+    return {"start": start or 0.0, "end": end}
+
+
 def accompany(args: argparse.Namespace) -> None:
-    from . import tasks
-
-    def make(score, model, options):
-        start, end = span(args, score)
-        return tasks.accompany(
-            score, model, args.instruments, melody=args.melody, start=start or 0.0, end=end, options=options
-        )
-
-    run_task(args, make)
+    own = {"instruments": args.instruments, "melody": args.melody}
+    run_task(args, "accompany", lambda score: own | hole(args, score))
 
 
 def infill(args: argparse.Namespace) -> None:
-    from . import tasks
-
-    def make(score, model, options):
-        start, end = span(args, score)
-        return tasks.infill(
-            score, model, start or 0.0, end, parts=names(args.parts), instruments=args.instruments,
-            rhythm=args.rhythm, options=options,
-        )  # fmt: skip
-
-    run_task(args, make)
+    own = {"parts": names(args.parts), "instruments": args.instruments, "rhythm": args.rhythm}
+    run_task(args, "infill", lambda score: own | hole(args, score))
 
 
 def continue_(args: argparse.Namespace) -> None:
-    from . import tasks
-
-    def make(score, model, options):
-        return tasks.continue_(
-            score, model, args.seconds, bars=args.bars, start=args.start, instruments=args.instruments, options=options
-        )
-
-    run_task(args, make)
+    own = {"seconds": args.seconds, "bars": args.bars, "start": args.start, "instruments": args.instruments}
+    run_task(args, "continue_", lambda score: own)
 
 
 def vary(args: argparse.Namespace) -> None:
-    from . import tasks
-
-    def make(score, model, options):
-        start, end = span(args, score)
-        return tasks.vary(
-            score, model, keep=args.keep, parts=names(args.parts), start=start or 0.0, end=end, rhythm=args.rhythm,
-            options=options,
-        )  # fmt: skip
-
-    run_task(args, make)
+    own = {"keep": args.keep, "parts": names(args.parts), "rhythm": args.rhythm}
+    run_task(args, "vary", lambda score: own | hole(args, score))
 
 
 def harmonize(args: argparse.Namespace) -> None:
-    from . import tasks
-
-    run_task(args, lambda score, model, options: tasks.harmonize(
-        score, model, melody=args.melody, instrument=args.instruments, options=options))  # fmt: skip
+    run_task(args, "harmonize", lambda score: {"melody": args.melody, "instrument": args.instruments})
 
 
 def demo(args: argparse.Namespace) -> None:
