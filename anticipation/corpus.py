@@ -254,12 +254,16 @@ def annotate(notes: Notes, tempo: TempoMap, annotation: Path | None) -> Notes:
 
 def load_piece(file: Path | bytes, annotation: Path | None = None) -> Notes:
     """A file as it stands in a shard. Raises MidiError with the reason for which it is dropped."""
-    notes, tempo = read_fast(file)
+    return prepared(*read_fast(file), annotation)
+
+
+def prepared(notes: Notes, tempo: TempoMap, annotation: Path | None = None) -> Notes:
+    """Notes as they stand in a shard: see `annotate`. Raises MidiError with the reason for which they are dropped."""
     if len(notes) < MIN_NOTES:
-        raise MidiError("fewer than 16 notes")
+        raise MidiError(f"fewer than {MIN_NOTES} notes")
     if notes.end > MAX_SECONDS:
         raise MidiError("longer than two hours")
     notes = notes.shift(-min(0.0, float(notes.onset.min())))
-    if notes.velocity.max() == notes.velocity.min() or len(np.unique(notes.velocity)) <= 2:
-        notes = notes.replace(velocity=notes.velocity * 0)  # no dynamics: must not teach flat playing
+    if len(np.unique(notes.velocity)) <= 2:  # no dynamics: an unknown velocity must not teach flat playing
+        notes = notes.replace(velocity=notes.velocity * 0)
     return annotate(notes, tempo, annotation)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .corpus import MIN_NOTES, annotate, load_piece
+from .corpus import load_piece, prepared
 from .data import Piece
 from .errors import AnticipationError, MidiError
 from .midi import read as read_midi
@@ -22,18 +22,16 @@ def read_plain(path: Path) -> Notes:
     """A file as it stands in a shard, by our own reader: what an installation without symusic can do. Raises
     MidiError."""
     score = read_midi(path)
-    if len(score.notes) < MIN_NOTES:
-        raise MidiError(f"{path}: fewer than {MIN_NOTES} notes")
-    notes = score.notes
-    if len(set(notes.velocity.tolist())) <= 2:  # no dynamics: an unknown velocity must not teach flat playing
-        notes = notes.replace(velocity=notes.velocity * 0)
-    return annotate(notes, score.tempo, None)
+    try:
+        return prepared(score.notes, score.tempo)
+    except MidiError as error:
+        raise MidiError(f"{path}: {error}") from None
 
 
 def read_fast(path: Path) -> Notes:
     """The same by symusic, where it is installed."""
     try:
-        return load_piece(path, None)
+        return load_piece(path)
     except ImportError:
         return read_plain(path)
 
