@@ -23,7 +23,7 @@ from .harmony import (
     together,
     transposed,
 )
-from .infilling import Asked, Infill, draw
+from .infilling import Infill, Prompt, draw
 from .markov import Markov
 from .notes import CHORD, DRUMS, Notes
 from .reprise import ALIKE, echoes
@@ -224,8 +224,8 @@ def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, dr
     seeds: list[tuple[int, ...]] = [(seed, draft) for draft in range(int(bounds[-1]))]
     notes, decoder = draw(model, [ask] * len(seeds), seeds, DRAFTING)
     if written == CHORD:
-        told = Asked.of(model, ask)
-        tracks = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
+        prompt = Prompt.of(model, ask)
+        tracks = [Draft.drawn(stream, prompt.origin, prompt.shift) for stream in decoder.streams]
     else:
         around = request.known.between(request.start, request.end)
         beats = around.beats

@@ -24,7 +24,7 @@ from . import checkpoint
 from .alike import tune_hash
 from .data import Piece
 from .errors import CheckpointError, RequestError
-from .folder import Folder, read_plain
+from .folder import Folder, load_plain
 from .model import EventModel
 from .notes import Notes
 from .windows import Recipe, Windows
@@ -182,7 +182,7 @@ def command(args: argparse.Namespace) -> None:
     base = open_model(args)
     if not isinstance(base, EventModel):
         raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
-    pieces = Folder.read(args.folder, read_plain)
+    pieces = Folder.read(args.folder, load_plain)
 
     def say(line: str) -> None:
         print(line, flush=True) if not args.quiet else None

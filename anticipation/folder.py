@@ -18,7 +18,7 @@ def midi_files(folder: str | Path) -> list[Path]:
     return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
 
 
-def read_plain(path: Path) -> Notes:
+def load_plain(path: Path) -> Notes:
     """A file as it stands in a shard, by our own reader: what an installation without symusic can do. Raises
     MidiError."""
     score = read_midi(path)
@@ -28,12 +28,12 @@ def read_plain(path: Path) -> Notes:
         raise MidiError(f"{path}: {error}") from None
 
 
-def read_fast(path: Path) -> Notes:
+def load_fast(path: Path) -> Notes:
     """The same by symusic, where it is installed."""
     try:
         return load_piece(path)
     except ImportError:
-        return read_plain(path)
+        return load_plain(path)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Folder:
     skipped: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, folder: str | Path, load: Callable[[Path], Notes] = read_fast) -> Folder:
+    def read(cls, folder: str | Path, load: Callable[[Path], Notes] = load_fast) -> Folder:
         """Every usable file, as split `valid`. Raises AnticipationError where there is none."""
         folder = Path(folder)
         if not folder.is_dir():

@@ -1,7 +1,7 @@
 """Infill: a request for notes, and the notes that answer it. Every task is one of these. Knows no files.
 
 `generate` writes one part after another, `draw` each in so many drafts side by side, of which `ranking.fittest` keeps
-one. Between seconds and the model's rows stands `Asked`: what the model is told (`of`), what it may draw (`limits`),
+one. Between seconds and the model's rows stands `Prompt`: what the model is told (`of`), what it may draw (`limits`),
 and its rows as notes again (`notes`), off the 10 ms grid, as loud as what is around them and playable beside it.
 """
 
@@ -85,7 +85,7 @@ class Infill:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Prompt:
     """A request as a model is told it, and the way back.
 
     rows: the stream up to the span. chart: what they are read against. controls: known notes that the model does not
@@ -103,7 +103,7 @@ class Asked:
     origin: float
 
     @classmethod
-    def of(cls, model, request: Infill) -> Asked:
+    def of(cls, model, request: Infill) -> Prompt:
         """Raises RequestError where the model cannot be told the controls."""
         before = request.known.audible.of_instruments(request.instruments)
         before = before.between(request.start - s.HISTORY, request.start)
@@ -298,21 +298,21 @@ def draw(
 ) -> tuple[list[Notes], Decoder]:  # fmt: skip
     """Notes that answer each request, all of them over one span, side by side in one batch. seeds: of each, whatever
     its neighbours are. Returns the decoder too."""
-    told = {id(request): request for request in requests}
-    known = {key: Asked.of(model, request) for key, request in told.items()}
-    asked = [known[id(request)] for request in requests]
-    streams = [one.stream(model, seed) for one, seed in zip(asked, seeds, strict=True)]
+    same = {id(request): request for request in requests}
+    prompt_of = {key: Prompt.of(model, request) for key, request in same.items()}
+    prompts = [prompt_of[id(request)] for request in requests]
+    streams = [prompt.stream(model, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
     decoder = Decoder(model, streams, sampling)
-    decoder.sync([one.rows for one in asked])
-    limits = [one.limits for one in asked]
+    decoder.sync([prompt.rows for prompt in prompts])
+    limits = [prompt.limits for prompt in prompts]
     start, span = requests[0].start, requests[0].end - requests[0].start
     while any(stream.clock < limit.end for stream, limit in zip(streams, limits, strict=True)):
         decoder.next_event([limit if stream.clock < limit.end else None
                             for stream, limit in zip(streams, limits, strict=True)])  # fmt: skip
         if progress:
-            reached = min(stream.clock / s.STEPS + one.origin for stream, one in zip(streams, asked, strict=True))
+            reached = min(stream.clock / s.STEPS + p.origin for stream, p in zip(streams, prompts, strict=True))
             progress(min(max(0.0, reached - start), span), span)
-    return [one.notes(stream.written) for one, stream in zip(asked, streams, strict=True)], decoder
+    return [prompt.notes(stream.written) for prompt, stream in zip(prompts, streams, strict=True)], decoder
 
 
 def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[int, int]]:

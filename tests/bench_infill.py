@@ -39,10 +39,10 @@ def long_continuation(model, known, minutes: float) -> None:
 
     from anticipation import stream as s
     from anticipation.decode import Decoder
-    from anticipation.infilling import Asked, Infill
+    from anticipation.infilling import Infill, Prompt
 
     request = Infill(known, known.end, known.end + minutes * 60, tuple(known.instruments), density=12)
-    asked = Asked.of(model, request)
+    asked = Prompt.of(model, request)
     stream = asked.stream(model, 0)
     decoder, limits = Decoder(model, [stream]), asked.limits
     decoder.sync([asked.rows])

@@ -16,7 +16,7 @@ from anticipation.consensus import (
     settled,
 )
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
-from anticipation.infilling import Asked, Infill, draw
+from anticipation.infilling import Infill, Prompt, draw
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.reprise import echoes
 from anticipation.symbols import parse_chord
@@ -86,7 +86,7 @@ def test_a_draft_expects_what_it_is_drawn_from(random_model):
     that the model hears them in is not the key that they come back in."""
     request = ask(2.0, 6.0, known=MELODY.transpose(3), instruments=(CHORD,))
     model = random_model()
-    told = Asked.of(model, request)
+    told = Prompt.of(model, request)
     notes, decoder = draw(model, [request] * 300, [(0, n) for n in range(300)], DRAFTING)
     drafts = [Draft.drawn(stream, told.origin, told.shift) for stream in decoder.streams]
     assert told.shift

@@ -9,13 +9,13 @@ import torch
 
 from anticipation import checkpoint, finetune, gpt2
 from anticipation.errors import AnticipationError, RequestError
-from anticipation.folder import Folder, read_plain
+from anticipation.folder import Folder, load_plain
 
 
 @pytest.fixture(scope="module")
 def pieces(music_folder) -> Folder:
     """Twelve files of one kind, one of them twice."""
-    return Folder.read(music_folder / "pop909", read_plain)
+    return Folder.read(music_folder / "pop909", load_plain)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def ticking(monkeypatch):
 def few(pieces: Folder, tmp_path, count: int) -> Folder:
     for piece in pieces.pieces[:count]:
         shutil.copy(pieces.folder / piece.name, tmp_path / piece.name)
-    return Folder.read(tmp_path, read_plain)
+    return Folder.read(tmp_path, load_plain)
 
 
 def test_whole_files_are_held_out_and_copies_are_not_both_kept(pieces):
@@ -54,7 +54,7 @@ def test_of_few_files_the_ends_are_held_out(pieces, tmp_path):
 def test_files_that_are_all_the_same_are_one(pieces, tmp_path):
     for i in range(6):
         shutil.copy(pieces.folder / pieces.pieces[0].name, tmp_path / f"{i}.mid")
-    divided, words = finetune.divide(Folder.read(tmp_path, read_plain), 0)
+    divided, words = finetune.divide(Folder.read(tmp_path, load_plain), 0)
     assert len(divided.split("train")) == 1 and words.endswith("fewer than 5 that differ")
 
 

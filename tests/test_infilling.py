@@ -229,7 +229,7 @@ def test_no_stream_opens_with_a_note(random_model, start, first):
     """Training windows hardly do, and where one did the model would not begin with what begins there. At the start of a
     piece it is told that."""
     known = MELODY.shift(first)
-    told = infilling.Asked.of(random_model(), ask(start, 20.0, known, (33,)))
+    told = infilling.Prompt.of(random_model(), ask(start, 20.0, known, (33,)))
     notes = told.rows[np.isin(told.rows[:, s.KIND], [s.EVENT, s.CONTROL])]
     assert notes[0, s.AT] == round(max(infilling.LEAD, first - start) * s.STEPS)
     assert bool(told.rows[0, s.VELOCITY]) == (not start) and told.origin <= start
