@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from .errors import RequestError
+from .files import shipped
 
 SURE, LIKELY = 0.007, 0.02  # the share of human minutes outside the training set that match so long by chance
 
@@ -21,7 +22,7 @@ def flags(sub: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """The longest and the closest match of a file's notes with the training set. Raises AnticipationError."""
-    from .memory import Memory, default_index
+    from .memory import DEFAULT, Memory
     from .midi import read
 
     score = read(args.input)
@@ -29,7 +30,7 @@ def check(args: argparse.Namespace) -> None:
     notes = score.notes[score.ours] if ours else score.notes
     if not len(notes):
         raise RequestError(f"{args.input} has no notes to check")
-    memory = Memory.load(args.index or default_index())
+    memory = Memory.load(args.index or shipped("checkpoints/default") / DEFAULT)
     bars = score.tempo.bar_seconds(score.end)
     matches = [_told(match, bars, memory.chance(match.distinct)) for match in memory.matches(notes)]
     longest = max(matches, key=lambda m: m["distinct"], default=None)

@@ -1,7 +1,6 @@
 """Memory: fingerprints of the music that a model was trained on, and which passages of other music agree with them.
 
-A fingerprint is the intervals of nine notes of a part's upper or lower line: so a copy is found in any key, tempo and
-rhythm, and by its bass if the melody is changed. Knows notes and the index; no models, no MIDI files.
+Knows fingerprints and the index of them; no models, no MIDI files.
 """
 
 from __future__ import annotations
@@ -12,94 +11,37 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import CheckpointError
-from .files import replacing, shipped
-from .notes import TOGETHER, Notes
+from .files import replacing
+from .fingerprint import SHAPE, SPAN, WINDOW, Line, lines, winnowed
+from .notes import Notes
 
-SHAPE = 8  # intervals of a fingerprint
-SPAN = SHAPE + 1  # onsets that a fingerprint covers
-WINDOW = 11  # of so many neighbours one fingerprint is kept, the least: two of every twelve, the same ones in a copy
 COMMON = 8  # what more pieces than this have is an idiom, and no evidence
-BEFORE = 16  # a note may be covered by one of so many before it
 KNOT = 64  # the time of every 64th onset of a line is kept
 REACH, SLACK = 64, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added,
 DRIFT = 10  # and one more in every ten
 MARK = 24  # bits of a fingerprint that are kept
 DEFAULT = "memory.npz"  # its name beside a checkpoint
-Run = list[list[int]]  # hits: (line, onset here, onset there, number of the fingerprint)
 COLUMNS = ("mark", "step", "piece", "count", "onsets", "knot", "names", "facts")
 
 
-@dataclass(frozen=True)
-class Line:
-    """The upper or lower line of one instrument: onset (seconds) and pitch."""
+class Hit(NamedTuple):
+    """A fingerprint that agrees: number of its line in the index, onsets at which it begins here and in that line, and
+    its own number."""
 
-    onset: np.ndarray
-    pitch: np.ndarray
-
-    @classmethod
-    def of(cls, notes: Notes, side: int = 1) -> Line:
-        """Of an instrument's notes those that no higher one covers, of a chord the top; side -1: no lower one, the
-        bottom. So a melody does not know what is played under it, nor a bass what is changed over it."""
-        notes = notes[~_covered(notes, side)]
-        new = np.append(True, np.diff(notes.onset) > TOGETHER)[: len(notes)]
-        edge = np.maximum.reduceat(side * notes.pitch, np.flatnonzero(new)) if len(notes) else notes.pitch
-        return cls(notes.onset[new], side * edge)
-
-    def marks(self) -> np.ndarray:
-        """(onsets - SPAN + 1,) uint64: the fingerprint that begins at each onset; 0 for a pattern of one step, which
-        is everywhere."""
-        if len(self.onset) < SPAN:
-            return np.zeros(0, np.uint64)
-        steps = np.lib.stride_tricks.sliding_window_view(np.diff(self.pitch), SHAPE)
-        code = np.zeros(len(steps), np.uint64)
-        for column in steps.T:
-            code = _mixed(code + column.astype(np.uint64) + np.uint64(1))  # a negative one wraps
-        one = (steps[:, 1:] == steps[:, 1:2]).all(1)
-        return np.where(one, np.uint64(0), np.maximum(code, np.uint64(1)))
+    line: int
+    here: int
+    there: int
+    number: int
 
 
-def _covered(notes: Notes, side: int) -> np.ndarray:
-    """Mask (N,): over whose first half one sounds that is higher (side -1: lower) and began before."""
-    pitch, end, middle = side * notes.pitch, notes.onset + notes.duration, notes.onset + notes.duration / 2
-    covered = np.zeros(len(notes), dtype=bool)
-    for k in range(1, min(BEFORE, len(notes) - 1) + 1):
-        covered[k:] |= (pitch[:-k] > pitch[k:]) & (end[:-k] > middle[k:])
-    return covered
-
-
-def _mixed(code: np.ndarray) -> np.ndarray:
-    """Each 64-bit number scattered over all of them (the finaliser of SplitMix64)."""
-    code = (code ^ code >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    code = (code ^ code >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return code ^ code >> np.uint64(31)
-
-
-def winnowed(marks: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """Places of the least mark of every `window` neighbours: a choice that a copy makes too, wherever it begins."""
-    if not len(marks):
-        return np.zeros(0, np.int64)
-    order = np.where(marks == 0, np.iinfo(np.uint64).max, marks)
-    windows = np.lib.stride_tricks.sliding_window_view(order, min(window, len(order)))
-    places = np.unique(windows.argmin(1) + np.arange(len(windows)))
-    return places[marks[places] > 0]
-
-
-def lines(notes: Notes) -> Iterator[tuple[int, Line]]:
-    """The upper line of every pitched instrument, and its lower one where that is another."""
-    pitched = notes.pitched
-    for instrument in pitched.instruments:
-        own = pitched[pitched.instrument == instrument]
-        upper, lower = Line.of(own), Line.of(own, -1)
-        yield instrument, upper
-        if not np.array_equal(upper.pitch, lower.pitch):
-            yield instrument, lower
+Run = list[Hit]  # that go on together, here and there
 
 
 @dataclass(frozen=True)
@@ -138,9 +80,9 @@ class Memory:
         self.names = columns["names"].tobytes().decode().split("\n")
         count = columns["count"].astype(np.int64)
         self.first = np.cumsum(count) - count  # of each line's fingerprints
-        self.part = np.repeat(np.arange(len(count)), count)
+        self.line = np.repeat(np.arange(len(count)), count)  # of each fingerprint
         total = np.cumsum(columns["step"].astype(np.int64))
-        self.place = total - np.repeat((total - columns["step"])[self.first], count)  # onset of the part it begins at
+        self.place = total - np.repeat((total - columns["step"])[self.first], count)  # onset of the line it begins at
         mark = columns["mark"].astype(np.int64) @ (1, 1 << 8, 1 << 16)
         self.order = np.argsort(mark, kind="stable")
         self.mark = mark[self.order]
@@ -239,33 +181,33 @@ class Memory:
         begin, end = np.searchsorted(self.mark, low, "left"), np.searchsorted(self.mark, low, "right")
         count = np.where(marks > 0, end - begin, 0)
         here = np.repeat(np.arange(len(marks)), count)
-        entry = self.order[
+        number = self.order[
             np.repeat(begin, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         ]
-        part = self.part[entry]
-        several = np.isin(part, np.flatnonzero(np.bincount(part, minlength=len(self.first)) > 1))
-        table = np.stack([part, here, self.place[entry], entry], 1)[several]
-        hits = table[np.lexsort(table.T[::-1])].tolist()
-        runs = [run for _, own in groupby(hits, key=itemgetter(0)) for run in _runs(own)]
+        theirs = self.line[number]
+        several = np.isin(theirs, np.flatnonzero(np.bincount(theirs, minlength=len(self.first)) > 1))
+        table = np.stack([theirs, here, self.place[number], number], 1)[several]
+        hits = [Hit(*row) for row in table[np.lexsort(table.T[::-1])].tolist()]
+        runs = [run for _, own in groupby(hits, key=attrgetter("line")) for run in _runs(own)]
         for passage in _joined(runs, self.columns["piece"]):
             yield self._match(instrument, line, passage)
 
     def _match(self, instrument: int, line: Line, runs: list[Run]) -> Match:
-        part, here, there, _ = runs[0][0]
-        last = max(run[-1][1] for run in runs) + SPAN - 1
-        kept = sum(run[-1][3] - run[0][3] + 1 for run in runs)
+        first = runs[0][0]
+        last = max(run[-1].here for run in runs) + SPAN - 1
+        kept = sum(run[-1].number - run[0].number + 1 for run in runs)
         hits = [hit for run in runs for hit in run]
-        ours = {onset for hit in hits for onset in range(hit[1], hit[1] + SPAN)}
-        theirs = {(hit[0], onset) for hit in hits for onset in range(hit[2], hit[2] + SPAN)}
+        ours = {onset for hit in hits for onset in range(hit.here, hit.here + SPAN)}
+        theirs = {(hit.line, onset) for hit in hits for onset in range(hit.there, hit.there + SPAN)}
         return Match(
-            instrument, float(line.onset[here]), float(line.onset[last]), last + 1 - here,
-            self.names[self.columns["piece"][part]], self._seconds(part, there),
+            instrument, float(line.onset[first.here]), float(line.onset[last]), last + 1 - first.here,
+            self.names[self.columns["piece"][first.line]], self._seconds(first.line, first.there),
             min(len(ours), len(theirs)), kept, len(hits),
         )  # fmt: skip
 
-    def _seconds(self, part: int, onset: int) -> float:
-        """About when the onset of that number of a part falls."""
-        known = self.knot[self.first_knot[part] :][: -(-int(self.columns["onsets"][part]) // KNOT)]
+    def _seconds(self, line: int, onset: int) -> float:
+        """About when the onset of that number of a line falls."""
+        known = self.knot[self.first_knot[line] :][: -(-int(self.columns["onsets"][line]) // KNOT)]
         rate = float(np.diff(known).mean()) / KNOT if len(known) > 1 else 0.0  # beyond the last knot
         at, into = min(onset // KNOT, len(known) - 1), onset - min(onset // KNOT, len(known) - 1) * KNOT
         slope = (known[at + 1] - known[at]) / KNOT if at + 1 < len(known) else rate
@@ -299,12 +241,12 @@ def _first_of_few(mark: np.ndarray, piece: np.ndarray) -> np.ndarray:
     return keep
 
 
-def _runs(hits: Iterable[list[int]]) -> list[Run]:
-    """Chains of two or more hits (line, onset here, onset there, entry) that go on together here and there."""
+def _runs(hits: Iterable[Hit]) -> list[Run]:
+    """Chains of two or more hits of one line that go on together here and there."""
     chains: list[Run] = []
     live: list[Run] = []
     for hit in hits:
-        live = [chain for chain in live if hit[1] - chain[-1][1] <= REACH]
+        live = [chain for chain in live if hit.here - chain[-1].here <= REACH]
         off = [_off(chain[-1], hit) for chain in live]
         if min(off, default=np.inf) < np.inf:
             live[off.index(min(off))].append(hit)
@@ -314,9 +256,9 @@ def _runs(hits: Iterable[list[int]]) -> list[Run]:
     return [chain for chain in chains if len(chain) > 1]
 
 
-def _off(one: list[int], other: list[int]) -> float:
+def _off(one: Hit, other: Hit) -> float:
     """How many onsets more or fewer the next hit is away there than here; infinity if it is none of a copy."""
-    here, there = other[1] - one[1], other[2] - one[2]
+    here, there = other.here - one.here, other.there - one.there
     off = abs(there - here)
     return off if here > 0 < there and off <= SLACK + here // DRIFT else np.inf
 
@@ -324,7 +266,7 @@ def _off(one: list[int], other: list[int]) -> float:
 def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
     """Runs in one piece that follow each other here, wherever they are there: a repeat is kept once in the index, and
     so a copy that goes through it jumps. A run that lies mostly within that of one with more hits is left out."""
-    order = sorted((int(piece[run[0][0]]), -len(run), run[0][1], run[-1][1], i) for i, run in enumerate(runs))
+    order = sorted((int(piece[run[0].line]), -len(run), run[0].here, run[-1].here, i) for i, run in enumerate(runs))
     for _, own in groupby(order, key=itemgetter(0)):
         spans: list[tuple[int, int, int]] = []
         for _, _, first, last, i in own:
@@ -339,8 +281,3 @@ def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
             passage.append(runs[i])
             reached = max(reached, last)
         yield passage
-
-
-def default_index() -> Path:
-    """The one that ships: beside the shipped checkpoint."""
-    return shipped("checkpoints/default") / DEFAULT

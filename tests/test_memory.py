@@ -18,7 +18,8 @@ from anticipation import check, memory, midi
 from anticipation.data import Piece
 from anticipation.data import write as write_shards
 from anticipation.errors import CheckpointError
-from anticipation.memory import SPAN, WINDOW, Line, Memory, winnowed
+from anticipation.fingerprint import SPAN, WINDOW, Line, lines, winnowed
+from anticipation.memory import Memory
 from anticipation.midi import Score, write
 from anticipation.notes import DRUMS, Notes
 
@@ -70,9 +71,9 @@ def test_lines_do_not_know_what_goes_on_under_and_over_them():
     melody = [(i, 1.05, 72 + i % 5, 0, 64) for i in range(8)]
     bass = [(i / 2, 0.5, 40 + i % 3, 0, 64) for i in range(16)]
     between = [(i / 4 + 0.12, 0.2, 55 + i % 7, 0, 64) for i in range(32)]
-    (_, upper), (_, lower) = memory.lines(Notes.of(melody + bass + between))
+    (_, upper), (_, lower) = lines(Notes.of(melody + bass + between))
     assert upper.pitch.tolist() == [row[2] for row in melody] and lower.pitch.tolist() == [row[2] for row in bass]
-    assert len(list(memory.lines(Notes.of(bass)))) == 1, "one line is told once"
+    assert len(list(lines(Notes.of(bass)))) == 1, "one line is told once"
 
 
 @given(arrays(np.uint64, st.integers(0, 60), elements=st.integers(0, 9)))
@@ -170,16 +171,14 @@ def test_real_pieces_are_found_as_themselves_and_matches_are_real(corpus_files):
     pieces = {path.name: midi.read(path).notes for path in corpus_files}
     known = dict(list(pieces.items())[::2])
     index = Memory.build(known.items())
-    long = {
-        name: notes for name, notes in known.items() if any(len(line.onset) >= 64 for _, line in memory.lines(notes))
-    }
+    long = {name: notes for name, notes in known.items() if any(len(line.onset) >= 64 for _, line in lines(notes))}
     found = [name for name, notes in long.items() if index.matches(notes)]
     assert len(found) >= 0.9 * len(long)
     for name in found:
         assert index.matches(known[name])[0].share > 0.7, "a varied repeat agrees less"
     for notes in list(pieces.values())[1::2]:
         by_instrument = defaultdict(list)
-        for instrument, line in memory.lines(notes):
+        for instrument, line in lines(notes):
             by_instrument[instrument].append(line)
         for match in index.matches(notes):
             if match.kept == match.hits == 2:
@@ -189,7 +188,7 @@ def test_real_pieces_are_found_as_themselves_and_matches_are_real(corpus_files):
                     for line in by_instrument[match.instrument]
                     if (first := int(np.searchsorted(line.onset, match.start))) < len(line.onset)
                 ]
-                there = [np.diff(other.pitch).tolist() for _, other in memory.lines(known[match.piece])]
+                there = [np.diff(other.pitch).tolist() for _, other in lines(known[match.piece])]
                 assert any(shape == row[i : i + SPAN - 1] for shape in shapes for row in there for i in range(len(row)))
 
 
