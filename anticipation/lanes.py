@@ -52,7 +52,7 @@ class Lanes:
     def _run(self, several: list[np.ndarray]) -> None:
         """Run the trunk over what each stream is fed (also nothing). Who is fed much more than most, his window having
         slid, goes by himself, for all others would be padded to his length."""
-        alone = apart(list(map(len, several)), PASS.get(self.state.device.type, SLOW))
+        alone = outliers(list(map(len, several)), PASS.get(self.state.device.type, SLOW))
         for i in alone:
             self._run_together([i], self.cache.only(i), [several[i]])
         others = [new[:0] if i in alone else new for i, new in enumerate(several)]
@@ -177,14 +177,14 @@ class EventDraw:
         for j in np.flatnonzero(~self.rest).tolist():
             stream, limits = self.streams[j], self.limits[j]
             temperature = heat[j] if heat else self.sampling.temperature
-            logits, instrument, apart, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
+            logits, instrument, exempt, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
             if field == SHIFT:
-                logits, apart = gathered(logits, stream, limits), REST_CLASS
+                logits, exempt = gathered(logits, stream, limits), REST_CLASS
                 odds = self.sampling.odds(stream.silence(limits))
             elif field == PITCH:
                 clock = stream.clock + int(self.classes[j, SHIFT])
                 logits = logits + pitch_bias(stream, limits, clock, instrument)
-            self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, apart, odds)
+            self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, exempt, odds)
             if field == PITCH and instrument == CHORD:
                 stream.belief = np.zeros(CHORDS)
                 stream.belief[legal[j][:CHORDS]] = probabilities(logits, legal[j], temperature)
@@ -303,7 +303,7 @@ class AmtLanes(Lanes):
         return int(notes[self._choose(logits, table.reshape(-1)[notes], sampling, rng)])
 
 
-def apart(counts: list[int], cost: int) -> list[int]:
+def outliers(counts: list[int], cost: int) -> list[int]:
     """Which streams go through the trunk alone, so that the rows and passes are fewest: the others are padded to the
     longest of them. cost: of a pass, in rows."""
     fed = sorted(np.flatnonzero(counts).tolist(), key=lambda i: -counts[i])

@@ -55,20 +55,20 @@ def nucleus(
     temperature: float,
     top_p: float,
     rng: np.random.Generator,
-    apart: int | None = None,
+    exempt: int | None = None,
     odds: float = 1.0,
 ) -> int:
     """A class drawn from the legal ones: the fewest that hold top_p of their probability (Holtzman et al. 2020). Each
     stream has a generator of its own, so a take does not depend on its neighbours.
 
-    logits: (classes,). legal: (classes,) booleans, one at least true. apart: a class that keeps its own probability,
+    logits: (classes,). legal: (classes,) booleans, one at least true. exempt: a class that keeps its own probability,
     whatever is cut from the others. So it is with the rest: it stands for every time beyond the next second, and were
     it one of the candidates, nothing would ever begin again where it has more than top_p. odds: what its odds are
     multiplied by.
     """
     classes = np.flatnonzero(legal)
     weight = _weights(logits[classes], temperature)
-    alone, others = np.flatnonzero(classes == apart), np.flatnonzero(classes != apart)
+    alone, others = np.flatnonzero(classes == exempt), np.flatnonzero(classes != exempt)
     if len(others):
         total = weight[others].sum()
         kept = _fewest(weight, others, top_p * total)

@@ -14,7 +14,7 @@ from anticipation import model as m
 from anticipation import stream as s
 from anticipation.decode import Decoder, window_of
 from anticipation.grammar import DRUM_KIT, Limits, Stream, nearest_place, pitch_table
-from anticipation.lanes import apart
+from anticipation.lanes import outliers
 from anticipation.model import Config, EventModel
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.sampling import Sampling, nucleus
@@ -167,14 +167,14 @@ def test_a_rest_is_as_likely_as_the_model_says(rest):
     """Whatever the nucleus cuts: it neither silences a part that seldom begins nor drops the pauses of a busy one."""
     p = np.append(np.array([0.6, 0.3, 0.06, 0.04]) * (1 - rest), rest)
     rng, everything = np.random.default_rng(1), np.ones(5, dtype=bool)
-    drawn = [nucleus(np.log(p), everything, 1.0, 0.85, rng, apart=4) for _ in range(8000)]
+    drawn = [nucleus(np.log(p), everything, 1.0, 0.85, rng, exempt=4) for _ in range(8000)]
     share = np.bincount(drawn, minlength=5) / 8000
     assert share[4] == pytest.approx(rest, abs=0.01) and not share[2:4].any()
     assert share[0] == pytest.approx(2 * share[1], rel=0.2)
-    drawn = [nucleus(np.log(p), everything, 1.0, 0.85, rng, apart=4, odds=0.2) for _ in range(8000)]
+    drawn = [nucleus(np.log(p), everything, 1.0, 0.85, rng, exempt=4, odds=0.2) for _ in range(8000)]
     assert np.mean(np.array(drawn) == 4) == pytest.approx(0.2 * rest / (0.2 * rest + 1 - rest), abs=0.015)
-    assert nucleus(np.log(p), np.arange(5) == 4, 1.0, 0.85, rng, apart=4) == 4
-    frozen = {nucleus(np.log(p), everything, 0.0, top_p, rng, apart=4) for top_p in (0.0, 0.5, 1.0) for _ in range(9)}
+    assert nucleus(np.log(p), np.arange(5) == 4, 1.0, 0.85, rng, exempt=4) == 4
+    frozen = {nucleus(np.log(p), everything, 0.0, top_p, rng, exempt=4) for top_p in (0.0, 0.5, 1.0) for _ in range(9)}
     assert frozen == {int(p.argmax())}
 
 
@@ -294,7 +294,7 @@ def test_streams_go_alone_where_that_is_less_work(counts, cost):
         return sum(counts[i] + cost for i in alone) + (len(counts) * others + cost if others else 0)
 
     least = min(work(some) for n in range(len(counts) + 1) for some in combinations(range(len(counts)), n))
-    assert work(apart(counts, cost)) == least
+    assert work(outliers(counts, cost)) == least
 
 
 def test_a_stream_fills_its_window_beside_one_that_is_fed_more(random_model):
