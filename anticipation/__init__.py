@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ does
     from .midi import read as read
     from .midi import write as write
     from .notes import Notes as Notes
-    from .tasks import Options as Options
+    from .options import Options as Options
     from .tasks import Take as Take
     from .tasks import accompany as accompany
     from .tasks import continue_ as continue_
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ does
 __version__ = "0.1.0"
 
 _HOME = {  # what is offered here, and where it lives; imported when first asked for, so that `import` stays quick
-    "Notes": "notes", "Score": "midi", "read": "midi", "write": "midi", "load": "checkpoint", "Options": "tasks",
+    "Notes": "notes", "Score": "midi", "read": "midi", "write": "midi", "load": "checkpoint", "Options": "options",
     "Take": "tasks", "accompany": "tasks", "infill": "tasks", "continue_": "tasks", "vary": "tasks",
     "harmonize": "tasks", "AnticipationError": "errors",
 }  # fmt: skip

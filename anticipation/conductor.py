@@ -33,8 +33,8 @@ class Conductor:
 
     @classmethod
     def of(cls, score: Score, start: float, end: float, grid: str) -> Conductor:
-        """The file's beats count if its notes keep to them, those too that give way, or are asked to (`grid`), else
-        those that are heard around a span (seconds), else nobody's."""
+        """Whose beats count: the file's, if its notes keep to them (those that give way are among these) or `grid` asks
+        for so many places in them; else those that are heard around a span (seconds); else nobody's."""
         lag = lag_of(score.notes, score.beats()) if grid in ("auto", "free") else 0.0
         if lag:
             return cls(score.tempo, (LAG.format(1000 * abs(lag), "behind" if lag > 0 else "ahead of"),), lag)
@@ -48,8 +48,8 @@ class Conductor:
         return cls(TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),))
 
     def on_beat(self, known: Notes, score: Score, end: float) -> Notes:
-        """Known notes of a score as if they were right on the beats that count, with these; they go on where the piece
-        is to."""
+        """Known notes of a score, moved by the lag, with the beats that count; where the piece is to go on, so do
+        those."""
         known = _moved(known, -self.lag).sorted()
         if self.tempo is None:
             return known
@@ -57,7 +57,7 @@ class Conductor:
         return known + self.tempo.beats(end + 10.0 if further else score.length)
 
     def as_played(self, notes: Notes) -> Notes:
-        """Notes that go with those, where they go with the score."""
+        """The way back from `on_beat`: notes as far from the beats as the score's are."""
         return _moved(notes, self.lag)
 
     def places(self, known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:

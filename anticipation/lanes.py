@@ -24,17 +24,14 @@ from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_
 from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus, probabilities
 
+SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
+PASS = {"cpu": 8}  # rows that a pass through the trunk costs beside those it runs over
+SLOW = 4096  # and where passes wait for a GPU
+
 
 def context_of(model) -> int:
     """How many rows a model's context holds; of AMT's so many that what is drawn next fits behind them."""
     return amt.TRIPLETS - 1 if model.family == "amt" else model.config.window
-
-
-SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
-
-
-PASS = {"cpu": 8}  # rows that a pass through the trunk costs beside those it runs over
-SLOW = 4096  # and where passes wait for a GPU
 
 
 class Lanes:
@@ -50,8 +47,8 @@ class Lanes:
         raise NotImplementedError
 
     def _run(self, several: list[np.ndarray]) -> None:
-        """Run the trunk over what each stream is fed (also nothing). Who is fed much more than most, his window having
-        slid, goes by himself, for all others would be padded to his length."""
+        """Run the trunk over what each stream is fed (also nothing). A stream that is fed much more than the others, as
+        its window has slid, goes alone: they would be padded to its length."""
         alone = outliers(list(map(len, several)), PASS.get(self.state.device.type, SLOW))
         for i in alone:
             self._run_together([i], self.cache.only(i), [several[i]])

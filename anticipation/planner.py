@@ -118,9 +118,11 @@ class Planner:
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
         roots = dict.fromkeys(BASSES, OFF_ROOT)
-        common = Limits(begin, end, tables[0], most, scene.density, nearest, 0, chart, stray,
-                        louder=louder, roots=roots, groove=groove)  # fmt: skip
-        return [replace(common, table=table) for table in tables]
+        return [
+            Limits(begin, end, table, most, scene.density, nearest, since=0, chart=chart, stray=stray, louder=louder,
+                   roots=roots, groove=groove)
+            for table in tables
+        ]  # fmt: skip
 
     def _stream(self, known: Rows) -> Stream:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)

@@ -2,11 +2,11 @@
 
 A model's own odds of an answer favour dull ones, and find people's improbable. The other direction tells them apart:
 how well an answer explains what is known. So the known notes are what is written here, and the answer is anticipated
-(the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055). What repeats itself is easily explained by,
-so who repeats himself more than is usual there loses by it. And a slip that one draft makes, such as a bar a sixteenth
-too late which the next ones then follow, is none that the others make: what they have in common counts for a draft
-(minimum Bayes risk, as in Kumar and Byrne 2004, https://aclanthology.org/N04-1022/). Behind which nothing follows, what
-comes to rest at its end is more of an ending.
+(`misfit`: the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055). Repetition explains much too
+easily, so an answer that repeats itself more than is usual loses by it (`dullness`). A slip, such as a bar that is a
+sixteenth late and takes the next ones with it, is made by one draft and not by the others, so what it shares with them
+counts for a draft (`likeness`: minimum Bayes risk, as in Kumar and Byrne 2004, https://aclanthology.org/N04-1022/).
+Where nothing follows, so does coming to rest at the end (`closing`).
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def likeness(takes: list[Notes]) -> np.ndarray:
 
 
 def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
-    """(takes,) nats: how far the highest note that a take begins last is one that tunes in the key of the known notes
-    end on, and these have, and rests. Zeros where some known note is still to come, and where none has been."""
+    """(takes,) nats: how much of an ending a take's last note is, of a chord the highest: whether tunes in the key of
+    the known notes end on it, whether those notes have it, and whether there is time to rest behind it. Zeros where
+    some known note is still to come, and where none has been."""
     before, beats = known.pitched, known.beats.between(start, end)
     if not len(before) or len(known.audible.between(start, np.inf)):
         return np.zeros(len(takes))
