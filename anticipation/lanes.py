@@ -17,10 +17,11 @@ from . import amt
 from . import stream as s
 from .bias import gathered, pitch_bias
 from .cache import Cache
+from .features import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, chart_features, row_features, velocity_of
 from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, Stream, ending, legal_shifts, legal_table, legal_values, writable
 from .harmony import CHORDS
-from .model import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, EventModel, chart_features, features, velocity_of
+from .model import EventModel
 from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus, probabilities
 
@@ -91,11 +92,11 @@ class EventLanes(Lanes):
         self._run(new)
 
     def _states(self, inputs: np.ndarray, cache: Cache) -> Tensor:
-        features_, clock, at = (
+        features, clock, at = (
             torch.from_numpy(x).to(self.model.device)
-            for x in (features(inputs), inputs[..., s.CLOCK], inputs[..., s.AT])
+            for x in (row_features(inputs), inputs[..., s.CLOCK], inputs[..., s.AT])
         )
-        return self.model.trunk(features_, clock, at, cache)
+        return self.model.trunk(features, clock, at, cache)
 
     def draw(
         self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling, later: bool = False

@@ -1,6 +1,6 @@
 """The event transformer: one trunk step per row, a head that draws an event's fields one after another.
 
-Knows bins, weights and its cache's shape. Does not know where rows come from, what may be written, or how to sample.
+Knows weights and its cache's shape. Does not know what features stand for, what may be written, or how to sample.
 """
 
 from __future__ import annotations
@@ -14,135 +14,8 @@ from torch import Tensor, nn
 
 from . import stream as s
 from .cache import Cache
-from .grammar import REST_CLASS
-from .harmony import CHORDS
+from .features import CHART_AT, FEATURES, FIELD_SIZES, HEARD, OFFSETS
 from .markov import Markov
-from .notes import CHORD, INSTRUMENTS
-
-_EXACT = 100  # shifts within a second are told exactly, beyond it in tenths
-SHIFTS = 2 * _EXACT + 1 + (s.HORIZON - _EXACT) // 10
-# Duration bins: exact to 0.3 s, then 4 % apart to 10 s.
-DURATIONS = np.unique(np.rint(np.concatenate([np.arange(1, 31), np.geomspace(31, s.MAX_DURATION, 88)]))).astype(
-    np.int64
-)
-VELOCITIES = 33  # 0: unknown, then 32 levels of 4
-FIELD_NAMES = ("shift", "instrument", "pitch", "duration", "velocity")
-FIELD_SIZES = (REST_CLASS + 1, INSTRUMENTS, 128, len(DURATIONS), VELOCITIES)
-
-_FEATURES = {  # what a row is embedded by: the sizes of the tables, summed
-    "kind": 4, "shift": SHIFTS, "instrument": INSTRUMENTS + 1, "pitch": 129 + len(s.STYLES),
-    "duration": len(DURATIONS) + 1, "velocity": VELOCITIES + 2, "beat": s.NO_BEAT + 1, "wait": SHIFTS,
-    "period": SHIFTS, "chord": CHORDS + 1, "next": CHORDS + 1, "change": SHIFTS,
-}  # fmt: skip
-HEARD = 12 * len(s.EARSHOT)
-_OFFSETS = np.cumsum([0, *_FEATURES.values()])
-_CHART_AT = list(_FEATURES).index("beat")
-
-
-def shift_bin(steps: np.ndarray) -> np.ndarray:
-    """Steps to one of SHIFTS bins; those before the last second, or beyond the horizon, are taken for its edge."""
-    steps = np.clip(steps, -_EXACT, s.HORIZON)
-    return np.where(steps <= _EXACT, steps + _EXACT, 2 * _EXACT + 1 + (steps - _EXACT - 1) // 10)
-
-
-def duration_bin(steps: np.ndarray) -> np.ndarray:
-    """Steps to the index of the nearest of DURATIONS."""
-    right = np.clip(np.searchsorted(DURATIONS, steps), 1, len(DURATIONS) - 1)
-    return right - (steps - DURATIONS[right - 1] < DURATIONS[right] - steps)
-
-
-def velocity_bin(velocity: np.ndarray) -> np.ndarray:
-    """Velocities 0-127 to one of VELOCITIES levels."""
-    return np.where(velocity > 0, np.clip(velocity, 1, 127) // 4 + 1, 0)
-
-
-def velocity_of(level):
-    """Velocity in the middle of a level; unknown stays 0."""
-    return np.where(np.asarray(level) > 0, np.maximum(np.asarray(level) * 4 - 2, 1), 0)
-
-
-def chart_features(chart: np.ndarray) -> np.ndarray:
-    """(..., 6) chart columns to indices of the embedding table."""
-    out = chart.copy()
-    for column in (1, 2, 5):
-        out[..., column] = shift_bin(chart[..., column])
-    return out + _OFFSETS[_CHART_AT : _CHART_AT + 6]
-
-
-def features(rows: np.ndarray) -> np.ndarray:
-    """(..., columns) rows to (..., 12) indices of the embedding table."""
-    kind = rows[..., s.KIND]
-    start, rest = kind == s.START_KIND, kind == s.REST_KIND
-    out = np.empty((*rows.shape[:-1], len(_FEATURES)), dtype=np.int64)
-    out[..., 0] = kind
-    out[..., 1] = shift_bin(rows[..., s.SHIFT])
-    out[..., 2] = np.where(rest, INSTRUMENTS, rows[..., s.INSTRUMENT])
-    out[..., 3] = np.where(rest, 128, np.where(start, 129, 0) + rows[..., s.PITCH])
-    out[..., 4] = np.where(start | rest, len(DURATIONS), duration_bin(rows[..., s.DURATION]))
-    out[..., 5] = np.where(start, VELOCITIES + rows[..., s.VELOCITY], velocity_bin(rows[..., s.VELOCITY]))
-    out[..., :_CHART_AT] += _OFFSETS[:_CHART_AT]
-    out[..., _CHART_AT:] = chart_features(rows[..., s.CHART])
-    return out
-
-
-def targets(rows: np.ndarray) -> np.ndarray:
-    """(..., T, columns) rows to (..., T, 5) classes of what follows each row; -100 where a field is given, not drawn:
-    all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord."""
-    after = rows[..., 1:, :]
-    event = after[..., s.KIND] == s.EVENT
-    rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
-    out = np.full((*rows.shape[:-1], 5), -100, dtype=np.int64)
-    body = out[..., :-1, :]
-    body[..., 0] = np.where(rest, REST_CLASS, np.where(event, after[..., s.SHIFT], -100))
-    body[..., 1] = np.where(event, after[..., s.INSTRUMENT], -100)
-    body[..., 2] = np.where(event, after[..., s.PITCH], -100)
-    body[..., 3] = np.where(event, duration_bin(after[..., s.DURATION]), -100)
-    played = event & (after[..., s.INSTRUMENT] != CHORD) & (after[..., s.VELOCITY] > 0)
-    body[..., 4] = np.where(played, velocity_bin(after[..., s.VELOCITY]), -100)
-    return out
-
-
-def followed(targets: Tensor) -> Tensor:
-    """(M,) flat indices of the rows of (B, T, 5) targets that are followed by something drawn."""
-    return (targets[..., 0].reshape(-1) != -100).nonzero()[:, 0]
-
-
-def target_heard(rows: np.ndarray) -> np.ndarray:
-    """(T, heard) what sounds at the time of what follows each row of one stream, as far as the row knows."""
-    after = np.minimum(np.arange(len(rows)) + 1, len(rows) - 1)
-    out = np.zeros((len(rows), HEARD), dtype=np.float32)
-    which = np.flatnonzero(rows[after, s.KIND] == s.EVENT)
-    out[which] = s.heard(rows, rows[after[which], s.CLOCK], which)
-    return out
-
-
-def target_chart(rows: np.ndarray) -> np.ndarray:
-    """(..., T, 6) chart indices at the time of what follows each row: the head reads the chart there. A chord that is
-    still to be drawn is not told: the row's own stands in for it."""
-    chart = rows[..., s.CHART].copy()
-    after = rows[..., 1:, :]
-    chart[..., :-1, :] = after[..., s.CHART]
-    drawn = (after[..., s.KIND] == s.EVENT) & (after[..., s.INSTRUMENT] == CHORD)
-    chart[..., :-1, 3] = np.where(drawn, rows[..., :-1, s.CHORD_], chart[..., :-1, 3])
-    return chart_features(chart)
-
-
-def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
-    """Rows of several streams as a padded batch of what `losses` takes: features, clock, at, chart, targets (int32) and
-    heard (float32)."""
-    rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
-    drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
-    heard = np.zeros((len(several), length, HEARD), dtype=np.float32)
-    for i, one in enumerate(several):
-        rows[i, : len(one)] = one
-        rows[i, len(one) :, s.CLOCK] = rows[i, len(one) :, s.AT] = one[-1, s.CLOCK]
-        drawn[i, : len(one)], heard[i, : len(one)] = targets(one), target_heard(one)
-    batch = {
-        "features": features(rows), "clock": rows[..., s.CLOCK], "at": rows[..., s.AT], "chart": target_chart(rows),
-        "targets": drawn,
-    }  # fmt: skip
-    return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}
-
 
 HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
 
@@ -165,7 +38,7 @@ class Config:
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
-        sizes = {"features": dict(_FEATURES), "fields": list(FIELD_SIZES), "heard": HEARD}
+        sizes = {"features": dict(FEATURES), "fields": list(FIELD_SIZES), "heard": HEARD}
         return asdict(self) | {"steps": s.STEPS} | sizes
 
 
@@ -195,6 +68,11 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 def norm(x: Tensor) -> Tensor:
     """RMSNorm (Zhang, Sennrich 2019) without weights, over the last dimension."""
     return F.rms_norm(x, (x.shape[-1],))
+
+
+def followed(targets: Tensor) -> Tensor:
+    """(M,) flat indices of the rows of (B, T, 5) targets that are followed by something drawn."""
+    return (targets[..., 0].reshape(-1) != -100).nonzero()[:, 0]
 
 
 class Block(nn.Module):
@@ -235,11 +113,11 @@ class EventModel(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.embed = nn.EmbeddingBag(int(_OFFSETS[-1]), width, mode="sum")
+        self.embed = nn.EmbeddingBag(int(OFFSETS[-1]), width, mode="sum")
         self.blocks = nn.ModuleList(Block(width) for _ in range(config.depth))
         self.state = nn.Linear(width, 5 * width, bias=False)  # the trunk's state, as each field's head wants it
         self.drawn = nn.EmbeddingBag(sum(FIELD_SIZES[:-1]), width, mode="sum")
-        self.chart = nn.EmbeddingBag(int(_OFFSETS[-1] - _OFFSETS[_CHART_AT]), width, mode="sum")
+        self.chart = nn.EmbeddingBag(int(OFFSETS[-1] - OFFSETS[CHART_AT]), width, mode="sum")
         self.heard = nn.Linear(HEARD, width, bias=False)
         self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
         self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
@@ -311,7 +189,7 @@ class EventModel(nn.Module):
         chart: (N, 6) indices, heard: (N, 48), both at the event's own time; the shift, which decides it, reads neither.
         """
         if i:
-            known = self.drawn(drawn + self.offsets[:i]) + self.chart(chart - int(_OFFSETS[_CHART_AT]))
+            known = self.drawn(drawn + self.offsets[:i]) + self.chart(chart - int(OFFSETS[CHART_AT]))
             state = state + self.mix[i - 1](known + self.heard(heard))
         return self.logits[i](F.relu(state).square()).float()
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from . import amt
 from . import stream as s
+from .features import collate
 from .gpt2 import GPT2
-from .model import EventModel, collate
+from .model import EventModel
 
 
 def drawn(rows: np.ndarray) -> np.ndarray:

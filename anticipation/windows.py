@@ -14,8 +14,8 @@ import numpy as np
 from . import stream as s
 from .data import Piece, Shards
 from .errors import AnticipationError
+from .features import collate
 from .keys import estimate_key, to_c
-from .model import collate
 from .notes import BEAT, CHORD, Notes
 
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import model as m
+from anticipation import features
 from anticipation import stream as s
 from anticipation.decode import Decoder, window_of
 from anticipation.grammar import DRUM_KIT, Limits, Stream, nearest_place, pitch_table
@@ -41,7 +41,7 @@ def run(model, streams: list[Stream], first: list[np.ndarray], limits: Limits, s
 def full_state(model: EventModel, rows: np.ndarray) -> torch.Tensor:
     """The state of the last row, without a cache."""
     time = (torch.from_numpy(rows[:, column] - rows[0, s.CLOCK])[None] for column in (s.CLOCK, s.AT))
-    return model.trunk(torch.from_numpy(m.features(rows))[None], *time)[0, -1]
+    return model.trunk(torch.from_numpy(features.row_features(rows))[None], *time)[0, -1]
 
 
 def check_states(decoder: Decoder) -> None:
@@ -74,7 +74,10 @@ def test_what_a_random_model_draws_is_inside_the_limits(random_model, limits, kn
     assert limits.table[instrument, pitch].all()
     assert limits.nearest is None or (limits.nearest[onset] == onset).all()
     assert np.isin(pitch[instrument == DRUMS], DRUM_KIT).all()
-    assert np.isin(duration, m.DURATIONS).all() and ((drawn[:, s.VELOCITY] > 0) & (drawn[:, s.VELOCITY] < 128)).all()
+    assert (
+        np.isin(duration, features.DURATIONS).all()
+        and ((drawn[:, s.VELOCITY] > 0) & (drawn[:, s.VELOCITY] < 128)).all()
+    )
     note = instrument != CHORD
     for at, who in zip(onset[note], instrument[note], strict=True):
         sounding = note & (instrument == who) & (onset <= at) & (at < onset + duration)
@@ -117,7 +120,7 @@ def test_a_nucleus_makes_no_dynamics_flat():
     run(model, [stream], [first], Limits(0, 30_000, pitch_table([0])), Sampling(top_p=0.2))
     rows = np.array(stream.written)
     assert len(rows) > 300 and len(np.unique(rows[:, s.PITCH])) <= 26
-    assert set(m.velocity_of(np.arange(1, m.VELOCITIES))) == set(rows[:, s.VELOCITY])
+    assert set(features.velocity_of(np.arange(1, features.VELOCITIES))) == set(rows[:, s.VELOCITY])
 
 
 @settings(max_examples=30)

@@ -14,11 +14,12 @@ import torch
 import yardstick
 from conftest import ROOT
 
-from anticipation import amt, checkpoint, gpt2, model
+from anticipation import amt, checkpoint, features, gpt2
 from anticipation import stream as s
 from anticipation.errors import AnticipationError
+from anticipation.features import DURATIONS, FIELD_SIZES
 from anticipation.folder import Folder, midi_files
-from anticipation.model import DURATIONS, FIELD_SIZES, Config, EventModel
+from anticipation.model import Config, EventModel
 from anticipation.notes import Notes
 
 pytest.importorskip("symusic")
@@ -213,12 +214,12 @@ def test_one_piece_by_hand(shards, random_model):
     (one,) = yardstick.held_out(shards, "dev", "melody", 1)
     rows = one.rows()
     rows[(rows[:, s.KIND] % 3 > 0) & (rows[:, s.INSTRUMENT] < 128), s.PITCH] += one.key()[0]
-    batch = {name: torch.from_numpy(column) for name, column in model.collate([rows], len(rows)).items()}
+    batch = {name: torch.from_numpy(column) for name, column in features.collate([rows], len(rows)).items()}
     states = net.heads(net.trunk(*(batch[name].long() for name in ("features", "clock", "at")))[0])
     total, events = 0.0, 0
     for at, row in enumerate(rows[1:].tolist()):
-        drawn = [row[s.SHIFT], row[s.INSTRUMENT], row[s.PITCH], int(model.duration_bin(np.array(row[s.DURATION])))]
-        drawn = [model.FIELD_SIZES[0] - 1] if row[s.KIND] == s.REST_KIND else drawn
+        drawn = [row[s.SHIFT], row[s.INSTRUMENT], row[s.PITCH], int(features.duration_bin(np.array(row[s.DURATION])))]
+        drawn = [features.FIELD_SIZES[0] - 1] if row[s.KIND] == s.REST_KIND else drawn
         if row[s.KIND] == s.CONTROL:
             continue
         events += row[s.KIND] == s.EVENT

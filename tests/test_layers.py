@@ -22,6 +22,8 @@ LIGHT = [
     "stream",
     "grammar",
     "bias",
+    "features",
+    "windows",
     "data",
     "conductor",
     "tasks",

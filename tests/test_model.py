@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import streams
 
+from anticipation import features
 from anticipation import model as m
 from anticipation import stream as s
 from anticipation.grammar import REST_CLASS, Stream
@@ -23,33 +24,33 @@ def rows_of(max_size: int = 20):
 
 def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
     """What `trunk` takes, a batch of one."""
-    return tuple(torch.from_numpy(x)[None] for x in (m.features(rows), rows[:, s.CLOCK], rows[:, s.AT]))
+    return tuple(torch.from_numpy(x)[None] for x in (features.row_features(rows), rows[:, s.CLOCK], rows[:, s.AT]))
 
 
 def test_a_duration_falls_into_the_nearest_bin():
     steps = np.arange(1, s.MAX_DURATION + 1)
-    off = abs(m.DURATIONS[m.duration_bin(steps)] - steps)
-    assert (off == abs(m.DURATIONS[None] - steps[:, None]).min(1)).all()
+    off = abs(features.DURATIONS[features.duration_bin(steps)] - steps)
+    assert (off == abs(features.DURATIONS[None] - steps[:, None]).min(1)).all()
     assert (off <= 0.02 * steps + 0.5).all() and not off[:30].any()
 
 
 def test_shift_bins_ascend_and_fill_their_table():
-    bins = m.shift_bin(np.arange(-300, 1500))
-    assert set(np.diff(bins)) <= {0, 1} and bins[0] == 0 and bins[-1] == m.SHIFTS - 1
-    assert len(set(m.shift_bin(np.arange(-100, 101)))) == 201  # within a second each step is told apart
+    bins = features.shift_bin(np.arange(-300, 1500))
+    assert set(np.diff(bins)) <= {0, 1} and bins[0] == 0 and bins[-1] == features.SHIFTS - 1
+    assert len(set(features.shift_bin(np.arange(-100, 101)))) == 201  # within a second each step is told apart
 
 
 def test_velocity_levels_are_stable_and_near():
     velocity = np.arange(1, 128)
-    again = m.velocity_of(m.velocity_bin(velocity))
-    assert abs(again - velocity).max() <= 2 and m.velocity_bin(0) == 0 and m.velocity_of(0) == 0
-    assert m.velocity_bin(m.velocity_of(np.arange(33))).tolist() == list(range(33))
+    again = features.velocity_of(features.velocity_bin(velocity))
+    assert abs(again - velocity).max() <= 2 and features.velocity_bin(0) == 0 and features.velocity_of(0) == 0
+    assert features.velocity_bin(features.velocity_of(np.arange(33))).tolist() == list(range(33))
 
 
 @given(rows_of())
 def test_every_feature_stays_in_its_own_table(rows):
-    features, edges = m.features(rows), np.cumsum([0, *m._FEATURES.values()])
-    assert ((features >= edges[:-1]) & (features < edges[1:])).all()
+    found, edges = features.row_features(rows), np.cumsum([0, *features.FEATURES.values()])
+    assert ((found >= edges[:-1]) & (found < edges[1:])).all()
 
 
 def test_targets_are_what_follows_and_is_drawn():
@@ -57,11 +58,11 @@ def test_targets_are_what_follows_and_is_drawn():
     rows = s.interleave(events, np.array([[10, 40, 72, 30, 99]]), s.Chart.of(Notes.of([])), s.Header())
     given_ = [-100] * 5
     assert (
-        m.targets(rows).tolist()
+        features.targets(rows).tolist()
         == [
             given_,  # the start row is followed by a control, which is given
-            [0, CHORD, 9, int(m.duration_bin(200)), -100],  # a chord has no velocity
-            [0, 0, 60, int(m.duration_bin(50)), 21],
+            [0, CHORD, 9, int(features.duration_bin(200)), -100],  # a chord has no velocity
+            [0, 0, 60, int(features.duration_bin(50)), 21],
             [REST_CLASS, *given_[:4]],
             [REST_CLASS, *given_[:4]],
             [50, DRUMS, 36, 9, -100],  # of unknown velocity
@@ -73,7 +74,7 @@ def test_targets_are_what_follows_and_is_drawn():
 def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it_is_to_draw():
     events = s.quantise(Notes.of([(0, 1, 5, CHORD, 64), (0.25, 1, 60, 0, 64), (0.5, 1, 7, CHORD, 64)]))
     rows = s.interleave(events, events[:0], s.Chart.of(GRID.beats), s.Header())
-    read = m.target_chart(rows) - m._OFFSETS[m._CHART_AT : m._CHART_AT + 6]
+    read = features.target_chart(rows) - features.OFFSETS[features.CHART_AT : features.CHART_AT + 6]
     assert read[:, 3].tolist() == [s.UNKNOWN_CHORD, 5, 5, 7]  # of the second chord only the first is known
     assert read[:-1, 0].tolist() == rows[1:, s.BEAT_].tolist()
 
@@ -116,8 +117,8 @@ def test_a_state_knows_nothing_of_later_rows(random_model, rows, data):
 @given(rows_of(), st.integers(0, 20_000))
 def test_a_state_knows_relative_time_only(random_model, rows, later):
     """So that a stream can slide for ever."""
-    features, clock, at = tensors(rows)
-    before, after = (random_model().trunk(features, clock + t, at + t) for t in (0, later))
+    told, clock, at = tensors(rows)
+    before, after = (random_model().trunk(told, clock + t, at + t) for t in (0, later))
     torch.testing.assert_close(before, after, atol=2e-3, rtol=0)  # float32 angles
 
 
@@ -125,8 +126,8 @@ def test_a_state_knows_relative_time_only(random_model, rows, later):
 @given(rows_of())
 def test_the_loss_is_the_surprise_of_the_decoder(random_model, rows):
     """`losses`, all rows at once, against `field`, one row and one field after another, as `Decoder._draw` does."""
-    model, targets = random_model(), m.targets(rows)
-    chart, heard = torch.from_numpy(m.target_chart(rows)), torch.from_numpy(m.target_heard(rows))
+    model, targets = random_model(), features.targets(rows)
+    chart, heard = torch.from_numpy(features.target_chart(rows)), torch.from_numpy(features.target_heard(rows))
     nats, which = model.losses(*tensors(rows), chart[None], heard[None], torch.from_numpy(targets)[None])
     states = model.trunk(*tensors(rows))[0]
     assert which.tolist() == np.flatnonzero(targets[:, 0] >= 0).tolist()
@@ -148,7 +149,7 @@ def test_rows_fed_in_pieces_have_the_states_of_rows_fed_at_once(random_model, se
     for at in range(0, max(map(len, several)), 10):
         chunks = [rows[at : at + 10] for rows in several]
         padded = np.stack([np.pad(chunk, ((0, 10 - len(chunk)), (0, 0))) for chunk in chunks])
-        inputs = (m.features(padded), padded[..., s.CLOCK], padded[..., s.AT])
+        inputs = (features.row_features(padded), padded[..., s.CLOCK], padded[..., s.AT])
         out = model.trunk(*map(torch.from_numpy, inputs), cache)
         for i, chunk in enumerate(chunks):
             states[i].append(out[i, : len(chunk)])
@@ -163,12 +164,12 @@ def test_training_tells_the_head_what_the_decoder_will_tell_it(parts):
     """Of the lead sheet and of what sounds at the time of the next event: no less, and nothing of what is to come."""
     events, controls, chart, header, until = parts
     rows = s.interleave(events, controls, chart, header, until=until)
-    read, heard = m.target_chart(rows), m.target_heard(rows)
+    read, heard = features.target_chart(rows), features.target_heard(rows)
     for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
         clock = int(rows[i + 1, s.CLOCK])
         stream = Stream(chart, controls, header.delta, np.random.default_rng(0))
         stream.extend(rows[: i + 1])
-        assert np.array_equal(m.chart_features(stream.columns(clock)), read[i])
+        assert np.array_equal(features.chart_features(stream.columns(clock)), read[i])
         np.testing.assert_allclose(s.heard(stream.rows, np.array([clock]), np.array([i + 1]))[0], heard[i], atol=1e-6)
 
 
@@ -176,5 +177,5 @@ def test_where_classes_begin_is_no_weight_and_lies_where_weights_do_not_yet():
     """A checkpoint is read into a network that is on no device, and holds what it held."""
     with torch.device("meta"):
         net = m.EventModel(m.Config(1, window=64))
-    assert net.offsets.tolist() == np.cumsum([0, *m.FIELD_SIZES[:3]]).tolist()
+    assert net.offsets.tolist() == np.cumsum([0, *features.FIELD_SIZES[:3]]).tolist()
     assert "offsets" not in net.state_dict() and "offsets" not in dict(net.named_parameters())

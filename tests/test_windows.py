@@ -10,9 +10,9 @@ from strategies import notes
 
 from anticipation import stream as s
 from anticipation.data import Shards
+from anticipation.features import FIELD_SIZES, OFFSETS, targets
 from anticipation.grammar import REST_CLASS, Stream, legal_table
 from anticipation.keys import to_c
-from anticipation.model import _OFFSETS, FIELD_SIZES, targets
 from anticipation.notes import BEAT, CHORD, DRUMS
 from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, live_told
 
@@ -93,7 +93,7 @@ def test_batches_fit_the_model(shards):
     targets = batch["targets"]
     assert ((targets == -100) | ((targets >= 0) & (targets < FIELD_SIZES))).all()
     assert ((targets[..., 0] == REST_CLASS) <= (targets[..., 1:] == -100).all(-1)).all()
-    assert batch["features"].min() >= 0 and batch["features"].max() < _OFFSETS[-1]
+    assert batch["features"].min() >= 0 and batch["features"].max() < OFFSETS[-1]
     assert (np.diff(batch["clock"]) >= 0).all() and batch["heard"].min() >= 0 and batch["heard"].max() <= 1
 
 

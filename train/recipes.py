@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import amt, gpt2, model  # noqa: E402
+from anticipation import amt, features, gpt2, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.windows import Recipe as Plan  # noqa: E402
@@ -172,7 +172,7 @@ class Event:
     """Ours: one step an event, relative time, Muon for matrices."""
 
     family: str = "event"
-    fields: tuple[str, ...] = model.FIELD_NAMES
+    fields: tuple[str, ...] = features.FIELD_NAMES
     per: str = "row"
     terms: int = 1  # of a mean in the loss, for each counted row
 
@@ -214,7 +214,7 @@ class Event:
         """Floating-point operations of one row, forward: of the matrices (twice their weights), and of attention at the
         mean of a full causal context. Training takes three times as many."""
         width, depth = config.width, config.depth
-        head = 5 * width**2 + 4 * (width**2 + model.HEARD * width) + width * sum(model.FIELD_SIZES)
+        head = 5 * width**2 + 4 * (width**2 + features.HEARD * width) + width * sum(features.FIELD_SIZES)
         return 2.0 * (12 * width**2 * depth + head), 2.0 * width * length * depth
 
 
@@ -225,7 +225,7 @@ class _Packed:
         self.length = length
 
     def __call__(self, several: list) -> dict[str, np.ndarray]:
-        return model.collate([rows for rows, _ in several], self.length)
+        return features.collate([rows for rows, _ in several], self.length)
 
 
 def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:

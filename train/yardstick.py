@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cases import MELODY  # noqa: E402
 from recipes import amt_controls  # noqa: E402
 
-from anticipation import amt, model  # noqa: E402
+from anticipation import amt, features  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.keys import shift_to_c  # noqa: E402
 from anticipation.notes import Notes  # noqa: E402
@@ -43,7 +43,7 @@ AGAIN = 250  # notes of a piece for every further excerpt of it
 SAMPLES = 1000  # of the bootstrap
 _PLAIN = Recipe.plain()
 # A duration is drawn as a bin; which of the bin's steps it is, is then even odds.
-REFINEMENT = np.log(np.bincount(model.duration_bin(np.arange(1, s.MAX_DURATION + 1))))
+REFINEMENT = np.log(np.bincount(features.duration_bin(np.arange(1, s.MAX_DURATION + 1))))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def event_sums(net: Any, excerpts: list[Excerpt], hint: str) -> list[dict[str, f
         event = rows[:, s.KIND] == s.EVENT
         pitched = (event | (rows[:, s.KIND] == s.CONTROL)) & (rows[:, s.INSTRUMENT] < 128)
         rows[pitched, s.PITCH] += shift
-        refinement = float(REFINEMENT[model.duration_bin(rows[event, s.DURATION])].sum())
+        refinement = float(REFINEMENT[features.duration_bin(rows[event, s.DURATION])].sum())
         told.append({"duration refinement": refinement, "key": cost, "events": int(event.sum())})
         several.append(rows)
     for rest, loss in zip(told, nats(net, several), strict=True):
