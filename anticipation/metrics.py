@@ -15,6 +15,7 @@ LATER = 0.02  # seconds: who begins so little before a chord belongs to it
 SETTLED = 0.08  # seconds behind a downbeat at which the bass is heard
 STEP = 0.5  # seconds that stand for a beat where none are known
 AROUND = 0.5  # seconds on both sides of an edge
+LONGEST = 64  # sixteenths of a bar that are told apart
 DISSONANT = (1, 2, 6, 10, 11)  # semitones within an octave: seconds, sevenths and tritones
 
 
@@ -119,8 +120,8 @@ def groove(written: Notes, human: Notes, beats: Notes) -> tuple[float, int]:
     for notes in (written, human):
         sixteenth = sixteenths(notes, beats)
         number = bar[sixteenth // 4]
-        place = np.minimum(sixteenth - 4 * first[number], 63)
-        tables.append(np.bincount(number * 64 + place, minlength=64 * len(first)).reshape(-1, 64))
+        place = np.minimum(sixteenth - 4 * first[number], LONGEST - 1)
+        tables.append(np.bincount(number * LONGEST + place, minlength=LONGEST * len(first)).reshape(-1, LONGEST))
     ours, theirs = tables
     size = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(((ours * theirs).sum(1)[size > 0] / size[size > 0]).sum()), int(theirs.any(1).sum())

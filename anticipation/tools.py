@@ -111,16 +111,11 @@ def tokens(args: argparse.Namespace) -> None:
     from .midi import read
 
     score = read(args.input)
-    family = "event"
-    if args.model is not None:
+    family = "event" if args.model is None else args.model
+    if family not in ("event", "amt"):
         from . import checkpoint
 
-        config = (
-            {"family": args.model}
-            if args.model in ("event", "amt")
-            else checkpoint.read_config(checkpoint.find(args.model))
-        )
-        family = config.get("family", "amt")
+        family = checkpoint.read_config(checkpoint.find(args.model)).get("family", "amt")
     (amt_tokens if family == "amt" else event_tokens)(args, score)
 
 

@@ -1,4 +1,4 @@
-"""Laws of chords, charts and keys."""
+"""Laws of chords, as numbers and as symbols, charts and scales."""
 
 import numpy as np
 import pytest
