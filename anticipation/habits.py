@@ -22,8 +22,9 @@ LOW, ALONE = 52, 0.8  # half of a tune's pitches are no lower; share of its note
 HELD, SOON, EDGE = 0.5, 2.0, 0.05
 BUSIER, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
 ENOUGH = 8  # notes that tell how many of them sound at once
-# Notes that tell a part's range, and semitones that it may go beyond: of those in a hole 0.08 % of people's do.
-SETTLED, BEYOND = 16, 5
+# Notes that tell the range of a part that plays on, and of one that is to be continued, and semitones that it may go
+# beyond: 0.08 % of people's notes in a hole do, in the next 20 s 0.3 %, but 3 % after fewer notes than that.
+SETTLED, BEGUN, BEYOND = 16, 64, 5
 LEGATO = 0.03  # seconds that a note may reach into another without sounding with it
 # Known moments a beat on its halves, or its quarters ...: with USUAL of them a new note is as likely there as the model
 # says, with none SELDOM / USUAL times. People's parts have 0.04 on quarters and 0.11 on halves there, ours 0.3, 0.4.
@@ -62,16 +63,18 @@ def at_once(notes: Notes) -> int:
     return int((begun - over).max(initial=0))
 
 
-def usual_range(known: Notes, written: Iterable[int], end: float = np.inf) -> dict[int, tuple[int, int]]:
+def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> dict[int, tuple[int, int]]:
     """Instrument -> the lowest and the highest pitch that it may have: those that can be played, and what it plays
-    elsewhere all the same; who plays on behind `end` (seconds), and enough, goes no further than a fourth beyond that.
-    Drums are a kit. Who can play anything, and of whom little is known, is not among them."""
+    elsewhere all the same. Of whom enough is known goes no further than a fourth beyond that; it takes less where some of
+    it is at or after `start` (seconds). Drums are a kit. Who can play anything, and of whom little is known, is not
+    among them."""
     out = {}
     ranges = playable.RANGES | {DRUMS: playable.KIT}
     for instrument in written:
         own = known[known.instrument == instrument]
         low, high = ranges.get(instrument, (0, 127))
-        if instrument < DRUMS and len(own) >= SETTLED and own.onset.max() >= end:
+        enough = SETTLED if own.onset.max(initial=-np.inf) >= start else BEGUN
+        if instrument < DRUMS and len(own) >= enough:
             low, high = max(low, own.pitch.min() - BEYOND), min(high, own.pitch.max() + BEYOND)
         if instrument in ranges or (low, high) != (0, 127):
             out[instrument] = int(own.pitch.min(initial=low)), int(own.pitch.max(initial=high))

@@ -161,7 +161,7 @@ class Prompt:
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
         told = s.quantise(own, self.origin)  # also what began before the span and rings into it
         known = {instrument: sounding(told, instrument, end) for instrument in voices}
-        ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments, ask.end)
+        ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments, ask.start)
         table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
         new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
         roots = {i: OFF_ROOT for i in new if i in BASSES}

@@ -55,7 +55,7 @@ def check_limits(notes: Notes, request: Infill) -> None:
     usual = usual_density(near)
     most = request.polyphony or usual_voices(near, request.start, request.end, request.instruments)
     written = () if request.ranged else request.instruments
-    for instrument, (low, high) in usual_range(request.known, written, request.end).items():
+    for instrument, (low, high) in usual_range(request.known, written, request.start).items():
         own = notes.pitch[notes.instrument == instrument]
         free = request.pitches is not None and not request.pitches[low : high + 1].any()
         assert free or ((own >= low) & (own <= high)).all()
@@ -106,6 +106,14 @@ def test_a_part_is_twice_as_busy_as_elsewhere_at_most(random_model, monkeypatch)
         return max(((own >= at) & (own < at + 1 - GRID)).sum() for own in onsets for at in own)
 
     assert busiest(several, 0) <= 2 < busiest(free, 0) and busiest(new, 42) > 2
+
+
+@pytest.mark.parametrize("start, end", [(16.0, 26.0), (0.0, 16.1)], ids=["continued", "varied"])
+def test_who_has_played_for_a_while_keeps_to_his_range(random_model, start, end):
+    """Also where nothing of his is known behind the span."""
+    known = Notes.of((0.25 * i, 0.2, 60 + i % 8, 0, 80) for i in range(64))
+    (written,), _ = generate(random_model(), ask(start, end, known, (0,)), seed=1)
+    assert len(written) > 5 and (written.pitch >= 55).all() and (written.pitch <= 72).all()
 
 
 @pytest.mark.parametrize("semitones", [1, 5, -6])
