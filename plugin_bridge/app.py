@@ -166,9 +166,9 @@ class App:
 
     def halt(self, stand: Callable[[], None]) -> None:
         """Ctrl-Z: the song stops where it is, and all comes to rest. `stand` returns when the program goes on; so does
-        the song then."""
+        the song then, unless it follows a MIDI clock: that has to say where it is."""
         with self._lock:
-            playing = self.clock.playing
+            playing = self.clock.playing and not self.transport.missed(time.perf_counter())
             self.transport.stop(time.perf_counter())
             self.hands.pause()
             stand()

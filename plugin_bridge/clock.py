@@ -192,6 +192,7 @@ class MidiClock(Clock):
         self._armed: str | None = None  # start or continue was heard: the next tick begins
         self._located = False  # whether a song position was heard since the last tick
         self._silent = False  # whether it fell silent, and was told to have
+        self._lost = False  # whether ticks were missed that nobody can count
         self._points: list[tuple[int, float]] = []  # (number since the song's beginning, wall time) of the last ticks
         self._next = 0  # the number of the next tick
         self._open = self.NEW  # so many ticks may have left the line
@@ -207,11 +208,12 @@ class MidiClock(Clock):
         if status in (0xFA, 0xFB):
             self._armed = "start" if status == 0xFA else "continue"
         if status == 0xFC:
-            self._armed = None
+            self._armed, self._lost = None, False
             was = self.playing
             self.stop(wall)
             return "stop" if was else None
         if status == 0xF2:
+            self._armed = "continue" if self._lost else self._armed
             self._stand(position / 4 * self.grid.quarter, position / 4 / self.grid.unit)
             self._offset = wall - self._stood
             self._number(position * (TICKS // 4))
@@ -227,6 +229,13 @@ class MidiClock(Clock):
             return "stop"
         return None
 
+    def lose(self, wall: float) -> None:
+        """Nothing was heard for a while, or will be: the song stands until a start, a continue or a song position tells
+        where it is."""
+        self._lost = self.playing or self._armed is not None
+        self._armed, self._points = None, []
+        self.stop(wall)
+
     def _number(self, tick: int) -> None:
         """The next tick is number `tick`; those in memory are counted back from it."""
         moved = tick - self._next
@@ -238,6 +247,8 @@ class MidiClock(Clock):
             return None
         if self._points and wall - self._points[-1][1] > SILENCE:
             self._points = []
+        if self._lost and not self._armed and not self._points:
+            self.told = "MIDI clock was missed: the band waits for the next start, continue or song position"
         happened = self._begin(wall) if self._armed and self._refused <= TICKS else None
         self._points = [*self._points[1 - self.MEMORY :], (self._next, wall)]
         self._next, self._located = self._next + 1, False
@@ -249,7 +260,8 @@ class MidiClock(Clock):
         """The first tick after start or continue is the one that the song stands at."""
         happened, self._armed = self._armed, None
         if self._silent:
-            self.told, self._silent = "the MIDI clock is back", False
+            self.told, self._silent = "the MIDI clock is back: the song goes on where it stopped", False
+        self._lost = False
         if happened == "start":
             self._stand(0.0, 0.0)
         self._number(round(self.grid.quarters_at(self._stood) * TICKS))

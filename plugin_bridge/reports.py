@@ -22,6 +22,7 @@ def hands(app: App, now: float, change: str, side: str = "both", what: str = "th
     if change == "back" and side != "in":
         app.transport.programs()
     elif change == "lost" and side != "out":
+        app.transport.missed(now)
         app.session.release_all(app.clock.song(now))
         app.hands.release()
     app.tell(f"{what} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")

@@ -57,6 +57,15 @@ class Transport:
             self.clock.resume(now)
             self._happened("continue", now)
 
+    def missed(self, now: float) -> bool:
+        """Nothing can be heard of the clock that is followed. Answers whether it is one whose place is lost then."""
+        if not isinstance(self.clock, MidiClock):
+            return False
+        playing = self.clock.playing
+        self.clock.lose(now)
+        self._happened("stop" if playing else None, now)
+        return True
+
     def stop(self, now: float) -> None:
         self.clock.stop(now)
         self._happened("stop", now)

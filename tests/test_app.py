@@ -614,12 +614,10 @@ def test_a_mind_that_hangs_for_good_is_ended_as_a_dead_one_is_replaced(rehearsal
     assert made.told[-1] == "the mind died (it hung); starting another"
 
 
-@pytest.mark.parametrize("sync", ["internal", "clock"])
-def test_a_program_that_its_terminal_stops_leaves_nothing_sounding_and_goes_on(rehearsal, sync):
+def test_a_program_that_its_terminal_stops_leaves_nothing_sounding_and_goes_on(rehearsal):
     """Ctrl-Z, a minute, and fg: a key and a pedal of the player's are passed on, and the band plays."""
-    made = rehearsal(plan=regular_mind(), thru=True, sync=sync)
-    ticks = [(n / 48, [0xF8]) for n in range(400)] if sync == "clock" else []
-    made.run(4.1 if ticks else 4.0, [(0.0, [0xFA]), *ticks[:200], (3.0, [0x90, 72, 80]), (3.0, [0xB0, 64, 127])])
+    made = rehearsal(plan=regular_mind(), thru=True)
+    made.run(4.0, [(3.0, [0x90, 72, 80]), (3.0, [0xB0, 64, 127])])
     before, place = len(made.sent), made.app.clock.song(made.now)
     assert made.app.hands.scheduler.sounding.keys() == {(0, 72), (1, 40)}
 
@@ -629,14 +627,45 @@ def test_a_program_that_its_terminal_stops_leaves_nothing_sounding_and_goes_on(r
 
     made.app.halt(stand)
     silent = len(made.sent)
-    made.run(0.3, ticks[:15])
+    made.run(0.3)
     assert made.app.clock.song(made.now) == pytest.approx(place + 0.3, abs=0.05) and silent - before == 3
-    made.run(4.0, [(at, tick) for at, tick in ticks[:190]])
+    made.run(4.0)
     onsets = [at for at, message in made.sent[silent:] if message[0] == 0x91]
     assert len(onsets) > 8 and np.diff(onsets).min() > 0.2
     made.app.act("stop")
     check_clean([(at, m) for at, m in made.sent if m[0] < 0xA0])
     assert len(taken(made)) == 2 and 72 in taken(made)[0].pitch
+
+
+@pytest.mark.parametrize("how", ["halted", "unplugged", "crashed"])
+@pytest.mark.parametrize("says", [[0xFA], [0xF2, 16, 0], [0xFB]], ids=["start", "position", "continue"])
+def test_a_clock_that_was_missed_is_waited_for_until_it_says_where_the_song_is(rehearsal, how, says):
+    """The DAW went on meanwhile: its downbeats are no longer ours. One line tells, and the band is silent."""
+    made = rehearsal(plan=regular_mind(), sync="clock")
+    ticks = [(n / 48, [0xF8]) for n in range(200)]
+    made.run(4.17, [(0.0, [0xFA]), *ticks])
+    place = made.app.clock.song(made.now)
+    assert made.app.hands.scheduler.sounding
+
+    def stand():
+        made.now += 60.3
+
+    if how == "halted":
+        made.app.halt(stand)
+    else:
+        made.app._inbox.put(("port", "in", "Keys", "lost") if how == "unplugged" else ("hands", "lost"))
+        made.run(0.1)
+        stand()
+    silent = len(made.sent)
+    made.run(4.17, [*ticks, *key(1.0, 72)])
+    assert len(made.sent) == silent and not made.app.clock.playing and not made.app.hands.scheduler.sounding
+    (line,) = [line for line in made.told if "missed" in line]
+    assert line == "MIDI clock was missed: the band waits for the next start, continue or song position"
+    made.run(4.1, [(0.01, says), *((at + 0.02, tick) for at, tick in ticks[:195])])
+    begins = {0xFA: 0.0, 0xF2: 2.0, 0xFB: place}[says[0]]
+    assert made.app.clock.song(made.now) == pytest.approx(begins + 4.08, abs=0.02) and len(made.sent) > silent
+    made.app.act("stop")
+    check_clean(made.sent)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="there is no Ctrl-Z")
