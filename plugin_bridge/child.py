@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import selectors
 import signal
 import sys
@@ -34,6 +35,16 @@ def ignore_signals() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)
+
+
+def writable(connection, patience: float) -> bool:
+    """Whether a short message can be sent without waiting for its reader, within so many seconds. Windows' pipes cannot
+    be asked: there the answer is yes. Raises OSError."""
+    if sys.platform == "win32":
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLOUT)
+    return bool(poll.poll(patience * 1000))
 
 
 def waiter(connection) -> Callable[[float], bool]:

@@ -53,27 +53,39 @@ class Feed:
     def __init__(self, state: Callable[[], dict]):
         self._state = state
         self._last: dict = {}
-        self._listeners: set[asyncio.Queue[Message]] = set()
+        self._listeners: set[asyncio.Queue[Message | None]] = set()
         self._task: asyncio.Task | None = None
 
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def join(self) -> asyncio.Queue[Message]:
-        """A queue that begins with the whole state."""
+    def join(self) -> asyncio.Queue[Message | None]:
+        """A queue that begins with the whole state. None: there is no more."""
         if not self._listeners:
             self._last = self._state()
             self._task = asyncio.ensure_future(self._watch())
-        queue: asyncio.Queue[Message] = asyncio.Queue(BACKLOG)
+        queue: asyncio.Queue[Message | None] = asyncio.Queue(BACKLOG)
         queue.put_nowait(("state", self._last))
         self._listeners.add(queue)
         return queue
 
-    def leave(self, queue: asyncio.Queue[Message]) -> None:
+    def leave(self, queue: asyncio.Queue[Message | None]) -> None:
         self._listeners.discard(queue)
         if not self._listeners and self._task:
             self._task.cancel()
             self._task = None
+
+    def close(self) -> None:
+        """Send all listeners away, now: a server that shuts waits for them."""
+        for queue in self._listeners:
+            self._replace(queue, None)
+
+    @staticmethod
+    def _replace(queue: asyncio.Queue[Message | None], message: Message | None) -> None:
+        """What waits there is stale."""
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(message)
 
     async def _watch(self) -> None:
         still = 0
@@ -88,8 +100,6 @@ class Feed:
             self._last, still = now, 0 if news else still + 1
             for queue in self._listeners if news else ():
                 if queue.full():  # it would get a stale picture bit by bit: one fresh one instead
-                    while not queue.empty():
-                        queue.get_nowait()
-                    queue.put_nowait(("state", now))
+                    self._replace(queue, ("state", now))
                 else:
                     queue.put_nowait(("change", news))

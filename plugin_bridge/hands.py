@@ -17,7 +17,7 @@ from typing import Any
 from anticipation.errors import LiveError
 
 from . import ports
-from .child import ignore_signals, start, waiter
+from .child import ignore_signals, start, waiter, writable
 from .ears import ECHO, REPEAT, EchoGuard, parse
 from .scheduler import Scheduler
 
@@ -29,6 +29,8 @@ LOOK, DOZE = 0.001, 0.02  # shortest and longest time between two readings of th
 TELL, BEAT = 0.05, 1.0  # seconds between reports of figures: when they have changed, and when they have not
 PATIENCE = 8.0  # seconds without a report after which the process counts as hung (JACK's own timeouts are 5 s and less)
 WATCH = 1.0  # seconds between two looks at which ports exist
+HELD_UP = 1.0  # seconds that a command waits at most for hands that do not read
+LEAVE = 3.0  # seconds in which they are to end; to close the ports of a JACK that hangs takes longer, and is left out
 RETRY = 1.0  # seconds between two attempts to start another process
 
 
@@ -190,6 +192,7 @@ class Hands:
         self._before = (0, 0)  # sent and dropped by hands that have died
         self._process: Any = None
         self._connection: Any = None
+        self._unsaid = False  # whether a command was dropped
         self._lock, self._closing, self._paused = threading.Lock(), threading.Event(), threading.Event()
         self._open()
         self._thread = threading.Thread(target=self._run, daemon=True, name="hands")
@@ -233,20 +236,28 @@ class Hands:
         self._say("wake")
 
     def _say(self, *told) -> None:
-        """Send a command. Where the process is gone or hangs it is dropped: another process will be started."""
-        if self._lock.acquire(timeout=1.0):
-            try:
-                with suppress(OSError, TypeError, ValueError):
-                    self._connection.send(told)
-            finally:
-                self._lock.release()
+        """Send a command. Where the process is gone or hangs it is dropped. It may have been the end of a note: should
+        these hands move again, they first let go of everything."""
+        if not self._lock.acquire(timeout=HELD_UP):
+            self._unsaid = True
+            return
+        try:
+            with suppress(OSError, TypeError, ValueError):
+                if not writable(self._connection, 0.0 if self._unsaid else HELD_UP):
+                    self._unsaid = True
+                    return
+                rest, self._unsaid = [("silence", None), ("release",)] if self._unsaid else [], False
+                for command in (*rest, told):
+                    self._connection.send(command)
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """All notes off, and the end. Where the hands hang, they are ended."""
         self.silence()
         self._closing.set()
         self._say("tell")
-        self._thread.join(3 * PATIENCE)
+        self._thread.join(2 * LEAVE)
 
     # The thread
 
@@ -258,7 +269,7 @@ class Hands:
             start(process)
         except OSError as error:  # no memory, or no more files
             raise LiveError(f"no process to play: {error.strerror}") from None
-        self._connection, self._process = connection, process
+        self._connection, self._process, self._unsaid = connection, process, False
         end.close()
         kind, what = self._next(4 * PATIENCE) or ("error", "the MIDI system does not answer")
         if kind == "error":
@@ -267,12 +278,14 @@ class Hands:
         self.names, self.works = what, True
 
     def _next(self, patience: float) -> tuple | None:
-        """The next report; None where the hands have ended, or say nothing. Waited for a second at a time: a machine
-        that slept for an hour has waited for one of them."""
+        """The next report; None where the hands have ended, or say nothing, or we do not want them any more. Waited for
+        a second at a time: a machine that slept for an hour has waited for one of them."""
         with suppress(EOFError, OSError):
             for _ in range(round(patience)):
                 if self._connection.poll(1.0):
                     return self._connection.recv()
+                if self._closing.is_set():
+                    break
         return None
 
     def _run(self) -> None:
@@ -311,7 +324,7 @@ class Hands:
         self._connection.close()
         if idle:
             self._lock.release()
-        self._process.join(PATIENCE)
+        self._process.join(LEAVE)
         if self._process.is_alive():
             self._process.kill()
-            self._process.join(5.0)
+            self._process.join(LEAVE)

@@ -196,14 +196,11 @@ class Mind:
             self.report(message)
 
     def close(self) -> None:
+        """It has nothing to save, so it is ended wherever it is."""
         self._closing = True
+        with self._changed:
+            self._connection = None
+            self._changed.notify_all()
         if self._process:
-            with self._changed:
-                connection, self._connection = self._connection, None
-                self._changed.notify_all()
-            if connection:
-                connection.close()
-            self._process.join(1.0)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join(5)
+            self._process.kill()
+            self._process.join(5.0)

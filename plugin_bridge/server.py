@@ -58,7 +58,6 @@ class Site:
         self.app, self.jobs, self.token, self.port = app, jobs, token, 0
         self.feed = Feed(app.state)
         self.files = {path.name: path.read_bytes() for path in UI.iterdir() if path.suffix in TYPES}
-        self.closing = asyncio.Event()
 
     def application(self) -> web.Application:
         made = web.Application(middlewares=[self.guard], client_max_size=MAX_BYTES)
@@ -159,11 +158,15 @@ class Site:
         await response.prepare(request)
         queue = self.feed.join()
         try:
-            while not self.closing.is_set():
+            while True:
                 try:
-                    await response.write(event(await asyncio.wait_for(queue.get(), BEAT)))
+                    message = await asyncio.wait_for(queue.get(), BEAT)
                 except TimeoutError:
                     await response.write(b": still here\n\n")
+                    continue
+                if message is None:
+                    break
+                await response.write(event(message))
         except ConnectionError:
             pass
         finally:
@@ -305,7 +308,7 @@ class Server:
 
     async def _shut(self) -> None:
         if self._site:
-            self._site.closing.set()
+            self._site.feed.close()
         if self._runner:
             await self._runner.cleanup()
 

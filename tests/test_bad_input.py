@@ -394,6 +394,14 @@ def test_a_mind_that_cannot_load_is_left_alone(tmp_path):
         mind.close()
 
 
+def test_a_mind_is_ended_without_being_waited_for():
+    mind, done = Mind(lambda report: None), []
+    mind._process = SimpleNamespace(kill=lambda: done.append("kill"), join=lambda seconds: done.append("join"),
+                                    is_alive=lambda: True)  # fmt: skip
+    mind.close()
+    assert done == ["kill", "join"]
+
+
 def test_a_question_that_is_longer_than_the_pipe_to_a_mind_that_hangs_holds_up_nobody():
     """It is asked under the lock that everything waits for."""
     mind, asked, over = Mind(lambda report: None), queue.SimpleQueue(), threading.Event()

@@ -1,6 +1,8 @@
 """Hands, in virtual time: whatever is added, and however late the hands are, what is sent is clean."""
 
+import threading
 import time
+from multiprocessing import Pipe
 from types import SimpleNamespace
 
 import pytest
@@ -261,7 +263,33 @@ def test_a_port_is_known_by_all_of_its_name(monkeypatch, api):
 
 def test_hands_that_slept_with_the_machine_are_no_hands_that_hang(monkeypatch):
     """Of the seconds for which they were waited for, the machine was awake for one."""
-    monkeypatch.setattr(Hands, "__init__", lambda hands: None)
-    hands, polls = Hands(), iter([False, True, *[False] * 100])
+    hands, polls = handless(monkeypatch), iter([False, True, *[False] * 100])
     hands._connection = SimpleNamespace(poll=lambda seconds: next(polls), recv=lambda: ("figures", {}))
     assert hands._next(8.0) == ("figures", {}) and hands._next(8.0) is None
+
+
+def handless(monkeypatch) -> Hands:
+    """The parent's end, whose process a test plays."""
+    monkeypatch.setattr(Hands, "__init__", lambda hands: None)
+    hands = Hands()
+    hands._lock, hands._closing, hands._unsaid = threading.Lock(), threading.Event(), False
+    return hands
+
+
+def test_hands_that_hang_hold_up_neither_the_music_nor_the_end(monkeypatch):
+    """What they are told is dropped while they do not read; if they read again, they let go of everything first."""
+    monkeypatch.setattr("plugin_bridge.hands.HELD_UP", 0.01)
+    hands, (ours, theirs) = handless(monkeypatch), Pipe()
+    hands._connection = ours
+    speaker = threading.Thread(target=lambda: [hands.pass_on([0xB0, 1, n % 128], n) for n in range(5000)], daemon=True)
+    speaker.start()
+    speaker.join(60.0)
+    assert not speaker.is_alive()
+    told = [theirs.recv()[2] for _ in iter(theirs.poll, False)]
+    assert told == list(range(len(told))) and 10 < len(told) < 5000
+    hands.panic()
+    assert [theirs.recv() for _ in iter(theirs.poll, False)] == [("silence", None), ("release",), ("panic",)]
+    hands._closing.set()
+    polls = iter([False])
+    hands._connection = SimpleNamespace(poll=lambda seconds: next(polls))
+    assert hands._next(8.0) is None and next(polls, None) is None

@@ -350,8 +350,9 @@ def test_no_thread_or_process_is_left(melody):
     server = serve(StandIn(), link=False)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/api/stream")
-    events(connection.getresponse(), 1)
-    server.close()  # with a listener on the line
+    events(answer := connection.getresponse(), 1)
+    server.close()  # with a listener on the line, who is told that there is no more: nobody waits for him
+    answer.read()
     connection.close()
     assert threading.active_count() <= before
 
