@@ -21,10 +21,11 @@ from .hands import Hands
 from .home import config_folder
 from .meters import Meters
 from .mind import Mind
+from .mpe import Zones
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
 from .reports import REPORTS
-from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF
+from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF, at_rest
 from .score import checked_timeline
 from .session import Session
 from .transport import Transport
@@ -72,6 +73,7 @@ class App:
         self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})
         self.recorder = Recorder(takes)
         self.meters = Meters()
+        self.zones = Zones()
         self.controllers = Controllers(config_folder() / "controllers.json")
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.hands = Hands(self._inbox.put, api, in_port, out_port)
@@ -286,18 +288,24 @@ class App:
             self.transport.hear(message.number, message.value, wall)
             return
         steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
+        if self.zones.hear(message):
+            self._mpe()
         if self.session.settings["thru"] and not steers:
-            self._make_room(message.channel)
+            rest = at_rest(data)  # of a pedal or a wheel; a DAW tells all channels their volumes, and that all is off
+            if message.kind == NOTE and message.value or rest and tuple(data) != rest:
+                self._make_room(message.channel)
             self.hands.pass_on(data, wall)
         if message.kind == CONTROLLER:
             if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
-                for channel, pitch in [key for key in self.session.known.open if key[0] == message.channel]:
+                of = self.session.told.zones.part
+                ends = {message.channel, *(c for c in range(16) if of(c) == message.channel)}
+                for channel, pitch in [key for key in self.session.known.open if key[0] in ends]:
                     self._on_heard(wall, [NOTE_OFF | channel, pitch, 0])
             self._on_controller(message.number, message.value)
         if not self.clock.playing:
             return
         if message.kind != NOTE:
-            if not steers:
+            if not steers and self.zones.part(message.channel) == message.channel:  # a file has one channel for him
                 self.recorder.move(wall, data)
             return
         if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
@@ -312,6 +320,18 @@ class App:
             band = ", ".join(f"{m['name']} {m['channel']}" for m in self.session.told.members())
             self.tell(f"you play on channel {channel + 1}, so the band's channels are: {band}")
             self.revision += 1
+
+    def _mpe(self) -> None:
+        """The player's controller is an MPE one, or is so no longer."""
+        self.session.zones_changed(self.zones)
+        if self.zones.zones:
+            told = f"an MPE controller on channels {self.zones}: one player"
+            if self.session.settings["thru"]:
+                self.transport.programs()
+                band = ", ".join(f"{m['name']} {m['channel']}" for m in self.session.told.members())
+                told += f"; the band's channels are: {band}"
+            self.tell(told)
+        self.revision += 1
 
     def _on_controller(self, number: int, value: int) -> None:
         try:

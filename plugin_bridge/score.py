@@ -18,6 +18,7 @@ from anticipation.tasks import VOICE
 from anticipation.tempo import TempoMap
 
 from .clock import Grid, parse_meter
+from .mpe import Zones
 
 ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
 DRUM_CHANNEL = 9
@@ -30,10 +31,10 @@ STEADY = 0.008  # seconds that a beat may move before it is told anew
 
 class Told:
     """The settings, parsed into instruments, channels, pitches and metre. theirs: channels (0-15) on which the player
-    plays. Raises RequestError for a text that cannot be understood."""
+    plays; zones: those of his that are MPE's. Raises RequestError for a text that cannot be understood."""
 
-    def __init__(self, settings: dict, theirs: Collection[int] = ()) -> None:
-        self.settings, self.theirs = settings, theirs
+    def __init__(self, settings: dict, theirs: Collection[int] = (), zones: Zones | None = None) -> None:
+        self.settings, self.theirs, self.zones = settings, theirs, zones or Zones()
         self.band = _instruments(settings["instruments"])
         if not self.band:
             raise RequestError("the band has no instrument: name one, like piano or bass")
@@ -61,7 +62,8 @@ class Told:
         come last: his pedal would sustain the band."""
         free = [(self.settings["out_channel"] - 1 + i) % 16 for i in range(16)]
         free.remove(DRUM_CHANNEL)
-        free.sort(key=lambda channel: self.settings["thru"] and channel in self.theirs)
+        if self.settings["thru"]:
+            free.sort(key=lambda channel: self.zones.theirs(channel) or 16 * (channel in self.theirs))
         pitched = [i for i in self.band if i < DRUMS]
         return {DRUMS: DRUM_CHANNEL} | {instrument: free[n % 15] for n, instrument in enumerate(pitched)}
 
@@ -74,6 +76,7 @@ class Told:
 
     def role(self, channel: int, pitch: int) -> int | None:
         """The instrument as which a note of the player (channel 0-15) is shown to the model; None: not listened to."""
+        channel = self.zones.part(channel)
         if channel + 1 == self.settings["drum_channel"]:
             return DRUMS
         if self.settings["melody_channel"] not in (0, channel + 1):

@@ -19,6 +19,7 @@ from anticipation.scene import Scene
 
 from .clock import Grid
 from .controls import defaults
+from .mpe import Zones
 from .score import Known, Told
 from .turns import Turns
 
@@ -89,15 +90,19 @@ class Session:
     def change(self, name: str, value) -> None:
         """A control was set: the plan is made anew. Raises RequestError, and nothing has changed."""
         changed = self.settings | {name: value}
-        self.told, self.settings = Told(changed, self.told.theirs), changed
+        self.told, self.settings = Told(changed, self.told.theirs, self.told.zones), changed
         self.surprised = True
 
     def shares(self, channel: int) -> bool:
         """The player plays on this channel (0-15). Answers whether he is new there, and the band has other channels."""
-        before = self.told
+        before, channel = self.told, self.told.zones.part(channel)
         if channel not in before.theirs:
-            self.told = Told(self.settings, {*before.theirs, channel})
+            self.told = Told(self.settings, {*before.theirs, channel}, before.zones)
         return self.told.channels != before.channels
+
+    def zones_changed(self, zones: Zones) -> None:
+        """The player's channels are one part: MPE. What was taken for others' before is his."""
+        self.told = Told(self.settings, {zones.part(channel) for channel in self.told.theirs}, zones)
 
     def go_round(self, jump: float, beats: int) -> None:
         """The song time has jumped by so many beats, which are whole bars: the stream goes on, and so does the plan,

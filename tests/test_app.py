@@ -696,3 +696,39 @@ def test_a_mind_that_does_not_answer_at_all_is_not_called_slow(rehearsal):
     made.app.session.level, made.app.session._starved = 1, 9.0
     made.run(0.2)
     assert not made.told and made.app.session.level == 2
+
+
+def finger(at, channel, pitch):
+    """A note as an MPE controller plays it, on a channel of its own (0-15)."""
+    shape = [[0xE0 | channel, 0, 64], [0xB0 | channel, 74, 64], [0xD0 | channel, 0]]
+    return [*((at, m) for m in shape), (at, [0x90 | channel, pitch, 80]), (at + 0.2, [0x80 | channel, pitch, 0])]
+
+
+@pytest.mark.parametrize("members", [7, 15, None], ids=["seven", "all", "says nothing"])
+def test_an_mpe_player_is_one_player(rehearsal, members):
+    """Told by its configuration message or by how it plays: channel 10 is no drums of his, one line says what was done,
+    the band keeps away from his channels where it can, and bends of single notes do not bend a whole take."""
+    made = rehearsal(thru=True, plan=regular_mind(), instruments="piano,bass")
+    said = [[0xB0, 101, 0], [0xB0, 100, 6], [0xB0, 6, members]] if members else []
+    count = members or 15
+    notes = [e for n in range(40) for e in finger(0.1 + n * 0.25, 1 + n % count, 60 + n % 12)]
+    made.run(12.0, [*((0.0, message) for message in said), *notes, (5.0, [0xE3, 9, 99]), (5.0, [0xB0, 64, 127])])
+    lines = [line for line in made.told if "MPE" in line]
+    channels = [member["channel"] for member in made.app.state()["band"]]
+    assert len(lines) == 1 and lines[0].startswith(f"an MPE controller on channels 1-{count + 1}: one player; the")
+    assert channels == ([9, 11] if members == 7 else [16, 15])
+    assert sum("you play on" in line for line in made.told) <= (0 if members else 2)
+    made.app.act("stop")
+    (file,) = made.app.recorder.folder.glob("take-*.mid")
+    score = read(file)
+    assert len(score.notes) > 40 and (score.notes.instrument != 128).all()
+    moved = [m for track in mido.MidiFile(file).tracks for m in track if m.type in ("pitchwheel", "control_change")]
+    assert 64 in {m.control for m in moved if m.type == "control_change"}
+    assert not any(m.pitch for m in moved if m.type == "pitchwheel")
+
+
+def test_a_daw_that_tells_all_channels_plays_on_none(rehearsal):
+    """All notes off, volumes and programs come on all sixteen; the band stays where it is."""
+    made = rehearsal(thru=True, instruments="piano,bass")
+    made.run(0.5, [(0.1, [0xB0 | channel, number, 0]) for number in (123, 7, 121) for channel in range(16)])
+    assert [member["channel"] for member in made.app.state()["band"]] == [1, 2] and not made.told
