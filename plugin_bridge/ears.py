@@ -49,14 +49,17 @@ class EchoGuard:
 
     def __init__(self) -> None:
         self.caught = 0
-        self._sent: deque[tuple[float, float, tuple[str, int, int]]] = deque(maxlen=256)  # from, until, what
+        # from, until, what, and the channel where that counts
+        self._sent: deque[tuple[float, float, tuple[str, int, int], int | None]] = deque(maxlen=256)
         self._echoing: set[tuple[int, int]] = set()  # (channel, pitch) whose off is an echo too
 
     def sent(self, wall: float, data: list[int], echo: float = ECHO) -> None:
-        """echo: seconds within which it may come back."""
+        """echo: seconds within which it may come back. A player of many channels (MPE) sets each to the same at once:
+        of what is no note, and passed on for him, only what comes back on its own channel is an echo."""
         message = parse(data)
         if message and (message.kind != NOTE or message.value):
-            self._sent.append((wall, wall + echo, (message.kind, message.number, message.value)))
+            channel = message.channel if echo == REPEAT and message.kind != NOTE else None
+            self._sent.append((wall, wall + echo, (message.kind, message.number, message.value), channel))
 
     def is_echo(self, wall: float, message: Message) -> bool:
         key = message.channel, message.number
@@ -65,7 +68,8 @@ class EchoGuard:
             self._echoing.discard(key)
             return echo
         for entry in list(self._sent):
-            if entry[0] <= wall < entry[1] and entry[2] == (message.kind, message.number, message.value):
+            same = entry[2] == (message.kind, message.number, message.value) and entry[3] in (None, message.channel)
+            if same and entry[0] <= wall < entry[1]:
                 self._sent.remove(entry)
                 if message.kind == NOTE:
                     self._echoing.add(key)

@@ -226,6 +226,15 @@ def test_what_comes_back_at_once_is_an_echo_whoever_made_it():
     assert guard.is_echo(3.0, parse([0x80, 60, 0])) and not guard.is_echo(3.0, parse([0x80, 60, 0]))
 
 
+def test_what_an_mpe_player_tells_one_channel_after_another_is_no_echo():
+    player = Player(None, Wire())
+    for channel in range(1, 5):
+        for gesture in ([0xE0 | channel, 0, 64], [0xB0 | channel, 74, 64], [0xD0 | channel, 0]):
+            assert not player.echo.is_echo(time.perf_counter(), parse(gesture))
+            player._obey("pass_on", gesture, time.perf_counter())
+    assert len(player.pair.sent) == 12
+
+
 class Midi:
     """A MIDI system whose devices come and go: rtmidi's MidiOut."""
 
