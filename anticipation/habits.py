@@ -65,8 +65,8 @@ def at_once(notes: Notes) -> int:
 
 def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> dict[int, tuple[int, int]]:
     """Instrument -> the lowest and the highest pitch that it may have: those that can be played, and what it plays
-    elsewhere all the same. Of whom enough is known goes no further than a fourth beyond that; it takes less where some of
-    it is at or after `start` (seconds). Drums are a kit. Who can play anything, and of whom little is known, is not
+    elsewhere all the same. Of whom enough is known goes no further than a fourth beyond that; it takes less where some
+    of it is at or after `start` (seconds). Drums are a kit. Who can play anything, and of whom little is known, is not
     among them."""
     out = {}
     ranges = playable.RANGES | {DRUMS: playable.KIT}
