@@ -33,6 +33,7 @@ PIANO = 0
 STEP = 0.5  # seconds that stand for a beat where none are known
 MEMORY = 30.0  # seconds around a span that songs are recalled by
 DRAFTING = Sampling(1.0, 0.95, 0.8)
+PASSAGE = 24.0  # seconds that are drafted at once
 PLAIN = 0.75  # of the beats' harmony has to be heard for no drafts to be needed
 CHANGE = 0.04  # what a change of chord costs, in shares of its tones
 ROOT = 0.5  # what the right root is worth, beside all the tones: else what lies between two chords is said for both
@@ -199,9 +200,9 @@ class Outlook:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
         The plan is the consensus, beat by beat, of what the known notes play themselves, here and where the piece goes
-        like this, of what the model recalls of songs, and of `drafts` (32) chord tracks that the model writes for a
-        take, all in one batch. Where the known notes play most of the harmony, or it is only to go on as it has before,
-        nothing is drafted, and all takes have one plan.
+        like this, of what the model recalls of songs, and of chord tracks that it writes for a take, all in one batch:
+        `drafts` (32; 4 where it knows no chord symbols). Where the known notes play most of the harmony, or it is only
+        to go on as it has before, nothing is drafted, and all takes have one plan.
         """
         known, edges = self.request.known, self.edges
         chords, sure = heard(known, edges)
@@ -210,24 +211,49 @@ class Outlook:
             opinions.append((recalled(model.markov, known, edges), 1.0))
         if sure.mean() >= PLAIN or not self.ahead and self.again:
             return [consensus(pooled(opinions), edges, CHANGE)] * takes
+        drafts = drafts or (32 if model.reads_chart else 4)
         several = drafted(model, self.request, edges, takes, seed, drafts)
         return [consensus(pooled([*opinions, (odds, 1.0)]), edges, CHANGE) for odds in several]
 
 
-def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int | None) -> list[np.ndarray]:
-    """For each take the odds (N, NO_CHORD) that its drafts see between two edges. A model that knows no chord symbols
-    writes piano parts (4), and their chords are estimated."""
+def passages(edges: np.ndarray) -> list[tuple[int, int]]:
+    """Which edges (seconds) begin and end the passages of a span that are drafted by themselves: about PASSAGE long,
+    and overlapping by half; the whole span, where it is not much longer."""
+    length = edges[-1] - edges[0]
+    if length <= 1.5 * PASSAGE:
+        return [(0, len(edges) - 1)]
+    starts = np.linspace(edges[0], edges[-1] - PASSAGE, int(np.ceil(2 * length / PASSAGE)) - 1)
+    first = np.searchsorted(edges, starts + 1e-6, side="right") - 1
+    return list(zip(first.tolist(), np.searchsorted(edges, starts + PASSAGE - 1e-6).tolist(), strict=True))
+
+
+def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int) -> list[np.ndarray]:
+    """For each take the odds (N, NO_CHORD) that its drafts see between two edges. A draft of minutes loses its way: so
+    each passage has drafts of its own, half as many where two overlap."""
+    spans = passages(edges)
+    each = drafts if len(spans) == 1 else max(1, drafts // 2)
+    odds, heard = np.zeros((takes, len(edges) - 1, NO_CHORD)), np.zeros((len(edges) - 1, 1))
+    for number, (first, last) in enumerate(spans):
+        passage = replace(request, start=float(edges[first]), end=float(edges[last]))
+        odds[:, first:last] += _drafted(model, passage, edges[first : last + 1], takes, seed, each, number)
+        heard[first:last] += 1
+    return list(odds / heard)
+
+
+def _drafted(
+    model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int, number: int
+) -> list[np.ndarray]:
+    """The same of one passage, by its number. A model that knows no chord symbols writes piano parts, and their chords
+    are estimated."""
     written = CHORD if model.reads_chart else PIANO
-    drafts = drafts or (32 if model.reads_chart else 4)
     ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
-    seeds: list[tuple[int, ...]] = [(seed, draft) for draft in range(int(bounds[-1]))]
+    seeds: list[tuple[int, ...]] = [(seed, draft, *[number] * (number > 0)) for draft in range(int(bounds[-1]))]
     notes, decoder = draw(model, [ask] * len(seeds), seeds, DRAFTING)
     if written == CHORD:
         prompt = Prompt.of(model, ask)
         tracks = [Draft.drawn(stream, prompt.origin, prompt.shift) for stream in decoder.streams]
     else:
         around = request.known.between(request.start, request.end)
-        beats = around.beats
-        tracks = [Draft.of(estimate_chords(draft + around.pitched, beats)) for draft in notes]
+        tracks = [Draft.of(estimate_chords(draft + around.pitched, around.beats)) for draft in notes]
     return [expected(tracks[a:b], edges) for a, b in pairwise(bounds)]

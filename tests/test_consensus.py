@@ -8,10 +8,12 @@ from test_infilling import MELODY, ask
 from anticipation import consensus as consensus_module
 from anticipation.consensus import (
     DRAFTING,
+    PASSAGE,
     Draft,
     Outlook,
     consensus,
     expected,
+    passages,
     pooled,
     settled,
 )
@@ -37,6 +39,35 @@ def test_plans_cover_the_span_and_differ(random_model):
 def test_of_many_plans_the_first_is_that_of_few(random_model):
     one = Outlook(ask(0.0, 4.0)).plan(random_model(), takes=1, seed=1, drafts=3)
     assert Outlook(ask(0.0, 4.0)).plan(random_model(), takes=5, seed=1, drafts=3)[:1] == one
+
+
+@given(st.lists(st.floats(0.2, 3.0), min_size=1, max_size=200))
+def test_passages_cover_a_span_and_overlap(lengths):
+    """About as long as each other, none much longer than it should be; every beat is in one or two of them."""
+    edges = np.cumsum([5.0, *lengths])
+    spans = passages(edges)
+    begun, ended = zip(*spans, strict=True)
+    count = np.zeros(len(lengths), dtype=int)
+    for first, last in spans:
+        count[first:last] += 1
+    assert begun[0] == 0 and ended[-1] == len(lengths) and count.min() >= 1 and count.max() <= 3
+    assert len(spans) == 1 or all(edges[b] - edges[a] <= PASSAGE + 6.0 for a, b in spans)
+    assert (len(spans) == 1) == (edges[-1] - edges[0] <= 1.5 * PASSAGE)
+
+
+def test_a_long_span_is_drafted_in_passages(random_model, monkeypatch):
+    """None outgrows the window, and the plan is one all the same."""
+    melody = Notes.of([(0.5 * i, 0.4, 60 + (0, 4, 7)[i % 3], 73, 80) for i in range(180)])
+    spans, real = [], consensus_module.draw
+
+    def noted(model, asks, *rest):
+        spans.append(asks)
+        return real(model, asks, *rest)
+
+    monkeypatch.setattr(consensus_module, "draw", noted)
+    (plan,) = Outlook(Infill(melody, 0.0, 90.0, (0,))).plan(random_model(), drafts=4)
+    assert [len(asks) for asks in spans] == [2] * 7 and max(ask.end - ask.start for (ask, *_) in spans) <= PASSAGE + 1
+    assert plan.onset[0] == 0.0 and plan.end == 90.0
 
 
 def test_the_chords_of_a_part_of_their_own_are_estimated(random_amt):
