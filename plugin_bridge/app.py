@@ -16,7 +16,7 @@ from anticipation.symbols import simplified
 from .clock import Clock
 from .controls import ACTIONS, check, check_action
 from .deeds import DEEDS
-from .ears import CONTROLLER, NOTE, REAL_TIME, parse
+from .ears import CONTROLLER, NOTE, REAL_TIME, Message, Upbeat, parse
 from .hands import Hands
 from .home import config_folder
 from .meters import Meters
@@ -73,7 +73,7 @@ class App:
         self.session = Session({name: check(name, value) for name, value in (settings or {}).items()})
         self.recorder = Recorder(takes)
         self.meters = Meters()
-        self.zones = Zones()
+        self.zones, self.upbeat = Zones(), Upbeat()
         self.controllers = Controllers(config_folder() / "controllers.json")
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.hands = Hands(self._inbox.put, api, in_port, out_port)
@@ -252,6 +252,7 @@ class App:
         """Time has passed."""
         now = time.perf_counter()
         self.transport.tick(now)
+        self._begin(now)
         self.mind.watch(now)
         if not self.clock.playing:
             return
@@ -286,6 +287,7 @@ class App:
             return
         if message.kind == REAL_TIME:
             self.transport.hear(message.number, message.value, wall)
+            self._begin(wall)
             return
         steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
         if self.zones.hear(message):
@@ -303,11 +305,20 @@ class App:
                     self._on_heard(wall, [NOTE_OFF | channel, pitch, 0])
             self._on_controller(message.number, message.value)
         if not self.clock.playing:
-            return
-        if message.kind != NOTE:
-            if not steers and self.zones.part(message.channel) == message.channel:  # a file has one channel for him
-                self.recorder.move(wall, data)
-            return
+            if message.kind == NOTE:
+                self.upbeat.hear(wall, message)
+        elif message.kind == NOTE:
+            self._listen(wall, message)
+        elif not steers and self.zones.part(message.channel) == message.channel:  # a file has one channel for him
+            self.recorder.move(wall, data)
+
+    def _begin(self, wall: float) -> None:
+        """Where the song plays, what came just before it did is of it."""
+        for message in self.upbeat.taken(wall) if self.clock.playing else ():
+            self._listen(wall, message)
+
+    def _listen(self, wall: float, message: Message) -> None:
+        """A note-on or off of the player, in the song."""
         if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
             if message.value:
                 self._stamp = wall
@@ -316,22 +327,22 @@ class App:
     def _make_room(self, channel: int) -> None:
         """Somebody plays through us on this channel: the band leaves it to him, when what was sent already is over."""
         if self.session.shares(channel):
-            self.transport.programs()
-            band = ", ".join(f"{m['name']} {m['channel']}" for m in self.session.told.members())
-            self.tell(f"you play on channel {channel + 1}, so the band's channels are: {band}")
+            self.tell(f"you play on channel {channel + 1}, so {self._moved()}")
             self.revision += 1
 
     def _mpe(self) -> None:
         """The player's controller is an MPE one, or is so no longer."""
         self.session.zones_changed(self.zones)
         if self.zones.zones:
-            told = f"an MPE controller on channels {self.zones}: one player"
-            if self.session.settings["thru"]:
-                self.transport.programs()
-                band = ", ".join(f"{m['name']} {m['channel']}" for m in self.session.told.members())
-                told += f"; the band's channels are: {band}"
-            self.tell(told)
+            moved = f"; {self._moved()}" if self.session.settings["thru"] else ""
+            self.tell(f"an MPE controller on channels {self.zones}: one player{moved}")
         self.revision += 1
+
+    def _moved(self) -> str:
+        """The band plays on other channels: gives each its sound, and says which."""
+        self.transport.programs()
+        members = self.session.told.members()
+        return "the band's channels are: " + ", ".join(f"{m['name']} {m['channel']}" for m in members)
 
     def _on_controller(self, number: int, value: int) -> None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 NOTE, CONTROLLER, OTHER, REAL_TIME = "note", "controller", "other", "real time"
 ECHO = 0.1  # seconds within which a message of ours that comes in is an echo
 REPEAT = 0.025  # the same where the player made it (thru): who repeats a note is slower
+EARLY = 0.15  # seconds by which a note may come before the beat that it is meant for
 _LENGTHS = {0x80: 3, 0x90: 3, 0xA0: 3, 0xB0: 3, 0xC0: 2, 0xD0: 2, 0xE0: 3}
 _REAL_TIME = {0xF8, 0xFA, 0xFB, 0xFC}
 
@@ -41,6 +42,25 @@ def parse(data: list[int] | bytes) -> Message | None:
     if kind > 0x90:
         return Message(OTHER, status & 15, kind, data[1] | (data[2] << 7 if len(data) == 3 else 0))
     return Message(NOTE, status & 15, data[1], data[2] if kind == 0x90 else 0)
+
+
+class Upbeat:
+    """The player's notes that are held as the song begins. Who plays on its first beat is early as often as late, and a
+    DAW's note may come before the first tick of its clock."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[int, int], tuple[float, Message]] = {}
+
+    def hear(self, wall: float, message: Message) -> None:
+        """A note-on, or off, while nothing plays."""
+        self._held.pop((message.channel, message.number), None)
+        if message.value:
+            self._held[message.channel, message.number] = wall, message
+
+    def taken(self, wall: float) -> list[Message]:
+        """The song begins: those that came just before, which are then its own."""
+        held, self._held = self._held, {}
+        return [message for at, message in held.values() if wall - at < EARLY]
 
 
 class EchoGuard:

@@ -194,6 +194,20 @@ def test_a_clock_that_starts_again_while_playing_ends_the_take_with_what_is_held
     assert second.pitch.tolist() == [62] and any(line.startswith("saved") for line in made.told[:-1])
 
 
+def test_a_note_between_start_and_the_first_tick_is_on_the_first_beat(rehearsal):
+    """It comes before it from a DAW's other port or an eager hand; what was struck long before, or is over, is not."""
+    made = rehearsal(sync="clock")
+    ticks = [(0.1 + n / 48, [0xF8]) for n in range(96)]
+    early = [(0.01, [0x90, 50, 80]), (0.02, [0x90, 51, 80]), (0.04, [0x80, 51, 0])]
+    made.run(0.3, [(0.0, [0x90, 40, 80])])
+    made.run(2.1, [*early, (0.05, [0xFA]), (0.09, [0x90, 60, 80]), *ticks, (0.35, [0x80, 60, 0]), (0.6, [0x80, 50, 0])])
+    made.app.act("stop")
+    (notes,) = taken(made)
+    assert notes.pitch.tolist() == [50, 60]
+    np.testing.assert_allclose(notes.onset, 0.0, atol=0.01)
+    np.testing.assert_allclose(notes.duration, [0.5, 0.25], atol=0.02)
+
+
 def daw_loop(how, bars=4, rounds=3):
     """(seconds, message) of a DAW at 120 bpm that goes round; `how`: what it says at the seam."""
     at, messages = 0.02, [(0.01, [0xF2, 0, 0]), (0.01, [0xFA])]
