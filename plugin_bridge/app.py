@@ -10,22 +10,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from anticipation.errors import AnticipationError, LiveError, RequestError
+from anticipation.errors import LiveError, RequestError
 from anticipation.symbols import simplified
 
 from .clock import Clock
-from .controls import ACTIONS, check, check_action
+from .controls import check, check_action
 from .deeds import DEEDS
-from .ears import CONTROLLER, NOTE, REAL_TIME, Message, Upbeat, parse
+from .ears import Upbeat
 from .hands import Hands
 from .home import config_folder
 from .meters import Meters
 from .mind import Mind
 from .mpe import Zones
+from .player import begun
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
 from .reports import REPORTS
-from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF, at_rest
 from .score import checked_timeline
 from .session import Session
 from .transport import Transport
@@ -78,7 +78,7 @@ class App:
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.hands = Hands(self._inbox.put, api, in_port, out_port)
         self.mind = Mind(self._inbox.put, checkpoint, threads, weights=weights)
-        self._stamp: float | None = None  # of the player's note that the next question is about
+        self.stamp: float | None = None  # of the player's note that the next question is about
         self._closing = False
         try:
             self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
@@ -231,10 +231,7 @@ class App:
         """All that has happened, and all that follows from it. One that fails takes no other with it."""
         for kind, *args in [*events, ("time",)]:
             try:
-                if kind in REPORTS:
-                    REPORTS[kind](self, time.perf_counter(), *args)
-                else:
-                    getattr(self, f"_on_{kind}")(*args)
+                REPORTS[kind](self, time.perf_counter(), *args)
             except Exception as error:  # our fault; but on a stage the music goes on
                 self.session.drop_plan()
                 self.tell(f"a fault of ours, please report it: {type(error).__name__}: {error}")
@@ -248,11 +245,10 @@ class App:
         song = self.clock.song(time.perf_counter()) - self.session.offset
         return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
 
-    def _on_time(self) -> None:
+    def passes(self, now: float) -> None:
         """Time has passed."""
-        now = time.perf_counter()
         self.transport.tick(now)
-        self._begin(now)
+        begun(self, now)
         self.mind.watch(now)
         if not self.clock.playing:
             return
@@ -274,84 +270,6 @@ class App:
             self.revision += 1
         ask = session.ask(song, self.clock.grid)
         if ask and self.mind.state == "ready":
-            self.meters.asked(ask.number, self._stamp)
-            self._stamp = None
+            self.meters.asked(ask.number, self.stamp)
+            self.stamp = None
             self.mind.ask(ask)
-
-    def _on_look(self) -> None:
-        """Something changed: the heart looks."""
-
-    def _on_heard(self, wall: float, data: list[int]) -> None:
-        message = parse(data)
-        if message is None:
-            return
-        if message.kind == REAL_TIME:
-            self.transport.hear(message.number, message.value, wall)
-            self._begin(wall)
-            return
-        steers = message.kind == CONTROLLER and self.controllers.takes(message.number)
-        if self.zones.hear(message):
-            self._mpe()
-        if self.session.settings["thru"] and not steers:
-            rest = at_rest(data)  # of a pedal or a wheel; a DAW tells all channels their volumes, and that all is off
-            if message.kind == NOTE and message.value or rest and tuple(data) != rest:
-                self._make_room(message.channel)
-            self.hands.pass_on(data, wall)
-        if message.kind == CONTROLLER:
-            if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
-                of = self.session.told.zones.part
-                ends = {message.channel, *(c for c in range(16) if of(c) == message.channel)}
-                for channel, pitch in [key for key in self.session.known.open if key[0] in ends]:
-                    self._on_heard(wall, [NOTE_OFF | channel, pitch, 0])
-            self._on_controller(message.number, message.value)
-        if not self.clock.playing:
-            if message.kind == NOTE:
-                self.upbeat.hear(wall, message)
-        elif message.kind == NOTE:
-            self._listen(wall, message)
-        elif not steers and self.zones.part(message.channel) == message.channel:  # a file has one channel for him
-            self.recorder.move(wall, data)
-
-    def _begin(self, wall: float) -> None:
-        """Where the song plays, what came just before it did is of it."""
-        for message in self.upbeat.taken(wall) if self.clock.playing else ():
-            self._listen(wall, message)
-
-    def _listen(self, wall: float, message: Message) -> None:
-        """A note-on or off of the player, in the song."""
-        if self.session.hear(self.clock.song(wall), message.channel, message.number, message.value):
-            if message.value:
-                self._stamp = wall
-            self.revision += 1
-
-    def _make_room(self, channel: int) -> None:
-        """Somebody plays through us on this channel: the band leaves it to him, when what was sent already is over."""
-        if self.session.shares(channel):
-            self.tell(f"you play on channel {channel + 1}, so {self._moved()}")
-            self.revision += 1
-
-    def _mpe(self) -> None:
-        """The player's controller is an MPE one, or is so no longer."""
-        self.session.zones_changed(self.zones)
-        if self.zones.zones:
-            moved = f"; {self._moved()}" if self.session.settings["thru"] else ""
-            self.tell(f"an MPE controller on channels {self.zones}: one player{moved}")
-        self.revision += 1
-
-    def _moved(self) -> str:
-        """The band plays on other channels: gives each its sound, and says which."""
-        self.transport.programs()
-        members = self.session.told.members()
-        return "the band's channels are: " + ", ".join(f"{m['name']} {m['channel']}" for m in members)
-
-    def _on_controller(self, number: int, value: int) -> None:
-        try:
-            found = self.controllers.meaning(number, value)
-            self.tell(self.controllers.told)
-            self.controllers.told = ""
-            if found and found[0] in ACTIONS:
-                self.act(found[0])
-            elif found:
-                self.set(*found)
-        except AnticipationError as error:
-            self.tell(str(error))

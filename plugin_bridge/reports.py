@@ -1,10 +1,12 @@
-"""Reports: what becomes of an App when its hands or its mind have something to tell. Called under its lock with the
-wall time and what they told; knows no processes, and ports by their names only."""
+"""Reports: what becomes of an App when something happens: the hands or the mind have something to tell, or time passes.
+Called under its lock with the wall time and what they told; knows no processes, and ports by their names only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from .player import heard
 
 if TYPE_CHECKING:
     from .app import App
@@ -75,6 +77,8 @@ def died(app: App, now: float, how: str) -> None:
 
 
 REPORTS: dict[str, Callable] = {
+    "heard": lambda app, now, wall, data: heard(app, wall, data), "time": lambda app, now: app.passes(now),
+    "look": lambda app, now: None,  # something changed, and the heart looks
     "port": port, "hands": hands, "ready": ready, "step": step, "done": done, "error": error, "hung": hung,
     "awake": awake, "died": died,
 }  # fmt: skip

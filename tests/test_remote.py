@@ -11,6 +11,7 @@ from stand_in import StandIn
 from virtual import Rehearsal
 
 from anticipation.errors import LiveError, RequestError
+from plugin_bridge.player import heard
 from plugin_bridge.remote import Controllers, serve_osc
 
 
@@ -153,7 +154,7 @@ def hear(world, *messages):
     """They come in, now. Answers what goes out."""
     before = len(world.sent)
     for message in messages:
-        world.app._on_heard(world.now, message)
+        heard(world.app, world.now, message)
     return [message for _, message in world.sent[before:]]
 
 
