@@ -73,13 +73,14 @@ class EchoGuard:
         self._sent: deque[tuple[float, float, tuple[str, int, int], int | None]] = deque(maxlen=256)
         self._echoing: set[tuple[int, int]] = set()  # (channel, pitch) whose off is an echo too
 
-    def sent(self, wall: float, data: list[int], echo: float = ECHO) -> None:
-        """echo: seconds within which it may come back. A player of many channels (MPE) sets each to the same at once:
-        of what is no note, and passed on for him, only what comes back on its own channel is an echo."""
+    def sent(self, wall: float, data: list[int], passed: bool = False) -> None:
+        """passed: on, for the player. One of many channels (MPE) sets each to the same at once: of what is no note only
+        what comes back on its own channel is an echo."""
         message = parse(data)
         if message and (message.kind != NOTE or message.value):
-            channel = message.channel if echo == REPEAT and message.kind != NOTE else None
-            self._sent.append((wall, wall + echo, (message.kind, message.number, message.value), channel))
+            channel = message.channel if passed and message.kind != NOTE else None
+            until = wall + (REPEAT if passed else ECHO)
+            self._sent.append((wall, until, (message.kind, message.number, message.value), channel))
 
     def is_echo(self, wall: float, message: Message) -> bool:
         key = message.channel, message.number

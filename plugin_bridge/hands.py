@@ -18,7 +18,7 @@ from anticipation.errors import LiveError
 
 from . import ports
 from .child import ignore_signals, start, waiter, writable
-from .ears import ECHO, REPEAT, EchoGuard, parse
+from .ears import EchoGuard, parse
 from .scheduler import Scheduler
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
@@ -73,22 +73,22 @@ class Player:
         self.scheduler, self.echo = Scheduler(time.perf_counter, self._send), EchoGuard()
         self.works = True
         self._look: Callable[[float], bool]  # whether there is a command
-        self._window = ECHO
+        self._passing = False
         self._names = pair.names()
         self._told, self._told_at = (0, 0, 0), 0.0
 
     def _send(self, message: list[int]) -> None:
         self.pair.send(message)
-        self.echo.sent(time.perf_counter(), message, self._window)
+        self.echo.sent(time.perf_counter(), message, self._passing)
 
     def _pass_on(self, message: list[int], wall: float) -> None:
         """Send on what the player plays (thru). A player may soon repeat a note, so only a very quick return counts as
         an echo of it."""
-        self._window = REPEAT
+        self._passing = True
         try:
             self.scheduler.pass_on(message, wall)
         finally:
-            self._window = ECHO
+            self._passing = False
 
     def run(self) -> None:
         self._look, complained = waiter(self.connection), ports.overheard()

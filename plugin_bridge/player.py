@@ -33,7 +33,7 @@ def heard(app: App, wall: float, data: list[int]) -> None:
         app.hands.pass_on(data, wall)
     if message.kind == CONTROLLER:
         if message.number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
-            of = app.session.told.zones.part
+            of = app.zones.part
             ends = {message.channel, *(c for c in range(16) if of(c) == message.channel)}
             for channel, pitch in [key for key in app.session.known.open if key[0] in ends]:
                 heard(app, wall, [NOTE_OFF | channel, pitch, 0])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anticipation.errors import LiveError
 from plugin_bridge import ports
-from plugin_bridge.ears import REPEAT, EchoGuard, parse
+from plugin_bridge.ears import EchoGuard, parse
 from plugin_bridge.hands import Hands, Player, nap
 from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
 
@@ -219,7 +219,7 @@ def test_fast_repeats_that_are_passed_on_are_no_echoes():
 def test_what_comes_back_at_once_is_an_echo_whoever_made_it():
     guard = EchoGuard()
     for data in ([0x90, 60, 80], [0xB0, 1, 9], [0xE0, 0, 80], [0xC0, 5]):
-        guard.sent(1.0, data, REPEAT)
+        guard.sent(1.0, data, passed=True)
         assert guard.is_echo(1.01, parse(data)) and not guard.is_echo(1.01, parse(data))
         guard.sent(2.0, data)
         assert not guard.is_echo(2.2, parse(data)) and guard.is_echo(2.09, parse(data))
