@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .notes import DRUMS, TOGETHER, Notes
+from .notes import DRUMS, Notes, strikes
 
 SKETCH = 128  # values of a print
 EMPTY = np.uint32(0xFFFFFFFF)  # pads the print of a piece that has fewer shingles
@@ -48,8 +48,7 @@ def _shingles(steps: np.ndarray, whole: np.ndarray, length: int) -> np.ndarray:
 
 def _grouped(notes: Notes) -> np.ndarray:
     """True (N,) where a note starts later than the one before it, or is another instrument's."""
-    later = np.diff(notes.onset, prepend=-np.inf) > TOGETHER
-    return later | (np.diff(notes.instrument, prepend=-1) != 0)
+    return strikes(notes.onset) | (np.diff(notes.instrument, prepend=-1) != 0)
 
 
 def lines(notes: Notes) -> np.ndarray:
@@ -83,7 +82,7 @@ def texture(notes: Notes) -> np.ndarray:
     pitched = notes.pitched
     if not len(pitched):
         return lines(notes)
-    onset = np.cumsum(np.diff(pitched.onset, prepend=-np.inf) > TOGETHER)
+    onset = np.cumsum(strikes(pitched.onset))
     pitch = pitched.pitch[np.lexsort((pitched.pitch, onset))]
     return _shingles(np.diff(pitch) + 128, np.ones(len(pitch) - 1, bool), SHINGLE)
 

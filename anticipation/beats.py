@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from .notes import TOGETHER, Notes
+from .notes import Notes, strikes
 from .tempo import beat_notes
 
 STEPS = 100  # in a second
@@ -49,7 +49,7 @@ def marks(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
     """Onsets (M,) of the chords and single notes among the notes (one at least), seconds, and of each whether it is
     longer before the next one than is usual (1), plus whether it is thick or has a bass (2)."""
     notes = notes.sorted()
-    first = np.flatnonzero(np.diff(notes.onset, prepend=-np.inf) > TOGETHER)
+    first = np.flatnonzero(strikes(notes.onset))
     onset = notes.onset[first]
     gap = np.append(np.diff(onset), 1.0)
     count = np.diff(np.append(first, len(notes)))

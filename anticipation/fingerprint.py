@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .notes import TOGETHER, Notes
+from .notes import Notes, strikes
 
 SHAPE = 8  # intervals of a fingerprint
 SPAN = SHAPE + 1  # onsets that a fingerprint covers
@@ -28,7 +28,7 @@ class Line:
         """Of an instrument's notes those that no higher one covers, of a chord the top; side -1: no lower one, the
         bottom. So a melody does not know what is played under it, nor a bass what is changed over it."""
         notes = notes[~_covered(notes, side)]
-        new = np.append(True, np.diff(notes.onset) > TOGETHER)[: len(notes)]
+        new = strikes(notes.onset)
         edge = np.maximum.reduceat(side * notes.pitch, np.flatnonzero(new)) if len(notes) else notes.pitch
         return cls(notes.onset[new], side * edge)
 

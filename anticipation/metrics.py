@@ -7,7 +7,7 @@ import numpy as np
 
 from .dynamics import loudness
 from .harmony import CHORD_TONES, NO_CHORD, chord_at
-from .notes import TOGETHER, Notes
+from .notes import TOGETHER, Notes, strikes
 
 MET = 0.05  # seconds that two onsets may be apart and be one
 DOUBLED = 0.06  # seconds in which an onset doubles another
@@ -68,7 +68,7 @@ def in_key(written: Notes, reference: Notes) -> tuple[int, int]:
 def moments(notes: Notes) -> np.ndarray:
     """(M,) seconds, ascending, at which something begins: a chord begins once."""
     onset = np.sort(notes.audible.onset)
-    return onset[np.append(True, np.diff(onset) > TOGETHER)[: len(onset)]]
+    return onset[strikes(onset)]
 
 
 def onset_f1(written: Notes, human: Notes) -> tuple[int, int]:

@@ -31,6 +31,12 @@ _GM_NAMES = """
 GM_NAMES = tuple(name.strip() for name in _GM_NAMES.split(","))  # by program
 
 
+def strikes(onset: np.ndarray) -> np.ndarray:
+    """True (N,) at each onset, of ascending ones (N,) in seconds, that is not together with the one before it: a chord
+    is struck once."""
+    return np.diff(onset, prepend=-np.inf) > TOGETHER
+
+
 def instrument_name(instrument: int) -> str:
     """Short lower-case name of an instrument number (0-128)."""
     return "drums" if instrument == DRUMS else GM_NAMES[instrument]
