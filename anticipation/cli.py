@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from . import __version__, check, commands, tools
 from .errors import AnticipationError
 from .options import Options
 
+# For how many turns an idle thread of torch's (GNU OpenMP's) spins before it sleeps. Its own choice, a hundred times as
+# many, wins nothing on a quiet machine, and beside other programs makes six minutes of one (train/LOG.md).
+SPINS = "3000"
 RHYTHM = "keep the rhythm: each note gives way to one of another pitch, as long and as loud (drums stay)"
 
 
@@ -197,6 +201,8 @@ COMMANDS: tuple[tuple[Any, ...], ...] = (
 def main(argv: list[str] | None = None) -> int:
     """Run the command. Returns 0, or 2 after one line about what the user can mend."""
     args = parser().parse_args(argv)
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is imported, hence before any command
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # a track may be named in letters that the terminal lacks
     try:

@@ -29,6 +29,18 @@ def test_help_as_people_call_it():
     assert all(f"    {command}" in result.stdout for command in [*TASKS, "demo", "info", "render", "tokens"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="torch has GNU OpenMP on Linux alone")
+@pytest.mark.parametrize(
+    "told, spins", [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, "0")]
+)
+def test_idle_threads_leave_the_cores_to_others(told, spins, random_checkpoint):
+    env = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")} | told
+    line = [sys.executable, "-m", "anticipation.cli", "info", str(random_checkpoint)]
+    env |= {"OMP_DISPLAY_ENV": "verbose"}
+    said = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120).stderr
+    assert f"GOMP_SPINCOUNT = '{spins}'" in said
+
+
 def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
     out = tmp_path / "out.mid"
     line = [
