@@ -221,7 +221,3 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("anticipate: interrupted; nothing was half written", file=sys.stderr)
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

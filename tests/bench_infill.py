@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    command = [sys.executable, "-m", "anticipation.cli", "--help"]
+    command = [sys.executable, "-m", "anticipation", "--help"]
     row(
         "anticipate --help",
         f"{best(5, lambda: subprocess.run(command, cwd=HERE, capture_output=True, check=True)):.3f} s",

@@ -18,9 +18,7 @@ SHORT = {"accompany": ["--end", "2"], "vary": ["--start", "2", "--end", "4"], "c
 
 
 def run(*argv) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "anticipation.cli", *argv], capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run([sys.executable, "-m", "anticipation", *argv], capture_output=True, text=True, timeout=120)
 
 
 def test_help_as_people_call_it():
@@ -35,7 +33,7 @@ def test_help_as_people_call_it():
 )
 def test_idle_threads_leave_the_cores_to_others(told, spins, random_checkpoint):
     env = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")} | told
-    line = [sys.executable, "-m", "anticipation.cli", "info", str(random_checkpoint)]
+    line = [sys.executable, "-m", "anticipation", "info", str(random_checkpoint)]
     env |= {"OMP_DISPLAY_ENV": "verbose"}
     said = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120).stderr
     assert f"GOMP_SPINCOUNT = '{spins}'" in said
@@ -68,7 +66,7 @@ def test_info_of_names_that_the_terminal_has_no_letters_for(melody, tmp_path):
     named = score.data.replace(b"\xff\x03\x05flute", b"\xff\x03\x05x\xe3\x83\x94y")
     assert named != score.data
     (tmp_path / "named.mid").write_bytes(named)
-    line = [sys.executable, "-m", "anticipation.cli", "info", str(tmp_path / "named.mid")]
+    line = [sys.executable, "-m", "anticipation", "info", str(tmp_path / "named.mid")]
     result = subprocess.run(
         line, capture_output=True, timeout=120, env=os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
     )

@@ -360,7 +360,7 @@ def test_named_ports_come_and_go(random_checkpoint, tmp_path):
 
 def command(checkpoint, takes, *flags, **how) -> subprocess.Popen:
     """`anticipate live` that plays at once; its ports are open."""
-    line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--play", "--takes",
+    line = [sys.executable, "-m", "anticipation", "live", "--api", "jack", "--no-page", "--play", "--takes",
             str(takes), "--model", str(checkpoint), "--count-in", "0", "--listen", "0", *flags]  # fmt: skip
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
     read_until(process, "ports: Anticipation in")

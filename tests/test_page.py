@@ -471,7 +471,7 @@ def real(tmp_path):
     world = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1", "PYTHONUNBUFFERED": "1",
                           "ANTICIPATION_CONFIG": str(tmp_path)}  # fmt: skip
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": world}
-    command = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--takes", str(tmp_path / "takes"),
+    command = [sys.executable, "-m", "anticipation", "live", "--api", "jack", "--takes", str(tmp_path / "takes"),
                "--instruments", "piano,finger bass", "--bravery", "1", "--listen", "1"]  # fmt: skip
     running = [serve_jack(name, *SYNCHRONOUS, period=256)]
     try:

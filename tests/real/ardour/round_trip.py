@@ -59,7 +59,7 @@ def main() -> int:
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     while subprocess.run(["jack_lsp"], env=env, capture_output=True).returncode:
         time.sleep(0.1)
-    line = [sys.executable, "-m", "anticipation.cli", "live", "--api", "jack", "--no-page", "--osc", port, "--count-in",
+    line = [sys.executable, "-m", "anticipation", "live", "--api", "jack", "--no-page", "--osc", port, "--count-in",
             "0", "--takes", str(folder / "takes"), *(["--model", args.model] if args.model else [])]  # fmt: skip
     ours = subprocess.Popen(line, env=env, stdout=subprocess.PIPE, text=True)
     try:
