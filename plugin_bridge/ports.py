@@ -4,6 +4,7 @@ names; knows no process and no music."""
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -14,6 +15,8 @@ from .controls import nearest
 
 CLIENT = "Anticipation"
 APIS = {"coremidi": "API_MACOSX_CORE", "winmm": "API_WINDOWS_MM", "alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK"}
+# What a system puts behind a name: it changes whenever a device comes or goes, or with the device's next client.
+NUMBERS = {"winmm": r" \d+$", "alsa": r" \d+:\d+$"}
 QUEUE = 4096  # messages
 VIRTUAL = ("coremidi", "alsa", "jack")
 HINTS = {
@@ -205,14 +208,24 @@ class Port:
         return None
 
     def _is_there(self) -> bool:
-        """Whether the very port that was opened is: another may come whose name fits as well. Windows' names end in a
-        number that changes whenever a device comes or goes."""
-        plain = (lambda name: name.rsplit(" ", 1)[0]) if self.api[0] == "winmm" else str
-        return plain(self._full) in map(plain, self.others())
+        """Whether the very port that was opened is: another may come whose name fits as well. An ALSA port with another
+        number is another client's, to which we are not connected."""
+        if self.api[0] == "alsa":
+            return self._full in self.others()
+        return self._plain(self._full) in map(self._plain, self.others())
+
+    def _plain(self, name: str) -> str:
+        return re.sub(NUMBERS.get(self.api[0], "$^"), "", name)
 
     def _find(self, names: list[str]) -> int:
-        """The index of the port that was open, or else of one that is meant. Raises LiveError."""
-        return find(self._full if self._full in names else str(self.name), names)
+        """The index of the port that was open, or else of one that is meant, by whatever number. Raises LiveError."""
+        for name in (self._full, str(self.name)):
+            if name in names:
+                return names.index(name)
+            same = [i for i, other in enumerate(names) if self._plain(other) == self._plain(name)]
+            if len(same) == 1:
+                return same[0]
+        return find(str(self.name), names)
 
     def close(self) -> None:
         client, self._client, self.open = self._client, None, False

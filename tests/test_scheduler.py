@@ -270,6 +270,17 @@ def test_a_port_is_known_by_all_of_its_name(monkeypatch, api):
     assert seen == [here, here, lost, here, back, here]
 
 
+def test_an_alsa_port_is_found_again_whatever_its_client_is_called_now(monkeypatch):
+    monkeypatch.setattr(ports, "rtmidi", lambda: SimpleNamespace(MidiOut=Midi, RtMidiError=OSError))
+    monkeypatch.setattr(Midi, "there", ["Keys:Keys MIDI 1 28:0", "Keys:Keys MIDI 2 28:1"])
+    port = ports.Port("out", ("alsa", 0), "Keys:Keys MIDI 2 24:1")  # as it was called yesterday
+    seen = [port._client.opened]
+    replugged, alone = ["Keys:Keys MIDI 1 32:0", "Keys:Keys MIDI 2 32:1"], ["Keys:Keys MIDI 2 36:1"]
+    for Midi.there in ([], replugged, alone, alone):
+        seen.append(f"{port.watch()} {port._client.opened[-4:]}")
+    assert seen == ["Keys:Keys MIDI 2 28:1", "lost 28:1", "back 32:1", "lost 32:1", "back 36:1"]
+
+
 def test_hands_that_slept_with_the_machine_are_no_hands_that_hang(monkeypatch):
     """Of the seconds for which they were waited for, the machine was awake for one."""
     hands, polls = handless(monkeypatch), iter([False, True, *[False] * 100])
