@@ -77,7 +77,7 @@ def check(task: str, tracks: dict[str, list], zero: float, begin: float, end: fl
 @needs_lua
 @pytest.mark.parametrize("task", CHOICES)
 def test_reaper(run, task):
-    answers = ";".join([task, CHOICES[task], "2", "C major", "", "8"])
+    answers = ";".join([task, CHOICES[task], "2", "C major", "", "8", "no"])
     hole = {"HOLE": "1"} if task == "infill" else {}
     told = run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers, **hole)
     tracks, boxes = lua_tracks(told)
@@ -92,6 +92,30 @@ def test_reaper(run, task):
             for _, _, p, channel in notes
             if channel != 9
         )
+
+
+def rhythm(notes: list) -> list[float]:
+    return sorted(round(onset, 1) for onset, *_ in notes)
+
+
+@needs_lua
+def test_reaper_keeps_a_rhythm(run):
+    answers = "infill;piano;1;;;8;yes"  # who plays is kept, too: the instruments are not asked for
+    tracks, boxes = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers, HOLE="1"))
+    assert not boxes and rhythm(tracks["take 1: piano"]) == [16, 17, 18, 19]
+    assert [note[2] for note in tracks["take 1: piano"]] != MELODY[6:10]
+
+
+@needs_node
+def test_bitwig_and_live_keep_a_rhythm(run):
+    given = {"Task": "infill", "Takes": 1, "Bars to rewrite (3-4)": "3-4", "Rhythm (infill, vary)": "kept", "make": 1}
+    script = access.SCRIPTS / "Anticipation.control.js"
+    told = json.loads(run("node", HOSTS / "bitwig_host.js", script, json.dumps(given), 100))
+    assert [rhythm(track["clips"][0]["notes"]) for track in told["tracks"]] == [list(range(8, 16))]
+    given = {"task": "infill", "takes": "1", "bars": "3-4", "rhythm": "1"}
+    told = json.loads(run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps(given)))
+    notes = [[note["start_time"], note["pitch"]] for track in told["tracks"] for note in track["notes"]]
+    assert rhythm(notes) == list(range(8, 15))  # the last is muted
 
 
 @needs_lua
@@ -110,8 +134,8 @@ def test_reaper_tells_what_lies_ahead(run, config):
 @needs_lua
 @pytest.mark.parametrize(
     "answers, words",
-    [("polka;piano;2;;;8", "unknown task 'polka'"), ("accompany;kazoo;2;;;8", "unknown instrument 'kazoo'"),
-     ("infill;;2;;;8", "infill needs a hole"), ("vary;;99;;;8", "takes must be 1 to 32")],
+    [("polka;piano;2;;;8;no", "unknown task 'polka'"), ("accompany;kazoo;2;;;8;no", "unknown instrument 'kazoo'"),
+     ("infill;;2;;;8;no", "infill needs a hole"), ("vary;;99;;;8;no", "takes must be 1 to 32")],
 )  # fmt: skip
 def test_reaper_says_what_is_refused(run, answers, words):
     tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers))
@@ -124,7 +148,7 @@ REMARK = "the beats of the file are ignored"
 @needs_lua
 def test_reaper_shows_how_a_request_was_understood(run):
     script = access.SCRIPTS / "reaper.lua"
-    tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", script, "harmonize;;1;;;8", RUBATO="1"))
+    tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", script, "harmonize;;1;;;8;no", RUBATO="1"))
     assert box.startswith(REMARK) and len(tracks) == 2
 
 
@@ -144,12 +168,20 @@ def test_bitwig_and_live_show_how_a_request_was_understood(run, daw):
 @needs_lua
 def test_scripts_say_when_nobody_is_there(run, tmp_path):
     told = run(
-        LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", "vary;;2;;;8", ANTICIPATION_CONFIG=str(tmp_path)
+        LUA,
+        HOSTS / "reaper_host.lua",
+        access.SCRIPTS / "reaper.lua",
+        "vary;;2;;;8;no",
+        ANTICIPATION_CONFIG=str(tmp_path),
     )
     assert "anticipate live" in lua_tracks(told)[1][0]
     access.write_link(tmp_path / "live.curl", "http://127.0.0.1:9", "x")  # it was killed, and left its link
     told = run(
-        LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", "vary;;2;;;8", ANTICIPATION_CONFIG=str(tmp_path)
+        LUA,
+        HOSTS / "reaper_host.lua",
+        access.SCRIPTS / "reaper.lua",
+        "vary;;2;;;8;no",
+        ANTICIPATION_CONFIG=str(tmp_path),
     )
     assert "does not answer" in lua_tracks(told)[1][0]
 

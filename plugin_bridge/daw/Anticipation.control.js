@@ -35,6 +35,7 @@ function init() {
     scale: state.getStringSetting("Scale", "Anticipation", 40, ""),
     chords: state.getStringSetting("Chords", "Anticipation", 200, ""),
     bars: state.getStringSetting("Bars to rewrite (3-4)", "Anticipation", 20, ""),
+    rhythm: state.getEnumSetting("Rhythm (infill, vary)", "Anticipation", ["new", "kept"], "new"),
     timeline: state.getEnumSetting("Tell what lies ahead", "Anticipation", ["off", "on"], "off")
   };
   for (var name in set) set[name].markInterested();
@@ -99,11 +100,13 @@ function clipNotes() {
 function make() {
   try {
     var task = String(set.task.get()), query = "?task=" + task + "&takes=" + Math.round(set.takes.getRaw());
-    var wanted = { scale: true, chords: true, instruments: task !== "vary", bars: task === "infill" || task === "vary" };
+    var rewrites = task === "infill" || task === "vary", kept = rewrites && String(set.rhythm.get()) === "kept";
+    var wanted = { scale: true, chords: true, instruments: task !== "vary" && !kept, bars: rewrites };
     for (var name in wanted) {
       var value = wanted[name] ? String(set[name].get()) : "";
       if (value) query += "&" + name + "=" + encodeURIComponent(value);
     }
+    if (kept) query += "&rhythm=1";
     var bpm = transport.tempo().value().getRaw(), top = transport.timeSignature().numerator().get(), bottom = transport.timeSignature().denominator().get();
     if (task === "continue") query += "&seconds=" + 8 * top * 4 / bottom * 60 / bpm;
     var job = ask("POST", "/api/jobs" + query, { unit: "quarters", notes: clipNotes(), tempos: [[0, bpm]], meters: [[0, top, bottom]] });

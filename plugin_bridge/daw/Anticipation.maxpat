@@ -464,7 +464,7 @@
      "presentation_rect": [
       88,
       118,
-      204,
+      80,
       20
      ],
      "outlettype": [
@@ -493,6 +493,70 @@
       ""
      ],
      "text": "prepend bars"
+    }
+   },
+   {
+    "box": {
+     "id": "rhythm-name",
+     "maxclass": "comment",
+     "numinlets": 1,
+     "numoutlets": 0,
+     "patching_rect": [
+      50,
+      400,
+      80,
+      20
+     ],
+     "presentation_rect": [
+      200,
+      118,
+      92,
+      20
+     ],
+     "text": "keep rhythm",
+     "presentation": 1
+    }
+   },
+   {
+    "box": {
+     "id": "rhythm",
+     "maxclass": "toggle",
+     "numinlets": 1,
+     "numoutlets": 1,
+     "patching_rect": [
+      20,
+      420,
+      22,
+      22
+     ],
+     "presentation_rect": [
+      176,
+      117,
+      22,
+      22
+     ],
+     "outlettype": [
+      ""
+     ],
+     "presentation": 1
+    }
+   },
+   {
+    "box": {
+     "id": "rhythm-to",
+     "maxclass": "newobj",
+     "numinlets": 1,
+     "numoutlets": 1,
+     "patching_rect": [
+      180,
+      420,
+      110,
+      22
+     ],
+     "outlettype": [
+      ""
+     ],
+     "text": "prepend rhythm"
     }
    },
    {
@@ -829,6 +893,30 @@
     "patchline": {
      "source": [
       "bars-to",
+      0
+     ],
+     "destination": [
+      "live",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "rhythm",
+      0
+     ],
+     "destination": [
+      "rhythm-to",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "rhythm-to",
       0
      ],
      "destination": [

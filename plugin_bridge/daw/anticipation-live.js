@@ -4,7 +4,7 @@
 autowatch = 1;
 outlets = 2; // to node.script, and a line to show
 
-var settings = { task: "accompany", instruments: "piano", takes: "2", scale: "", chords: "", bars: "" };
+var settings = { task: "accompany", instruments: "piano", takes: "2", scale: "", chords: "", bars: "", rhythm: "0" };
 var AHEAD = 32; // quarters that are told of what lies ahead
 
 // "task vary", "instruments piano, finger bass": the settings, from the device's fields.
@@ -35,9 +35,11 @@ function make() {
   if (Number(clip.id) === 0 || number(clip, "is_midi_clip") !== 1) return show("select a MIDI clip first");
   var start = number(clip, "start_marker"), bpm = number(live, "tempo");
   var top = number(live, "signature_numerator"), bottom = number(live, "signature_denominator"), options = {};
+  var rewrites = settings.task === "infill" || settings.task === "vary", kept = rewrites && settings.rhythm === "1";
   for (var name in settings) if (name !== "task" && settings[name]) options[name] = settings[name];
-  if (settings.task !== "infill" && settings.task !== "vary") delete options.bars;
-  if (settings.task === "vary") delete options.instruments;
+  if (!rewrites) delete options.bars;
+  if (!kept) delete options.rhythm;
+  if (settings.task === "vary" || kept) delete options.instruments;
   if (settings.task === "continue") options.seconds = String(8 * top * 4 / bottom * 60 / bpm);
   var request = new Dict("anticipation_request");
   request.parse(JSON.stringify({ task: settings.task, options: options, body: { unit: "quarters",

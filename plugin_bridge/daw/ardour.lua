@@ -51,6 +51,7 @@ function factory() return function()
     { type = "entry", key = "instruments", title = "Instruments (GM names; empty: as they are)", default = "" },
     { type = "number", key = "takes", title = "Takes", min = 1, max = 8, step = 1, digits = 0, default = 2 },
     { type = "entry", key = "bars", title = "Bars to rewrite, for infill and vary (3-4)", default = "" },
+    { type = "checkbox", key = "rhythm", title = "New pitches on the same rhythm (infill, vary)", default = false },
     { type = "entry", key = "scale", title = "Scale (C major)", default = "" },
     { type = "entry", key = "chords", title = "Chords (| C | Am F |)", default = "" },
   }):run()
@@ -58,8 +59,7 @@ function factory() return function()
   local task = answer.task
   answer.task = nil
   answer.takes = ("%d"):format(answer.takes)
-  if task == "continue" or task == "harmonize" then answer.bars = nil end
-  if task == "vary" then answer.instruments = nil end
+  answer.rhythm = answer.rhythm and "1" or ""
 
   -- Everything in quarters from the bar line at or before the region, so that the model's bars are the song's.
   -- Beats say "whole:ticks"; Ardour 7 tells Lua no more of them.

@@ -78,12 +78,16 @@ local function points_text(points)
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
--- Start a job. options: name -> value as the command's flags (empty ones are left out). tempos: {quarter, bpm} pairs,
--- meters: {quarter, numerator, denominator}. Returns its id, or nil and one line.
+-- Start a job. options: name -> value as the command's flags; what is empty is left out, and what a script offers for all
+-- tasks and this one has no use for: bars, rhythm ("1": it is kept), instruments. tempos: {quarter, bpm} pairs, meters:
+-- {quarter, numerator, denominator}. Returns its id, or nil and one line.
 function client:submit(task, options, notes, tempos, meters)
-  local query = "?task=" .. client.encode(task)
+  local query, rewrites = "?task=" .. client.encode(task), task == "infill" or task == "vary"
+  local rhythm = rewrites and options.rhythm or ""
+  local useless = { rhythm = not rewrites, instruments = task == "vary" or rhythm ~= "",
+    bars = task == "continue" or task == "harmonize" }
   for name, value in pairs(options) do
-    if value ~= "" then query = query .. "&" .. name .. "=" .. client.encode(value) end
+    if value ~= "" and not useless[name] then query = query .. "&" .. name .. "=" .. client.encode(value) end
   end
   local body = ('{"unit":"quarters","notes":%s,"tempos":%s,"meters":%s}'):format(
     rows_text(notes), points_text(tempos), points_text(meters))

@@ -6,18 +6,19 @@ local client = dofile(folder .. "client.lua")
 local host = dofile(folder .. "reaper_notes.lua")
 
 local FIELDS = { "Task (accompany infill continue vary harmonize)", "Instruments (GM names)", "Takes", "Scale (C major)",
-  "Chords (| C | Am F |)", "Bars to continue" }
+  "Chords (| C | Am F |)", "Bars to continue", "Keep the rhythm: infill or vary (yes)" }
 
 local function tell(text) reaper.ShowMessageBox(text, "Anticipation", 0) end
 
 -- The options of the task that was asked for, or nil.
 local function ask()
   local given, text = reaper.GetUserInputs("Anticipation", #FIELDS,
-    table.concat(FIELDS, ",") .. ",extrawidth=240,separator=\n", "accompany\npiano\n2\n\n\n8")
+    table.concat(FIELDS, ",") .. ",extrawidth=240,separator=\n", "accompany\npiano\n2\n\n\n8\nno")
   if not given then return end
   local values = {}
   for value in (text .. "\n"):gmatch("(.-)\n") do values[#values + 1] = value end
-  return values[1], { instruments = values[2], takes = values[3], scale = values[4], chords = values[5] }, tonumber(values[6])
+  return values[1], { instruments = values[2], takes = values[3], scale = values[4], chords = values[5],
+    rhythm = values[7]:match("^%s*[yY1]") and "1" or "" }, tonumber(values[6])
 end
 
 local function place(parts, zero, ending)
@@ -59,7 +60,6 @@ local function main()
     options.start = ("%.6f"):format(math.max(0, reaper.TimeMap2_timeToQN(0, from) - zero))
     options["end"] = ("%.6f"):format(math.min(last, reaper.TimeMap2_timeToQN(0, to)) - zero)
   end
-  if task == "vary" then options.instruments = nil end
   local tempos, meters = host.tempo_map(zero)
   if task == "continue" then
     local at = reaper.TimeMap2_QNToTime(0, last)

@@ -25,7 +25,7 @@ Editor = { get_selection = function() return { regions = { regionlist = function
 LuaDialog = {
   Dialog = function() return { run = function()
     return { task = TASK, instruments = TASK == "accompany" and "piano,finger bass" or "", takes = 2, scale = "C major",
-      chords = "", bars = TASK == "infill" and "3-4" or "" }
+      chords = "", bars = TASK == "infill" and "3-4" or "", rhythm = os.getenv("RHYTHM") == "1" }
   end } end,
   Message = function(_, text) print("told|" .. text) return { run = function() end } end,
   MessageType = {}, ButtonType = {},
