@@ -1,6 +1,6 @@
 """Ardour itself asks for takes: plugin_bridge/daw/ardour.lua in a real, headless Ardour 7, against the real server
-and the shipped checkpoint. By hand: apt-get install ardour; python tests/real/ardour_takes.py OUT_FOLDER [TASK]; with RHYTHM=1
-the rhythm is kept."""
+and the shipped checkpoint. By hand: apt-get install ardour; python tests/real/ardour_takes.py OUT_FOLDER [TASK]
+(with RHYTHM=1 the rhythm is kept)."""
 
 import os
 import re
