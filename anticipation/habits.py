@@ -152,23 +152,34 @@ def give_way(notes: Notes, known: Notes, voices: dict[int, int]) -> Notes:
     return notes.replace(duration=np.where(end < notes.offset, end - notes.onset, notes.duration))
 
 
-def apart(notes: Notes, known: Notes, end: float, last: float) -> Notes:
-    """Notes without what cannot be played beside the known ones of their part: on a key that is held already none
-    begins, and one that still sounds when its key is struck ends there. What rings beyond `end` (seconds) ends with the
-    next note of its part, and at `last` whatever comes."""
+def on_free_keys(notes: Notes, known: Notes) -> Notes:
+    """Notes without what cannot be played on the keys of sorted known ones of their instrument: on a key that is struck
+    or held none begins, and one that still sounds when its key is struck ends there."""
     stop, free = notes.offset.copy(), np.ones(len(notes), dtype=bool)
     for instrument in np.intersect1d(notes.instrument, known.instrument).tolist():
         own = known[known.instrument == instrument]
-        held = np.maximum(own.offset - LEGATO, own.onset) if instrument < DRUMS else own.onset
+        held = np.maximum(own.offset - LEGATO if instrument < DRUMS else own.onset, own.onset + 1e-6)
         for pitch in np.intersect1d(notes.pitch[notes.instrument == instrument], own.pitch).tolist():
             mine = np.flatnonzero((notes.instrument == instrument) & (notes.pitch == pitch))
             on, off = own.onset[own.pitch == pitch], held[own.pitch == pitch]
-            begin = notes.onset[mine, None]
-            free[mine] = ~((on - LEGATO < begin) & (begin < np.maximum(off, on + 1e-6))).any(1)
-            stop[mine] = np.minimum(stop[mine], np.where(on >= begin, on, np.inf).min(1))
-        later = own.onset[own.onset >= end]
+            begin = notes.onset[mine]
+            until = np.append(-np.inf, np.maximum.accumulate(off))[np.searchsorted(on - LEGATO, begin)]
+            free[mine] = until <= begin
+            stop[mine] = np.minimum(stop[mine], np.append(on, np.inf)[np.searchsorted(on, begin)])
+    return _ended(notes, stop)[free]
+
+
+def let_ring(notes: Notes, known: Notes, end: float, last: float) -> Notes:
+    """Notes of which those that ring beyond `end` (seconds) end with the next known one of their part, and at `last`
+    whatever comes."""
+    stop = notes.offset.copy()
+    for instrument in np.intersect1d(notes.instrument, known.instrument).tolist():
+        later = known.onset[(known.instrument == instrument) & (known.onset >= end)]
         over = (notes.instrument == instrument) & (stop > end)
-        if len(later):
-            stop[over] = np.minimum(stop[over], later.min())
-    stop = np.where(stop > end, np.maximum(np.minimum(stop, last), end), stop)
-    return notes.replace(duration=np.where(stop < notes.offset, stop - notes.onset, notes.duration))[free]
+        stop[over] = np.minimum(stop[over], later.min(initial=np.inf))
+    return _ended(notes, np.where(stop > end, np.maximum(np.minimum(stop, last), end), stop))
+
+
+def _ended(notes: Notes, stop: np.ndarray) -> Notes:
+    """Notes that end at these times at the latest."""
+    return notes.replace(duration=np.where(stop < notes.offset, stop - notes.onset, notes.duration))

@@ -19,7 +19,18 @@ from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .groove import places_of
-from .habits import apart, give_way, highest, lone_tune, sounding, usual_density, usual_parts, usual_range, usual_voices
+from .habits import (
+    give_way,
+    highest,
+    let_ring,
+    lone_tune,
+    on_free_keys,
+    sounding,
+    usual_density,
+    usual_parts,
+    usual_range,
+    usual_voices,
+)
 from .keys import moved, shift_to_c
 from .notes import CHORD, DRUMS, Notes
 from .playable import BASSES, CHORDAL, VOICES
@@ -199,7 +210,8 @@ class Prompt:
         notes = balanced(notes, self.near) if knows_dynamics else as_loud(notes, ask.known.audible)
         notes = give_way(notes, ask.known.audible, self.limits.voices)
         beats = ask.known.beats.between(-np.inf, ask.end)
-        return apart(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
+        notes = on_free_keys(notes, self.near)
+        return let_ring(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
 
 
 Progress = Callable[[float, float], None]
