@@ -32,6 +32,9 @@ def pitch_bias(stream: Stream, limits: Limits, clock: int, instrument: int | Non
     if instrument == DRUMS and limits.groove is not None and limits.groove[clock] >= 0:
         first = not stream.written or stream.written[-1][s.CLOCK] < clock
         bias += groove.likely(limits.groove[clock], first)
+    if len(limits.taken) and (instrument is None or instrument < DRUMS):
+        first, last, key = limits.taken.T
+        bias[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
     if limits.rhythm is not None:
         bias += limits.rhythm.taste(stream.pitches)
     return bias

@@ -108,6 +108,14 @@ def sounding(known: np.ndarray, instrument: int, end: int) -> np.ndarray:
     return change.cumsum()[: end + 1]
 
 
+def keys_down(known: Notes, origin: float) -> np.ndarray:
+    """(N, 3) of each note the steps from `origin` (seconds) from which on its key cannot be struck and at which it can
+    be again, its legato left out, and the key."""
+    free = np.maximum(known.offset - LEGATO, known.onset + 1 / s.STEPS)
+    steps = np.rint((np.stack([known.onset - LEGATO, free]) - origin) * s.STEPS)
+    return np.stack([*steps, known.pitch], axis=1).astype(np.int64)
+
+
 def lone_tune(known: Notes) -> Notes | None:
     """What is known if it is a tune: one line, and no bass. None else."""
     tune = known.pitched

@@ -22,6 +22,7 @@ from .groove import places_of
 from .habits import (
     give_way,
     highest,
+    keys_down,
     let_ring,
     lone_tune,
     on_free_keys,
@@ -62,7 +63,8 @@ class Infill:
     delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
     what is written may begin; anywhere by default. tune: under which new chords stay. rhythm: pitched notes of every
     instrument, each of which is answered by one that begins and ends when it does and is as loud, near its pitch where
-    that is not `ranged`; nothing else is written, and polyphony, density and places mean nothing.
+    that is not `ranged`; nothing else is written, and polyphony, density and places mean nothing. beside: what other
+    hands play at the keyboard of what is written, whose keys that keeps off (in `known` they may be someone else's).
     """
 
     known: Notes
@@ -78,6 +80,7 @@ class Infill:
     ranged: bool = False
     tune: Notes | None = None
     rhythm: Notes | None = None
+    beside: Notes | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -180,18 +183,26 @@ class Prompt:
         tune, under = None, tuple(i for i in new if i < DRUMS and VOICES.get(i, CHORDAL) >= CHORDAL)
         if ask.tune is not None:
             tune = highest(s.quantise(ask.tune.transpose(self.shift), self.origin), end)
-        rhythm = None
+        rhythm, taken = None, keys_down(self.beside.transpose(self.shift), self.origin)
         if ask.rhythm is not None:
             end, replaced = max(end, begin + 1), ask.rhythm.pitched.of_instruments(ask.instruments)
-            rhythm = Rhythm.of(replaced, own, table, self.shift, self.origin, (begin, end), near=not ask.ranged)
+            around, span = own + self.beside, (begin, end)
+            rhythm = Rhythm.of(replaced, around, table, self.shift, self.origin, span, near=not ask.ranged)
         return Limits(begin, end, table, ask.polyphony, density, nearest,
-                      voices=voices, sounding=known, roots=roots, groove=groove, usual=usual, tune=tune,
-                      under=under, rhythm=rhythm, chart=self.chart, stray=STRAY if rhythm else 1.0)  # fmt: skip
+                      voices=voices, sounding=known, roots=roots, groove=groove, usual=usual, tune=tune, under=under,
+                      rhythm=rhythm, taken=taken, chart=self.chart, stray=STRAY if rhythm else 1.0)  # fmt: skip
 
     @cached_property
     def near(self) -> Notes:
         """The audible known notes by which what is written is set right."""
         return self.request.known.audible.between(self.request.start - s.HISTORY, self.request.end + s.FUTURE)
+
+    @cached_property
+    def beside(self) -> Notes:
+        """What others play meanwhile on the keyboard of what is written."""
+        ask = self.request
+        beside = ask.known[:0] if ask.beside is None else ask.beside.of_instruments(ask.instruments)
+        return beside.between(ask.start - s.HISTORY, ask.end + s.FUTURE)
 
     @cached_property
     def ends(self) -> tuple[int, float] | None:
@@ -210,7 +221,7 @@ class Prompt:
         notes = balanced(notes, self.near) if knows_dynamics else as_loud(notes, ask.known.audible)
         notes = give_way(notes, ask.known.audible, self.limits.voices)
         beats = ask.known.beats.between(-np.inf, ask.end)
-        notes = on_free_keys(notes, self.near)
+        notes = on_free_keys(notes, self.near + self.beside)
         return let_ring(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
 
 

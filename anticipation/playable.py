@@ -23,6 +23,7 @@ _CAN = {
 }  # fmt: skip
 RANGES = {GM_NAMES.index(name): (low, high) for name, (low, high, _) in _CAN.items()}
 VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
+KEYBOARDS = (*range(9), *range(16, 21))  # pianos to celesta, organs
 BASSES = (*range(32, 40), GM_NAMES.index("contrabass"))
 CHORDAL = 3  # notes at once that make a chord
 KIT = 35, 59  # General MIDI percussion of a drum kit; above are congas, shakers ...

@@ -308,6 +308,7 @@ def _write(
     conductor = Conductor.of(score, start, end, options.grid)
     rhythm = score.notes[gone].shift(-conductor.lag) if asked.get("rhythm") else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
+    beside = conductor.beside(score, origins, instruments)
     like, score = _origins(score, gone, origins, rhythm is not None), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
@@ -319,7 +320,7 @@ def _write(
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = cut(known.audible, known.beats, start, end)
-    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm)
+    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside)
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(
         model,

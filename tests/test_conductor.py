@@ -5,6 +5,7 @@ import pytest
 
 from anticipation import tasks
 from anticipation.conductor import LAG, Conductor
+from anticipation.habits import on_free_keys
 from anticipation.midi import Score
 from anticipation.notes import DRUMS, Notes
 from anticipation.options import Options
@@ -39,3 +40,38 @@ def test_new_notes_go_with_who_is_ahead_of_a_click_or_behind_it(random_model, la
 def test_a_grid_that_is_asked_for_is_that_of_the_file():
     assert Conductor.of(drummer(0.035), 4.0, 12.0, "4") == Conductor(TEMPO)
     assert Conductor.of(drummer(0.0), 4.0, 12.0, "auto") == Conductor(TEMPO)
+
+
+def keyboard(doubled: int = 0, program: int = 0) -> Score:
+    """A hand of eight low keys and one of eight high ones, the first so many of whose 64 notes are the other's too."""
+    low = Notes.of((i, 0.9, 48 + i % 2 + 2 * k, program, 80) for i in range(32) for k in range(8))
+    high = Notes.of((0.5 * i + 0.3, 0.4, 48 + i // 2 % 2 if i < doubled else 80, program, 80) for i in range(64))
+    return Score.from_notes(low, TEMPO).with_notes(high)
+
+
+@pytest.mark.parametrize("task", [
+    lambda score, model, **more: tasks.infill(score, model, 4.0, 12.0, **more),
+    lambda score, model, **more: tasks.infill(score, model, 4.0, 12.0, rhythm=True, **more),
+    lambda score, model, **more: tasks.vary(score, model, keep=0.3, end=12.0, **more)])  # fmt: skip
+def test_a_hand_that_is_rewritten_keeps_off_the_keys_of_the_other(random_model, task):
+    score, options = keyboard(), Options(seed=1, best_of=1, low=40, high=70)
+    low, high = (score.notes[part.mask] for part in score.parts)
+    (take,) = task(score, random_model(), parts=[1], options=options)
+    free = on_free_keys(take.notes, low)
+    assert len(take.notes) > 8 and len(free) == len(take.notes)
+    assert (take.notes.duration - free.duration).max() < 0.031, "but for a legato"
+
+
+def test_who_shares_keys_or_plays_no_keyboard_is_no_other_hand():
+    """Nor is who is written around, and who is written as well."""
+    plain = Conductor(TEMPO)
+    score = keyboard()
+    low, high = score.parts
+    assert plain.beside(score, [high], [0]) == score.notes[low.mask]
+    assert plain.beside(score, [low], [0, 33]) == score.notes[high.mask]
+    late = Conductor(TEMPO, lag=0.02).beside(score, [high], [0])
+    np.testing.assert_allclose(late.onset, np.maximum(score.notes[low.mask].onset - 0.02, 0))
+    for chosen, written in ([], [0]), ([low, high], [0]), ([high], [33]):
+        assert not len(plain.beside(score, chosen, written))
+    for others, hands in ((keyboard(3), 1), (keyboard(4), 0), (keyboard(0, 19), 1), (keyboard(0, 40), 0)):
+        assert bool(len(plain.beside(others, others.parts[1:], others.notes.instruments))) == hands

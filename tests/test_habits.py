@@ -12,6 +12,7 @@ from anticipation.habits import (
     LEGATO,
     give_way,
     highest,
+    keys_down,
     let_ring,
     lone_tune,
     on_free_keys,
@@ -100,6 +101,17 @@ def test_what_cannot_be_played_is_left_out():
     assert [(on, round(length, 3), pitch, who) for on, length, pitch, who, _ in left] == [
         (0.5, 0.5, 60, 0), (1.5, 0.2, 61, 0), (1.5, 0.2, 60, 1), (1.5, 0.1, 38, DRUMS), (1.99, 0.5, 60, 0),
         (2.9, 1.1, 70, 0), (2.9, 1.6, 70, 1)]  # fmt: skip
+
+
+@given(notes(), st.floats(0, 5), st.integers(0, 800))
+def test_what_is_not_begun_on_a_key_that_is_down_is_not_left_out(known, origin, step):
+    """But for what is off by a step."""
+    known = known.pitched.replace(instrument=np.zeros(len(known.pitched)))
+    first, last, key = keys_down(known, origin).T
+    struck = Notes.of((origin + step / s.STEPS, 0.1, pitch, 0, 80) for pitch in range(128))
+    left = set(on_free_keys(struck, known).pitch.tolist())
+    assert left <= set(range(128)) - set(key[(first < step) & (step < last - 1)].tolist())
+    assert left >= set(range(128)) - set(key[(first <= step + 1) & (step - 1 < last)].tolist())
 
 
 FLUTE, CELLO = 73, 42

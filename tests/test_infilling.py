@@ -13,7 +13,7 @@ from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
 from anticipation.grid import places
-from anticipation.habits import LEGATO, usual_density, usual_range, usual_voices
+from anticipation.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
 from anticipation.infilling import Infill, generate
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.symbols import parse_chord
@@ -390,6 +390,23 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
     monkeypatch.setattr(bias, "OVER", 1.0)
     free = [above(*each) for each in asked]
     assert max(under[:2]) < 0.3 < min(free[:2]) and under[2:] == free[2:]
+
+
+@pytest.mark.parametrize("family", ["event", "amt"])
+def test_one_hand_keeps_off_the_keys_of_the_other(random_model, random_amt, monkeypatch, family):
+    """As it is drawn: none has to be left out. Who plays another instrument is in nobody's way."""
+    model, drawn = random_model() if family == "event" else random_amt(), []
+    monkeypatch.setattr(infilling, "on_free_keys", lambda *told: drawn.append(told) or on_free_keys(*told))
+    tune = MELODY.transpose(3)  # in E flat; the model is told it in C
+    keys = [pitch for pitch in range(40, 80) if pitch % 12 in tune.pitch % 12]
+    hand = Notes.of((0.5 * i, 0.5, pitch, 0, 80) for i in range(40) for pitch in keys[i % 2 :: 2])
+    known = tune + hand.replace(instrument=hand.instrument + FLUTE)
+    request = ask(known=known, instruments=(0,), pitches=np.isin(np.arange(128), keys))
+    (new,), _ = generate(model, replace(request, beside=hand), seed=1)
+    assert len(drawn) == 1 and len(drawn[0][0]) == len(new) > 0 and on_free_keys(new, hand) == new
+    (free,), _ = generate(model, request, seed=1)
+    assert len(on_free_keys(free, hand)) < len(free)
+    assert generate(model, replace(request, beside=known), seed=1)[0] == [free]
 
 
 def test_progress_goes_on_over_all_parts(random_model):
