@@ -10,7 +10,9 @@ from .tempo import EARLY, PARTS
 
 NEAR = 1 / 30  # of a beat: what a note may be off its place
 FINEST = 24  # parts of a beat: all that notes are typed in by
-TYPED = 1 / 240  # of a beat that ends may differ by where nobody played them
+TYPED = 1 / 240  # of a beat that notes may differ by where nobody played them
+SMALL = (9, 12, 16)  # parts of a beat: triplets of sixteenths in six-eight, sextuplets, sixty-fourths
+ALL = 0.95  # of the onsets: some are ornaments
 FEW = 8  # onsets, whose phases have no mean to speak of
 CHANCE = 0.03  # that few onsets are as near to a grid as they are
 LATENCY = 0.06  # seconds that all of what is played to a click may be ahead of it or behind it
@@ -44,9 +46,9 @@ def lag_of(notes: Notes, beats: Notes) -> float | None:
     None where they keep to none.
 
     They keep to sixteenths, or to thirds as swung and triple ones do, if the resultant of their phases is long enough
-    and points forward: performances without a click do not, nor do grids that start at the wrong moment. Drummers are
-    some 30 ms ahead of a click, and recordings come late: then all are (`_late`). Few onsets have to be all so near
-    that chance would hardly do it.
+    and points forward: performances without a click do not, nor do grids that start at the wrong moment. What was typed
+    in may be finer, and of several kinds (`_typed`). Drummers are some 30 ms ahead of a click, and recordings come
+    late: then all are (`_late`). Few onsets have to be all so near that chance would hardly do it.
     """
     when = position(notes.onset, beats) if len(beats) else np.zeros(0)
     when = when[when >= 0]
@@ -56,7 +58,7 @@ def lag_of(notes: Notes, beats: Notes) -> float | None:
         off = [abs((parts * when + 0.5) % 1 - 0.5).max() for parts in (4, 3)]
         return 0.0 if min(off) * 2 < CHANCE ** (1 / len(when)) else None
     several = [(parts, _resultant(when, parts), enough) for parts, enough in ((4, 0.3), (3, 0.5))]
-    if any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for _, mean, enough in several):
+    if any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for _, mean, enough in several) or _typed(when):
         return 0.0
     beat = float(np.median(beats.duration[np.minimum(when.astype(int), len(beats) - 1)]))
     sure = np.sqrt(SURE / len(when))  # by Rayleigh's test
@@ -67,6 +69,14 @@ def lag_of(notes: Notes, beats: Notes) -> float | None:
 def _resultant(when: np.ndarray, parts: int) -> complex:
     """The mean of phases in parts of a beat: as long as they are alike."""
     return complex(np.exp(2j * np.pi * parts * when).mean())
+
+
+def _typed(when: np.ndarray) -> bool:
+    """Whether onsets are right on small parts of beats, as nobody plays them: phases of running sixteenths in six-eight
+    cancel. Where beats begin at the wrong moment other places have far more onsets than the beat."""
+    off = np.min([abs((parts * when + 0.5) % 1 - 0.5) / parts for parts in SMALL], axis=0)
+    count = np.bincount(np.rint(when * FINEST).astype(np.int64) % FINEST)
+    return bool(np.mean(off < TYPED) > ALL and 2 * count[0] > count.max())
 
 
 def _late(when: np.ndarray, parts: int, beat: float) -> float | None:

@@ -43,6 +43,15 @@ def test_triple_and_swung_beats_are_a_grid_as_straight_ones_are(phases):
     assert not on_grid(free, BEATS) and not on_grid(line(phases).shift(0.09), BEATS)
 
 
+@pytest.mark.parametrize("parts", [6, 8, 9, 12])
+def test_small_notes_that_were_typed_in_keep_to_the_beats(parts):
+    """As running sixteenths of six-eight do, whose phases on thirds cancel. Not where nobody types so, nor where the
+    beats begin at the wrong moment."""
+    running = line([i / parts for i in range(parts)])
+    assert on_grid(running, BEATS) and not on_grid(line([i / parts for i in range(parts)], 0.02), BEATS)
+    assert not on_grid(line([0, 0.5]).shift(0.6 / 12), BEATS)
+
+
 @pytest.mark.parametrize("phases", [[0, 0.5], [0, 0.25, 0.5, 0.75], [0, 0.5, 0.75], [0, 2 / 3]])
 @pytest.mark.parametrize("lag", [-0.045, -0.03, 0.03, 0.045])
 def test_who_is_ahead_of_a_click_or_behind_it_all_along_keeps_to_it(phases, lag):
