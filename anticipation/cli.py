@@ -54,7 +54,8 @@ def accompany_flags(sub: argparse.ArgumentParser) -> None:
 
 
 def infill_flags(sub: argparse.ArgumentParser) -> None:
-    parts = "names or indices of the parts to rewrite (default: all; without a span: all of them)"
+    parts = "names or indices of the parts to rewrite (default: all but those that rest there and around; without a "
+    parts += "span: everywhere)"
     sub.add_argument("--parts", help=parts)
     sub.add_argument("--instruments", help="what may be written (default: what those parts play)")
     sub.add_argument("--rhythm", action="store_true", help=RHYTHM)

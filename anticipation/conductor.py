@@ -1,5 +1,5 @@
-"""The conductor: whose beats, whose chords and which places new notes go by, and whose keys they keep off. Knows
-scores; knows no models, and writes nothing."""
+"""The conductor: whose beats, whose chords and which places new notes go by, whose keys they keep off, and who rests.
+Knows scores; knows no models, and writes nothing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ SHARED = 0.05
 OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
 LAG = "the notes are {:.0f} ms {} the beats of the file all along: so are new ones"
 HEARD = "the notes do not keep to the beats of the file: new ones go by those heard in them, about {:.0f} a minute"
+REST = 3.0  # seconds of silence on both sides of a hole: of who has them, one in twenty plays in it
+RESTING = "silent there and around, and still so: {}; --parts names who is to play"
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,13 @@ class Conductor:
         except RequestError as error:
             raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
         return estimate_chords(notes, tempo.beats(score.length))
+
+
+def resting(score: Score, start: float, end: float) -> list[Part]:
+    """The parts that sound neither in a span (seconds) nor near it; none of them where that would be all."""
+    near = (score.notes.offset > start - REST) & (score.notes.onset < end + REST)
+    silent = [part for part in score.parts if not near[part.mask].any()]
+    return silent if near.any() else []
 
 
 def _moved(notes: Notes, seconds: float) -> Notes:

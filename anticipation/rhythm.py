@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import stream as s
+from .errors import RequestError
 from .habits import LEGATO
-from .notes import INSTRUMENTS, Notes
+from .notes import DRUMS, INSTRUMENTS, Notes
+from .options import Options
 
 # Semitones, standard deviations of what answers a note: about it, and about the last one of its line beyond the step
 # that the old line took. So a part stays in its register and its hands apart, and where a tune steps the new one does.
@@ -20,7 +22,20 @@ REACH, GAIT = 4.0, 2.0
 # What the odds of the old pitch are multiplied by; those of the line's last one, where the old line moved; those of
 # keys that the next higher note of its chord had, or above: or chords would climb.
 AGAIN, STAY, CROSS = 0.1, 0.5, 0.1
+TIMING = ("grid", "polyphony", "density")  # options that say when notes begin and how many
 STRAY = 0.5  # those of a pitch outside its chord: most old pitches were in it, and whoever avoids them is driven out
+
+
+def answerable(notes: Notes, gone: np.ndarray, options: Options) -> np.ndarray:
+    """Those of some notes (mask) that others of the same rhythm can answer. Raises RequestError where there are none,
+    and where another rhythm is asked for."""
+    odd = [name for name in TIMING if getattr(options, name) != getattr(Options, name)]
+    if odd:
+        raise RequestError(f"--rhythm keeps when notes begin and how many: leave --{odd[0]} out")
+    gone = gone & (notes.instrument < DRUMS)
+    if not gone.any():
+        raise RequestError("--rhythm gives notes other pitches, and no note there has one")
+    return gone
 
 
 @dataclass(frozen=True)

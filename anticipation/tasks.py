@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .conductor import Conductor
+from .conductor import RESTING, Conductor, resting
 from .errors import RequestError
 from .grid import cut
 from .instruments import instrument_number
 from .midi import MAX_HOURS, Part, Score
 from .notes import DRUMS, Notes
 from .options import Options, pitches, stamp
+from .rhythm import answerable
 from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ OTHERS = (73, *STAND_INS)
 MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (49,)  # slow strings
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
-RHYTHM = ("grid", "polyphony", "density")  # options that say when notes begin and how many
 KEPT = "kept"  # what a stamp says of it
+ALL_STAY = "no note there gives way: the output is the file as it was"
 SPARE = "{} notes of chords have gone: the pitches asked for are fewer than the notes of those"
 
 
@@ -81,21 +82,25 @@ def infill(
 ) -> list[Take]:
     """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
     everything else stays. What is played a little early for a beat begins with it (`tempo.cut`). end: that of the piece
-    by default, where parts are named. instruments: what is written there (default: those of the parts). rhythm: each
-    note gives way to one of another pitch and nothing else is written; drums have none, and stay. Raises
-    RequestError."""
+    by default, where parts are named. instruments: what is written there (default: those of the parts; where neither is
+    named, of who does not rest there and around it). rhythm: each note gives way to one of another pitch and nothing
+    else is written; drums have none, and stay. Raises RequestError."""
     if rhythm and instruments is not None:
         raise RequestError("--rhythm keeps who plays: leave --instruments out")
     if parts is None and end is None:
         raise RequestError("infill needs a hole: --bars A-B, --start S --end S, or --parts for all of a part")
     end = _inside(score, start, end)
     chosen, named = _chosen(score, parts)
+    silent = resting(score, start, end) if parts is None and instruments is None else []
+    chosen = [part for part in chosen if part not in silent]
     hole = _begins(score, start, end) & _of(chosen)
-    hole = _answered(score, hole, options or Options()) if rhythm else hole
+    hole = answerable(score.notes, hole, options or Options()) if rhythm else hole
     written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
     rest, options = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~hole], options or Options()
-    return _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named,
-                  rhythm=KEPT if rhythm else None)  # fmt: skip
+    takes = _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named,
+                   rhythm=KEPT if rhythm else None)  # fmt: skip
+    remarks = (RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
+    return [replace(take, remarks=take.remarks + remarks) for take in takes]
 
 
 def continue_(
@@ -144,7 +149,7 @@ def vary(
     options: Options | None = None,
 ) -> list[Take]:
     """A variation: a share `keep` of the notes of `parts` stays where it is, drawn at random, and the rest is written
-    anew around it. rhythm: as for `infill`. Raises RequestError."""
+    anew around it; for who has none that gives way, nothing is. rhythm: as for `infill`. Raises RequestError."""
     options = options or Options()
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
@@ -152,8 +157,10 @@ def vary(
     chosen, named = _chosen(score, parts)
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
     gone &= _begins(score, start, end) & _of(chosen)
-    gone = _answered(score, gone, options) if rhythm else gone
-    written = [part.instrument for part in chosen]
+    if not gone.any():
+        return [Take(score, score.notes[gone], score.notes[gone], remarks=(ALL_STAY,))] * options.takes
+    gone = answerable(score.notes, gone, options) if rhythm else gone
+    written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~gone]
     asked = {"keep": keep, "parts": named, "rhythm": KEPT if rhythm else None}
     return _write(score, gone, model, known, start, end, written, options, "vary", chosen, **asked)
@@ -247,18 +254,6 @@ def _shown_as(wanted: tuple[int, ...], notes: Notes, others: np.ndarray, written
     as played by one that does not: they are not to be taken for its own."""
     shown = others & np.isin(notes.instrument, written) & (notes.instrument < DRUMS)
     return notes.replace(instrument=np.where(shown, _other(wanted, written), notes.instrument))
-
-
-def _answered(score: Score, gone: np.ndarray, options: Options) -> np.ndarray:
-    """Those of some notes (mask) that others of the same rhythm can answer. Raises RequestError where there are none,
-    and where another rhythm is asked for."""
-    odd = [name for name in RHYTHM if getattr(options, name) != getattr(Options, name)]
-    if odd:
-        raise RequestError(f"--rhythm keeps when notes begin and how many: leave --{odd[0]} out")
-    gone = gone & (score.notes.instrument < DRUMS)
-    if not gone.any():
-        raise RequestError("--rhythm gives notes other pitches, and no note there has one")
-    return gone
 
 
 def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:

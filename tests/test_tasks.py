@@ -10,6 +10,7 @@ import pytest
 from conftest import CORPUS
 
 from anticipation import infilling, tasks
+from anticipation.conductor import RESTING
 from anticipation.errors import RequestError
 from anticipation.grid import cut
 from anticipation.harmony import CHORD_TONES
@@ -131,6 +132,27 @@ def test_a_variation_keeps_its_share(random_model, keep):
     assert abs((was - kept).total() - (1 - keep) * 32) < 9 and len(take.notes)
     again = tasks.vary(BAND, random_model(), keep=keep, parts=["piano"], options=Options(seed=2))[0]
     assert keep == 0 or in_ticks(again.score, old(again.score)) != kept
+
+
+def test_who_rests_in_a_hole_and_around_it_is_left_to_rest(random_model):
+    """A bass of the last four bars in a hole of the first ones: it plays there only where it is asked to, or where
+    nobody else is near. In a variation nobody plays who has no note that gives way."""
+    late = [row for row in line(BASS, 40) if row[0] >= beats(16)[0]]
+    score, options = Score.from_notes(Notes.of([*line(FLUTE, 72, 24), *late]), TEMPO), Options(seed=1, chords="none")
+
+    def played(takes):
+        return set(takes[0].notes.instrument.tolist())
+
+    model, span = random_model(), beats(0, 8).tolist()
+    takes = tasks.infill(score, model, *span, options=options)
+    assert played(takes) == {FLUTE} and takes[0].remarks == (RESTING.format("finger bass"),)
+    assert played(tasks.infill(score, model, *span, parts=["flute", "bass"], options=options)) == {FLUTE, BASS}
+    assert played(tasks.infill(score, model, *beats(12, 16).tolist(), options=options)) == {FLUTE, BASS}, "near enough"
+    assert played(tasks.vary(score, model, keep=0.0, end=span[1], options=options)) == {FLUTE}
+    (same,) = tasks.vary(score, model, keep=0.999, end=span[1], options=options)
+    assert same.score == score and not len(same.notes) and same.remarks == (tasks.ALL_STAY,)
+    empty = score.without(score.notes.onset < beats(16)[0])
+    assert played(tasks.infill(empty, model, *span, options=options)) == {FLUTE, BASS}
 
 
 def test_harmonizing_writes_the_chords_it_names(random_model):
