@@ -174,14 +174,19 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
 
 
 def describe(take, score) -> str:
-    """The chords of a take, from the bar in which they begin."""
+    """The chords of a take, bar by bar; a bar of which they have less than an eighth is not told."""
     import numpy as np
 
     from .symbols import chart_text
 
-    bars = score.tempo.bar_seconds(float(take.chords.onset[-1]) + 0.1)
-    first = int(np.searchsorted(bars, float(take.chords.onset[0]) + 0.03, side="right")) - 1
-    return chart_text(take.chords, bars[max(0, first) :], score.keys())
+    begin, end = float(take.chords.onset[0]), take.chords.end
+    lines = score.tempo.bar_seconds(end)
+    least = np.diff(lines) / 8
+    told = np.flatnonzero((lines[1:] - begin > least) & (end - lines[:-1] > least))
+    first, last = (told[0], told[-1]) if len(told) else [np.searchsorted(lines, begin, side="right") - 1] * 2
+    chords = take.chords[take.chords.offset > lines[first] + 0.03]
+    chords = chords.replace(onset=np.maximum(chords.onset, lines[first]))
+    return chart_text(chords, lines[first : last + 2], score.keys())
 
 
 def say(args: argparse.Namespace, *lines: str) -> None:

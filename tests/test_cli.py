@@ -230,7 +230,13 @@ def test_chords_are_named_on_the_way(anticipate, melody, tmp_path):
     _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--chords", "| C | F G |")
     assert "notes on | C | F G | C | F G | C | F G | C | F G |\n" in stderr
     _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "b.mid", "--bars", "7-8")
-    assert 2 <= stderr.count("|") <= 3, "two bars of a plan, not eight"
+    assert stderr.count("|") == 3, "two bars of a plan, not eight"
+    _, _, stderr = anticipate(
+        "accompany", melody, "-o", tmp_path / "c.mid", "--bars", "3-5", "--chords", "| C | G | % |"
+    )
+    assert "notes on | C | G | G |\n" in stderr, "to the end, also where the last chord stays"
+    _, _, stderr = anticipate("continue", melody, "-o", tmp_path / "d.mid", "--bars", "2")
+    assert stderr.count("|") == 3, "not the rest of the bar in which the last note ends"
 
 
 @pytest.mark.parametrize("sharps, chart", [(-3, "Eb Ab Bb Cm"), (4, "E A B G#m")])
