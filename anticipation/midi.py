@@ -26,7 +26,7 @@ from .notes import DRUMS, Notes, instrument_name
 from .sharing import share
 from .tempo import TempoMap
 from .tracks import Track, channels_in_use, key_signatures, merged, note_table, scan, tempo_map
-from .written import free_channel, head, note_events, said_for, tempo_track, voice
+from .written import free_channel, head, note_events, said_for, tempo_track, title, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
@@ -296,7 +296,7 @@ class Score:
         played = [*moved, *body]
         rows = [*self._settings(instrument, place, origin, played[0][0]), *played]
         rows = [row for row in sorted(rows, key=lambda row: row[0]) if row[0] <= end]
-        name = origin.name if origin else instrument_name(instrument)
+        name = title(self._file.tracks[origin.track], origin.name) if origin else instrument_name(instrument).encode()
         return smf.track([*head(name, stamp, port), *rows, smf.meta(end, smf.END_OF_TRACK)])
 
     def _settings(self, instrument: int, place: tuple[int, int], origin: Part | None, first: int) -> list[smf.Event]:

@@ -5,6 +5,7 @@ Knows nothing of bytes, names of parts or Scores.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from dataclasses import dataclass
@@ -55,9 +56,9 @@ def scan(body: bytes) -> Track:
             if meta in (smf.TEMPO, smf.METER, smf.KEY):
                 metas.append((tick, data))
             elif meta == smf.TRACK_NAME:
-                name = name or _text(smf.meta_data(data))
+                name = name or text_of(smf.meta_data(data))
             elif meta == smf.TEXT and not stamp and smf.meta_data(data).startswith(STAMP):
-                stamp = _text(smf.meta_data(data))
+                stamp = text_of(smf.meta_data(data))
             elif meta == smf.PORT:
                 port = (smf.meta_data(data) or b"\0")[0]
             elif meta == smf.END_OF_TRACK:
@@ -67,13 +68,15 @@ def scan(body: bytes) -> Track:
     return Track(table, _table(programs), metas, channels, name, stamp, port, tick, ended)
 
 
-def _text(data: bytes) -> str:
-    """Text of a meta event on one line: UTF-8, or Latin-1 as older programs wrote it."""
+def text_of(data: bytes) -> str:
+    """Text of a meta event on one line, without what would steer a terminal: UTF-8, or as older programs wrote it,
+    Shift JIS where that has kana, else Latin-1."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    return " ".join(text.replace("\0", " ").split())
+        text = data.decode("cp932", errors="replace")
+        text = text if re.search("[\u3041-\u30fe]", text) and "\ufffd" not in text else data.decode("latin-1")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def tempo_map(ppqn: int, tracks: list[Track], repairs: list[str]) -> TempoMap:

@@ -12,17 +12,25 @@ from . import smf
 from .errors import MidiError
 from .notes import DRUMS, Notes
 from .tempo import TempoMap
-from .tracks import DRUM_CHANNEL
+from .tracks import DRUM_CHANNEL, text_of
 
 MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+NAMED = (smf.META, bytes([smf.TRACK_NAME]))
 BANK = (0, 32)  # controllers: coarse and fine
 # Of how a channel sounds: volume, balance, pan, expression, timbre, sends, and parameters as the range of its bends.
 SETTINGS = frozenset([6, 7, 8, 10, 11, 38, *range(70, 80), *range(91, 102)])  # not what a player does: pedals, wheels
 
 
-def head(name: str, stamp: str, port: int) -> list[smf.Event]:
+def title(track: bytes, name: str) -> bytes:
+    """A name as the track has it if that is its own: another encoding would be gibberish in the same DAW. Else in
+    UTF-8."""
+    said = (smf.meta_data(body) for _, status, body, _ in smf.events(track) if (status, body[:1]) == NAMED)
+    return next((data for data in said if text_of(data) == name), name.encode())
+
+
+def head(name: bytes, stamp: str, port: int) -> list[smf.Event]:
     """What a new track says of itself before anything sounds."""
-    head = [smf.meta(0, smf.TRACK_NAME, name.encode())]
+    head = [smf.meta(0, smf.TRACK_NAME, name)]
     if stamp:
         head.append(smf.meta(0, smf.TEXT, stamp.encode()))
     if port:

@@ -18,9 +18,9 @@ def line(instrument: int, pitch: int) -> list[tuple]:
     return [(0.5 * i, 0.5, pitch + i % 5, instrument, 80) for i in range(32)]
 
 
-def track(*events: tuple[int, int, tuple[int, ...]], name: str = "") -> bytes:
+def track(*events: tuple[int, int, tuple[int, ...]], name: str | bytes = "") -> bytes:
     """(tick, status, data) rows as a track."""
-    head = [smf.meta(0, smf.TRACK_NAME, name.encode())] if name else []
+    head = [smf.meta(0, smf.TRACK_NAME, name.encode() if isinstance(name, str) else name)] if name else []
     rows = sorted(((tick, status, bytes(data)) for tick, status, data in events), key=lambda row: row[0])
     return smf.track([*head, *rows, smf.meta(rows[-1][0] if rows else 0, smf.END_OF_TRACK)])
 
@@ -63,6 +63,19 @@ def test_a_fill_sounds_as_its_part_does(random_model, apart):
     assert fill.name == "Lead" and fill.channel != 2 and fill.instrument == own.instrument == GUITAR
     assert said(take.score, fill.track) == WANTED
     assert take.score.data.startswith(score.without(np.isin(np.arange(32), range(16, 24))).data[14:], 14)
+
+
+@pytest.mark.parametrize(
+    "name, shown",
+    [("ピアノ".encode(), "ピアノ"), ("ピアノ １".encode("cp932"), "ピアノ １"),
+     ("Flöte à deux".encode("latin-1"), "Flöte à deux"), (b"  Lead \x1b[31m\0", "Lead [31m"), (b"", "steel guitar")],
+)  # fmt: skip
+def test_a_fill_has_the_name_of_its_part_to_the_byte(random_model, name, shown):
+    """However it is encoded; what is shown of it steers no terminal."""
+    score = file_of(track(*SETUP, *notes_on(2, 50), name=name))
+    (take,) = tasks.infill(score, random_model(), 8.0, 12.0, options=QUICK)
+    assert [part.name for part in take.score.parts] == [shown, shown]
+    assert smf.meta(0, smf.TRACK_NAME, name or shown.encode())[2] in take.score._file.tracks[1]
 
 
 def test_a_new_part_has_settings_of_its_own(random_model):
