@@ -53,10 +53,11 @@ def span(args: argparse.Namespace, score: Score) -> tuple[float | None, float | 
         return args.start, args.end
     if args.start is not None or args.end is not None:
         raise RequestError("give --bars or --start and --end, not both")
-    first, _, last = args.bars.partition("-")
-    if not first.strip().isdecimal() or (last and not last.strip().isdecimal()):
+    first, dash, last = args.bars.partition("-")
+    last = last if dash else first
+    if not first.strip().isdecimal() or not last.strip().isdecimal():
         raise RequestError(f"unknown bars {args.bars!r}: write 9-16")
-    return score.bars(int(first), int(last or first))
+    return score.bars(int(first), int(last))
 
 
 def names(text: str | None) -> list[str] | None:
@@ -70,7 +71,7 @@ def open_model(args: argparse.Namespace):
 
     from .checkpoint import load
 
-    threads = args.threads or os.cpu_count() or 1
+    threads = (os.cpu_count() or 1) if args.threads is None else args.threads
     if threads < 1:
         raise RequestError("--threads must be at least 1")
     torch.set_num_threads(threads)
@@ -174,19 +175,14 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
 
 
 def describe(take, score) -> str:
-    """The chords of a take, bar by bar; a bar of which they have less than an eighth is not told."""
+    """The chords of a take, bar by bar."""
     import numpy as np
 
     from .symbols import chart_text
 
-    begin, end = float(take.chords.onset[0]), take.chords.end
-    lines = score.tempo.bar_seconds(end)
-    least = np.diff(lines) / 8
-    told = np.flatnonzero((lines[1:] - begin > least) & (end - lines[:-1] > least))
-    first, last = (told[0], told[-1]) if len(told) else [np.searchsorted(lines, begin, side="right") - 1] * 2
-    chords = take.chords[take.chords.offset > lines[first] + 0.03]
-    chords = chords.replace(onset=np.maximum(chords.onset, lines[first]))
-    return chart_text(chords, lines[first : last + 2], score.keys())
+    lines = score.tempo.bars_within(float(take.chords.onset[0]), take.chords.end)
+    chords = take.chords[take.chords.offset > lines[0] + 0.03]
+    return chart_text(chords.replace(onset=np.maximum(chords.onset, lines[0])), lines, score.keys())
 
 
 def say(args: argparse.Namespace, *lines: str) -> None:

@@ -91,21 +91,29 @@ class Conductor:
         return _moved(hands, -self.lag)
 
     def chords(self, score: Score, asked: str, start: float, end: float) -> Notes | None:
-        """Chords that the musician gives: a chart, which begins with the bar that `start` is in, or a part that plays
-        them; None where they are to be planned, or none. Raises RequestError."""
+        """Chords that the musician gives: a chart, which begins with the bar that `start` is in, be that not as good as
+        over, or a part that plays them; None where they are to be planned, or none. Raises RequestError."""
         tempo = self.tempo or score.tempo
         if asked in ("auto", "none"):
             return None
         if "|" in asked:
             bars = tempo.bar_seconds(end)
             bars = bars[: np.searchsorted(bars, end - 1e-3) + 1]  # none that begins where the span ends
-            bars = bars[np.searchsorted(bars, start + 0.01, side="right") - 1 :]
+            bars = bars[np.searchsorted(bars, tempo.bars_within(start, end)[0] - 1e-6) :]
             return parse_chart(asked, bars, tempo.beats(end).onset)
         try:
             notes = _moved(score.notes[score.part(asked).mask], -self.lag)
         except RequestError as error:
             raise RequestError(f"{error}; or write chords between strokes: '| C | Am |'") from None
         return estimate_chords(notes, tempo.beats(score.length))
+
+
+def within(chords: Notes, tempo: TempoMap, start: float, end: float) -> Notes:
+    """Of chords that go on around a span (seconds) those of its bars, up to its end."""
+    first = tempo.bars_within(start, end)[0]
+    some = chords[(chords.offset > first) & (chords.onset < end)]
+    onset = np.maximum(some.onset, first)
+    return some.replace(onset=onset, duration=np.minimum(some.offset, end) - onset)
 
 
 def resting(score: Score, start: float, end: float) -> list[Part]:

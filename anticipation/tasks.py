@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .conductor import RESTING, Conductor, resting
+from .conductor import RESTING, Conductor, resting, within
 from .errors import RequestError
 from .grid import cut
 from .instruments import instrument_number
@@ -331,7 +331,7 @@ def _write(
     takes = []
     for take, notes in enumerate(written):
         said = stamp(model, task, options, take, start, end, instruments, **asked)
-        used = charts[take] if charts else (chords if chords is not None else Notes.of([]))
+        used = charts[take] if charts else Notes.of([]) if chords is None else within(chords, score.tempo, start, end)
         notes = conductor.as_played(notes)
         spare = len(rhythm) - len(notes) if rhythm is not None else 0
         remarks = (*conductor.remarks, SPARE.format(spare)) if spare else conductor.remarks

@@ -98,6 +98,15 @@ class TempoMap:
         bars = self.seconds(ticks[places == 0])
         return bars[: np.searchsorted(bars, end, side="right") + 1]
 
+    def bars_within(self, start: float, end: float) -> np.ndarray:
+        """Song times of the lines of the bars of which a span (seconds) has more than an eighth, else of the one in
+        which it begins: a last note ends a little before its bar does."""
+        lines = self.bar_seconds(end)
+        least = np.diff(lines) / 8
+        bars = np.flatnonzero((lines[1:] - start > least) & (end - lines[:-1] > least))
+        first, last = (bars[0], bars[-1]) if len(bars) else [np.searchsorted(lines, start, side="right") - 1] * 2
+        return lines[first : last + 2]
+
     def bars_on(self, at: float, count: int) -> float:
         """When `count` whole bars are over, seconds, from the bar line at `at` or the next one on."""
         tick, longest = int(self.ticks(at)), max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)

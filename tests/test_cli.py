@@ -216,6 +216,7 @@ def test_what_is_no_range(text):
         (["--bars", "0-1"], "bars 0-1 are not"),
         (["--bars", "8-9"], "bars 8-9 are not"),
         (["--bars", "²"], "unknown bars"),
+        (["--bars", "3-"], "unknown bars '3-'"),
         (["--bars", "1-2", "--start", "3"], "not both"),
         ([], "infill needs a hole"),
         (["--start", "3"], "infill needs a hole"),
@@ -235,8 +236,13 @@ def test_chords_are_named_on_the_way(anticipate, melody, tmp_path):
         "accompany", melody, "-o", tmp_path / "c.mid", "--bars", "3-5", "--chords", "| C | G | % |"
     )
     assert "notes on | C | G | G |\n" in stderr, "to the end, also where the last chord stays"
+    _, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "e.mid", "--bars", "3-5", "--chords", "flute")
+    assert stderr.count("|") == 4, "of a part that plays them those of the span"
     _, _, stderr = anticipate("continue", melody, "-o", tmp_path / "d.mid", "--bars", "2")
     assert stderr.count("|") == 3, "not the rest of the bar in which the last note ends"
+    chart = ("--bars", "2", "--chords", "| C | G |")
+    _, _, stderr = anticipate("continue", melody, "-o", tmp_path / "f.mid", *chart)
+    assert "notes on | C | G |\n" in stderr, "nor does a chart begin there"
 
 
 @pytest.mark.parametrize("sharps, chart", [(-3, "Eb Ab Bb Cm"), (4, "E A B G#m")])
