@@ -150,13 +150,16 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
         raise RequestError(f"two inputs would both be written to {twice[0]}; give one output folder to each")
     if "|" in options.chords and (less := simplified(options.chords)):
         say(args, f"chords: {', '.join(less)}")
+    for source, score, _ in jobs:  # before anything is computed
+        with naming(source, jobs):
+            asked(score)
     model = open_model(args)
     written: list[str] = []
     facts = {"takes": args.takes, "events": 0, "seconds": 0.0, "compute_seconds": 0.0}
     for source, score, paths in jobs:
         say(args, *(f"{source}: {line}" for line in score.repairs))
         begin = time.perf_counter()
-        with progress_bar(args.quiet) as update:
+        with naming(source, jobs), progress_bar(args.quiet) as update:
             takes = getattr(tasks, task)(score, model, **asked(score), options=replace(options, progress=update))
         facts["compute_seconds"] += time.perf_counter() - begin
         say(args, *(f"{source}: {line}" for line in takes[0].remarks))
@@ -172,6 +175,15 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
     if args.json:
         rounded = {name: round(value, 3) for name, value in facts.items()}
         print(json.dumps({"output": written, **rounded, "seed": seed, "model": model.fingerprint}))
+
+
+@contextmanager
+def naming(source: Path, jobs: list):
+    """Of several inputs, an error says which it is about."""
+    try:
+        yield
+    except RequestError as error:
+        raise RequestError(f"{source}: {error}" if len(jobs) > 1 else str(error)) from None
 
 
 def describe(take, score) -> str:

@@ -10,7 +10,7 @@ import pytest
 from anticipation import commands
 from anticipation.cli import main
 from anticipation.errors import RequestError
-from anticipation.midi import read
+from anticipation.midi import Score, read, write
 
 TASKS = ["accompany", "infill", "continue", "vary", "harmonize"]
 HOLE = {"infill": ["--bars", "3-4"]}  # what a task cannot do without
@@ -140,6 +140,14 @@ def test_several_inputs_go_to_a_folder_under_their_names(anticipate, melody, tmp
     ]
     code, _, _ = anticipate("accompany", melody, "-o", tmp_path / "new", "--end", 2)  # a folder that exists
     assert code == 0 and (tmp_path / "new" / "melody.mid").exists()
+
+
+def test_of_several_inputs_an_error_names_its_own_before_anything_is_written(anticipate, melody, tmp_path):
+    short = tmp_path / "short.mid"
+    write(Score.from_notes(read(melody).notes.between(0.0, 2.0)), short)
+    code, _, stderr = anticipate("infill", melody, short, "-o", tmp_path / "new", "--bars", "3")
+    assert code == 2 and stderr == f"anticipate: {short}: bars 3-3 are not in the piece, which has 1 bars\n"
+    assert not (tmp_path / "new").exists()
 
 
 def test_inputs_of_one_name_are_not_written_over_each_other(anticipate, melody, tmp_path):
