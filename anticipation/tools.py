@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .midi import Score
 
 MAX_DELTA = 3600  # seconds
+MOST_METERS = 8  # that `info` tells
 
 
 def info(args: argparse.Namespace) -> None:
@@ -44,11 +46,15 @@ def table(facts: dict, indent: str = "") -> list[str]:
 def score_facts(path: Path) -> dict:
     """What `info` tells of a MIDI file. Raises MidiError."""
     from .midi import read
+    from .notes import DRUMS
     from .symbols import note_name
 
     score = read(path)
-    tempos = [round(60e6 / rate, 1) for _, rate in score.tempo.tempos]
-    tempo = f"{tempos[0]} bpm" if len(set(tempos)) == 1 else f"{min(tempos)}-{max(tempos)} bpm, {len(tempos)} changes"
+    tempos = [tempo for tempo, _ in groupby(round(60e6 / rate, 1) for _, rate in score.tempo.tempos)]
+    changes = f"-{max(tempos)} bpm, changes: {len(tempos) - 1}" if len(tempos) > 1 else " bpm"
+    meters = [meter for meter, _ in groupby(f"{beats}/{unit}" for _, beats, unit in score.tempo.meters)]
+    more = [f"{len(meters) - MOST_METERS} more"] if len(meters) > MOST_METERS else []
+    key = "key signature of" if score.key_signatures else "likely key signature of"
     parts = []
     for part in score.parts:
         pitch = score.notes.pitch[part.mask]
@@ -58,12 +64,14 @@ def score_facts(path: Path) -> dict:
         "file": str(path),
         "seconds": round(score.end, 2),
         "bars": score.bar_count,
-        "tempo": tempo,
-        "metre": ", ".join(f"{beats}/{unit}" for _, beats, unit in score.tempo.meters[:8]),
+        "tempo": f"{min(tempos)}{changes}",
+        "metre": ", ".join([*meters[:MOST_METERS], *more]),
         "notes": len(score.notes),
-        "key signature of": ", ".join(dict.fromkeys(note_name(7 * n % 12, n) for _, n in score.keys())),
+        key: ", ".join(dict.fromkeys(note_name(7 * n % 12, n) for _, n in score.keys())),
         "parts": parts,
     }
+    if not score.key_signatures and not (score.notes.instrument < DRUMS).any():
+        del facts[key]  # nothing there has a key
     return facts | ({"repaired": score.repairs} if score.repairs else {})
 
 

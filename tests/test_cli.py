@@ -11,6 +11,8 @@ from anticipation import commands
 from anticipation.cli import main
 from anticipation.errors import RequestError
 from anticipation.midi import Score, read, write
+from anticipation.notes import DRUMS, Notes
+from anticipation.tempo import TempoMap
 
 TASKS = ["accompany", "infill", "continue", "vary", "harmonize"]
 HOLE = {"infill": ["--bars", "3-4"]}  # what a task cannot do without
@@ -278,6 +280,13 @@ def test_info_of_a_file_and_of_a_checkpoint(anticipate, melody, random_checkpoin
         facts["notes"] == 32 and facts["tempo"] == "120.0 bpm" and facts["parts"] == ["0 flute: 32 notes, pitch 72-81"]
     )
     assert "notes: 32\n" in anticipate("info", melody)[1]
+    assert "\nlikely key signature of: " in anticipate("info", melody)[1]
+    tempo = TempoMap(
+        480, ((0, 500_000), (960, 500_000), (1920, 600_000)), tuple((960 * i, 2 + i % 2, 4) for i in range(9))
+    )
+    write(Score.from_notes(Notes.of([(9.0, 1.0, 38, DRUMS, 80)]), tempo), melody.with_name("drum.mid"))
+    told = anticipate("info", melody.with_name("drum.mid"))[1]
+    assert "tempo: 100.0-120.0 bpm, changes: 1\n" in told and "2/4, 3/4, 1 more\n" in told and "key" not in told
     _, stdout, _ = anticipate("info", random_checkpoint, "--json")
     assert json.loads(stdout)["name"] == "random" and "depth: 1\n" in anticipate("info", random_checkpoint)[1]
 
