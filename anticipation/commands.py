@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .midi import Score
 
 EXAMPLE = "auld-lang-syne.mid"
+MIDI = (".mid", ".midi")  # what an output's name ends in
 
 
 def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
@@ -100,11 +101,12 @@ def progress_bar(quiet: bool):
 def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
     """Where the takes of one input go. Raises FileError before anything is computed if they cannot be written."""
     folder = len(args.input) > 1 or args.output.is_dir()
-    path = args.output / source.name if folder else args.output
+    named = source if source.suffix.lower() in MIDI else source.with_suffix(".mid")  # of karaoke, .kar
+    path = args.output / named.name if folder else args.output
     if folder:
         check_folder(args.output)
-    if path.suffix.lower() not in (".mid", ".midi"):
-        raise RequestError(f"the output {path} must end in .mid" + ("" if folder else ", or be a folder that exists"))
+    if path.suffix.lower() not in MIDI:
+        raise RequestError(f"the output {path} must end in .mid, or be a folder that exists")
     paths = [path] if args.takes == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(args.takes)]
     for target in paths:
         if not folder and not target.parent.is_dir():

@@ -144,6 +144,13 @@ def test_several_inputs_go_to_a_folder_under_their_names(anticipate, melody, tmp
     assert code == 0 and (tmp_path / "new" / "melody.mid").exists()
 
 
+def test_karaoke_comes_out_as_midi(anticipate, melody, tmp_path):
+    melody.rename(tmp_path / "song.kar")
+    (tmp_path / "new").mkdir()
+    assert anticipate("infill", tmp_path / "song.kar", "-o", tmp_path / "new", "--bars", "3")[0] == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["song.mid"]
+
+
 def test_of_several_inputs_an_error_names_its_own_before_anything_is_written(anticipate, melody, tmp_path):
     short = tmp_path / "short.mid"
     write(Score.from_notes(read(melody).notes.between(0.0, 2.0)), short)
