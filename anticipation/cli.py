@@ -164,7 +164,7 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
 
 
 def span_flags(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--start", type=float, metavar="S", help="seconds")
+    sub.add_argument("--start", type=float, metavar="S", help="seconds; of accompany 0: an intro, however long")
     sub.add_argument("--end", type=float, metavar="S", help="seconds")
     sub.add_argument("--bars", metavar="A-B", help="bars, counted from 1, both included")
 

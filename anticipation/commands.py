@@ -214,7 +214,7 @@ def hole(args: argparse.Namespace, score: Score) -> dict:
 
 def accompany(args: argparse.Namespace) -> None:
     own = {"instruments": args.instruments, "melody": args.melody}
-    run_task(args, "accompany", lambda score: own | hole(args, score))
+    run_task(args, "accompany", lambda score: own | dict(zip(("start", "end"), span(args, score), strict=True)))
 
 
 def infill(args: argparse.Namespace) -> None:

@@ -25,8 +25,6 @@ SHARED = 0.05
 OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
 LAG = "the notes are {:.0f} ms {} the beats of the file all along: so are new ones"
 HEARD = "the notes do not keep to the beats of the file: new ones go by those heard in them, about {:.0f} a minute"
-REST = 3.0  # seconds of silence on both sides of a hole: of who has them, one in twenty plays in it
-RESTING = "silent there and around, and still so: {}; --parts names who is to play"
 
 
 @dataclass(frozen=True)
@@ -114,13 +112,6 @@ def within(chords: Notes, tempo: TempoMap, start: float, end: float) -> Notes:
     some = chords[(chords.offset > first) & (chords.onset < end)]
     onset = np.maximum(some.onset, first)
     return some.replace(onset=onset, duration=np.minimum(some.offset, end) - onset)
-
-
-def resting(score: Score, start: float, end: float) -> list[Part]:
-    """The parts that sound neither in a span (seconds) nor near it; none of them where that would be all."""
-    near = (score.notes.offset > start - REST) & (score.notes.onset < end + REST)
-    silent = [part for part in score.parts if not near[part.mask].any()]
-    return silent if near.any() else []
 
 
 def _moved(notes: Notes, seconds: float) -> Notes:

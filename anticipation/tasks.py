@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .conductor import RESTING, Conductor, resting, within
+from . import casting
+from .conductor import Conductor, within
 from .errors import RequestError
 from .grid import cut
 from .instruments import instrument_number
@@ -24,16 +25,13 @@ if TYPE_CHECKING:
 
     Model = EventModel | GPT2
 
-VOICE = 53
-STAND_INS = (VOICE, 52, 54)  # as whom a given melody is shown to the model where its own instrument is to be written
-# And the other parts of an instrument of which one is written: beside a flute in place of a voice one hand costs 0.24
-# nats a note less, a choir's voice 0.07, a violin 0.02.
-OTHERS = (73, *STAND_INS)
 MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (49,)  # slow strings
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 KEPT = "kept"  # what a stamp says of it
 ALL_STAY = "no note there gives way: the output is the file as it was"
+INTRO = 16  # bars of rest before a tune, at most, for which it has an intro: of people's songs 95 % begin as soon
+EMPTY = "the {} bars before the first note stay empty: it is part of something longer"
 SPARE = "{} notes of chords have gone: the pitches asked for are fewer than the notes of those"
 
 
@@ -55,18 +53,22 @@ def accompany(
     instruments: str | Iterable[str | int] = "piano",
     *,
     melody: str | int | None = None,
-    start: float = 0.0,
+    start: float | None = None,
     end: float | None = None,
     options: Options | None = None,
 ) -> list[Take]:
     """Write parts around the notes that are there. melody: the part to follow (default: all that is there). start, end:
-    seconds. Raises RequestError."""
+    seconds; by default all of the piece, but for a beginning that is empty for more than INTRO bars. Raises
+    RequestError."""
     options = options or Options()
-    chosen = _instruments(instruments)
-    end = _inside(score, start, end)
-    known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
-    known, none = _shown_as(STAND_INS, known, known.onset >= start, chosen), np.zeros(len(score.notes), bool)
-    return _write(score, none, model, known, start, end, chosen, options, "accompany", [], melody=melody)
+    chosen = casting.instruments(instruments)
+    begin, remarks = _opening(score) if start is None and end is None else (start or 0.0, ())
+    start, end = begin, _inside(score, begin, end)
+    known = casting.followed(score, melody)
+    known = casting.shown_as(known, known.onset >= start, chosen, casting.STAND_INS)
+    none = np.zeros(len(score.notes), bool)
+    takes = _write(score, none, model, known, start, end, chosen, options, "accompany", [], melody=melody)
+    return [replace(take, remarks=take.remarks + remarks) for take in takes]
 
 
 def infill(
@@ -90,16 +92,17 @@ def infill(
     if parts is None and end is None:
         raise RequestError("infill needs a hole: --bars A-B, --start S --end S, or --parts for all of a part")
     end = _inside(score, start, end)
-    chosen, named = _chosen(score, parts)
-    silent = resting(score, start, end) if parts is None and instruments is None else []
+    chosen, named = casting.chosen(score, parts)
+    silent = casting.resting(score, start, end) if parts is None and instruments is None else []
     chosen = [part for part in chosen if part not in silent]
-    hole = _begins(score, start, end) & _of(chosen)
-    hole = answerable(score.notes, hole, options or Options()) if rhythm else hole
-    written = [part.instrument for part in chosen] if instruments is None else _instruments(instruments)
-    rest, options = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~hole], options or Options()
+    hole = _begins(score, start, end) & casting.mask(chosen)
+    options = options or Options()
+    hole = answerable(score.notes, hole, options) if rhythm else hole
+    written = [part.instrument for part in chosen] if instruments is None else casting.instruments(instruments)
+    rest = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~hole]
     takes = _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named,
                    rhythm=KEPT if rhythm else None)  # fmt: skip
-    remarks = (RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
+    remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
     return [replace(take, remarks=take.remarks + remarks) for take in takes]
 
 
@@ -132,7 +135,7 @@ def continue_(
     if end > MAX_HOURS * 3600:
         raise RequestError(f"the piece would be longer than {MAX_HOURS} hours")
     hole, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
-    written = known.instruments or score.notes.instruments if instruments is None else _instruments(instruments)
+    written = known.instruments or score.notes.instruments if instruments is None else casting.instruments(instruments)
     options = options or Options()
     return _write(score, hole, model, known, begin, end, written, options, "continue", score.parts)
 
@@ -154,14 +157,14 @@ def vary(
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
     end = _inside(score, start, end)
-    chosen, named = _chosen(score, parts)
+    chosen, named = casting.chosen(score, parts)
     gone = np.random.default_rng((options.seed, 7)).random(len(score.notes)) >= keep
-    gone &= _begins(score, start, end) & _of(chosen)
+    gone &= _begins(score, start, end) & casting.mask(chosen)
     if not gone.any():
         return [Take(score, score.notes[gone], score.notes[gone], remarks=(ALL_STAY,))] * options.takes
     gone = answerable(score.notes, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen if gone[part.mask].any()]
-    known = _shown_as(OTHERS, score.notes, ~_of(chosen), written)[~gone]
+    known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     asked = {"keep": keep, "parts": named, "rhythm": KEPT if rhythm else None}
     return _write(score, gone, model, known, start, end, written, options, "vary", chosen, **asked)
 
@@ -175,7 +178,8 @@ def harmonize(
     options: Options | None = None,
 ) -> list[Take]:
     """Chords for a melody, one at a time under it in close position: the model's choice of harmony without its playing,
-    or the chords that are given, in every take. Raises RequestError."""
+    or the chords that are given, in every take. A beginning that is empty for more than INTRO bars has none. Raises
+    RequestError."""
     from .consensus import Outlook
 
     options = options or Options()
@@ -184,16 +188,17 @@ def harmonize(
         raise RequestError(f"harmonize draws no notes: leave --{odd[0].replace('_', '-')} out")
     if options.chords == "none":
         raise RequestError("harmonize writes chords: --chords is auto, a chart or a part, not none")
-    end = _inside(score, 0.0, None)
-    known = score.notes if melody is None else score.notes[_of(_chosen(score, [melody])[0])]
+    start, remarks = _opening(score)
+    end = _inside(score, start, None)
+    known = casting.followed(score, melody)
     number = instrument_number(instrument)
     if number == DRUMS:
         raise RequestError("drums play no chords: choose another instrument")
-    voice = known.replace(instrument=np.where(known.instrument < DRUMS, VOICE, known.instrument))
-    conductor = Conductor.of(score, 0.0, end, options.grid)
+    voice = known.replace(instrument=np.where(known.instrument < DRUMS, casting.VOICE, known.instrument))
+    conductor = Conductor.of(score, start, end, options.grid)
     known = conductor.on_beat(voice, score, end)
-    request = _request(known, 0.0, end, [number], options, conductor)
-    given = conductor.chords(score, options.chords, 0.0, end)
+    request = _request(known, start, end, [number], options, conductor)
+    given = conductor.chords(score, options.chords, start, end)
     if given is None:
         plans = Outlook(request).plan(model, takes=options.takes, seed=options.seed)
     else:
@@ -203,44 +208,9 @@ def harmonize(
     for take, plan in enumerate(plans):
         notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
         notes = conductor.as_played(notes)
-        said = stamp(model, "harmonize", options, take, 0.0, end, [number], melody=melody)
-        takes.append(Take(score.with_notes(notes, stamp=said), notes, plan, remarks=conductor.remarks))
+        said = stamp(model, "harmonize", options, take, start, end, [number], melody=melody)
+        takes.append(Take(score.with_notes(notes, stamp=said), notes, plan, remarks=conductor.remarks + remarks))
     return takes
-
-
-def _chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part], str | None]:
-    """Parts by their names (default: all), with what we wrote to go with them, and the names for the stamp. Raises
-    RequestError."""
-    if names is None:
-        return score.parts, None
-    names = list(names)
-    found = [score.part(name) for name in names]
-    whose = {(part.name, part.instrument) for part in found if not part.fills}
-    fills = [part for part in score.parts if (part.name, part.instrument) in whose and part.fills]
-    return list({part.index: part for part in (*found, *fills)}.values()), ",".join(map(str, names))
-
-
-def _origins(score: Score, gone: np.ndarray, parts: list[Part], answered: bool) -> list[tuple[Part, Notes]]:
-    """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does; with what is
-    answered note by note, if it is. What we wrote to go with one of several of a name is of that which plays nearest.
-    """
-    masks: dict[int, np.ndarray] = {}
-    for part in sorted(parts, key=lambda part: part.fills):
-        height = np.median(score.notes.pitch[part.mask])
-        alike = [i for i in masks if (score.parts[i].name, score.parts[i].instrument) == (part.name, part.instrument)]
-        apart = [abs(np.median(score.notes.pitch[score.parts[i].mask]) - height) for i in alike]
-        whose = alike[int(np.argmin(apart))] if alike and part.fills else part.index
-        masks[whose] = masks.get(whose, False) | part.mask
-    if answered:
-        known = {i: mask & gone for i, mask in masks.items() if (mask & gone).any()}
-    else:
-        known = {i: mask & ~gone if (mask & ~gone).any() else mask for i, mask in masks.items()}
-    return [(score.parts[i], score.notes[mask]) for i, mask in known.items()]
-
-
-def _of(parts: list[Part]) -> np.ndarray:
-    """Mask of the notes of several parts."""
-    return np.any([part.mask for part in parts], axis=0)
 
 
 def _begins(score: Score, start: float, end: float) -> np.ndarray:
@@ -249,21 +219,13 @@ def _begins(score: Score, start: float, end: float) -> np.ndarray:
     return (score.notes.onset >= first) & (score.notes.onset < last)
 
 
-def _shown_as(wanted: tuple[int, ...], notes: Notes, others: np.ndarray, written: list[int]) -> Notes:
-    """Notes of which those of others (mask), if they share an instrument with what is written, are shown to the model
-    as played by one that does not: they are not to be taken for its own."""
-    shown = others & np.isin(notes.instrument, written) & (notes.instrument < DRUMS)
-    return notes.replace(instrument=np.where(shown, _other(wanted, written), notes.instrument))
-
-
-def _other(wanted: tuple[int, ...], instruments: list[int]) -> int:
-    """The first of the wanted programs that is not among the instruments, or whoever is free."""
-    return next((i for i in (*wanted, *range(DRUMS)) if i not in instruments), wanted[0])
-
-
-def _instruments(names: str | Iterable[str | int]) -> list[int]:
-    several = names.split(",") if isinstance(names, str) else list(names)
-    return list(dict.fromkeys(instrument_number(name) for name in several))
+def _opening(score: Score) -> tuple[float, tuple[str, ...]]:
+    """Where to begin if nobody says so, seconds, and what to tell of that."""
+    lines = score.tempo.bar_seconds(score.length)
+    empty = int(np.searchsorted(lines, score.notes.onset.min(initial=np.inf), side="right")) - 1
+    if empty <= INTRO or not len(score.notes):
+        return 0.0, ()
+    return float(lines[empty]), (EMPTY.format(empty),)
 
 
 def _inside(score: Score, start: float, end: float | None) -> float:
@@ -292,9 +254,9 @@ def _request(known: Notes, start: float, end: float, instruments: list[int], opt
 
 def _write(
     score: Score, gone: np.ndarray, model, known: Notes, start: float, end: float, instruments: list[int],
-    options: Options, task: str, origins: list[Part], **asked: object,
+    options: Options, task: str, chosen: list[Part], **asked: object,
 ) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score. gone: mask of its notes that give way. origins: parts that new
+    """Generate, and put what was written into the score. gone: mask of its notes that give way. chosen: parts that new
     tracks may be more of. asked: what only this task takes, for the stamp."""
     from .consensus import Outlook
     from .decode import Sampling
@@ -303,8 +265,8 @@ def _write(
     conductor = Conductor.of(score, start, end, options.grid)
     rhythm = score.notes[gone].shift(-conductor.lag) if asked.get("rhythm") else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
-    beside = conductor.beside(score, origins, instruments)
-    like, score = _origins(score, gone, origins, rhythm is not None), score.without(gone)
+    beside = conductor.beside(score, chosen, instruments)
+    like, score = casting.origins(score, gone, chosen, rhythm is not None), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)
@@ -341,4 +303,4 @@ def _write(
 
 def _guide(chords: Notes, instruments: list[int]) -> Notes:
     """Chords for a model that reads no symbols: a part that plays them, which it hears and nobody else does."""
-    return voicing(chords, _other(GUIDES, instruments))
+    return voicing(chords, casting.stand_in(GUIDES, instruments))

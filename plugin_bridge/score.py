@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anticipation.casting import VOICE
 from anticipation.errors import RequestError
 from anticipation.harmony import estimate_chords
 from anticipation.instruments import instrument_number
 from anticipation.keys import key_clarity
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
 from anticipation.symbols import chart_bars, parse_chart, parse_scale
-from anticipation.tasks import VOICE
 from anticipation.tempo import TempoMap
 
 from .clock import Grid, parse_meter

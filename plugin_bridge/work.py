@@ -143,7 +143,7 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
     hole: Any = {"parts": parts, "start": start or 0.0, "end": end, "rhythm": bool(o.get("rhythm")), "options": options}
     run: dict[str, Callable[[], list]] = {
         "accompany": lambda: accompany(
-            score, model, instruments or "piano", melody=melody, start=start or 0.0, end=end, options=options
+            score, model, instruments or "piano", melody=melody, start=start, end=end, options=options
         ),
         "infill": lambda: infill(score, model, instruments=instruments, **hole),
         "continue": lambda: continue_(

@@ -10,7 +10,7 @@ import pytest
 from conftest import CORPUS
 
 from anticipation import infilling, tasks
-from anticipation.conductor import RESTING
+from anticipation.casting import RESTING
 from anticipation.errors import RequestError
 from anticipation.grid import cut
 from anticipation.harmony import CHORD_TONES
@@ -66,6 +66,23 @@ def test_accompanying_adds_and_changes_nothing(random_model, melody):
     assert in_ticks(take.score, old(take.score)) == in_ticks(BAND)
     assert take.score.data.startswith(BAND.data[14:], 14)
     assert [part.name for part in take.score.parts[4:]] == ["piano", "drums"]
+
+
+@pytest.mark.parametrize("bars, filled", [(tasks.INTRO, True), (tasks.INTRO + 1, False)])
+def test_what_lies_before_a_part_of_a_song_stays_empty(random_model, bars, filled):
+    """A region that a DAW exports begins where it lies; an intro is as long as people's."""
+    lines = TEMPO.bar_seconds(60.0)
+    late = Score.from_notes(Notes.of([(lines[bars] + 0.5 * i, 0.5, 72 + i % 5, FLUTE, 80) for i in range(9)]), TEMPO)
+    harmony = tasks.harmonize(late, random_model(), options=tasks.Options(chords="| C | F |"))[0]
+    assert (harmony.notes.onset[0] == 0) == filled and harmony.chords.onset[0] == pytest.approx(
+        0 if filled else lines[bars]
+    )
+    take = tasks.accompany(late, random_model(), "piano", options=Options(best_of=1))[0]
+    assert (take.notes.onset[0] < lines[bars] - 1e-3) == filled
+    assert (tasks.EMPTY.format(bars) in take.remarks) != filled
+    if not filled:
+        all_ = tasks.accompany(late, random_model(), "piano", start=0.0, options=Options(best_of=1))[0]
+        assert all_.notes.onset[0] < lines[bars] - 1e-3 and all_.remarks == ()
 
 
 @pytest.mark.parametrize("parts", [None, ["piano"], ["bass", 3]])
