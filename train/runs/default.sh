@@ -111,9 +111,12 @@ leg 21 "$WORK/mean20" 100
 # Thirteenth session: run22, the same again (the code of f91f720), 2,416 steps, 22.3 M rows, beside three developers, on shards
 # as run21's. Of both the mean.
 leg 22 "$WORK/mean21" 105
+# Fourteenth session: run23, the same again (the code of a7865f6), 1,757 steps, 16.2 M rows, beside three developers, on shards
+# as run21's. Of both the mean.
+leg 23 "$WORK/mean22" 105
 
-python train/evaluate.py "$WORK/mean22" "$WORK/shards22" --pieces 40
-python train/judge.py "$WORK/mean22" "$WORK/shards22"
+python train/evaluate.py "$WORK/mean23" "$WORK/shards23" --pieces 40
+python train/judge.py "$WORK/mean23" "$WORK/shards23"
 # The index holds what any leg has seen: in a copy of shards20, the groups of pieces of which shards9 had one in `train` are
 # in `train` (24 pieces).
 python - "$WORK/shards9" "$WORK/shards20" "$WORK/seen" <<'SEEN'
@@ -131,6 +134,6 @@ for piece in now["pieces"]:
         piece["split"] = "train"
 json.dump(now, open(f"{seen}/manifest.json", "w"))
 SEEN
-python train/memorise.py "$WORK/seen" -o "$WORK/mean22/memory.npz"
+python train/memorise.py "$WORK/seen" -o "$WORK/mean23/memory.npz"
 # The chords of songs, counted without 262, which is a development song.
-python train/recall.py "$WORK/shards22" -o "$WORK/mean22/harmony.safetensors"
+python train/recall.py "$WORK/shards23" -o "$WORK/mean23/harmony.safetensors"
