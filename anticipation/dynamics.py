@@ -13,6 +13,7 @@ from .notes import Notes
 NEAR = 2.0  # seconds, before and behind, in which notes tell how loud it is
 SWELL = 0.6  # share of the others' swell that a part takes on, beside what the model does by itself
 LEVEL = 0.5  # of the way that a part that joins several others comes to be as loud as they are
+DRIFTS = 24.0  # seconds, before and behind, in which a new part has one level: of minutes, some end at half of it
 OWN = 0.7  # of the way that a part comes back to its own level where nothing of it is near: long holes grew to 127
 
 
@@ -33,8 +34,9 @@ def swell(others: Notes, times: np.ndarray) -> np.ndarray:
 
 def balanced(notes: Notes, known: Notes) -> Notes:
     """Notes that swell with the known ones, which are sorted. A part of which something is known nearby is as loud as
-    that, and further in it comes back to the level that it has elsewhere; a new one goes with the others and, where
-    those are several, comes near to their level: beside a lone tune it is as much softer as the model likes."""
+    that, and further in it comes back to the level that it has elsewhere; a new one keeps its level over minutes, goes
+    with the others and, where those are several, comes near to their level: beside a lone tune it is as much softer as
+    the model likes."""
     known = known[known.velocity > 0]
     others = known.pitched
     if not len(notes) or not len(known):
@@ -48,19 +50,21 @@ def balanced(notes: Notes, known: Notes) -> Notes:
         mean = loudness(part, part.onset)[0]
         goes = np.zeros(len(part))
         if len(others):
-            goes = swell(others, part.onset)
+            goes += swell(others, part.onset)
             if not len(own) and len(others.instruments) > 1:
                 goes += LEVEL * (others.velocity.mean() - part.velocity.mean())
         if len(own):
             goes += OWN * (own.velocity.mean() - mean)
+        else:
+            goes += part.velocity.mean() - loudness(part, part.onset, DRIFTS)[0]
         shift[mine] = surely * (near - mean) + (1 - surely) * goes
     louder = np.clip(np.rint(notes.velocity + shift), 1, 127).astype(notes.velocity.dtype)
     return notes.replace(velocity=np.where(notes.velocity > 0, louder, notes.velocity))
 
 
-def loudness(notes: Notes, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean velocity of the notes that begin near each time (seconds), 0 where none does, and how many do."""
+def loudness(notes: Notes, times: np.ndarray, near: float = NEAR) -> tuple[np.ndarray, np.ndarray]:
+    """The mean velocity of the notes that begin near each time (both seconds), 0 where none does, and how many do."""
     total = np.concatenate([[0.0], np.cumsum(notes.velocity, dtype=np.float64)])
-    first, last = (np.searchsorted(notes.onset, times + reach) for reach in (-NEAR, NEAR))
+    first, last = (np.searchsorted(notes.onset, times + reach) for reach in (-near, near))
     count = last - first
     return (total[last] - total[first]) / np.maximum(count, 1), count

@@ -47,6 +47,16 @@ def test_a_long_hole_does_not_run_away():
     assert written.velocity.max() > 110 and balanced(written, known).velocity.max() < 95
 
 
+def test_a_new_part_keeps_its_level_over_minutes():
+    """One that dies away beside an even tune. Accents stay, and so does what is shorter than a verse."""
+    long = [Notes.of([(0.5 * i, 0.4, 60, 0, 100 - i // 4 + 10 * (i % 4 == 0)) for i in range(n)]) for n in (240, 48)]
+    tune = Notes.of([(0.5 * i, 0.4, 72, 73, 90) for i in range(240)])
+    after = balanced(long[0], tune).velocity.astype(float)
+    assert long[0].velocity[-40:].mean() < long[0].velocity[:40].mean() - 45
+    assert abs(after[-40:].mean() - after[:40].mean()) < 16 and (after[::4] > after[1::4] + 8).all()
+    assert balanced(long[1], tune) == long[1]
+
+
 def test_another_part_takes_on_a_swell():
     """But nothing of the level where it accompanies one tune, and some of it where it joins several parts."""
     written = line(60, 33, 40)
