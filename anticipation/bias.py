@@ -13,8 +13,13 @@ from .notes import DRUMS
 
 NEVER = -1e6  # a logit
 OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who plays under it
+# Nats that it costs, where the piece goes as it has gone before, to begin something where nothing was begun then, or
+# nothing where something was; to give a chord a note more or less; or another note under the same chord symbol. People
+# repeat themselves as much. Less would not leave the more to chance: the model then irons out what was odd at first.
+ANEW = 3.0
 ROUNDING = 3  # steps by which a note may miss the chord that it begins with
-_CLASS = np.arange(128) % 12  # of each pitch
+_PITCHES = np.arange(128)
+_CLASS = _PITCHES % 12
 
 
 def pitch_bias(stream: Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
@@ -35,6 +40,8 @@ def pitch_bias(stream: Stream, limits: Limits, clock: int, instrument: int | Non
     if len(limits.taken) and (instrument is None or instrument < DRUMS):
         first, last, key = limits.taken.T
         bias[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
+    if limits.before is not None:
+        bias -= _otherwise(stream, int(limits.before[clock]), clock, instrument)
     if limits.rhythm is not None:
         bias += limits.rhythm.taste(stream.pitches)
     return bias
@@ -47,6 +54,50 @@ def _new_root(stream: Stream, clock: int, instrument: int) -> int | None:
         return None
     own = (row[s.CLOCK] for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument)
     return begun[-1, 1] % 12 if next(own, -np.inf) < begun[-1, 0] - ROUNDING else None
+
+
+def _again(stream: Stream, there: int, clock: int) -> list[tuple[int, int]]:
+    """What a stream began at the clock `there`, where the piece went as it does at another, as (instrument, pitch).
+    Under another chord drums alone would begin it again."""
+    begun = stream.begun.get(there, [])
+    if not begun:
+        return begun
+    chords = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_]
+    return [note for note in begun if chords[0] == chords[1] or note[0] == DRUMS]
+
+
+def _otherwise(stream: Stream, there: int, clock: int, instrument: int | None) -> np.ndarray:
+    """(128,) nats that an instrument's next pitch costs at a clock, where the piece goes as at the clock `there`: ANEW
+    if it was not begun then, and for each one that was and is passed over, or chords would climb."""
+    pitches = [pitch for one, pitch in _again(stream, there, clock) if instrument in (None, one)]
+    if not pitches:
+        return np.zeros(128)
+    last = max((pitch for one, pitch in stream.begun.get(clock, []) if one == instrument), default=-1)
+    left = sorted(pitch for pitch in pitches if pitch > last and stream.ordered)
+    return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
+
+
+def _anew(stream: Stream, before: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
+    within a second: for each place up to there where something was begun when the piece went like this and now is not,
+    or the other way round, and for a chord that has a note more or less."""
+    out, passed = np.zeros(len(places) + 1), 0.0
+    for i, shift in enumerate(places.tolist()):
+        out[i] = passed
+        there = int(before[stream.clock + shift])
+        here = [] if shift or there < 0 else stream.begun.get(stream.clock, [])
+        if here:
+            notes = _again(stream, there, stream.clock)
+            if any(note not in here and (note > here[-1] or not stream.ordered) for note in notes):
+                passed += ANEW
+            elif len(here) >= len(stream.begun.get(there, [])):
+                out[i] += ANEW
+        elif there in stream.begun:
+            passed += ANEW
+        elif there >= 0:
+            out[i] += ANEW
+    out[-1] = passed
+    return out
 
 
 def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
@@ -69,4 +120,7 @@ def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
         out[:count][inside] += limits.usual[clocks[inside]]
         if np.isfinite(begins):  # elsewhere in place of there, not never
             out[:count] += begins - np.logaddexp.reduce(out[:count])
+    if limits.before is not None:
+        places = np.flatnonzero(np.isfinite(out[:count]) & (clocks >= limits.start) & (clocks < limits.end))
+        out[np.append(places, count)] -= _anew(stream, limits.before, places)
     return out

@@ -66,6 +66,7 @@ class Limits:
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `under` seldom go: bias.py
     under: tuple[int, ...] = ()
+    before: np.ndarray | None = None  # (end + 1,) step at which the piece went as at each, -1 for none: form.py
     # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down, bias.py.
     taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
     rhythm: Rhythm | None = None  # what is answered, note by note; then voices and places are as they were
@@ -96,6 +97,7 @@ class Stream:
     chord: int | None = None  # the last chord that was written as an event
     ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
     onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
+    begun: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by clock: (instrument, pitch)
     last: int = 0  # clock of the last event, or of the first row
 
     @property
@@ -129,7 +131,7 @@ class Stream:
     def restart(self, rows: np.ndarray, given: int) -> None:
         """Become a stream of these rows, of which nothing is drawn yet; the limits remember their events."""
         self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
-        self.chord, self.ends, self.onsets = None, [], []
+        self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
         events = rows[rows[:, s.KIND] == s.EVENT]
         chords = events[events[:, s.INSTRUMENT] == CHORD]
         if len(chords):  # it may slide out of the window and still hold
@@ -164,6 +166,7 @@ class Stream:
             self.last = int(row[s.CLOCK])
             if row[s.INSTRUMENT] != CHORD:
                 self._count(row)
+                self.begun.setdefault(self.last, []).append((int(row[s.INSTRUMENT]), int(row[s.PITCH])))
             else:
                 self.expected.append(self.belief)
 

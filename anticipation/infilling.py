@@ -17,6 +17,7 @@ from . import stream as s
 from .decode import Decoder
 from .dynamics import as_loud, balanced
 from .errors import RequestError
+from .form import counterparts
 from .grammar import Limits, Stream, nearest_place, pitch_table
 from .groove import places_of
 from .habits import (
@@ -57,14 +58,14 @@ class Infill:
 
     known: all notes that stay, with CHORD and BEAT rows where those are known. start, end: seconds; what is written has
     start <= onset < end. instruments: what may be written. pitches: (128,) mask of legal pitches (scale, range), drums
-    excepted. polyphony: notes of one instrument at once. density: onsets of one instrument in any
-    second; 0 is free. By default what is known of it around the span sets the measure of both, or where that is little
-    what can be played on it (habits.py), which so far as it is not `ranged` by the mask is the measure of its pitches.
-    delta: seconds of anticipation; negative where known notes reach the model late. places: seconds, ascending, where
-    what is written may begin; anywhere by default. tune: under which new chords stay. rhythm: pitched notes of every
-    instrument, each of which is answered by one that begins and ends when it does and is as loud, near its pitch where
-    that is not `ranged`; nothing else is written, and polyphony, density and places mean nothing. beside: what other
-    hands play at the keyboard of what is written, whose keys that keeps off (in `known` they may be someone else's).
+    excepted. polyphony: notes of one instrument at once. density: onsets of one instrument in any second; 0 is free. By
+    default what is known of it around the span sets the measure of both, or where that is little what can be played on
+    it (habits.py), which so far as it is not `ranged` by the mask is the measure of its pitches. delta: seconds of
+    anticipation; negative where known notes reach the model late. places: seconds, ascending, where what is written may
+    begin; anywhere by default. tune: under which new chords stay. before: `form.counterparts`, for new parts. rhythm:
+    pitched notes of every instrument, each of which is answered by one that begins and ends when it does and is as
+    loud, near its pitch where that is not `ranged`; nothing else is written, and polyphony, density and places mean
+    nothing. beside: what other hands play at the keyboard of what is written, whose keys that keeps off.
     """
 
     known: Notes
@@ -79,6 +80,7 @@ class Infill:
     places: np.ndarray | None = None
     ranged: bool = False
     tune: Notes | None = None
+    before: np.ndarray | None = None
     rhythm: Notes | None = None
     beside: Notes | None = None
 
@@ -163,13 +165,16 @@ class Prompt:
         begin, end = (round((t - self.origin) * s.STEPS) for t in (ask.start, ask.end))
         pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
         near = ask.known.audible.between(self.origin, ask.end + s.FUTURE)
-        nearest = usual = None
+        nearest = usual = before = None
         if ask.places is not None and ask.rhythm is None:
-            steps, inside = (ask.places - self.origin) * s.STEPS, (ask.places >= ask.start - 1e-3)
-            nearest, usual = nearest_place(steps[inside], end), np.zeros(end + 1)
+            at, inside = np.rint((ask.places - self.origin) * s.STEPS).astype(int), ask.places >= ask.start - 1e-3
+            nearest, usual = nearest_place(at[inside], end), np.zeros(end + 1)
             inside &= ask.places < ask.end
             odds = usual_parts(near, ask.known.beats, ask.places)
-            usual[np.rint(steps[inside]).astype(int)] = np.log(odds[inside])
+            usual[at[inside]] = np.log(odds[inside])
+            if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
+                came, before = inside & (ask.before >= 0), np.full(end + 1, -1)
+                before[at[came]] = at[ask.before[came]]
         density = usual_density(near) if ask.density is None else ask.density
         own = near.of_instruments(ask.instruments)
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
@@ -188,7 +193,7 @@ class Prompt:
             end, replaced = max(end, begin + 1), ask.rhythm.pitched.of_instruments(ask.instruments)
             around, span = own + self.beside, (begin, end)
             rhythm = Rhythm.of(replaced, around, table, self.shift, self.origin, span, near=not ask.ranged)
-        return Limits(begin, end, table, ask.polyphony, density, nearest,
+        return Limits(begin, end, table, ask.polyphony, density, nearest, before=before,
                       voices=voices, sounding=known, roots=roots, groove=groove, usual=usual, tune=tune, under=under,
                       rhythm=rhythm, taken=taken, chart=self.chart, stray=STRAY if rhythm else 1.0)  # fmt: skip
 
@@ -251,15 +256,16 @@ def generate(
     (`ranking.fittest`); it is drawn once by a model that does not anticipate.
     Returns the takes, and how many rows were fed to draw them.
     """
+    inside = request.known.between(request.start, request.end)
+    request = replace(request, tune=lone_tune(inside), before=counterparts(inside, request.places))
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
     parts = _turns(request.instruments) if in_turn and model.anticipates else [request.instruments]
     best_of = best_of if model.anticipates else 1
     written, fed = [request.known[:0]] * takes, 0
-    tune = lone_tune(request.known.between(request.start, request.end))
     for number, part in enumerate(parts):
         same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning
         asks = [
-            same.setdefault((id(ask), id(notes)), replace(ask, known=ask.known + notes, instruments=part, tune=tune))
+            same.setdefault((id(ask), id(notes)), replace(ask, known=ask.known + notes, instruments=part))
             for ask, notes in zip(requests, written, strict=True)
         ]
         told = progress and _share(progress, number, len(parts))

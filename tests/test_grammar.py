@@ -205,6 +205,53 @@ def test_an_event_is_as_likely_as_its_step_is_usual():
     np.testing.assert_array_equal(bias.gathered(never, stream(), limits(usual=usual)), never)
 
 
+def test_where_the_piece_goes_as_before_so_does_a_part():
+    """The rhythm, chord by chord: each place that is passed, and each that is added, has its price."""
+    verse = [(0, PIANO, 60, 10), (0, PIANO, 62, 10), (50, PIANO, 60, 10), (180, PIANO, 60, 10)]
+    before = np.full(1001, -1)
+    before[[200, 225, 250]] = 0, 25, 50
+    nearest, logits = g.nearest_place(np.array([0, 190, 200, 225, 250, 270]), 1000), np.zeros(102)
+    told, free = limits(before=before, nearest=nearest), limits(nearest=nearest)
+
+    def costs(*more: tuple[int, int, int, int], chart: s.Chart | None = None) -> list[float]:
+        """Of beginning at each of these places, and of none."""
+        now = stream(*verse, *more)
+        now.chart = chart or now.chart
+        at = [place - now.clock for place in (190, 200, 225, 250, 270) if place >= now.clock] + [g.REST_CLASS]
+        return (bias.gathered(logits, now, free)[at] - bias.gathered(logits, now, told)[at]).tolist()
+
+    one = bias.ANEW
+    np.testing.assert_allclose(costs(), [0, 0, 2 * one, one, 2 * one, 2 * one])
+    np.testing.assert_allclose(costs((200, PIANO, 60, 10)), [0, 2 * one, one, 2 * one, 2 * one])
+    np.testing.assert_allclose(costs((200, PIANO, 60, 10), (200, PIANO, 62, 10)), [one, one, 0, one, one])
+    np.testing.assert_allclose(costs((200, PIANO, 64, 10)), [0, one, 0, one, one])  # nor is it made to climb
+    another = s.Chart.of(Notes.of([(0.0, 2.0, 0, CHORD, 64), (2.0, 1.0, 21, CHORD, 64)]))
+    np.testing.assert_allclose(costs((200, PIANO, 60, 10), chart=another), [0, one, 0, one, one])
+    np.testing.assert_allclose(
+        costs((200, PIANO, 60, 10), (200, PIANO, 64, 10), chart=another), [one, one, 0, one, one]
+    )
+
+
+def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
+    """Those of its instrument, from the lowest up, if the chord is the same; drums have none."""
+    chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 0, CHORD, 64)]))
+    told, keys = limits(before=np.full(1001, -1)), np.arange(128)
+    told.before[[120, 220, 240]] = 20, 20, 40
+
+    def costs(clock: int, instrument: int, *more: tuple[int, int, int, int]) -> np.ndarray:
+        now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (33, 36), (DRUMS, 38))), *more)
+        now.chart = chart
+        return -bias.pitch_bias(now, told, clock, instrument) / bias.ANEW
+
+    np.testing.assert_allclose(costs(220, PIANO), 1 * ~np.isin(keys, [60, 64]) + (keys > 60) + (keys > 64))
+    np.testing.assert_allclose(costs(220, PIANO, (220, PIANO, 60, 10)), 1 * ~np.isin(keys, [60, 64]) + (keys > 64))
+    np.testing.assert_allclose(costs(220, 33), 1 * (keys != 36) + (keys > 36))
+    for clock in (120, 220):
+        np.testing.assert_allclose(costs(clock, DRUMS), 1 * (keys != 38) + (keys > 38))
+    for clock, instrument in ((120, PIANO), (240, PIANO), (230, PIANO), (220, 40)):
+        assert not costs(clock, instrument).any()
+
+
 def test_one_voice_makes_room_for_the_next_note():
     """Where a note reaches a little beyond its place, and several voices or none are told of, it stays as it is."""
     nearest = g.nearest_place(np.array([0, 25, 50, 75, 100]), 100)

@@ -12,9 +12,11 @@ from anticipation import bias, groove, habits, infilling, snapping
 from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
+from anticipation.form import counterparts
 from anticipation.grid import places
 from anticipation.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
-from anticipation.infilling import Infill, generate
+from anticipation.infilling import Infill, Prompt, generate
+from anticipation.metrics import note_f1
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
@@ -407,6 +409,27 @@ def test_one_hand_keeps_off_the_keys_of_the_other(random_model, random_amt, monk
     (free,), _ = generate(model, request, seed=1)
     assert len(on_free_keys(free, hand)) < len(free)
     assert generate(model, replace(request, beside=known), seed=1)[0] == [free]
+
+
+def test_a_verse_that_comes_again_is_accompanied_as_it_was(random_model, monkeypatch):
+    """Note for note where another one is dear; not by a part of which something is known already."""
+    rng, beats = np.random.default_rng(0), TempoMap.constant(150.0).beats(48.0)[:120]
+    verse, other = (Notes.of((0.4 * i, 0.4, int(rng.integers(60, 84)), FLUTE, 80) for i in range(40)) for _ in range(2))
+    melody = verse + other.shift(16.0) + verse.shift(32.0)
+    piece = melody + beats + Notes.of([(0.0, 48.0, 0, CHORD, 64)])
+    request = ask(0.0, 48.0, piece, (0,), places=places(melody, beats), density=4)
+    model = random_model()
+
+    def likeness(price: float) -> float:
+        monkeypatch.setattr(bias, "ANEW", price)
+        (written,), _ = generate(model, request, seed=1)
+        matched, count = note_f1(written.between(0, 15.9), written.between(32.0, 47.9).shift(-32.0))
+        return matched / count
+
+    assert likeness(0.0) < 0.3 and likeness(20.0) > 0.9
+    mine = replace(request, before=counterparts(melody + beats, request.places))
+    assert Prompt.of(model, mine).limits.before is not None
+    assert Prompt.of(model, replace(mine, known=piece + Notes.of([(1.0, 1.0, 50, 0, 80)]))).limits.before is None
 
 
 def test_progress_goes_on_over_all_parts(random_model):

@@ -1,0 +1,55 @@
+"""Form: where a piece comes again in itself, verse after verse. Knows notes and beats; draws nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .grid import moment, nearest, position
+from .notes import Notes
+
+PARTS = 4  # places a beat at which onsets are compared
+VERSE = 32  # beats that are alike, or not
+FEW = 8  # onsets of a verse below which likeness counts for less
+ALIKE = 0.65  # of 1 (no note differs): verses that are one, come again
+
+
+def earlier(notes: Notes, beats: Notes) -> np.ndarray | None:
+    """(N,) of each beat the latest earlier one, a verse before at least, around which a verse goes as it goes around
+    this, in pitch classes and places of the beat; -1 where that is new. None where nothing comes again."""
+    count, notes = len(beats), notes.pitched
+    if count < 2 * VERSE:
+        return None
+    beat, part = np.divmod(np.rint(position(notes.onset, beats) * PARTS).astype(int), PARTS)
+    inside = (beat >= 0) & (beat < count)
+    roll = np.zeros((count, PARTS * 12), dtype=bool)
+    roll[beat[inside], part[inside] * 12 + notes.pitch[inside] % 12] = True
+    size, out = roll.sum(1), np.full(count, -1)
+    for distance in range(VERSE, count - VERSE + 1):
+        same, both = _verses((roll[:-distance] & roll[distance:]).sum(1)), _verses(size[:-distance] + size[distance:])
+        alike = np.pad(2 * same >= ALIKE * np.maximum(both, 2 * FEW), VERSE - 1)
+        came = np.flatnonzero(sliding_window_view(alike, VERSE).any(1)) + distance
+        came = came[out[came] < 0]
+        out[came] = came - distance
+    return out if (out >= 0).any() else None
+
+
+def _verses(values: np.ndarray) -> np.ndarray:
+    """Their sums over every VERSE neighbours."""
+    total = np.concatenate([[0], np.cumsum(values)])
+    return total[VERSE:] - total[:-VERSE]
+
+
+def counterparts(notes: Notes, places: np.ndarray | None) -> np.ndarray | None:
+    """(N,) of each place (seconds, ascending) which of them it was when the piece last went as it goes there, by its
+    notes and beats (see `earlier`); -1 for none. None where nothing comes again, or no places are known."""
+    beats = notes.beats
+    before = earlier(notes, beats)
+    if before is None or places is None:
+        return None
+    when = position(places, beats) + 1e-6
+    beat = np.clip(when.astype(int), 0, len(beats) - 1)
+    there = moment(when - beat + before[beat], beats)
+    out = nearest(there, places)
+    met = abs(places[out] - there) < beats.duration[before[beat]] / 12
+    return np.where(met & (before[beat] >= 0) & (when >= 0) & (when < len(beats)), out, -1)
