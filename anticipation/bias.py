@@ -16,7 +16,7 @@ OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who
 # Nats that it costs, where the piece goes as it has gone before, to begin something where nothing was begun then, or
 # nothing where something was; to give a chord a note more or less; or another note under the same chord symbol. People
 # repeat themselves as much. Less would not leave the more to chance: the model then irons out what was odd at first.
-ANEW = 3.0
+ANEW = 8.0
 ROUNDING = 3  # steps by which a note may miss the chord that it begins with
 _PITCHES = np.arange(128)
 _CLASS = _PITCHES % 12
