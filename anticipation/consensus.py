@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import stream as s
+from .form import ahead_of_rests
 from .grammar import Stream
 from .grid import edges_of
 from .harmony import (
@@ -210,10 +211,18 @@ class Outlook:
         if model.markov:
             opinions.append((recalled(model.markov, known, edges), 1.0))
         if sure.mean() >= PLAIN or not self.ahead and self.again:
-            return [consensus(pooled(opinions), edges, CHANGE)] * takes
+            return [self._decided(opinions)] * takes
         drafts = drafts or (32 if model.reads_chart else 4)
         several = drafted(model, self.request, edges, takes, seed, drafts)
-        return [consensus(pooled([*opinions, (odds, 1.0)]), edges, CHANGE) for odds in several]
+        return [self._decided([*opinions, (odds, 1.0)]) for odds in several]
+
+    def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> Notes:
+        """The plan by these opinions, what is heard and what is echoed first. Interludes that are no echo go by what is
+        thought of the music that they lead to: who decides where nothing is known stays on one chord."""
+        odds, beats = pooled(opinions), self.request.known.beats.between(self.request.start, self.request.end)
+        first = len(odds) - len(beats)  # what lies before the first beat
+        there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))
+        return consensus(np.where(opinions[1][1] > 0, odds, odds[there]), self.edges, CHANGE)
 
 
 def passages(edges: np.ndarray) -> list[tuple[int, int]]:

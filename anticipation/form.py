@@ -1,4 +1,5 @@
-"""Form: where a piece comes again in itself, verse after verse. Knows notes and beats; draws nothing."""
+"""Form: where a piece comes again in itself, verse after verse, and what its rests lead to. Knows notes and beats;
+draws nothing."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .grid import moment, nearest, position
 from .notes import Notes
 
+EDGE = 0.05  # seconds that a note may reach into a bar without sounding there
 PARTS = 4  # places a beat at which onsets are compared
 VERSE = 32  # beats that are alike, or not
 FEW = 8  # onsets of a verse below which likeness counts for less
+RESTS, PHRASE = 2, 4  # bars in which nothing sounds that are an interlude; bars that people go round in meanwhile
 ALIKE = 0.65  # of 1 (no note differs): verses that are one, come again
 
 
@@ -53,3 +56,26 @@ def counterparts(notes: Notes, places: np.ndarray | None) -> np.ndarray | None:
     out = nearest(there, places)
     met = abs(places[out] - there) < beats.duration[before[beat]] / 12
     return np.where(met & (before[beat] >= 0) & (when >= 0) & (when < len(beats)), out, -1)
+
+
+def ahead_of_rests(notes: Notes, beats: Notes) -> np.ndarray:
+    """(N,) of each beat itself, or in an interlude (an intro, too) that which is so many phrases on that the music is
+    there again, if it is: an interlude has the chords of what it leads to, where of itself it would have none."""
+    out, lines = np.arange(len(beats)), np.flatnonzero(beats.pitch == 0)
+    if not len(lines):
+        return out
+    begin, end = beats.onset[lines], np.append(beats.onset[lines[1:]], beats.end)
+    notes, size = notes.pitched, np.diff(np.append(lines, len(beats)))
+    sounds = [
+        bool(((notes.onset < b - EDGE) & (notes.offset > a + EDGE)).any()) for a, b in zip(begin, end, strict=True)
+    ]
+    bar = 0
+    while True in sounds[bar:]:
+        music = sounds.index(True, bar)
+        for rest in range(bar, music if music - bar >= RESTS else bar):
+            there = rest + -(-(music - rest) // PHRASE) * PHRASE
+            if there < len(lines):
+                place = np.arange(size[rest])
+                out[lines[rest] + place] = lines[there] + np.minimum(place, size[there] - 1)
+        bar = music + 1
+    return out

@@ -162,6 +162,15 @@ def test_what_goes_on_as_it_did_before_has_the_chords_of_then(random_model, monk
     assert not Outlook(ask(48.0, 56.0, told + beats, (DRUMS,))).harmonises
 
 
+def test_an_interlude_has_chords_that_go_on(random_model):
+    """Those of the tune that it leads to, four bars ahead, in place of one; the last bars lead nowhere."""
+    arpeggios = [(60, 64, 67, 64), (65, 69, 72, 69), (67, 71, 74, 71), (60, 64, 67, 72)]  # C, F, G, C
+    tune = Notes.of((8.0 + 0.5 * i, 0.5, pitch, 73, 80) for i, pitch in enumerate(np.ravel(arpeggios).tolist()))
+    (plan,) = Outlook(ask(0.0, 16.0, tune + TempoMap.constant(120.0).beats(16.0))).plan(random_model(), drafts=1)
+    chords = chord_at(plan, np.arange(0.1, 16.0, 0.5))
+    assert (chords[:16] == chords[16:]).all() and len(set(chords.tolist())) > 1
+
+
 def test_what_is_alike_is_looked_for_once(random_model, monkeypatch):
     asked, (played, beats) = [], two_verses()
     monkeypatch.setattr(consensus_module, "echoes", lambda *where: asked.append(where) or echoes(*where))

@@ -1,11 +1,12 @@
-"""Laws of form: a verse that comes again is found, at any tempo and in any octave, and nothing else is."""
+"""Laws of form: a verse that comes again is found, at any tempo and in any octave, and nothing else is; rests lead to
+what follows them."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anticipation.form import VERSE, counterparts, earlier
+from anticipation.form import VERSE, ahead_of_rests, counterparts, earlier
 from anticipation.grid import divided
 from anticipation.notes import Notes
 from anticipation.tempo import TempoMap, beat_notes
@@ -60,3 +61,21 @@ def test_places_have_counterparts_in_the_verse_before(slower):
     odd = np.sort(np.append(places, places[4 * LONG] + 0.05 * slower))  # a place of the second time alone
     assert counterparts(verse + again + beats, odd).tolist() == [*first, 0, -1, *range(1, 4 * LONG)]
     assert counterparts(verse + tune(1).shift(LONG / 2) + beats, places) is None
+
+
+@pytest.mark.parametrize("intro", [2, 4, 7])
+def test_a_rest_leads_to_the_music_behind_it_in_whole_phrases(intro):
+    """An intro of so many bars, music, a bar of rest, music, an interlude of three, music, an ending."""
+    bars = [False] * intro + [True] * 8 + [False] + [True] * 8 + [False] * 3 + [True] * 4 + [False] * 2
+    beats = TempoMap.constant(120.0).beats(100.0)[: 4 * len(bars)]
+    notes = Notes.of(
+        (2.0 * bar + 0.5 * i, 0.5, 72, 73, 80) for bar, sounds in enumerate(bars) if sounds for i in range(4)
+    )
+    there = ahead_of_rests(notes, beats)
+    shift = (there - np.arange(len(beats))).reshape(-1, 4)
+    assert (shift == shift[:, :1]).all() and (shift % 16 == 0).all()
+    moved = shift[:, 0] > 0
+    assert moved.tolist() == [True] * intro + [False] * 17 + [True] * 3 + [False] * 6
+    assert np.array(bars)[there.reshape(-1, 4)[moved, 0] // 4].all()
+    assert ahead_of_rests(notes[:0], beats).tolist() == list(range(len(beats)))
+    assert len(ahead_of_rests(notes, beats[:0])) == 0
