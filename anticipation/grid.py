@@ -11,8 +11,9 @@ from .tempo import EARLY, PARTS
 NEAR = 1 / 30  # of a beat: what a note may be off its place
 FINEST = 24  # parts of a beat: all that notes are typed in by
 TYPED = 1 / 240  # of a beat that notes may differ by where nobody played them
-SMALL = (9, 12, 16)  # parts of a beat: triplets of sixteenths in six-eight, sextuplets, sixty-fourths
-ALL = 0.95  # of the onsets: some are ornaments
+SMALL = (9, 12)  # parts of a beat: triplets of sixteenths in six-eight, sextuplets
+SMALLEST = 16  # sixty-fourths, to which some programs move all that is played
+MOST, ALL = 0.4, 0.95  # of the onsets; the rest are ornaments
 FEW = 8  # onsets, whose phases have no mean to speak of
 CHANCE = 0.03  # that few onsets are as near to a grid as they are
 LATENCY = 0.06  # seconds that all of what is played to a click may be ahead of it or behind it
@@ -55,7 +56,7 @@ def lag_of(notes: Notes, beats: Notes) -> float | None:
     if not len(when):
         return None
     if len(when) < FEW:
-        off = [abs((parts * when + 0.5) % 1 - 0.5).max() for parts in (4, 3)]
+        off = [parts * _off(when, (parts,)).max() for parts in (4, 3)]
         return 0.0 if min(off) * 2 < CHANCE ** (1 / len(when)) else None
     several = [(parts, _resultant(when, parts), enough) for parts, enough in ((4, 0.3), (3, 0.5))]
     if any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for _, mean, enough in several) or _typed(when):
@@ -72,11 +73,17 @@ def _resultant(when: np.ndarray, parts: int) -> complex:
 
 
 def _typed(when: np.ndarray) -> bool:
-    """Whether onsets are right on small parts of beats, as nobody plays them: phases of running sixteenths in six-eight
-    cancel. Where beats begin at the wrong moment other places have far more onsets than the beat."""
-    off = np.min([abs((parts * when + 0.5) % 1 - 0.5) / parts for parts in SMALL], axis=0)
+    """Whether onsets are right on small parts of beats, as nobody plays them, and not all on the smallest: phases of
+    running sixteenths in six-eight cancel. Where beats begin at the wrong moment other places have far more onsets than
+    the beat."""
+    small, smallest = (_off(when, parts) < TYPED for parts in (SMALL, (SMALLEST,)))
     count = np.bincount(np.rint(when * FINEST).astype(np.int64) % FINEST)
-    return bool(np.mean(off < TYPED) > ALL and 2 * count[0] > count.max())
+    return bool(np.mean(small) > MOST and np.mean(small | smallest) > ALL and 2 * count[0] > count.max())
+
+
+def _off(when: np.ndarray, several: tuple[int, ...]) -> np.ndarray:
+    """(N,) parts of a beat from each onset to the next place of any of several divisions of it."""
+    return np.min([abs((parts * when + 0.5) % 1 - 0.5) / parts for parts in several], axis=0)
 
 
 def _late(when: np.ndarray, parts: int, beat: float) -> float | None:

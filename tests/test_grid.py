@@ -52,6 +52,14 @@ def test_small_notes_that_were_typed_in_keep_to_the_beats(parts):
     assert not on_grid(line([0, 0.5]).shift(0.6 / 12), BEATS)
 
 
+def test_what_a_program_moved_to_sixty_fourths_was_not_typed_in():
+    """Whoever played without a click is on all of them alike."""
+    taken = [
+        on_grid(line(np.sort(np.random.default_rng(seed).integers(0, 16 * 30, 60)) / 16), BEATS) for seed in range(50)
+    ]
+    assert sum(taken) <= 5
+
+
 @pytest.mark.parametrize("phases", [[0, 0.5], [0, 0.25, 0.5, 0.75], [0, 0.5, 0.75], [0, 2 / 3]])
 @pytest.mark.parametrize("lag", [-0.045, -0.03, 0.03, 0.045])
 def test_who_is_ahead_of_a_click_or_behind_it_all_along_keeps_to_it(phases, lag):
