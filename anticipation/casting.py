@@ -66,10 +66,10 @@ def origins(score: Score, gone: np.ndarray, parts: list[Part], answered: bool) -
         whose = alike[int(np.argmin(apart))] if alike and part.fills else part.index
         masks[whose] = masks.get(whose, False) | part.mask
     if answered:
-        known = {i: mask & gone for i, mask in masks.items() if (mask & gone).any()}
+        known = {i: own & gone for i, own in masks.items() if (own & gone).any()}
     else:
-        known = {i: mask & ~gone if (mask & ~gone).any() else mask for i, mask in masks.items()}
-    return [(score.parts[i], score.notes[mask]) for i, mask in known.items()]
+        known = {i: own & ~gone if (own & ~gone).any() else own for i, own in masks.items()}
+    return [(score.parts[i], score.notes[own]) for i, own in known.items()]
 
 
 def shown_as(notes: Notes, others: np.ndarray, written: list[int], wanted: tuple[int, ...] = OTHERS) -> Notes:

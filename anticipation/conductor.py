@@ -1,5 +1,5 @@
-"""The conductor: whose beats, whose chords and which places new notes go by, whose keys they keep off, and who rests.
-Knows scores; knows no models, and writes nothing."""
+"""The conductor: whose beats, whose chords and which places new notes go by, and whose keys they keep off. Knows
+scores; knows no models, and writes nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import casting
 from .beats import hear
 from .errors import RequestError
 from .grid import lag_of, places, way_of
@@ -80,7 +81,7 @@ class Conductor:
         hands = score.notes[:0]
         if not chosen:
             return hands
-        own, keyboards = score.notes[np.any([part.mask for part in chosen], axis=0)], set(written) & set(KEYBOARDS)
+        own, keyboards = score.notes[casting.mask(chosen)], set(written) & set(KEYBOARDS)
         for part in score.parts:
             if part not in chosen and part.instrument in keyboards:
                 mine, theirs = own.of_instruments([part.instrument]), score.notes[part.mask]

@@ -47,8 +47,7 @@ def counterparts(notes: Notes, places: np.ndarray | None) -> np.ndarray | None:
     """(N,) of each place (seconds, ascending) which of them it was when the piece last went as it goes there, by its
     notes and beats (see `earlier`); -1 for none. None where nothing comes again, or no places are known."""
     beats = notes.beats
-    before = earlier(notes, beats)
-    if before is None or places is None:
+    if places is None or (before := earlier(notes, beats)) is None:
         return None
     when = position(places, beats) + 1e-6
     beat = np.clip(when.astype(int), 0, len(beats) - 1)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,10 @@ class Options:
             raise RequestError("--seed is 0 or more")
         if self.grid not in ("auto", "free") and self.grid not in map(str, range(1, MOST_PARTS + 1)):
             raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {self.grid!r}")
+
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """The flags of those of some options that are not as by default."""
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != getattr(Options, name)]
 
     @property
     def ranged(self) -> bool:

@@ -29,9 +29,8 @@ STRAY = 0.5  # those of a pitch outside its chord: most old pitches were in it, 
 def answerable(notes: Notes, gone: np.ndarray, options: Options) -> np.ndarray:
     """Those of some notes (mask) that others of the same rhythm can answer. Raises RequestError where there are none,
     and where another rhythm is asked for."""
-    odd = [name for name in TIMING if getattr(options, name) != getattr(Options, name)]
-    if odd:
-        raise RequestError(f"--rhythm keeps when notes begin and how many: leave --{odd[0]} out")
+    if odd := options.changed(TIMING):
+        raise RequestError(f"--rhythm keeps when notes begin and how many: leave {odd[0]} out")
     gone = gone & (notes.instrument < DRUMS)
     if not gone.any():
         raise RequestError("--rhythm gives notes other pitches, and no note there has one")

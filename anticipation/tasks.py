@@ -183,9 +183,8 @@ def harmonize(
     from .consensus import Outlook
 
     options = options or Options()
-    odd = [name for name in UNDRAWN if getattr(options, name) != getattr(Options, name)]
-    if odd:
-        raise RequestError(f"harmonize draws no notes: leave --{odd[0].replace('_', '-')} out")
+    if odd := options.changed(UNDRAWN):
+        raise RequestError(f"harmonize draws no notes: leave {odd[0]} out")
     if options.chords == "none":
         raise RequestError("harmonize writes chords: --chords is auto, a chart or a part, not none")
     start, remarks = _opening(score)
