@@ -29,6 +29,7 @@ _LIMITS = {  # what a config may ask for, by family; the names are those of the 
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
 
+NEW = ("soon", "line")  # tables that the first checkpoints did not have: zeros
 _OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 
 
@@ -153,12 +154,13 @@ def _load(folder: Path, stored: dict) -> Model:
         if not isinstance(value, _OPTIONAL[stored["family"]][name]):
             raise CheckpointError(f"{folder}: config.json has {name} {value!r}; the checkpoint is broken")
     config = kind(**wanted, **optional)
-    if any(stored.get(name) != value for name, value in config.to_dict().items()):
+    if any(stored.get(name, value if name in NEW else None) != value for name, value in config.to_dict().items()):
         raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     try:
         with torch.device("meta"):
             model = build(config)
         tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
+        tensors |= {f"{name}.weight": torch.zeros(model.state_dict()[f"{name}.weight"].shape) for name in NEW if build is EventModel and name not in stored}
         model.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason(error)})") from None

@@ -17,7 +17,9 @@ from . import amt
 from . import stream as s
 from .bias import gathered, pitch_bias
 from .cache import Cache
-from .features import DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, chart_features, row_features, velocity_of
+from .features import AHEAD, ASIDE, DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, chart_features, row_features, velocity_of
+from .features import line as line_features
+from .features import soon as soon_features
 from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, Stream, ending, legal_shifts, legal_table, legal_values, writable
 from .harmony import CHORDS
@@ -128,10 +130,14 @@ class EventDraw:
         self.classes = np.zeros((len(streams), len(FIELD_NAMES)), dtype=np.int64)
         self.chart = np.zeros((len(streams), 6), dtype=np.int64)
         self.heard = np.zeros((len(streams), HEARD), dtype=np.float32)
+        self.soon = np.zeros((len(streams), 2 * AHEAD), dtype=np.int64)
+        self.line = np.zeros((len(streams), 2 * ASIDE + 2), dtype=np.int64)
         self.rest = np.zeros(len(streams), dtype=bool)
 
     def rows(self, later: bool) -> np.ndarray:
         """(N, columns) rests and events. later: with a shift of more than 0."""
+        for j, stream in enumerate(self.streams):
+            self.soon[j] = soon_features(stream.rows, stream.rows[-1:, s.CLOCK], np.array([len(stream.rows)]))
         self._field(SHIFT, [legal_shifts(*each, later) for each in zip(self.streams, self.limits, strict=True)])
         self.rest = self.classes[:, SHIFT] == REST_CLASS
         shift = np.where(self.rest, s.REST, self.classes[:, SHIFT])
@@ -149,6 +155,9 @@ class EventDraw:
         tables = [writable(*each) for each in zip(self.streams, self.limits, shift.tolist(), strict=True)]
         self._field(INSTRUMENT, [np.any(table, axis=1) for table in tables])
         instrument = classes[:, INSTRUMENT]
+        for j in np.flatnonzero(~self.rest).tolist():
+            rows_known, upto = self.streams[j].rows, np.array([len(self.streams[j].rows)])
+            self.line[j] = line_features(rows_known, rows[j : j + 1, s.CLOCK], instrument[j : j + 1], upto)
         heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in instrument]
         self._field(PITCH, [table[i] for table, i in zip(tables, instrument, strict=True)], heat)
         levels = velocity_of(np.arange(VELOCITIES))
@@ -167,7 +176,7 @@ class EventDraw:
 
     def _field(self, field: int, legal: list[np.ndarray], heat: list[float] | None = None) -> None:
         """Draw a field of every row that is no rest from its legal classes. heat: temperatures, or sampling's."""
-        told = (self.classes[:, :field], chart_features(self.chart), self.heard)
+        told = (self.classes[:, :field], chart_features(self.chart), self.heard, self.soon, self.line)
         tensors = (torch.from_numpy(x).to(self.heads.device) for x in told)
         several = self.model.field(field, self.heads[:, field], *tensors).cpu().numpy()
         # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from . import stream as s
 from .cache import Cache
-from .features import CHART_AT, FEATURES, FIELD_SIZES, HEARD, OFFSETS
+from .features import CHART_AT, FEATURES, FIELD_SIZES, HEARD, LINE, OFFSETS, SOON
 from .markov import Markov
 
 HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
@@ -38,7 +38,7 @@ class Config:
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
-        sizes = {"features": dict(FEATURES), "fields": list(FIELD_SIZES), "heard": HEARD}
+        sizes = {"features": dict(FEATURES), "fields": list(FIELD_SIZES), "heard": HEARD, "soon": SOON, "line": LINE}
         return asdict(self) | {"steps": s.STEPS} | sizes
 
 
@@ -119,6 +119,8 @@ class EventModel(nn.Module):
         self.drawn = nn.EmbeddingBag(sum(FIELD_SIZES[:-1]), width, mode="sum")
         self.chart = nn.EmbeddingBag(int(OFFSETS[-1] - OFFSETS[CHART_AT]), width, mode="sum")
         self.heard = nn.Linear(HEARD, width, bias=False)
+        self.soon = nn.EmbeddingBag(SOON, width, mode="sum")
+        self.line = nn.EmbeddingBag(LINE, width, mode="sum")
         self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
         self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
         # Of each field's classes in `drawn`. A buffer, for a tensor made in `field` would make a GPU wait four times a
@@ -131,7 +133,7 @@ class EventModel(nn.Module):
     @torch.no_grad()
     def initialise(self) -> None:
         for name, p in self.named_parameters():
-            if p.ndim < 2 or name.endswith(("out.weight", "down.weight")) or name.startswith(("logits", "heard")):
+            if p.ndim < 2 or name.endswith(("out.weight", "down.weight")) or name.startswith(("logits", "heard", "soon", "line")):
                 p.zero_()
             elif name.startswith(("embed", "drawn", "chart")):
                 p.normal_(0, 0.3)
@@ -184,18 +186,25 @@ class EventModel(nn.Module):
         """(N, width) states -> (N, 5, width), one for each field."""
         return self.state(x).unflatten(-1, (5, -1))
 
-    def field(self, i: int, state: Tensor, drawn: Tensor, chart: Tensor, heard: Tensor) -> Tensor:
+    def field(
+        self, i: int, state: Tensor, drawn: Tensor, chart: Tensor, heard: Tensor, soon: Tensor, line: Tensor
+    ) -> Tensor:
         """Logits (N, size) of field i. state: (N, width) from `heads`. drawn: (N, i) classes of the fields before it.
-        chart: (N, 6) indices, heard: (N, 48), both at the event's own time; the shift, which decides it, reads neither.
+        soon: (N, 8) indices, at the clock, for the shift alone. chart: (N, 6) indices, heard: (N, 48), line: (N, 10)
+        indices, all at the event's own time, which the shift decides, and the last of its instrument: so that reads
+        none of them, and the instrument no line.
         """
         if i:
             known = self.drawn(drawn + self.offsets[:i]) + self.chart(chart - int(OFFSETS[CHART_AT]))
-            state = state + self.mix[i - 1](known + self.heard(heard))
+            known = known + self.heard(heard)
+            state = state + self.mix[i - 1](known if i == 1 else known + self.line(line))
+        else:
+            state = state + self.soon(soon)
         return self.logits[i](F.relu(state).square()).float()
 
     def losses(
-        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, targets: Tensor,
-        which: Tensor | None = None,
+        self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, soon: Tensor, line: Tensor,
+        targets: Tensor, which: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The cross-entropy of every drawn field, in nats. The arguments are the columns of `collate` as tensors.
 
@@ -205,11 +214,11 @@ class EventModel(nn.Module):
         """
         which = followed(targets) if which is None else which
         x = self.trunk(features, clock, at).flatten(0, 1)[which]
-        target, chart, heard = (x.flatten(0, 1)[which] for x in (targets, chart, heard))
+        target, *told = (x.flatten(0, 1)[which] for x in (targets, chart, heard, soon, line))
         heads = self.heads(x)
         drawn = target.clamp(min=0)
         nats = [
-            F.cross_entropy(self.field(i, heads[:, i], drawn[:, :i], chart, heard), target[:, i], reduction="none")
+            F.cross_entropy(self.field(i, heads[:, i], drawn[:, :i], *told), target[:, i], reduction="none")
             for i in range(5)
         ]
         return torch.stack(nats, 1), which
