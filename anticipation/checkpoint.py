@@ -18,6 +18,7 @@ from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 
 from . import gpt2, huggingface, int8, markov
+from .around import LINE, SOON
 from .errors import CheckpointError, RequestError, reason
 from .files import shipped
 from .model import Config, EventModel
@@ -29,7 +30,7 @@ _LIMITS = {  # what a config may ask for, by family; the names are those of the 
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
 
-NEW = ("soon", "line")  # tables that the first checkpoints did not have: zeros
+LATER = {"soon": SOON, "line": LINE}  # tables that the first event transformers did not have: zeros are as good
 _OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 
 
@@ -139,7 +140,10 @@ def _load(folder: Path, stored: dict) -> Model:
     kind: Any
     kind, build = (Config, EventModel) if stored["family"] == "event" else (gpt2.Config, gpt2.GPT2)
     limits = _LIMITS[stored["family"]]
-    stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
+    # What the first ones do not tell of: they have as many heads as blocks, and not these tables.
+    older = {"heads": stored.get("depth"), **LATER} if stored["family"] == "event" else {}
+    absent = {f"{name}.weight" for name in older if name not in stored}
+    stored = older | stored
     try:
         wanted = {name: int(stored[name]) for name in limits}
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -154,13 +158,13 @@ def _load(folder: Path, stored: dict) -> Model:
         if not isinstance(value, _OPTIONAL[stored["family"]][name]):
             raise CheckpointError(f"{folder}: config.json has {name} {value!r}; the checkpoint is broken")
     config = kind(**wanted, **optional)
-    if any(stored.get(name, value if name in NEW else None) != value for name, value in config.to_dict().items()):
+    if any(stored.get(name) != value for name, value in config.to_dict().items()):
         raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     try:
         with torch.device("meta"):
             model = build(config)
         tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
-        tensors |= {f"{name}.weight": torch.zeros(model.state_dict()[f"{name}.weight"].shape) for name in NEW if build is EventModel and name not in stored}
+        tensors |= {name: torch.zeros(p.shape) for name, p in model.named_parameters() if name in absent}
         model.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason(error)})") from None

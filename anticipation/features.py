@@ -8,7 +8,7 @@ import numpy as np
 from . import stream as s
 from .grammar import REST_CLASS
 from .harmony import CHORDS
-from .notes import CHORD, DRUMS, INSTRUMENTS
+from .notes import CHORD, INSTRUMENTS
 
 _EXACT = 100  # shifts within a second are told exactly, beyond it in tenths
 SHIFTS = 2 * _EXACT + 1 + (s.HORIZON - _EXACT) // 10
@@ -25,15 +25,6 @@ FEATURES = {  # what a row is embedded by: the sizes of the tables, summed
     "duration": len(DURATIONS) + 1, "velocity": VELOCITIES + 2, "beat": s.NO_BEAT + 1, "wait": SHIFTS,
     "period": SHIFTS, "chord": CHORDS + 1, "next": CHORDS + 1, "change": SHIFTS,
 }  # fmt: skip
-HEARD = 12 * len(s.EARSHOT)
-# What the head is told of single notes around what it draws, as far as they are known, in tables of its own. `soon`, for
-# the shift: the steps to the next AHEAD moments of the coming second at which notes begin, and end. `line`, for what
-# follows the instrument: the keys of that one's last ASIDE notes, of each whether it begins at the same time, those of
-# its next ones, and how long ago the last one began and how soon the next one will.
-AHEAD, ASIDE = 4, 4
-_NONE_BEFORE, _NONE_AFTER, _NO_GAP = 256, 128, len(DURATIONS)
-_LINE = np.cumsum([0, *[_NONE_BEFORE + 1] * ASIDE, *[_NONE_AFTER + 1] * ASIDE, _NO_GAP + 1, _NO_GAP + 1])
-SOON, LINE = 2 * (s.REST + 1), int(_LINE[-1])  # sizes of the tables
 OFFSETS = np.cumsum([0, *FEATURES.values()])
 CHART_AT = list(FEATURES).index("beat")
 
@@ -101,69 +92,6 @@ def targets(rows: np.ndarray) -> np.ndarray:
     return out
 
 
-def target_heard(rows: np.ndarray) -> np.ndarray:
-    """(T, heard) what sounds at the time of what follows each row of one stream, as far as the row knows."""
-    after = np.minimum(np.arange(len(rows)) + 1, len(rows) - 1)
-    out = np.zeros((len(rows), HEARD), dtype=np.float32)
-    which = np.flatnonzero(rows[after, s.KIND] == s.EVENT)
-    out[which] = s.heard(rows, rows[after[which], s.CLOCK], which)
-    return out
-
-
-def soon(rows: np.ndarray, times: np.ndarray, upto: np.ndarray) -> np.ndarray:
-    """(M, 2 * AHEAD) indices of `SOON` at the clocks `times` (M,), by what rows[: upto + 1] tell (M,)."""
-    where = np.flatnonzero(np.isin(rows[:, s.KIND], (s.EVENT, s.CONTROL)) & (rows[:, s.INSTRUMENT] <= DRUMS))
-    notes = rows[where]
-    known = where[None] <= upto[:, None]
-    lasts = known & (notes[:, s.INSTRUMENT] < DRUMS)
-    out = np.zeros((len(times), 2, AHEAD), dtype=np.int64)
-    for side, (moment, told) in enumerate(((notes[:, s.AT], known), (notes[:, s.AT] + notes[:, s.DURATION], lasts))):
-        wait = moment[None] - times[:, None]
-        who, which = np.nonzero(told & (wait > 0) & (wait <= s.REST))
-        coming = np.zeros((len(times), s.REST + 1), dtype=bool)
-        coming[who, wait[who, which]] = True
-        place = coming.cumsum(1)
-        who, step = np.nonzero(coming & (place <= AHEAD))
-        out[who, side, place[who, step] - 1] = step
-        out[:, side] += side * (s.REST + 1)
-    return out.reshape(len(times), -1)
-
-
-def line(rows: np.ndarray, times: np.ndarray, instruments: np.ndarray, upto: np.ndarray) -> np.ndarray:
-    """(M, 2 * ASIDE + 2) indices of `LINE` for events of these instruments (M,) at these times (M,), by what
-    rows[: upto + 1] tell (M,)."""
-    where = np.flatnonzero(np.isin(rows[:, s.KIND], (s.EVENT, s.CONTROL)))
-    where = where[np.argsort(rows[where, s.AT], kind="stable")]
-    at, pitch = rows[where, s.AT], rows[where, s.PITCH]
-    known = (where[None] <= upto[:, None]) & (rows[where, s.INSTRUMENT][None] == instruments[:, None])
-    after = at[None] > times[:, None]
-    out = np.tile(_LINE[1:] - 1, (len(times), 1))  # none of each
-    last, following = known & ~after, known & after
-    place = last[:, ::-1].cumsum(1)[:, ::-1]
-    who, which = np.nonzero(last & (place <= ASIDE))
-    slot = place[who, which] - 1
-    out[who, slot] = _LINE[slot] + 128 * (at[which] == times[who]) + pitch[which]
-    first = slot == 0
-    out[who[first], -2] = _LINE[-3] + duration_bin(times[who[first]] - at[which[first]])
-    place = following.cumsum(1)
-    who, which = np.nonzero(following & (place <= ASIDE))
-    slot = place[who, which] - 1
-    out[who, ASIDE + slot] = _LINE[ASIDE + slot] + pitch[which]
-    first = slot == 0
-    out[who[first], -1] = _LINE[-2] + duration_bin(at[which[first]] - times[who[first]])
-    return out
-
-
-def target_line(rows: np.ndarray) -> np.ndarray:
-    """(T, 2 * ASIDE + 2) `line` of what follows each row of one stream, as far as the row knows."""
-    after = np.minimum(np.arange(len(rows)) + 1, len(rows) - 1)
-    out = np.tile(_LINE[1:] - 1, (len(rows), 1))
-    which = np.flatnonzero(rows[after, s.KIND] == s.EVENT)
-    told = rows[after[which]]
-    out[which] = line(rows, told[:, s.CLOCK], told[:, s.INSTRUMENT], which)
-    return out
-
-
 def target_chart(rows: np.ndarray) -> np.ndarray:
     """(..., T, 6) chart indices at the time of what follows each row: the head reads the chart there. A chord that is
     still to be drawn is not told: the row's own stands in for it."""
@@ -173,24 +101,3 @@ def target_chart(rows: np.ndarray) -> np.ndarray:
     drawn = (after[..., s.KIND] == s.EVENT) & (after[..., s.INSTRUMENT] == CHORD)
     chart[..., :-1, 3] = np.where(drawn, rows[..., :-1, s.CHORD_], chart[..., :-1, 3])
     return chart_features(chart)
-
-
-def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
-    """Rows of several streams as a padded batch of what `losses` takes: features, clock, at, chart, soon, line, targets
-    (int32) and heard (float32)."""
-    rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
-    drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
-    heard = np.zeros((len(several), length, HEARD), dtype=np.float32)
-    coming = np.zeros((len(several), length, 2 * AHEAD), dtype=np.int64)
-    beside = np.zeros((len(several), length, 2 * ASIDE + 2), dtype=np.int64)
-    for i, one in enumerate(several):
-        rows[i, : len(one)] = one
-        rows[i, len(one) :, s.CLOCK] = rows[i, len(one) :, s.AT] = one[-1, s.CLOCK]
-        drawn[i, : len(one)], heard[i, : len(one)] = targets(one), target_heard(one)
-        coming[i, : len(one)] = soon(one, one[:, s.CLOCK], np.arange(len(one)))
-        beside[i, : len(one)] = target_line(one)
-    batch = {
-        "features": row_features(rows), "clock": rows[..., s.CLOCK], "at": rows[..., s.AT], "chart": target_chart(rows),
-        "soon": coming, "line": beside, "targets": drawn,
-    }  # fmt: skip
-    return {name: column.astype(np.int32) for name, column in batch.items()} | {"heard": heard}

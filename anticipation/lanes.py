@@ -13,13 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import amt
+from . import amt, around
 from . import stream as s
 from .bias import gathered, pitch_bias
 from .cache import Cache
-from .features import AHEAD, ASIDE, DURATIONS, FIELD_NAMES, HEARD, VELOCITIES, chart_features, row_features, velocity_of
-from .features import line as line_features
-from .features import soon as soon_features
+from .features import DURATIONS, FIELD_NAMES, VELOCITIES, chart_features, row_features, velocity_of
 from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, Stream, ending, legal_shifts, legal_table, legal_values, writable
 from .harmony import CHORDS
@@ -129,22 +127,22 @@ class EventDraw:
         self.heads = model.heads(states)
         self.classes = np.zeros((len(streams), len(FIELD_NAMES)), dtype=np.int64)
         self.chart = np.zeros((len(streams), 6), dtype=np.int64)
-        self.heard = np.zeros((len(streams), HEARD), dtype=np.float32)
-        self.soon = np.zeros((len(streams), 2 * AHEAD), dtype=np.int64)
-        self.line = np.zeros((len(streams), 2 * ASIDE + 2), dtype=np.int64)
+        self.heard = np.zeros((len(streams), around.HEARD), dtype=np.float32)
+        self.soon = np.zeros((len(streams), 2 * around.AHEAD), dtype=np.int64)
+        self.line = np.zeros((len(streams), 2 * around.BESIDE + 2), dtype=np.int64)
         self.rest = np.zeros(len(streams), dtype=bool)
 
     def rows(self, later: bool) -> np.ndarray:
         """(N, columns) rests and events. later: with a shift of more than 0."""
         for j, stream in enumerate(self.streams):
-            self.soon[j] = soon_features(stream.rows, stream.rows[-1:, s.CLOCK], np.array([len(stream.rows)]))
+            self.soon[j] = around.soon(stream.rows, stream.rows[-1:, s.CLOCK], np.array([len(stream.rows)]))
         self._field(SHIFT, [legal_shifts(*each, later) for each in zip(self.streams, self.limits, strict=True)])
         self.rest = self.classes[:, SHIFT] == REST_CLASS
         shift = np.where(self.rest, s.REST, self.classes[:, SHIFT])
         rows = drawn_rows(self.streams, self.rest, shift)
         self.chart[:] = rows[:, s.CHART]
         for j, stream in enumerate(self.streams):
-            self.heard[j] = s.heard(stream.rows, rows[j : j + 1, s.CLOCK], np.array([len(stream.rows)]))
+            self.heard[j] = around.heard(stream.rows, rows[j : j + 1, s.CLOCK], np.array([len(stream.rows)]))
         if not self.rest.all():
             self._notes(rows, shift)
         return rows
@@ -156,8 +154,9 @@ class EventDraw:
         self._field(INSTRUMENT, [np.any(table, axis=1) for table in tables])
         instrument = classes[:, INSTRUMENT]
         for j in np.flatnonzero(~self.rest).tolist():
-            rows_known, upto = self.streams[j].rows, np.array([len(self.streams[j].rows)])
-            self.line[j] = line_features(rows_known, rows[j : j + 1, s.CLOCK], instrument[j : j + 1], upto)
+            known = self.streams[j].rows
+            when, who = rows[j : j + 1, s.CLOCK], instrument[j : j + 1]
+            self.line[j] = around.line(known, when, who, np.array([len(known)]))
         heat = [sampling.chord_temperature if i == CHORD else sampling.temperature for i in instrument]
         self._field(PITCH, [table[i] for table, i in zip(tables, instrument, strict=True)], heat)
         levels = velocity_of(np.arange(VELOCITIES))

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import stream as s
+from .around import HEARD, LINE, SOON
 from .cache import Cache
-from .features import CHART_AT, FEATURES, FIELD_SIZES, HEARD, LINE, OFFSETS, SOON
+from .features import CHART_AT, FEATURES, FIELD_SIZES, OFFSETS
 from .markov import Markov
 
 HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
@@ -133,7 +134,8 @@ class EventModel(nn.Module):
     @torch.no_grad()
     def initialise(self) -> None:
         for name, p in self.named_parameters():
-            if p.ndim < 2 or name.endswith(("out.weight", "down.weight")) or name.startswith(("logits", "heard", "soon", "line")):
+            silent = name.startswith(("logits", "heard", "soon", "line"))
+            if p.ndim < 2 or silent or name.endswith(("out.weight", "down.weight")):
                 p.zero_()
             elif name.startswith(("embed", "drawn", "chart")):
                 p.normal_(0, 0.3)

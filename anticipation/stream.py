@@ -193,26 +193,6 @@ def written_chords(rows: np.ndarray) -> np.ndarray:
     return np.where(last >= 0, rows[last, PITCH], UNKNOWN_CHORD)
 
 
-# What the head is told of the notes around an event's own time: for each window (steps from it) the share of it that
-# each pitch class sounds. It spares the trunk the arithmetic of looking up a time that is not drawn yet.
-EARSHOT = ((-100, 0), (0, 25), (25, 100), (100, 250))
-
-
-def heard(rows: np.ndarray, times: np.ndarray, upto: np.ndarray) -> np.ndarray:
-    """(M, 12 * windows) float32, 0-1: what sounds around each time (M,) as far as rows[: upto + 1] tell (M,)."""
-    pitched = (rows[:, KIND] == EVENT) | (rows[:, KIND] == CONTROL)
-    where = np.flatnonzero(pitched & (rows[:, INSTRUMENT] < DRUMS))
-    notes = rows[where]
-    onset = (notes[:, AT][None] - times[:, None]).astype(np.float32)
-    end = onset + notes[:, DURATION].astype(np.float32)
-    end[where[None] > upto[:, None]] = -1e6  # not told yet: sounds in no window
-    classes = np.eye(12, dtype=np.float32)[notes[:, PITCH] % 12]
-    out = [
-        np.clip(np.minimum(end, b) - np.maximum(onset, a), 0, None) @ classes / np.float32(b - a) for a, b in EARSHOT
-    ]
-    return np.minimum(np.concatenate(out, 1), 1.0)
-
-
 def due(controls: np.ndarray, given: int, clock: int, delta: int) -> int:
     """How many of the sorted controls stand in the stream once its clock is `clock`, of which `given` do already."""
     return max(given, int(np.searchsorted(controls[:, 0], clock + delta, side="right")))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from . import amt
 from . import stream as s
-from .features import collate
+from .batch import collate
 from .gpt2 import GPT2
 from .model import EventModel
 

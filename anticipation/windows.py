@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 
 from . import stream as s
+from .batch import collate
 from .data import Piece, Shards
 from .errors import AnticipationError
-from .features import collate
 from .keys import estimate_key, to_c
 from .notes import BEAT, CHORD, Notes
 

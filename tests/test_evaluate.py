@@ -16,6 +16,7 @@ from conftest import ROOT
 
 from anticipation import amt, checkpoint, features, gpt2
 from anticipation import stream as s
+from anticipation.batch import collate
 from anticipation.errors import AnticipationError
 from anticipation.features import DURATIONS, FIELD_SIZES
 from anticipation.folder import Folder, midi_files
@@ -214,7 +215,7 @@ def test_one_piece_by_hand(shards, random_model):
     (one,) = yardstick.held_out(shards, "dev", "melody", 1)
     rows = one.rows()
     rows[(rows[:, s.KIND] % 3 > 0) & (rows[:, s.INSTRUMENT] < 128), s.PITCH] += one.key()[0]
-    batch = {name: torch.from_numpy(column) for name, column in features.collate([rows], len(rows)).items()}
+    batch = {name: torch.from_numpy(column) for name, column in collate([rows], len(rows)).items()}
     states = net.heads(net.trunk(*(batch[name].long() for name in ("features", "clock", "at")))[0])
     total, events = 0.0, 0
     for at, row in enumerate(rows[1:].tolist()):
@@ -223,9 +224,9 @@ def test_one_piece_by_hand(shards, random_model):
         if row[s.KIND] == s.CONTROL:
             continue
         events += row[s.KIND] == s.EVENT
-        chart, heard = batch["chart"][0, at][None].long(), batch["heard"][0, at][None]
+        told = [batch[name][0, at][None] for name in ("chart", "heard", "soon", "line")]
         for i, which in enumerate(drawn):
-            logits = net.field(i, states[at, i][None], torch.tensor([drawn[:i]], dtype=torch.long), chart, heard)
+            logits = net.field(i, states[at, i][None], torch.tensor([drawn[:i]], dtype=torch.long), *told)
             total -= float(logits.log_softmax(-1)[0, which])
     out = yardstick.tally(net, [one]).row()
     assert out["events"] == events

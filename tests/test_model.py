@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import streams
 
-from anticipation import features
+from anticipation import around, features
 from anticipation import model as m
 from anticipation import stream as s
 from anticipation.grammar import REST_CLASS, Stream
@@ -127,15 +127,15 @@ def test_a_state_knows_relative_time_only(random_model, rows, later):
 def test_the_loss_is_the_surprise_of_the_decoder(random_model, rows):
     """`losses`, all rows at once, against `field`, one row and one field after another, as `Decoder._draw` does."""
     model, targets = random_model(), features.targets(rows)
-    chart, heard = torch.from_numpy(features.target_chart(rows)), torch.from_numpy(features.target_heard(rows))
-    nats, which = model.losses(*tensors(rows), chart[None], heard[None], torch.from_numpy(targets)[None])
+    around_it = [torch.from_numpy(column) for column in (features.target_chart(rows), *around.told(rows))]
+    nats, which = model.losses(*tensors(rows), *(c[None] for c in around_it), torch.from_numpy(targets)[None])
     states = model.trunk(*tensors(rows))[0]
     assert which.tolist() == np.flatnonzero(targets[:, 0] >= 0).tolist()
     for row, several in zip(which.tolist(), nats, strict=True):
         heads, drawn = model.heads(states[row : row + 1]), torch.from_numpy(targets[row : row + 1])
         for i in range(5):
-            told = drawn[:, :i].clamp(min=0), chart[row : row + 1], heard[row : row + 1]
-            logits = model.field(i, heads[:, i], *told)
+            told = (column[row : row + 1] for column in around_it)
+            logits = model.field(i, heads[:, i], drawn[:, :i].clamp(min=0), *told)
             wanted = -logits.log_softmax(-1)[0, drawn[0, i]] if drawn[0, i] >= 0 else torch.tensor(0.0)
             assert abs(float(wanted - several[i])) < 1e-4
 
@@ -160,17 +160,15 @@ def test_rows_fed_in_pieces_have_the_states_of_rows_fed_at_once(random_model, se
 
 @settings(max_examples=30)
 @given(streams(20))
-def test_training_tells_the_head_what_the_decoder_will_tell_it(parts):
-    """Of the lead sheet and of what sounds at the time of the next event: no less, and nothing of what is to come."""
+def test_training_tells_the_head_of_the_lead_sheet_what_the_decoder_will_tell_it(parts):
     events, controls, chart, header, until = parts
     rows = s.interleave(events, controls, chart, header, until=until)
-    read, heard = features.target_chart(rows), features.target_heard(rows)
+    read = features.target_chart(rows)
     for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
         clock = int(rows[i + 1, s.CLOCK])
         stream = Stream(chart, controls, header.delta, np.random.default_rng(0))
         stream.extend(rows[: i + 1])
         assert np.array_equal(features.chart_features(stream.columns(clock)), read[i])
-        np.testing.assert_allclose(s.heard(stream.rows, np.array([clock]), np.array([i + 1]))[0], heard[i], atol=1e-6)
 
 
 def test_where_classes_begin_is_no_weight_and_lies_where_weights_do_not_yet():

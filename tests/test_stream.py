@@ -163,15 +163,3 @@ def test_the_chart_looks_no_further_than_its_horizon():
         [s.NO_BEAT, 0, 0, s.UNKNOWN_CHORD, s.UNKNOWN_CHORD, 0],
         [2, 1000, 1000, s.UNKNOWN_CHORD, 5, 1000],
     ]
-
-
-def test_what_is_heard_around_a_moment():
-    """C for a second, then E for two, seen from the end of the C: shares of the windows of EARSHOT."""
-    rows = s.interleave(
-        s.quantise(Notes.of([(0, 1, 60, 0, 64), (1, 2, 64, 0, 64)])), s.quantise(Notes.of([])), NOTHING, s.Header()
-    )
-    windows = s.heard(rows, np.array([100, 150, 100]), np.array([2, 2, 1])).reshape(3, len(s.EARSHOT), 12)
-    assert s.EARSHOT == ((-100, 0), (0, 25), (25, 100), (100, 250))
-    np.testing.assert_allclose(windows[:, :, 0], [[1, 0, 0, 0], [0.5, 0, 0, 0], [1, 0, 0, 0]])
-    np.testing.assert_allclose(windows[:, :, 4], [[0, 1, 1, 2 / 3], [0.5, 1, 1, 1 / 3], [0, 0, 0, 0]])  # not told yet
-    assert windows.sum() == windows[:, :, [0, 4]].sum()

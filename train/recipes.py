@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import amt, features, gpt2, model  # noqa: E402
+from anticipation import amt, around, features, gpt2, model  # noqa: E402
 from anticipation import stream as s  # noqa: E402
+from anticipation.batch import collate  # noqa: E402
 from anticipation.errors import AnticipationError  # noqa: E402
 from anticipation.windows import Recipe as Plan  # noqa: E402
 from anticipation.windows import Windows, draw, excerpt  # noqa: E402
@@ -214,7 +215,7 @@ class Event:
         """Floating-point operations of one row, forward: of the matrices (twice their weights), and of attention at the
         mean of a full causal context. Training takes three times as many."""
         width, depth = config.width, config.depth
-        head = 5 * width**2 + 4 * (width**2 + features.HEARD * width) + width * sum(features.FIELD_SIZES)
+        head = 5 * width**2 + 4 * (width**2 + around.HEARD * width) + width * sum(features.FIELD_SIZES)
         return 2.0 * (12 * width**2 * depth + head), 2.0 * width * length * depth
 
 
@@ -225,7 +226,7 @@ class _Packed:
         self.length = length
 
     def __call__(self, several: list) -> dict[str, np.ndarray]:
-        return features.collate([rows for rows, _ in several], self.length)
+        return collate([rows for rows, _ in several], self.length)
 
 
 def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:
