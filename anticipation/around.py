@@ -20,13 +20,14 @@ _STRUCK, _NO_KEY = 128, 256  # in a table of keys: those struck at the event's o
 _KEYS, _LATER, _GAPS = _NO_KEY + 1, 128 + 1, len(DURATIONS) + 1
 _LINE = np.cumsum([0, *[_KEYS] * BESIDE, *[_LATER] * BESIDE, _GAPS, _GAPS])  # where each table of `line` begins
 SOON, LINE = 2 * (s.REST + 1), int(_LINE[-1])  # indices of `soon` and `line`
+# Of each key in `line`: where its table begins, and the place in it that stands for none.
+KEYS_AT, NO_KEY = _LINE[: 2 * BESIDE], np.array([_KEYS - 1] * BESIDE + [_LATER - 1] * BESIDE)
 
 
 def heard(rows: np.ndarray, times: np.ndarray, upto: np.ndarray) -> np.ndarray:
     """(M, HEARD) float32, 0-1: of what each window around a time (M,) is filled with each pitch class, as far as
     rows[: upto + 1] tell (M,)."""
-    pitched = (rows[:, s.KIND] == s.EVENT) | (rows[:, s.KIND] == s.CONTROL)
-    where = np.flatnonzero(pitched & (rows[:, s.INSTRUMENT] < DRUMS))
+    where = np.flatnonzero(_notes(rows) & (rows[:, s.INSTRUMENT] < DRUMS))
     notes = rows[where]
     onset = (notes[:, s.AT][None] - times[:, None]).astype(np.float32)
     end = onset + notes[:, s.DURATION].astype(np.float32)
@@ -39,32 +40,33 @@ def heard(rows: np.ndarray, times: np.ndarray, upto: np.ndarray) -> np.ndarray:
 
 
 def soon(rows: np.ndarray, times: np.ndarray, upto: np.ndarray) -> np.ndarray:
-    """(M, 2 * AHEAD) indices below SOON: how many steps after a clock (M,), at most a second, notes begin, and pitched
-    ones end, as far as rows[: upto + 1] tell (M,). The nearest moments of each first; 0 and REST + 1 for none."""
-    note = (rows[:, s.KIND] == s.EVENT) | (rows[:, s.KIND] == s.CONTROL)
-    where = np.flatnonzero(note & (rows[:, s.INSTRUMENT] <= DRUMS))
-    notes = rows[where]
-    known = where[None] <= upto[:, None]
+    """(M, 2 * AHEAD) indices below SOON: how many steps after each of ascending clocks (M,), at most a second, notes
+    begin, and pitched ones end, as far as rows[: upto + 1] tell (M,), ascending too. The nearest moments of each first;
+    0 and REST + 1 for none."""
+    where = np.flatnonzero(_notes(rows) & (rows[:, s.INSTRUMENT] <= DRUMS))
+    notes, told = rows[where], np.searchsorted(upto, where)
     begin, end = notes[:, s.AT], notes[:, s.AT] + notes[:, s.DURATION]
-    ends = known & (notes[:, s.INSTRUMENT] < DRUMS)
-    out = np.zeros((len(times), 2, AHEAD), dtype=np.int64)
-    for side, (at, told) in enumerate(((begin, known), (end, ends))):
-        wait = at[None] - times[:, None]
-        who, which = np.nonzero(told & (wait > 0) & (wait <= s.REST))
-        moments = np.zeros((len(times), s.REST + 1), dtype=bool)
-        moments[who, wait[who, which]] = True
-        place = moments.cumsum(1)
-        who, step = np.nonzero(moments & (place <= AHEAD))
-        out[who, side, place[who, step] - 1] = step
-    out[:, 1] += s.REST + 1
-    return out.reshape(len(times), -1)
+    end[notes[:, s.INSTRUMENT] == DRUMS] = -1
+    moments = np.zeros((2, len(times), s.REST + 1), dtype=bool)
+    for side, at in zip(moments, (begin, end), strict=True):
+        first = np.maximum(told, np.searchsorted(times, at - s.REST))  # of the clocks that a note is soon for
+        count = np.maximum(np.searchsorted(times, at) - first, 0)
+        clock = np.repeat(first - np.append(0, count.cumsum()[:-1]), count) + np.arange(count.sum())
+        side[clock, np.repeat(at, count) - times[clock]] = True
+    out = np.zeros((2, len(times), AHEAD), dtype=np.int64)
+    side, clock, wait = np.nonzero(moments)
+    place = moments.cumsum(2)[side, clock, wait] - 1
+    near = place < AHEAD
+    out[side[near], clock[near], place[near]] = wait[near]
+    out[1] += s.REST + 1
+    return np.concatenate(list(out), 1)
 
 
 def line(rows: np.ndarray, times: np.ndarray, instruments: np.ndarray, upto: np.ndarray) -> np.ndarray:
     """(M, 2 * BESIDE + 2) indices below LINE for events of these instruments (M,) at these times (M,), as far as
     rows[: upto + 1] tell (M,): the keys of that instrument's last notes, the latest first and those of the event's own
     time told apart; the keys of its next ones; the time since the latest, and until the next."""
-    where = np.flatnonzero((rows[:, s.KIND] == s.EVENT) | (rows[:, s.KIND] == s.CONTROL))
+    where = np.flatnonzero(_notes(rows))
     where = where[np.argsort(rows[where, s.AT], kind="stable")]
     at, pitch = rows[where, s.AT], rows[where, s.PITCH]
     known = (where[None] <= upto[:, None]) & (rows[where, s.INSTRUMENT][None] == instruments[:, None])
@@ -97,3 +99,8 @@ def told(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     keys = np.tile(_LINE[1:] - 1, (len(rows), 1))
     keys[before] = line(rows, event[:, s.CLOCK], event[:, s.INSTRUMENT], before)
     return sounds, soon(rows, rows[:, s.CLOCK], everywhere), keys
+
+
+def _notes(rows: np.ndarray) -> np.ndarray:
+    """Mask of the rows that are notes, drawn or given."""
+    return (rows[:, s.KIND] == s.EVENT) | (rows[:, s.KIND] == s.CONTROL)

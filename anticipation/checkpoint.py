@@ -165,6 +165,8 @@ def _load(folder: Path, stored: dict) -> Model:
             model = build(config)
         tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
         tensors |= {name: torch.zeros(p.shape) for name, p in model.named_parameters() if name in absent}
+        if "interval" not in tensors and build is EventModel:
+            tensors |= {n: p for n, p in EventModel(config).named_parameters() if n.startswith(("interval", "weigh"))}
         model.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason(error)})") from None

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import stream as s
-from .around import HEARD, LINE, SOON
+from .around import HEARD, KEYS_AT, LINE, NO_KEY, SOON
 from .cache import Cache
 from .features import CHART_AT, FEATURES, FIELD_SIZES, OFFSETS
 from .markov import Markov
 
+PITCH = 2  # the field that intervals are for
+INTERVALS = 4  # what an interval may mean
 HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
 
 
@@ -122,19 +124,26 @@ class EventModel(nn.Module):
         self.heard = nn.Linear(HEARD, width, bias=False)
         self.soon = nn.EmbeddingBag(SOON, width, mode="sum")
         self.line = nn.EmbeddingBag(LINE, width, mode="sum")
+        # What each interval from a key of the line is worth, and how much of that counts, by the state.
+        self.interval = nn.Parameter(torch.zeros(len(KEYS_AT), INTERVALS, 255))
+        self.weigh = nn.Linear(width, len(KEYS_AT) * INTERVALS)
         self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
         self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
         # Of each field's classes in `drawn`. A buffer, for a tensor made in `field` would make a GPU wait four times a
         # batch; on the CPU even where weights are on no device yet, for it is not among those that are loaded.
         offsets = torch.tensor(np.cumsum([0, *FIELD_SIZES[:-2]]), device="cpu")
         self.register_buffer("offsets", offsets, persistent=False)
+        self.register_buffer("keys_at", torch.tensor(KEYS_AT, device="cpu"), persistent=False)
+        self.register_buffer("no_key", torch.tensor(NO_KEY, device="cpu"), persistent=False)
         self.offsets: Tensor
+        self.keys_at: Tensor
+        self.no_key: Tensor
         self.initialise()
 
     @torch.no_grad()
     def initialise(self) -> None:
         for name, p in self.named_parameters():
-            silent = name.startswith(("logits", "heard", "soon", "line"))
+            silent = name.startswith(("logits", "heard", "soon", "line", "interval"))
             if p.ndim < 2 or silent or name.endswith(("out.weight", "down.weight")):
                 p.zero_()
             elif name.startswith(("embed", "drawn", "chart")):
@@ -202,7 +211,17 @@ class EventModel(nn.Module):
             state = state + self.mix[i - 1](known if i == 1 else known + self.line(line))
         else:
             state = state + self.soon(soon)
-        return self.logits[i](F.relu(state).square()).float()
+        logits = self.logits[i](F.relu(state).square()).float()
+        return logits + self.intervals(state, line) if i == PITCH else logits
+
+    def intervals(self, state: Tensor, line: Tensor) -> Tensor:
+        """(N, 128) what is added to the logits of pitches for their intervals from the keys of the line (N, 10)."""
+        place = line[:, : len(NO_KEY)] - self.keys_at
+        weigh = 1.0 + self.weigh(norm(state)).view(len(state), len(NO_KEY), INTERVALS)
+        weigh = weigh.masked_fill((place == self.no_key)[..., None], 0.0)
+        worth = torch.einsum("nki,kij->nkj", weigh.float(), self.interval.float())
+        keys = torch.arange(128, device=line.device) + 127
+        return worth.gather(2, keys - (place % 128)[..., None]).sum(1)
 
     def losses(
         self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, soon: Tensor, line: Tensor,
