@@ -21,7 +21,7 @@ from . import gpt2, huggingface, int8, markov
 from .around import LINE, SOON
 from .errors import CheckpointError, RequestError, reason
 from .files import shipped
-from .model import Config, EventModel
+from .model import INTERVALS, Config, EventModel
 
 Model = EventModel | gpt2.GPT2
 WEIGHTS = "model.safetensors"
@@ -30,7 +30,8 @@ _LIMITS = {  # what a config may ask for, by family; the names are those of the 
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
 
-LATER = {"soon": SOON, "line": LINE}  # tables that the first event transformers did not have: zeros are as good
+# What the first event transformers have not in their head: zeros do as well. And what they do not say of it.
+AROUND, SIZES = ("soon", "line", "interval", "weigh"), {"soon": SOON, "line": LINE, "intervals": INTERVALS}
 _OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 
 
@@ -140,10 +141,9 @@ def _load(folder: Path, stored: dict) -> Model:
     kind: Any
     kind, build = (Config, EventModel) if stored["family"] == "event" else (gpt2.Config, gpt2.GPT2)
     limits = _LIMITS[stored["family"]]
-    # What the first ones do not tell of: they have as many heads as blocks, and not these tables.
-    older = {"heads": stored.get("depth"), **LATER} if stored["family"] == "event" else {}
-    absent = {f"{name}.weight" for name in older if name not in stored}
-    stored = older | stored
+    stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
+    absent = AROUND if build is EventModel and not stored.keys() & SIZES else ()
+    stored = (SIZES if absent else {}) | stored
     try:
         wanted = {name: int(stored[name]) for name in limits}
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -164,9 +164,8 @@ def _load(folder: Path, stored: dict) -> Model:
         with torch.device("meta"):
             model = build(config)
         tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
-        tensors |= {name: torch.zeros(p.shape) for name, p in model.named_parameters() if name in absent}
-        if "interval" not in tensors and build is EventModel:
-            tensors |= {n: p for n, p in EventModel(config).named_parameters() if n.startswith(("interval", "weigh"))}
+        new = {name: p for name, p in model.named_parameters() if name.startswith(absent)}
+        tensors |= {name: torch.zeros(p.shape) for name, p in new.items()}
         model.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{folder}: {WEIGHTS} is missing or broken ({reason(error)})") from None

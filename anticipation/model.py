@@ -41,8 +41,8 @@ class Config:
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
-        sizes = {"features": dict(FEATURES), "fields": list(FIELD_SIZES), "heard": HEARD, "soon": SOON, "line": LINE}
-        return asdict(self) | {"steps": s.STEPS} | sizes
+        around = {"heard": HEARD, "soon": SOON, "line": LINE, "intervals": INTERVALS}
+        return asdict(self) | {"steps": s.STEPS, "features": dict(FEATURES), "fields": list(FIELD_SIZES)} | around
 
 
 PRESETS = {  # about 5, 8, 45, 125 and 440 M parameters

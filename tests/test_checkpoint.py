@@ -2,12 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from anticipation import checkpoint, gpt2
+from anticipation import around, checkpoint, gpt2
 from anticipation.errors import CheckpointError, RequestError
+from anticipation.features import target_chart
 from anticipation.model import Config, EventModel
+from anticipation.stream import COLUMNS
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -68,6 +72,27 @@ def test_a_checkpoint_from_before_widths_were_told_has_as_many_heads_as_blocks(t
     assert config.pop("heads") == 1
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert checkpoint.load(tmp_path).config == random_model().config
+
+
+def test_a_checkpoint_from_before_notes_around_were_told_says_what_it_said(tmp_path, random_model):
+    new = ("soon", "line", "interval", "weigh")
+    model = EventModel(random_model().config)
+    model.load_state_dict(random_model().state_dict())
+    with torch.no_grad():
+        for part in (model.soon.weight, model.line.weight, model.interval):
+            part.zero_()
+    checkpoint.save(model, tmp_path, dtype=torch.float32)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config = {name: value for name, value in config.items() if name not in ("soon", "line", "intervals")}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    older = {name: p for name, p in load_file(tmp_path / "model.safetensors").items() if not name.startswith(new)}
+    assert len(older) < len(model.state_dict())
+    save_file(older, tmp_path / "model.safetensors")
+    found = checkpoint.load(tmp_path)
+    rows = np.zeros((3, len(COLUMNS)), dtype=np.int64)
+    told = [torch.from_numpy(x) for x in (np.zeros((3, 2), dtype=np.int64), target_chart(rows), *around.told(rows))]
+    state = torch.randn(3, 64)
+    assert torch.equal(found.field(2, state, *told), model.field(2, state, *told))
 
 
 def test_a_new_model_draws_every_class_alike():

@@ -171,6 +171,21 @@ def test_training_tells_the_head_of_the_lead_sheet_what_the_decoder_will_tell_it
         assert np.array_equal(features.chart_features(stream.columns(clock)), read[i])
 
 
+def test_an_interval_is_worth_the_same_from_every_key(random_model):
+    """What is added to the logits of pitches moves with the keys of the line, and nothing is where there are none."""
+    model, state = random_model(), torch.randn(1, 64)
+    last, following = np.array([60, 64, 188, 256]), np.array([67, 72, 128, 128])  # one struck at once, one and two none
+
+    def added(up: int) -> torch.Tensor:
+        keys = np.concatenate([last + up * (last < 256), following + up * (following < 128)])
+        line = np.concatenate([keys + around.KEYS_AT, [around.LINE - 200, around.LINE - 1]])
+        return model.intervals(state, torch.from_numpy(line)[None])[0]
+
+    torch.testing.assert_close(added(5)[5:], added(0)[:-5])
+    last, following = np.full(4, 256), np.full(4, 128)
+    assert not added(0).any()
+
+
 def test_where_classes_begin_is_no_weight_and_lies_where_weights_do_not_yet():
     """A checkpoint is read into a network that is on no device, and holds what it held."""
     with torch.device("meta"):
