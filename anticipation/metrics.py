@@ -12,6 +12,7 @@ from .notes import TOGETHER, Notes, strikes
 MET = 0.05  # seconds that two onsets may be apart and be one
 DOUBLED = 0.06  # seconds in which an onset doubles another
 LATER = 0.02  # seconds: who begins so little before a chord belongs to it
+FIFTH = 7  # semitones
 SETTLED = 0.08  # seconds behind a downbeat at which the bass is heard
 STEP = 0.5  # seconds that stand for a beat where none are known
 AROUND = 0.5  # seconds on both sides of an edge
@@ -147,6 +148,24 @@ def repeats(written: Notes) -> tuple[int, int]:
         again += int((begun[1:] == begun[:-1]).all(1).sum())
         total += len(begin) - 1
     return again, total
+
+
+def leaps(written: Notes, known: Notes) -> tuple[int, int]:
+    """(more than a fifth, all) moves of the pitched parts' top lines from one moment to the next, of which one at least
+    is written: whether what is written makes a line with what is known."""
+    wide = total = 0
+    for instrument in written.pitched.instruments:
+        part = known + written
+        begin = moments(part[part.instrument == instrument])
+        top = np.full((2, len(begin)), -1)
+        for line, notes in zip(top, (known, written), strict=True):
+            own = notes.audible[notes.audible.instrument == instrument]
+            np.maximum.at(line, np.searchsorted(begin, own.onset, side="right") - 1, own.pitch)
+        ours, highest = top[1] > top[0], top.max(0)
+        move = ours[1:] | ours[:-1]
+        wide += int((abs(np.diff(highest))[move] > FIFTH).sum())
+        total += int(move.sum())
+    return wide, total
 
 
 def loudness_off(written: Notes, human: Notes) -> tuple[float, int]:

@@ -40,6 +40,14 @@ def test_in_key():
     assert metrics.in_key(piano(), scale) == (0, 0)
 
 
+def test_leaps_are_counted_where_something_written_takes_part():
+    known = piano((0, 60), (2, 62), (3, 74))  # a leap of the known ones is theirs
+    assert metrics.leaps(piano((1, 69)), known) == (1, 2)  # up a sixth, down a fifth
+    assert metrics.leaps(piano((1, 69), (1, 50)), known + piano((1, 71))) == (0, 0)  # the top line is all theirs
+    assert metrics.leaps(piano((4, 60)), piano((3.99, 90)).replace(instrument=np.array([73]))) == (0, 0)
+    assert metrics.leaps(known[:0], known) == (0, 0)
+
+
 def test_repeats_are_the_same_pitches_again():
     """Of each part by itself, and of chords as a whole."""
     chords = piano((0, 60), (0.02, 64), (1, 64), (1, 60), (2, 60), (3, 60), (4, 48))

@@ -50,6 +50,8 @@ RUBRICS: dict[str, Callable[[Notes, Case], Pair]] = {  # name -> (counted, out o
     "onset F1 1/16 %": lambda w, c: metrics.sixteenth_f1(w, c.human, c.beats),
     "groove %": lambda w, c: metrics.groove(w, c.human, c.grid),
     "pitch classes %": lambda w, c: metrics.pitch_classes(w, c.human),
+    "note F1 %": lambda w, c: metrics.note_f1(w, c.human),
+    "leaps %": lambda w, c: metrics.leaps(w, c.known),
     "repeats %": lambda w, c: metrics.repeats(w),
     "loudness off %": lambda w, c: metrics.loudness_off(w, c.human),
     "clash at edges %": lambda w, c: metrics.dissonance(w, c.known, _edges(c)),
