@@ -125,13 +125,13 @@ class EventModel(nn.Module):
         self.drawn = nn.EmbeddingBag(sum(FIELD_SIZES[:-1]), width, mode="sum")
         self.chart = nn.EmbeddingBag(int(OFFSETS[-1] - OFFSETS[CHART_AT]), width, mode="sum")
         self.heard = nn.Linear(HEARD, width, bias=False)
+        self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
+        self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
         self.soon = nn.EmbeddingBag(SOON, width, mode="sum")
         self.line = nn.EmbeddingBag(LINE, width, mode="sum")
         # What each interval from a key of the line is worth, and how much of that counts, by the state.
         self.interval = nn.Parameter(torch.zeros(len(KEYS_AT), INTERVALS, 255))
         self.weigh = nn.Linear(width, len(KEYS_AT) * INTERVALS)
-        self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
-        self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
         # Of each field's classes in `drawn`. A buffer, for a tensor made in `field` would make a GPU wait four times a
         # batch; on the CPU even where weights are on no device yet, for it is not among those that are loaded.
         offsets = torch.tensor(np.cumsum([0, *FIELD_SIZES[:-2]]), device="cpu")

@@ -147,7 +147,7 @@ def test_sampling_follows_the_probabilities():
 def test_the_longer_the_silence_the_likelier_an_event(random_model):
     """Where a model rests nearly always and patience is short, no rest follows a second of silence; silence counts from
     the last event, or from where the limits say."""
-    model, limits = random_model(rests=9.0), Limits(100, 3000, pitch_table([0]))
+    model, limits = random_model(rests=6.0), Limits(100, 3000, pitch_table([0]))
     counts = {}
     for patience in (np.inf, 0.02):
         stream, rows = begin()
@@ -284,7 +284,7 @@ def test_who_slides_is_fed_by_himself(random_model, monkeypatch):
     monkeypatch.setattr(model, "trunk", counted)
     known = [s.quantise(Notes.of([(0.3 * i * (k + 1), 1, 72, 73, 80) for i in range(60)])) for k in range(8)]
     streams, first = zip(*(begin(controls, seed=seed) for seed, controls in enumerate(known)), strict=True)
-    decoder = run(model, list(streams), list(first), Limits(0, 8500, BAND.table))
+    decoder = run(model, list(streams), list(first), Limits(0, 9000, BAND.table))
     assert min(len(stream.written) for stream in streams) > 150
     assert sum(positions) < 1.6 * decoder.fed
 
