@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 
+import _script
 import anchors
 import judge
 import listen
@@ -228,9 +229,9 @@ def run(toy, random_checkpoint, monkeypatch, capsys):
         monkeypatch.setattr(script, "Shards", lambda folder: toy)
 
     def call(script, *argv) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["x", str(random_checkpoint), "shards", *map(str, argv)])
+        monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", str(random_checkpoint), "shards", *map(str, argv)])
         try:
-            script.main()
+            _script.run(script.main)
             code = 0
         except SystemExit as stop:
             code = stop.code

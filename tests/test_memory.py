@@ -7,6 +7,7 @@ import zipfile
 from collections import Counter, defaultdict
 from types import SimpleNamespace
 
+import _script
 import memorise
 import numpy as np
 import pytest
@@ -233,7 +234,7 @@ def test_shards_without_training_pieces_make_no_index(tmp_path, monkeypatch, cap
     write_shards(tmp_path / "share", [("folk", "1.mid", "", tune(1))], Counter(), {})
     monkeypatch.setattr("sys.argv", ["memorise", str(tmp_path / "share"), "-o", str(tmp_path / "memory.npz")])
     with pytest.raises(SystemExit, match="2"):
-        memorise.main()
+        _script.run(memorise.main)
     assert "no training pieces" in capsys.readouterr().err and not (tmp_path / "memory.npz").exists()
 
 

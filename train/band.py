@@ -9,25 +9,23 @@ training pieces are used; what comes out is marked synthetic, so that it is neve
 from __future__ import annotations
 
 import argparse
-import sys
 import zlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import _script
 import numpy as np
+import players
+from drummer import KICK, Kit, play
+from players import TREBLE, Song, Sound
+from sheets import VOICE, Sheet, billboard_sheets, melody_of, shard_sheets
+from styles import DISTORTED, LEADS, STRINGS, STYLES, Style
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import players  # noqa: E402
-from drummer import KICK, Kit, play  # noqa: E402
-from players import TREBLE, Song, Sound  # noqa: E402
-from sheets import VOICE, Sheet, billboard_sheets, melody_of, shard_sheets  # noqa: E402
-from styles import DISTORTED, LEADS, STRINGS, STYLES, Style  # noqa: E402
-
-from anticipation.data import SYNTHETIC, Shards, write  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.notes import DRUMS, Notes  # noqa: E402
+from anticipation.data import SYNTHETIC, Shards, write
+from anticipation.errors import AnticipationError
+from anticipation.notes import DRUMS, Notes
 
 SOURCE = "band-teacher"
 LICENCE = f"""SOURCE: train/band.py of this repository, over the training pieces of its sources
@@ -214,8 +212,4 @@ def write_mid(path: Path, notes: Notes) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except AnticipationError as error:
-        print(f"band: {error}", file=sys.stderr)
-        sys.exit(2)
+    _script.run(main)

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import _script
 import numpy as np
 import torch
+import yardstick
+from cases import cases
+from drummer import take_of
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import yardstick  # noqa: E402
-from cases import cases  # noqa: E402
-from drummer import take_of  # noqa: E402
-
-from anticipation import checkpoint, metrics  # noqa: E402
-from anticipation.data import Piece, Shards  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.grid import places  # noqa: E402
-from anticipation.infilling import Infill, generate  # noqa: E402
-from anticipation.notes import DRUMS, Notes  # noqa: E402
-from anticipation.tempo import beat_notes  # noqa: E402
+from anticipation import checkpoint, metrics
+from anticipation.data import Piece, Shards
+from anticipation.errors import AnticipationError
+from anticipation.grid import places
+from anticipation.infilling import Infill, generate
+from anticipation.notes import DRUMS, Notes
+from anticipation.tempo import beat_notes
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0
@@ -127,8 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except AnticipationError as error:
-        print(f"band_score: {error}", file=sys.stderr)
-        sys.exit(2)
+    _script.run(main)

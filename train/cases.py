@@ -3,19 +3,16 @@ Knows shards; knows no models and no rubrics."""
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.data import Piece, Shards  # noqa: E402
-from anticipation.notes import BEAT, Notes  # noqa: E402
-from anticipation.stream import FUTURE, HISTORY  # noqa: E402
-from anticipation.windows import STYLE_OF, top_part  # noqa: E402
+from anticipation.data import Piece, Shards
+from anticipation.notes import BEAT, Notes
+from anticipation.stream import FUTURE, HISTORY
+from anticipation.windows import STYLE_OF, top_part
 
 MELODY, PIANO = 53, 0  # POP909's, see the corpus
 SECONDS, HOLE = 24.0, 4.0

@@ -13,21 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import _script
 import torch
+from engine import Place
+from recipes import PRESETS, Amt, Preset, Settings
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from engine import Place  # noqa: E402
-from recipes import PRESETS, Amt, Preset, Settings  # noqa: E402
-
-from anticipation import checkpoint  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from train import Training, build, chosen, flags  # noqa: E402
+from anticipation import checkpoint
+from anticipation.errors import AnticipationError
+from train import Training, build, chosen, flags
 
 HEADS = {"full": "as published", "sliced": "no loss on controls, each slot among its own tokens only"}
 
@@ -118,8 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except AnticipationError as error:
-        print(f"compare: {error}", file=sys.stderr)
-        sys.exit(2)
+    _script.run(main)

@@ -15,17 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _script
 import numpy as np
+import published
 import torch
+import yardstick
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import published  # noqa: E402
-import yardstick  # noqa: E402
-
-from anticipation import checkpoint  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
-from anticipation.errors import AnticipationError, MidiError  # noqa: E402
-from anticipation.folder import Folder, midi_files  # noqa: E402
+from anticipation import checkpoint
+from anticipation.data import Shards
+from anticipation.errors import AnticipationError, MidiError
+from anticipation.folder import Folder, midi_files
 
 HELD_OUT = ("dev", "valid")
 FIELDS = ("time", "note", "duration", "duration refinement", "key", "all", "velocity", "events")
@@ -161,8 +160,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except AnticipationError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        sys.exit(2)
+    _script.run(main)

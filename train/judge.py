@@ -15,24 +15,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import _script
 import numpy as np
 import torch
 from anchors import anchors
 from cases import TASKS, Case, cases
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import checkpoint, metrics  # noqa: E402
-from anticipation.beats import hear  # noqa: E402
-from anticipation.consensus import Outlook  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
-from anticipation.decode import Sampling  # noqa: E402
-from anticipation.errors import AnticipationError, RequestError  # noqa: E402
-from anticipation.grid import places  # noqa: E402
-from anticipation.infilling import Infill, generate  # noqa: E402
-from anticipation.memory import Memory  # noqa: E402
-from anticipation.notes import CHORD, Notes  # noqa: E402
-from anticipation.tasks import Options  # noqa: E402
-from anticipation.tempo import TempoMap  # noqa: E402
+from anticipation import checkpoint, metrics
+from anticipation.beats import hear
+from anticipation.consensus import Outlook
+from anticipation.data import Shards
+from anticipation.errors import RequestError
+from anticipation.grid import places
+from anticipation.infilling import Infill, generate
+from anticipation.memory import Memory
+from anticipation.notes import CHORD, Notes
+from anticipation.options import Options
+from anticipation.sampling import Sampling
+from anticipation.tempo import TempoMap
 
 SAMPLES = 1000  # of the bootstrap
 BEST_OF = Options.best_of
@@ -246,19 +246,15 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    try:
-        for name, least in LEAST.items():
-            if getattr(args, name) is not None and getattr(args, name) < least:
-                raise RequestError(f"--{name.replace('_', '-')} is at least {least}")
-        torch.set_num_threads(args.threads)
-        jury = Judge(Shards(args.shards), args.seed, args.songs)
-        folders = [args.checkpoint, *([args.second] if args.second else []), *args.model]
-        models = {str(folder): checkpoint.load(folder, args.device) for folder in folders}
-        if args.memory:
-            jury.rubrics |= copies(Memory.load(args.memory))
-    except AnticipationError as error:
-        print(f"judge: {error}", file=sys.stderr)
-        sys.exit(2)
+    for name, least in LEAST.items():
+        if getattr(args, name) is not None and getattr(args, name) < least:
+            raise RequestError(f"--{name.replace('_', '-')} is at least {least}")
+    torch.set_num_threads(args.threads)
+    jury = Judge(Shards(args.shards), args.seed, args.songs)
+    folders = [args.checkpoint, *([args.second] if args.second else []), *args.model]
+    models = {str(folder): checkpoint.load(folder, args.device) for folder in folders}
+    if args.memory:
+        jury.rubrics |= copies(Memory.load(args.memory))
     pairs: list[tuple[Row, Row]] = []
     for task in args.tasks:
         questions = jury.cases(task)
@@ -280,4 +276,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _script.run(main)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+import _script
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.errors import AnticipationError  # noqa: E402
+from anticipation.errors import AnticipationError
 
 
 def read(lines: list[str]) -> list[dict[str, Any]]:
@@ -96,8 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except AnticipationError as error:
-        print(f"law: {error}", file=sys.stderr)
-        sys.exit(2)
+    _script.run(main)

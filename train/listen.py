@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import html
 import json
-import sys
 import tempfile
 import wave
 from collections import Counter
@@ -18,20 +17,20 @@ from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
+import _script
 import numpy as np
 import torch
 from cases import TASKS, Case, cases
 from judge import ask
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import checkpoint, midi  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
-from anticipation.decode import Sampling  # noqa: E402
-from anticipation.errors import AnticipationError, FileError, RequestError  # noqa: E402
-from anticipation.notes import Notes, instrument_name  # noqa: E402
-from anticipation.render import piano_roll  # noqa: E402
-from anticipation.sound import synthesize  # noqa: E402
+from anticipation import checkpoint, midi
+from anticipation.data import Shards
+from anticipation.errors import FileError, RequestError
+from anticipation.notes import Notes, instrument_name
+from anticipation.render import piano_roll
+from anticipation.sampling import Sampling
+from anticipation.sound import synthesize
 
 RATE, KBPS = 22050, 48  # of the .mp3, mono: 24 s are 144 KB
 HEADROOM = 0.75  # an encoder overshoots the peaks of drums
@@ -175,21 +174,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-f", "--force", action="store_true", help="replace the folder if it is a page of ours")
     args = parser.parse_args()
-    try:
-        if args.count < 1 or args.threads < 1 or args.seed < 0:
-            raise RequestError("--count and --threads are at least 1, --seed 0")
-        torch.set_num_threads(args.threads)
-        if args.output.exists() and not (args.force and (args.output / "index.html").exists()):
-            raise FileError(f"{args.output} exists already; --force replaces a page that lies there")
-        facts = page(
-            checkpoint.load(args.checkpoint), Shards(args.shards), args.output, seed=args.seed, count=args.count
-        )
-    except AnticipationError as error:
-        print(f"listen: {error}", file=sys.stderr)
-        sys.exit(2)
+    if args.count < 1 or args.threads < 1 or args.seed < 0:
+        raise RequestError("--count and --threads are at least 1, --seed 0")
+    torch.set_num_threads(args.threads)
+    if args.output.exists() and not (args.force and (args.output / "index.html").exists()):
+        raise FileError(f"{args.output} exists already; --force replaces a page that lies there")
+    model = checkpoint.load(args.checkpoint)
+    facts = page(model, Shards(args.shards), args.output, seed=args.seed, count=args.count)
     size = sum(path.stat().st_size for path in args.output.iterdir())
     print(json.dumps({"seed": args.seed, "megabytes": round(size / 1e6, 2), "examples": facts}))
 
 
 if __name__ == "__main__":
-    main()
+    _script.run(main)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import _script
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.data import Shards  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.memory import SPAN, WINDOW, Line, Memory  # noqa: E402
-from anticipation.notes import Notes  # noqa: E402
+from anticipation.data import Shards
+from anticipation.errors import AnticipationError
+from anticipation.memory import SPAN, WINDOW, Line, Memory
+from anticipation.notes import Notes
 
 SECONDS = 60.0  # a passage of people's: longer than what goes alike by chance, so that none is cut
 PLANTINGS = 300  # passages of which copies are planted
@@ -115,22 +114,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one machine-readable line at the end")
     args = parser.parse_args()
-    try:
-        shards = Shards(args.shards)
-        train = shards.split("train")
-        if not train:
-            raise AnticipationError(f"{args.shards} has no training pieces (shares are joined by prepare.py --merge)")
-        begin = time.perf_counter()
-        memory = Memory.build(((f"{p.source}/{p.name}", shards.notes(p)) for p in train), args.window)
-        print(f"{len(train)} pieces, {len(memory)} fingerprints, {time.perf_counter() - begin:.0f} s")
-        found = {split: chances(memory, shards, split) for split in ("dev", "valid")}
-        # Of the held-out songs (dev) no other take is trained on; `valid` may hold another edition of what is.
-        base = found["dev"] or found["valid"]
-        memory = memory.with_facts(chance=curve(np.concatenate([*base.values(), np.zeros(0)])) if base else None)
-        memory.save(args.output)
-    except AnticipationError as error:
-        print(f"memorise: {error}", file=sys.stderr)
-        sys.exit(2)
+    shards = Shards(args.shards)
+    train = shards.split("train")
+    if not train:
+        raise AnticipationError(f"{args.shards} has no training pieces (shares are joined by prepare.py --merge)")
+    begin = time.perf_counter()
+    memory = Memory.build(((f"{p.source}/{p.name}", shards.notes(p)) for p in train), args.window)
+    print(f"{len(train)} pieces, {len(memory)} fingerprints, {time.perf_counter() - begin:.0f} s")
+    found = {split: chances(memory, shards, split) for split in ("dev", "valid")}
+    # Of the held-out songs (dev) no other take is trained on; `valid` may hold another edition of what is.
+    base = found["dev"] or found["valid"]
+    memory = memory.with_facts(chance=curve(np.concatenate([*base.values(), np.zeros(0)])) if base else None)
+    memory.save(args.output)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB\n\n" + chance_table(found))
     planted_found = {f"of {least} onsets": recall(memory, shards, args.seed, least) for least in (24, 48)}
     print("\n| planted copies | found % | covered % |\n|---|---|---|")
@@ -159,4 +154,4 @@ def chance_table(found: dict[str, dict[str, np.ndarray]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    _script.run(main)

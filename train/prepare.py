@@ -24,13 +24,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import _script
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.corpus import LICENCES, Member, load_piece, members  # noqa: E402
-from anticipation.data import LICENCE_LENGTH, join, write  # noqa: E402
-from anticipation.errors import AnticipationError, MidiError  # noqa: E402
-from anticipation.notes import DRUMS, Notes  # noqa: E402
+from anticipation.corpus import LICENCES, Member, load_piece, members
+from anticipation.data import LICENCE_LENGTH, join, write
+from anticipation.errors import AnticipationError, FileError, MidiError
+from anticipation.notes import DRUMS, Notes
 
 BLOCK = 256  # files that one process reads at a time
 RULES = 3  # raise it when the same file becomes other notes: parts made before are then made anew
@@ -268,20 +268,20 @@ def main() -> None:
     report(args.shards, outcome, time.perf_counter() - begin)
 
 
-if __name__ == "__main__":
-    code, words = 0, ""
+def command() -> None:
+    """`main`, told in one line of a full disk, a folder that cannot be written, and Ctrl-C."""
     try:
         main()
-    except AnticipationError as error:
-        code, words = 2, str(error)
     except KeyboardInterrupt:
-        code, words = 130, "stopped; ask again to go on from here"
+        print("prepare: stopped; ask again to go on from here", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
         if error.errno not in (*FULL, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
         where = f" ({error.filename})" if error.filename else ""
         hint = "; what was read is kept, ask again to go on" if error.errno in FULL else ""
-        code, words = 2, f"{error.strerror}{where}{hint}"
-    if words:
-        print(f"prepare: {words}", file=sys.stderr)
-    sys.exit(code)
+        raise FileError(f"{error.strerror}{where}{hint}") from None
+
+
+if __name__ == "__main__":
+    _script.run(command)

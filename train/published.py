@@ -8,7 +8,6 @@ and rests among what is predicted.
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,11 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import amt  # noqa: E402
-from anticipation import stream as s  # noqa: E402
-from anticipation.errors import MidiError  # noqa: E402
-from anticipation.notes import DRUMS, Notes  # noqa: E402
+from anticipation import amt
+from anticipation import stream as s
+from anticipation.errors import MidiError
+from anticipation.notes import DRUMS, Notes
 
 LEAST_NOTES, LEAST_SECONDS, MOST_SECONDS, MOST_PARTS = 100, 10, 3600, 16
 UNCLOSED = s.STEPS // 4  # steps of a note that is never ended

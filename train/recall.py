@@ -19,28 +19,25 @@ prints the one of what drummers strike where, for anticipation/groove.py."""
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import _script
 import numpy as np
 from cases import MELODY
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.beats import BARS, marks  # noqa: E402
-from anticipation.consensus import CHANGE, consensus, recalled  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.files import replacing  # noqa: E402
-from anticipation.grid import edges_of, position  # noqa: E402
-from anticipation.groove import STROKES, count  # noqa: E402
-from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at  # noqa: E402
-from anticipation.keys import moves, neighbours  # noqa: E402
-from anticipation.markov import Markov  # noqa: E402
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes  # noqa: E402
-from anticipation.windows import top_part  # noqa: E402
+from anticipation.beats import BARS, marks
+from anticipation.consensus import CHANGE, consensus, recalled
+from anticipation.data import Shards
+from anticipation.files import replacing
+from anticipation.grid import edges_of, position
+from anticipation.groove import STROKES, count
+from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at
+from anticipation.keys import moves, neighbours
+from anticipation.markov import Markov
+from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.windows import top_part
 
 TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
 LEAST = 20  # notes of a melody, and beats
@@ -138,30 +135,26 @@ def main() -> None:
     parser.add_argument("--sources", nargs="+", help="whose chords people have named (pop909), whose beats are true, "
                         "or whose drums are people's")  # fmt: skip
     args = parser.parse_args()
-    try:
-        shards = Shards(args.shards)
-        sources = args.sources or ["pop909"]
-        if args.keys:
-            table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", sources))
-            print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
-        elif args.drums:
-            table = strokes(shards, "train", args.sources or ["groove", "freedoom"])
-            print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
-        elif args.beats:
-            for bar, odds in struck(shards, args.sources or TRUE_BEATS).items():
-                print(bar, odds.round(2).tolist())
-        if not args.output:
-            return
-        markov = Markov.count(songs(shards, "train", sources))
-        with replacing(args.output) as temporary:
-            save_file(markov.tensors(), temporary)
-    except (AnticipationError, SafetensorError) as error:
-        print(f"recall: {error}", file=sys.stderr)
-        sys.exit(2)
+    shards = Shards(args.shards)
+    sources = args.sources or ["pop909"]
+    if args.keys:
+        table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", sources))
+        print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
+    elif args.drums:
+        table = strokes(shards, "train", args.sources or ["groove", "freedoom"])
+        print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
+    elif args.beats:
+        for bar, odds in struck(shards, args.sources or TRUE_BEATS).items():
+            print(bar, odds.round(2).tolist())
+    if not args.output:
+        return
+    markov = Markov.count(songs(shards, "train", sources))
+    with replacing(args.output) as temporary:
+        temporary.write_bytes(save(markov.tensors()))
     held_out = [right(markov, melody, chart) for melody, chart, _ in songs(shards, "dev", sources)]
     print(f"{args.output}: {args.output.stat().st_size / 1e3:.0f} kB; on {len(held_out)} held-out songs "
           f"{100 * np.mean(held_out):.1f} % of the tones of its chords are right")  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    _script.run(main)

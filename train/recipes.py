@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import amt, around, features, gpt2, model  # noqa: E402
-from anticipation import stream as s  # noqa: E402
-from anticipation.batch import collate  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.windows import Recipe as Plan  # noqa: E402
-from anticipation.windows import Windows, draw, excerpt  # noqa: E402
+from anticipation import amt, around, features, gpt2, model
+from anticipation import stream as s
+from anticipation.batch import collate
+from anticipation.errors import AnticipationError
+from anticipation.windows import Recipe as Plan
+from anticipation.windows import Windows, draw, excerpt
 
 # Share of the windows by source: what a musician will ask for more often than the corpus has it.
 MIX = {

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import html
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import _script
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation.census import TEMPO_BIN, Census, census, licence_of  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.notes import instrument_name  # noqa: E402
+from anticipation.census import TEMPO_BIN, Census, census, licence_of
+from anticipation.data import Shards
+from anticipation.files import replacing
+from anticipation.notes import instrument_name
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 220, 18, 34, 34
 BAR, INK, FAINT = "#0072B2", "#1F2937", "#6B7280"
@@ -116,12 +115,9 @@ def main() -> None:
     for name, one in [*sources.items(), ("all", total)]:
         print(f"| {name} | " + " | ".join(f"{value:,}" for value in one.row().values()) + " |")
     if args.page:
-        args.page.write_text(page(shards, sources, total), encoding="utf-8")
+        with replacing(args.page) as draft:
+            draft.write_text(page(shards, sources, total), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (AnticipationError, OSError) as error:
-        print(f"stats: {error}", file=sys.stderr)
-        sys.exit(2)
+    _script.run(main)

@@ -19,21 +19,20 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import _script  # noqa: F401  the package of this checkout
 import numpy as np
 import torch
 import torch.distributed as dist
+from bench import bench_loader, bench_model, show
+from engine import Engine, Layout, Place, exact
+from evaluate import HELD_OUT, brief, evaluate
+from logbook import Run, StopRequest, fingerprint
+from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, loader_processes, loading
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from bench import bench_loader, bench_model, show  # noqa: E402
-from engine import Engine, Layout, Place, exact  # noqa: E402
-from evaluate import HELD_OUT, brief, evaluate  # noqa: E402
-from logbook import Run, StopRequest, fingerprint  # noqa: E402
-from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, loader_processes, loading  # noqa: E402
-
-from anticipation import checkpoint, model  # noqa: E402
-from anticipation.data import Shards  # noqa: E402
-from anticipation.errors import AnticipationError  # noqa: E402
-from anticipation.markov import Markov  # noqa: E402
+from anticipation import checkpoint, model
+from anticipation.data import Shards
+from anticipation.errors import AnticipationError
+from anticipation.markov import Markov
 
 
 def flags() -> argparse.ArgumentParser:

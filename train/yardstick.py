@@ -6,25 +6,21 @@ Velocities, beats, chords, style and instruments are hidden, as AMT cannot be to
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from cases import MELODY
+from recipes import amt_controls
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from cases import MELODY  # noqa: E402
-from recipes import amt_controls  # noqa: E402
-
-from anticipation import amt, features  # noqa: E402
-from anticipation import stream as s  # noqa: E402
-from anticipation.keys import shift_to_c  # noqa: E402
-from anticipation.notes import Notes  # noqa: E402
-from anticipation.surprise import drawn, nats  # noqa: E402
-from anticipation.windows import Recipe, excerpt, top_part  # noqa: E402
+from anticipation import amt, features
+from anticipation import stream as s
+from anticipation.keys import shift_to_c
+from anticipation.notes import Notes
+from anticipation.surprise import drawn, nats
+from anticipation.windows import Recipe, excerpt, top_part
 
 KINDS = {
     "none": "nothing is given",
