@@ -88,13 +88,21 @@ def decode(triplets: np.ndarray, start: int = 0) -> np.ndarray:
     return out
 
 
+def in_steps(merged: np.ndarray) -> np.ndarray:
+    """(N, 5) onset, instrument, pitch, duration and velocity (0: not asked), as `stream.quantise` has them, of a whole
+    file as the public code reads it: in the order of its messages. merged: (N, 4) from `tracks.merged`. A note that
+    nothing ends lasts 250 ms."""
+    onset, duration, pitch, instrument = merged.T
+    steps = np.where(np.isnan(duration), s.STEPS // 4, np.rint(s.STEPS * duration))
+    return np.stack([np.rint(s.STEPS * onset), instrument, pitch, steps, 0 * pitch], 1).astype(np.int64)
+
+
 def published(merged: np.ndarray) -> np.ndarray:
     """(N, 3) triplets of a whole file as the public code encodes it: events alone, no rests, no window, so times may
-    be of more than 100 s. merged: (N, 4) from `tracks.merged`. What nothing ends lasts 250 ms."""
-    onset, duration, pitch, instrument = merged.T
-    steps = np.where(np.isnan(duration), s.STEPS // 4, np.minimum(np.rint(s.STEPS * duration), MAX_DURATION - 1))
+    be of more than 100 s. merged: (N, 4) from `tracks.merged`."""
+    onset, instrument, pitch, duration, _ = in_steps(merged).T
     note = NOTE.start + instrument * PITCHES + pitch
-    return np.stack([TIME.start + np.rint(s.STEPS * onset), DURATION.start + steps, note], 1).astype(np.int64)
+    return np.stack([TIME.start + onset, DURATION.start + np.minimum(duration, MAX_DURATION - 1), note], 1)
 
 
 def sequence(triplets: np.ndarray, *, anticipated: bool) -> np.ndarray:

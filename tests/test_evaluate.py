@@ -103,7 +103,7 @@ def test_files_are_read_as_the_published_code_reads_them(tmp_path):
              mido.Message("note_off", channel=1, note=99, time=0)]  # fmt: skip
     mido.MidiFile(type=1, ticks_per_beat=480, tracks=[head, body]).save(tmp_path / "a.mid")
     rows = published.read(tmp_path / "a.mid").tolist()
-    assert rows == [[50, 33, 50, 10, 70], [55, 33, 50, 15, 71], [55, 128, 36, 25, 72]]
+    assert rows == [[50, 33, 50, 10, 0], [55, 33, 50, 15, 0], [55, 128, 36, 25, 0]], "velocities are not asked"
 
 
 def test_a_shard_has_the_same_notes_as_its_file(music_folder, shards):

@@ -17,44 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from anticipation import amt
+from anticipation import amt, midi
 from anticipation import stream as s
-from anticipation.errors import MidiError
-from anticipation.notes import DRUMS, Notes
+from anticipation.notes import Notes
 
 LEAST_NOTES, LEAST_SECONDS, MOST_SECONDS, MOST_PARTS = 100, 10, 3600, 16
-UNCLOSED = s.STEPS // 4  # steps of a note that is never ended
 
 
 def read(path: Path) -> np.ndarray:
-    """(N, 5) onset step, instrument, pitch, duration in steps, velocity of the notes of a file in the order of its
-    messages, as the published code reads them: programs of a channel hold for all tracks, the oldest of equal notes
-    ends first. By mido, slow and exact. Raises MidiError."""
-    import mido  # machines that train need none
-
-    rows: list[list[int]] = []
-    begun: list[float] = []
-    sounding: dict[tuple[int, int, int], list[int]] = {}
-    programs, time = Counter(), 0.0  # type: ignore[var-annotated]
-    try:
-        for message in mido.MidiFile(str(path)):
-            time += message.time
-            if message.type == "program_change":
-                programs[message.channel] = message.program
-            if message.type not in ("note_on", "note_off"):
-                continue
-            instrument = DRUMS if message.channel == 9 else programs[message.channel]
-            waiting = sounding.setdefault((instrument, message.note, message.channel), [])
-            if message.type == "note_on" and message.velocity > 0:
-                waiting.append(len(rows))
-                begun.append(time)
-                rows.append([round(s.STEPS * time), instrument, message.note, UNCLOSED, message.velocity])
-            elif waiting:
-                which = waiting.pop(0)
-                rows[which][3] = round(s.STEPS * (time - begun[which]))
-    except Exception as error:  # mido raises whatever its parser throws
-        raise MidiError(f"{path.name}: {error}") from None
-    return np.array(rows, dtype=np.int64).reshape(-1, 5)
+    """The notes of a file as the published code reads them, see `amt.in_steps`. Raises MidiError."""
+    return amt.in_steps(midi.read(path).merged())
 
 
 def steps(notes: Notes) -> np.ndarray:
