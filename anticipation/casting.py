@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from .instruments import instrument_number
-from .midi import Part, Score
+from .midi import Score
 from .notes import DRUMS, Notes
+from .parts import Part
 
 VOICE = 53
 STAND_INS = (VOICE, 52, 54)  # as whom a given melody is shown to the model where its own instrument is to be written

@@ -13,8 +13,9 @@ from .errors import RequestError
 from .grid import lag_of, places, way_of
 from .habits import on_free_keys
 from .harmony import estimate_chords
-from .midi import Part, Score
+from .midi import Score
 from .notes import Notes
+from .parts import Part
 from .playable import KEYBOARDS
 from .stream import FUTURE, HISTORY
 from .symbols import parse_chart

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,48 +19,20 @@ import numpy as np
 from . import smf
 from .errors import FileError, MidiError, RequestError
 from .files import replacing
-from .instruments import find_instrument, plain
 from .keys import estimate_key, sharps_of
 from .notes import DRUMS, Notes, instrument_name
+from .parts import Part, find_part, parts_of
 from .sharing import share
 from .tempo import TempoMap
-from .tracks import Track, channels_in_use, key_signatures, merged, note_table, scan, tempo_map
+from .tracks import channels_in_use, key_signatures, merged, note_table, scan, tempo_map
 from .written import free_channel, head, note_events, said_for, tempo_track, title, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
 MAX_QUARTERS = 100_000  # 4 hours at 416 bpm: beyond it the tempos are nonsense, and a beat grid would fill the memory
 MAX_PARTS = 4096  # two for every channel and program of one track; what is done for each stays quick
-MAX_LISTED = 20  # parts that an error names
-FILLING = ("infill", "continue", "vary")  # tasks whose tracks are more of a part that was there
 
 Move = tuple[float, int, bytes]  # what a player does beside notes: second, kind of message (0xB0: controller), its data
-
-
-@dataclass(frozen=True)
-class Part:
-    """The notes of one (track, channel, program).
-
-    index: its place in Score.parts. track, channel: from 0. stamp: what the track says of its origin, if we wrote it.
-    """
-
-    index: int
-    name: str
-    instrument: int
-    track: int
-    channel: int
-    stamp: str
-    _part_of: np.ndarray = field(repr=False, compare=False)
-
-    @property
-    def mask(self) -> np.ndarray:
-        """Boolean mask over Score.notes: the notes of this part."""
-        return self._part_of == self.index
-
-    @property
-    def fills(self) -> bool:
-        """Whether we wrote it to go with a part that was there."""
-        return any(f"; {task} " in self.stamp for task in FILLING)
 
 
 @dataclass(frozen=True)
@@ -110,7 +81,7 @@ class Score:
             raise MidiError(f"the piece is longer than {MAX_HOURS} hours")
         if len(notes) and table["off"].max() > MAX_QUARTERS * file.ppqn:
             raise MidiError(f"the piece is longer than {MAX_QUARTERS:,} quarter notes")
-        parts = _parts(tracks, file.format, table)
+        parts = parts_of(tracks, file.format, table)
         if len(parts) > MAX_PARTS:
             raise MidiError(f"the file has more than {MAX_PARTS:,} parts")
         last = max(track.end for track in tracks)
@@ -189,34 +160,10 @@ class Score:
         return sum((part.mask for part in self.parts if part.stamp), start=np.zeros(len(self.notes), dtype=bool))
 
     def part(self, which: str | int) -> Part:
-        """The part of this name (upper or lower case, a piece of it or a plural will do), instrument, or number from 0;
-        of several the only one that is not ours, or that no other of ours goes with.
-
-        Raises RequestError, listing the parts, if there is none or more than one.
-        """
-        if isinstance(which, str) and not re.fullmatch(r"\s*-?\d{1,9}\s*", which):
-            wanted = which.strip().lower()
-            tests = (
-                lambda part: part.name.lower() == wanted,
-                lambda part: instrument_name(part.instrument) == wanted,
-                lambda part: wanted in part.name.lower(),
-                lambda part: part.instrument == find_instrument(wanted),
-                lambda part: plain(wanted) and plain(wanted) in plain(part.name),
-            )
-            for test in tests:
-                found = [part for part in self.parts if test(part)]
-                if found:
-                    break
-        else:
-            found = [part for part in self.parts if part.index == int(which)]
-        theirs = [part for part in found if not part.stamp] or [part for part in found if not part.fills]
-        if len(found) == 1 or len(theirs) == 1:
-            return (theirs or found)[0]
-        problem = f"several parts match {which!r}" if found else f"no part {which!r}"
-        choice = found or self.parts
-        listed = [f"{part.index} {part.name[:60]}" for part in choice[:MAX_LISTED]]
-        listed += [f"{len(choice) - MAX_LISTED} more"] if len(choice) > MAX_LISTED else []
-        raise RequestError(f"{problem}; choose from: {', '.join(listed) or 'none'}")
+        """The part of this name, instrument or number (from 0). Of a name upper or lower case, a piece or a plural will
+        do. Where several match, the only one that we did not write is meant, or the only one that we did not write to
+        go with another. Raises RequestError, listing the parts, if there is none or more than one."""
+        return find_part(self.parts, which)
 
     @property
     def bar_count(self) -> int:
@@ -330,20 +277,3 @@ def write(score: Score, path: str | os.PathLike[str], *, force: bool = False) ->
             draft.write_bytes(score.data)
     except ValueError as error:  # a path with a null byte
         raise FileError(f"cannot write {path}: {error}") from None
-
-
-def _parts(tracks: list[Track], kind: int, table: dict[str, np.ndarray]) -> list[Part]:
-    """The (track, channel, instrument) combinations that have notes, in that order."""
-    code = (table["track"] << 4 | table["channel"]) << 8 | table["instrument"]
-    codes, part_of = np.unique(code, return_inverse=True)
-    per_track = np.bincount(codes >> 12, minlength=len(tracks))
-    parts = []
-    for index, value in enumerate(codes.tolist()):
-        number, channel, instrument = value >> 12, value >> 8 & 15, value & 0xFF
-        name, own = instrument_name(instrument), tracks[number].name
-        if own and per_track[number] == 1:
-            name = own
-        elif own and kind == 1:  # the name of a type 0 file's only track is the title
-            name = f"{own} / {name}"
-        parts.append(Part(index, name, instrument, number, channel, tracks[number].stamp, part_of))
-    return parts

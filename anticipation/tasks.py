@@ -13,9 +13,10 @@ from .conductor import Conductor, within
 from .errors import RequestError
 from .grid import cut
 from .instruments import instrument_number
-from .midi import MAX_HOURS, Part, Score
+from .midi import MAX_HOURS, Score
 from .notes import DRUMS, Notes
 from .options import Options, pitches, stamp
+from .parts import Part
 from .rhythm import answerable
 from .voicing import at_bars, voicing
 

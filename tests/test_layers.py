@@ -16,6 +16,7 @@ LIGHT = [
     "tempo",
     "smf",
     "tracks",
+    "parts",
     "midi",
     "harmony",
     "symbols",
@@ -32,7 +33,7 @@ LIGHT = [
     "sound",
     "timbres",
 ]
-TICKS = ["smf", "tracks", "tempo", "midi", "written"]  # who may know them
+TICKS = ["smf", "tracks", "tempo", "midi", "parts", "written"]  # who may know them
 
 
 def imports(tree: ast.AST, late: bool = True) -> set[str]:
