@@ -24,9 +24,10 @@ from .harmony import (
     together,
     transposed,
 )
-from .infilling import Infill, Prompt, draw
+from .infilling import draw
 from .markov import Markov
 from .notes import CHORD, DRUMS, Notes
+from .prompt import Infill, Prompt
 from .reprise import ALIKE, echoes
 from .sampling import Sampling
 

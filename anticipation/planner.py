@@ -17,11 +17,12 @@ from .grammar import Limits, Stream, nearest_place, pitch_table
 from .grid import divided
 from .groove import places_of
 from .harmonist import Harmonist
-from .infilling import OFF_ROOT, PATIENCE, higher
+from .infilling import PATIENCE
 from .keys import moved, shift_to_c
 from .lanes import context_of
 from .notes import DRUMS, INSTRUMENTS, Notes
 from .playable import BASSES, KIT, RANGES, VOICES
+from .prompt import OFF_ROOT, higher
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 

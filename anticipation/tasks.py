@@ -242,7 +242,7 @@ def _inside(score: Score, start: float, end: float | None) -> float:
 
 
 def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options, conductor: Conductor):
-    from .infilling import Infill
+    from .prompt import Infill
     from .stream import STYLES
 
     if options.style not in STYLES:

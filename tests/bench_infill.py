@@ -39,7 +39,7 @@ def long_continuation(model, known, minutes: float) -> None:
 
     from anticipation import stream as s
     from anticipation.decode import Decoder
-    from anticipation.infilling import Infill, Prompt
+    from anticipation.prompt import Infill, Prompt
 
     request = Infill(known, known.end, known.end + minutes * 60, tuple(known.instruments), density=12)
     asked = Prompt.of(model, request)

@@ -18,8 +18,9 @@ from anticipation.consensus import (
     settled,
 )
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
-from anticipation.infilling import Infill, Prompt, draw
+from anticipation.infilling import draw
 from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.prompt import Infill, Prompt
 from anticipation.reprise import echoes
 from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap

@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import bias, groove, habits, infilling, snapping
+from anticipation import bias, groove, habits, infilling, prompt, snapping
 from anticipation import stream as s
 from anticipation.decode import Sampling
 from anticipation.errors import RequestError
 from anticipation.form import counterparts
 from anticipation.grid import places
 from anticipation.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
-from anticipation.infilling import Infill, Prompt, generate
+from anticipation.infilling import generate
 from anticipation.metrics import note_f1
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.prompt import LEAD, Infill, Prompt
 from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
@@ -191,7 +192,7 @@ def test_chords_that_are_given_are_read(random_model):
 
 def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch):
     """Always, where nothing else is possible; others do not, nor does one of which notes are known."""
-    monkeypatch.setattr(infilling, "OFF_ROOT", 1e-9)
+    monkeypatch.setattr(prompt, "OFF_ROOT", 1e-9)
     names = ("C", "F", "Am", "G") * 4
     chart = Notes.of((2.0 * i, 2.0, parse_chord(name), CHORD, 64) for i, name in enumerate(names))
 
@@ -239,9 +240,9 @@ def test_no_stream_opens_with_a_note(random_model, start, first):
     """Training windows hardly do, and where one did the model would not begin with what begins there. At the start of a
     piece it is told that."""
     known = MELODY.shift(first)
-    told = infilling.Prompt.of(random_model(), ask(start, 20.0, known, (33,)))
+    told = Prompt.of(random_model(), ask(start, 20.0, known, (33,)))
     notes = told.rows[np.isin(told.rows[:, s.KIND], [s.EVENT, s.CONTROL])]
-    assert notes[0, s.AT] == round(max(infilling.LEAD, first - start) * s.STEPS)
+    assert notes[0, s.AT] == round(max(LEAD, first - start) * s.STEPS)
     assert bool(told.rows[0, s.VELOCITY]) == (not start) and told.origin <= start
 
 
@@ -398,7 +399,7 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
 def test_one_hand_keeps_off_the_keys_of_the_other(random_model, random_amt, monkeypatch, family):
     """As it is drawn: none has to be left out. Who plays another instrument is in nobody's way."""
     model, drawn = random_model() if family == "event" else random_amt(), []
-    monkeypatch.setattr(infilling, "on_free_keys", lambda *told: drawn.append(told) or on_free_keys(*told))
+    monkeypatch.setattr(prompt, "on_free_keys", lambda *told: drawn.append(told) or on_free_keys(*told))
     tune = MELODY.transpose(3)  # in E flat; the model is told it in C
     keys = [pitch for pitch in range(40, 80) if pitch % 12 in tune.pitch % 12]
     hand = Notes.of((0.5 * i, 0.5, pitch, 0, 80) for i in range(40) for pitch in keys[i % 2 :: 2])

@@ -15,9 +15,10 @@ from anticipation import stream as s
 from anticipation.decode import Decoder
 from anticipation.errors import RequestError
 from anticipation.grammar import Limits, Stream, nearest_place, pitch_table
-from anticipation.infilling import Infill, draw, generate
+from anticipation.infilling import draw, generate
 from anticipation.lanes import AmtLanes
 from anticipation.notes import DRUMS, Notes
+from anticipation.prompt import Infill
 
 BAND = pitch_table([0, 33, DRUMS])
 NONE = s.quantise(Notes.of([]))

@@ -14,10 +14,11 @@ from anticipation import tasks
 from anticipation.errors import RequestError
 from anticipation.grid import places
 from anticipation.habits import LEGATO
-from anticipation.infilling import Infill, generate
+from anticipation.infilling import generate
 from anticipation.midi import Score, read
 from anticipation.model import Config, EventModel
 from anticipation.notes import CHORD, DRUMS, Notes
+from anticipation.prompt import Infill
 from anticipation.tasks import Options
 from anticipation.tempo import TempoMap
 

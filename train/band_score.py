@@ -22,8 +22,9 @@ from anticipation import checkpoint, metrics
 from anticipation.data import Piece, Shards
 from anticipation.errors import AnticipationError
 from anticipation.grid import places
-from anticipation.infilling import Infill, generate
+from anticipation.infilling import generate
 from anticipation.notes import DRUMS, Notes
+from anticipation.prompt import Infill
 from anticipation.tempo import beat_notes
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")

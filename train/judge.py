@@ -27,10 +27,11 @@ from anticipation.consensus import Outlook
 from anticipation.data import Shards
 from anticipation.errors import RequestError
 from anticipation.grid import places
-from anticipation.infilling import Infill, generate
+from anticipation.infilling import generate
 from anticipation.memory import Memory
 from anticipation.notes import CHORD, Notes
 from anticipation.options import Options
+from anticipation.prompt import Infill
 from anticipation.sampling import Sampling
 from anticipation.tempo import TempoMap
 

@@ -14,9 +14,10 @@ SECONDS, PARTS = 16.0, (0,)  # how much, and who plays
 def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[Path]:
     """Accompany the beginning of the first two held-out pieces with a melody, always by the same seed. Returns the
     .mid files. Imports the MIDI libraries and pillow only now: machines that train may lack them."""
-    from anticipation.infilling import Infill, generate
+    from anticipation.infilling import generate
     from anticipation.midi import Score, write
     from anticipation.notes import Notes
+    from anticipation.prompt import Infill
     from anticipation.render import piano_roll
     from anticipation.windows import top_part
 
