@@ -5,19 +5,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from .errors import RequestError
 from .files import shipped
 
 SURE, LIKELY = 0.007, 0.02  # the share of human minutes outside the training set that match so long by chance
-
-
-def flags(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("input", type=Path, metavar="FILE.mid")
-    sub.add_argument("--index", type=Path, metavar="PATH", help="of a training set (default: the shipped checkpoint's)")
-    sub.add_argument("--all", action="store_true", help="every track (default: those written by us, if there are any)")
-    sub.add_argument("--json", action="store_true", help="one machine-readable line")
 
 
 def check(args: argparse.Namespace) -> None:

@@ -1,4 +1,5 @@
-"""The `anticipate` command: its flags. What they set off: commands.py, tools.py. --help imports nothing heavy."""
+"""The `anticipate` command: its flags. What they set off: commands.py, tools.py, check.py. --help imports nothing
+heavy."""
 
 from __future__ import annotations
 
@@ -32,12 +33,6 @@ def parser() -> argparse.ArgumentParser:
             flags(sub)
         sub.set_defaults(run=run)
     return top
-
-
-def finetune(args: argparse.Namespace) -> None:
-    from .finetune import command
-
-    command(args)
 
 
 def demo_flags(sub: argparse.ArgumentParser) -> None:
@@ -92,6 +87,13 @@ def finetune_flags(sub: argparse.ArgumentParser) -> None:
 def info_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", nargs="?", help="FILE.mid, a checkpoint or shards (default: the shipped one)")
     sub.add_argument("--json", action="store_true")
+
+
+def check_flags(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("input", type=Path, metavar="FILE.mid")
+    sub.add_argument("--index", type=Path, metavar="PATH", help="of a training set (default: the shipped checkpoint's)")
+    sub.add_argument("--all", action="store_true", help="every track (default: those written by us, if there are any)")
+    sub.add_argument("--json", action="store_true", help="one machine-readable line")
 
 
 def render_flags(sub: argparse.ArgumentParser) -> None:
@@ -185,10 +187,10 @@ COMMANDS: tuple[tuple[Any, ...], ...] = (
      task_flags, span_flags, vary_flags),
     ("harmonize", "chord symbols for a melody, played as block chords", commands.harmonize,
      task_flags, harmonize_flags),
-    ("finetune", "teach a checkpoint the style of your own MIDI files, 5 to 50 of them", finetune,
+    ("finetune", "teach a checkpoint the style of your own MIDI files, 5 to 50 of them", tools.finetune,
      model_flags, finetune_flags),
     ("info", "what is in a MIDI file, a checkpoint, or a folder of shards", tools.info, info_flags),
-    ("check", "passages of a file that go like the training set", check.check, check.flags),
+    ("check", "passages of a file that go like the training set", check.check, check_flags),
     ("render", "make a .wav to listen to or a .png piano roll to look at", tools.render, render_flags),
     ("tokens", "the stream as the model sees it, one row per line", tools.tokens, tokens_flags),
     ("convert", "a checkpoint in another form: ours, or Hugging Face's (AMT models)", tools.convert, convert_flags),

@@ -8,23 +8,20 @@ are evaluated once, with the weights that the other half chose (the split `proof
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from . import checkpoint
 from .alike import tune_hash
 from .data import Piece
-from .errors import CheckpointError, RequestError
-from .folder import Folder, load_plain
+from .errors import RequestError
+from .folder import Folder
 from .model import EventModel
 from .notes import Notes
 from .windows import Recipe, Windows
@@ -163,42 +160,3 @@ def finetune(
     proof = (bits(base, last), bits(net, last)) if last else None
     after = best if where else now
     return net.eval().requires_grad_(False), Outcome(before, after, where or step, step, held_out, proof)
-
-
-def command(args: argparse.Namespace) -> None:
-    """`anticipate finetune`: writes a checkpoint whose card says where it comes from, or says why not. Raises
-    AnticipationError."""
-    from .commands import check_folder, open_model
-
-    check_folder(args.output)
-    if args.seed < 0:
-        raise RequestError("--seed is 0 or more")
-    if (args.output / "config.json").exists() and not args.force:
-        raise CheckpointError(f"{args.output} holds a checkpoint already; --force overwrites it")
-    if not 0 < args.minutes < math.inf:
-        raise RequestError("--minutes must be more than 0")
-    if args.weights != "float32":
-        raise RequestError("finetune trains float32 weights; leave --weights out")
-    base = open_model(args)
-    if not isinstance(base, EventModel):
-        raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
-    pieces = Folder.read(args.folder, load_plain)
-
-    def say(line: str) -> None:
-        print(line, flush=True) if not args.quiet else None
-
-    for line in pieces.skipped:
-        say(f"left out: {line}")
-    net, outcome = finetune(base, pieces, minutes=args.minutes, seed=args.seed, say=say)
-    facts = asdict(outcome) | {"better": outcome.better}
-    if not outcome.better and not args.anyway:
-        raise RequestError(
-            f"nothing was written: {outcome.steps} steps made {outcome.held_out} no cheaper ({outcome}); more files "
-            "may help, --anyway writes the weights all the same"
-        )
-    card = {"finetuned_from": base.fingerprint, "files": len(pieces.pieces), "seed": args.seed} | facts
-    checkpoint.save(net, args.output, card=card)
-    judged = "the best" if outcome.better else "no better, but written"
-    say(f"{args.output}: step {outcome.step} of {outcome.steps}, {judged}: {outcome}")
-    if args.json:
-        print(json.dumps(facts | {"checkpoint": str(args.output)}))

@@ -17,7 +17,10 @@ from .midi import MAX_HOURS, Score
 from .notes import DRUMS, Notes
 from .options import Options, pitches, stamp
 from .parts import Part
+from .prompt import Infill
 from .rhythm import answerable
+from .sampling import Sampling
+from .stream import STYLES
 from .voicing import at_bars, voicing
 
 if TYPE_CHECKING:
@@ -241,10 +244,10 @@ def _inside(score: Score, start: float, end: float | None) -> float:
     return end
 
 
-def _request(known: Notes, start: float, end: float, instruments: list[int], options: Options, conductor: Conductor):
-    from .prompt import Infill
-    from .stream import STYLES
-
+def _request(
+    known: Notes, start: float, end: float, instruments: list[int], options: Options, conductor: Conductor
+) -> Infill:
+    """The request that all tasks build. Raises RequestError."""
     if options.style not in STYLES:
         raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
     return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
@@ -259,7 +262,6 @@ def _write(
     """Generate, and put what was written into the score. gone: mask of its notes that give way. chosen: parts that new
     tracks may be more of. asked: what only this task takes, for the stamp."""
     from .consensus import Outlook
-    from .decode import Sampling
     from .infilling import generate
 
     conductor = Conductor.of(score, start, end, options.grid)

@@ -1,4 +1,4 @@
-"""What the commands that show and turn things over do: info, render, tokens, convert. Imports late, as commands.py."""
+"""What the commands that write no music do: info, render, tokens, convert, finetune. Imports late, as commands.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .commands import check_folder, open_model
 from .errors import FileError, RequestError
 
 if TYPE_CHECKING:
@@ -163,14 +164,20 @@ def amt_tokens(args: argparse.Namespace, score: Score) -> None:
         print(f"{line[0]:7d}{line[1] - amt.DURATION.start:7d}{pitch:7d}  {instrument_name(instrument)}")
 
 
+def make_way(folder: Path, force: bool) -> None:
+    """Raises FileError where a file is in the way of a checkpoint, or another one that may not be overwritten."""
+    check_folder(folder)
+    if (folder / "config.json").exists() and not force:
+        raise FileError(f"{folder} holds a checkpoint already; --force overwrites it")
+
+
 def convert(args: argparse.Namespace) -> None:
     """A checkpoint in another form: ours, or an AMT model as the folder that `transformers` reads."""
     import torch
 
     from . import checkpoint
 
-    if (args.output / "config.json").exists() and not args.force:
-        raise RequestError(f"{args.output} holds a checkpoint already; --force overwrites it")
+    make_way(args.output, args.force)
     source = checkpoint.find(args.input)
     if args.output.resolve() == source.resolve():
         raise RequestError(f"{args.output} is the input; name another folder")
@@ -178,3 +185,44 @@ def convert(args: argparse.Namespace) -> None:
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[args.dtype]
     hugging_face = args.to == "huggingface"
     checkpoint.save(checkpoint.load(source), args.output, dtype=dtype, card=card, hugging_face=hugging_face)
+
+
+def finetune(args: argparse.Namespace) -> None:
+    """Write a checkpoint whose card says where it comes from, or say why not. Raises AnticipationError."""
+    from dataclasses import asdict
+
+    from . import checkpoint
+    from .finetune import finetune as teach
+    from .folder import Folder, load_plain
+    from .model import EventModel
+
+    make_way(args.output, args.force)
+    if args.seed < 0:
+        raise RequestError("--seed is 0 or more")
+    if not 0 < args.minutes < float("inf"):
+        raise RequestError("--minutes must be more than 0")
+    if args.weights != "float32":
+        raise RequestError("finetune trains float32 weights; leave --weights out")
+    base = open_model(args)
+    if not isinstance(base, EventModel):
+        raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
+    pieces = Folder.read(args.folder, load_plain)
+
+    def say(line: str) -> None:
+        print(line, flush=True) if not args.quiet else None
+
+    for line in pieces.skipped:
+        say(f"left out: {line}")
+    net, outcome = teach(base, pieces, minutes=args.minutes, seed=args.seed, say=say)
+    facts = asdict(outcome) | {"better": outcome.better}
+    if not outcome.better and not args.anyway:
+        raise RequestError(
+            f"nothing was written: {outcome.steps} steps made {outcome.held_out} no cheaper ({outcome}); more files "
+            "may help, --anyway writes the weights all the same"
+        )
+    card = {"finetuned_from": base.fingerprint, "files": len(pieces.pieces), "seed": args.seed} | facts
+    checkpoint.save(net, args.output, card=card)
+    judged = "the best" if outcome.better else "no better, but written"
+    say(f"{args.output}: step {outcome.step} of {outcome.steps}, {judged}: {outcome}")
+    if args.json:
+        print(json.dumps(facts | {"checkpoint": str(args.output)}))

@@ -24,6 +24,7 @@ LIGHT = [
     "grammar",
     "bias",
     "features",
+    "prompt",
     "windows",
     "data",
     "conductor",
