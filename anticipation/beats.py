@@ -14,16 +14,16 @@ import numpy as np
 from .notes import Notes, strikes
 from .tempo import beat_notes
 
-STEPS = 100  # in a second
-SLOWEST, FASTEST = 1.12, 0.3  # seconds of a beat
-USUAL, SPREAD = 0.6, 0.45  # of a beat: the middle, seconds, and how far its logarithm goes from there
-STEADY = 60.0  # nats that it would cost to double a beat's length at once
-JITTER = 0.022  # seconds that people are off the beat
-STRAY = 0.08  # the share of onsets that are anywhere
-LEAST = 12  # onsets that tell beats
+STEPS = 100  # frames in a second
+SLOWEST, FASTEST = 1.12, 0.3  # seconds that a beat may last
+USUAL, SPREAD = 0.6, 0.45  # its usual length, seconds, and the standard deviation of its logarithm
+STEADY = 60.0  # nats that it would cost to double the length of a beat from one to the next
+JITTER = 0.022  # seconds, standard deviation of people's onsets from the places of the beat
+STRAY = 0.08  # share of onsets that may be anywhere
+LEAST = 12  # onsets; fewer do not tell beats
 
-# How likely an onset is at each place of a bar (beats, places of a beat) beside the mean, for those that are (columns,
-# see `marks`) short and thin, long, thick, both: the output of `python train/recall.py SHARDS --beats`.
+# How likely an onset is at each place of a bar (beats, places of a beat) as a multiple of the mean over places, for
+# onsets that are, by `marks`, short and thin, long, thick, or both. From `python train/recall.py SHARDS --beats`.
 FOUR = np.array([
     [[1.24, 3.03, 3.87, 6.11], [0.31, 0.15, 0.09, 0.04], [1.64, 1.21, 0.81, 0.39], [0.5, 0.45, 0.15, 0.05]],
     [[1.62, 1.89, 2.45, 2.63], [0.33, 0.25, 0.1, 0.04], [1.86, 0.96, 0.96, 0.34], [0.51, 0.41, 0.15, 0.03]],
@@ -41,13 +41,13 @@ SIX = np.array([
     [[1.76, 2.48, 2.31, 3.26], [0.15, 0.02, 0.03, 0.01], [1.58, 3.89, 1.42, 1.58],
      [0.22, 0.28, 0.24, 0.22], [1.85, 0.79, 1.62, 0.44], [0.17, 0.03, 0.05, 0.01]],
 ])  # fmt: skip
-# Kinds of bars, and nats that every onset has to tell more for one than for the first.
+# The kinds of bars; each with the nats per onset by which it has to be likelier than the first kind.
 BARS = ((FOUR, 0.0), (THREE, 0.04), (SIX, 0.12))
 
 
 def marks(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
-    """Onsets (M,) of the chords and single notes among the notes (one at least), seconds, and of each whether it is
-    longer before the next one than is usual (1), plus whether it is thick or has a bass (2)."""
+    """The chords and single notes among the notes (at least one), as two columns (M,): their onsets (seconds), and a
+    mark: 1 if the next one is further away than usual, plus 2 if it is thick or has a bass note."""
     notes = notes.sorted()
     first = np.flatnonzero(strikes(notes.onset))
     onset = notes.onset[first]
@@ -59,8 +59,8 @@ def marks(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hear(notes: Notes) -> Notes:
-    """BEAT notes from at most a beat before the first of the notes to the last; none where too few onsets tell them, or
-    are likelier to be anywhere. Drums are heard as all others are."""
+    """BEAT notes from at most a beat before the first note to the last one. None where there are too few onsets, or
+    where they are as likely to be anywhere. Drums are heard like all other instruments."""
     if len(notes) < LEAST:
         return Notes.of([])
     onset, mark = marks(notes)
@@ -73,7 +73,8 @@ def hear(notes: Notes) -> Notes:
 
 
 class _Pointer:
-    """A bar of so many beats at every tempo: its states are beat by beat, tempo by tempo, frame by frame."""
+    """The states of a bar pointer for one kind of bar: beat by beat, for every tempo, frame by frame. table: FOUR,
+    THREE ..."""
 
     def __init__(self, table: np.ndarray) -> None:
         self.bar, self.periods = len(table), np.arange(round(FASTEST * STEPS), round(SLOWEST * STEPS) + 1)
@@ -87,7 +88,7 @@ class _Pointer:
         self.odds = np.concatenate([self._odds(table, *each) for each in several])
 
     def _odds(self, table: np.ndarray, beat: int, period: int) -> np.ndarray:
-        """(period, marks) logarithms of how likely an onset is in each frame of a beat, played as people play."""
+        """(period, marks) log probability of an onset in each frame of a beat that lasts `period` frames."""
         bar, parts, kinds = table.shape
         off = (beat + np.arange(period) / period)[:, None] - np.arange(bar * parts) / parts
         off = (off + bar / 2) % bar - bar / 2
@@ -98,12 +99,13 @@ class _Pointer:
 
 @cache
 def _pointers() -> list[tuple[_Pointer, float]]:
-    """One for each kind of bars, and how rare those are."""
+    """The pointer of each kind of bar, and the nats that it has to be likelier by."""
     return [(_Pointer(table), rare) for table, rare in BARS]
 
 
 def _follow(frames: np.ndarray, mark: np.ndarray, way: _Pointer) -> tuple[float, np.ndarray, np.ndarray]:
-    """The likeliest way through bars of one kind: how likely, in which frames its beats begin, and their places."""
+    """Viterbi's algorithm: the log probability of the likeliest path, the frames at which its beats begin, and their
+    places in the bar. frames, mark: of the onsets."""
     told = dict(zip(frames.tolist(), mark.tolist(), strict=True))
     score = np.tile(np.repeat(way.usual - np.log(way.periods * way.bar), way.periods), way.bar)
     came = np.zeros((frames[-1] + 1, *way.first.shape), np.int16)  # from which tempo

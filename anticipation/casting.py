@@ -1,5 +1,5 @@
-"""Casting: which parts of a score a request names, who rests, as whom the others are shown to the model, and of whom
-what is written is more. Knows scores; knows no models, and writes nothing."""
+"""Casting: which parts of a score a request names, which of them rest, as what the other parts are shown to the model,
+and which part new notes belong to. Knows scores; knows no models, and writes nothing."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import numpy as np
 
 from .instruments import instrument_number
 from .midi import Score
-from .notes import DRUMS, Notes
+from .notes import DRUMS, GM_NAMES, Notes
 from .parts import Part
 
-VOICE = 53
-STAND_INS = (VOICE, 52, 54)  # as whom a given melody is shown to the model where its own instrument is to be written
-# And the other parts of an instrument of which one is written: beside a flute in place of a voice one hand costs 0.24
-# nats a note less, a choir's voice 0.07, a violin 0.02.
-OTHERS = (73, *STAND_INS)
-REST = 3.0  # seconds of silence on both sides of a hole: of who has them, one in twenty plays in it
+VOICE = GM_NAMES.index("voice")  # what sings the tunes of POP909, so what the model knows best as a tune
+# Where an instrument is written, its notes in other parts are shown to the model as another instrument's, or it would
+# take them for its own: those of a melody as the first of STAND_INS that is free, those of any other part as the first
+# of OTHERS. (One hand at the piano costs 0.24 nats a note less if the other is shown as a flute and not as a voice; a
+# part of a choir 0.07, a violin 0.02.)
+STAND_INS = (VOICE, GM_NAMES.index("choir"), GM_NAMES.index("synth voice"))
+OTHERS = (GM_NAMES.index("flute"), *STAND_INS)
+REST = 3.0  # seconds before and after a hole: of the parts that are silent in both, one in twenty plays in the hole
 RESTING = "silent there and around, and still so: {}; --parts names who is to play"
 
 
 def chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part], str | None]:
-    """Parts by their names (default: all), with what we wrote to go with them, and the names for the stamp. Raises
-    RequestError."""
+    """The parts of these names (default: all), each with the parts that we wrote to go with it, and the names as the
+    stamp has them. Raises RequestError."""
     if names is None:
         return score.parts, None
     names = list(names)
@@ -34,11 +36,12 @@ def chosen(score: Score, names: Iterable[str | int] | None) -> tuple[list[Part],
 
 
 def followed(score: Score, melody: str | int | None) -> Notes:
-    """The notes of the part that is to be followed (default: all). Raises RequestError."""
+    """The notes of the part that is to be accompanied (default: all notes). Raises RequestError."""
     return score.notes if melody is None else score.notes[mask(chosen(score, [melody])[0])]
 
 
 def instruments(names: str | Iterable[str | int]) -> list[int]:
+    """'piano,bass' or a list of names and programs -> instruments, each once. Raises RequestError."""
     several = names.split(",") if isinstance(names, str) else list(names)
     return list(dict.fromkeys(instrument_number(name) for name in several))
 
@@ -49,15 +52,20 @@ def mask(parts: list[Part]) -> np.ndarray:
 
 
 def resting(score: Score, start: float, end: float) -> list[Part]:
-    """The parts that sound neither in a span (seconds) nor near it; none of them where that would be all."""
+    """The parts that are silent in a span (seconds) and for REST seconds on both sides; none where that would be all
+    parts."""
     near = (score.notes.offset > start - REST) & (score.notes.onset < end + REST)
     silent = [part for part in score.parts if not near[part.mask].any()]
     return silent if near.any() else []
 
 
 def origins(score: Score, gone: np.ndarray, parts: list[Part], answered: bool) -> list[tuple[Part, Notes]]:
-    """Parts that new notes may be more of, each with what stays of it, or all of it if nothing does; with what is
-    answered note by note, if it is. What we wrote to go with one of several of a name is of that which plays nearest.
+    """The parts that new notes may belong to, and for each the notes that tell which new ones are its own: those that
+    stay, or all of them where none stays.
+
+    gone: mask of the notes that give way. answered: every one of these is answered by a new note (rhythm), so they are
+    what tells. What we wrote to go with one of several parts of the same name counts as the one that plays at about its
+    height.
     """
     masks: dict[int, np.ndarray] = {}
     for part in sorted(parts, key=lambda part: part.fills):
@@ -74,12 +82,12 @@ def origins(score: Score, gone: np.ndarray, parts: list[Part], answered: bool) -
 
 
 def shown_as(notes: Notes, others: np.ndarray, written: list[int], wanted: tuple[int, ...] = OTHERS) -> Notes:
-    """Notes of which those of others (mask), if they share an instrument with what is written, are shown to the model
-    as played by one that does not: they are not to be taken for its own."""
+    """Notes as a model is shown them: where `others` (a mask) share an instrument with what is written, they are played
+    by the first free one of `wanted`, so that the model does not take them for what it has written itself."""
     shown = others & np.isin(notes.instrument, written) & (notes.instrument < DRUMS)
     return notes.replace(instrument=np.where(shown, stand_in(wanted, written), notes.instrument))
 
 
 def stand_in(wanted: tuple[int, ...], instruments: list[int]) -> int:
-    """The first of the wanted programs that is not among the instruments, or whoever is free."""
+    """The first of the wanted programs that is not among the instruments; else any that is not."""
     return next((i for i in (*wanted, *range(DRUMS)) if i not in instruments), wanted[0])

@@ -1,4 +1,4 @@
-"""The conductor: whose beats, whose chords and which places new notes go by, and whose keys they keep off. Knows
+"""The conductor: which beats, chords and places new notes go by, and which keys they leave to other hands. Knows
 scores; knows no models, and writes nothing."""
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from .stream import FUTURE, HISTORY
 from .symbols import parse_chart
 from .tempo import TempoMap
 
-# Share of a part's notes that may be on keys of another, if both are hands at one keyboard. In files of just two such
-# parts 92 % of people's have less than 0.01, and 97 % less than this; others are choirs, layers, or sung as well.
+# Two parts count as the hands of one player as long as no more than this share of the one's notes fall on keys that the
+# other strikes or holds. Of people's files with just two such parts, 97 % have less (92 % less than 0.01); where there
+# is more, the parts are layers of a sound, a choir, or a tune that is also sung.
 SHARED = 0.05
 OFF_BEAT = "the beats of the file are ignored: its notes do not keep to them, or are too few to tell"
 LAG = "the notes are {:.0f} ms {} the beats of the file all along: so are new ones"
@@ -31,8 +32,8 @@ HEARD = "the notes do not keep to the beats of the file: new ones go by those he
 
 @dataclass(frozen=True)
 class Conductor:
-    """tempo: of the beats that count; None where nobody's do. remarks: what to tell of them, one line each. lag: by
-    how many seconds the score's notes are behind them all along; negative where they are ahead."""
+    """tempo: of the beats that count; None where there are none. remarks: what to tell the user of them, one line each.
+    lag: by how many seconds the score's notes are behind these beats throughout; negative where they are ahead."""
 
     tempo: TempoMap | None
     remarks: tuple[str, ...] = ()
@@ -40,8 +41,8 @@ class Conductor:
 
     @classmethod
     def of(cls, score: Score, start: float, end: float, grid: str) -> Conductor:
-        """Whose beats count: the file's, if its notes keep to them (those that give way are among these) or `grid` asks
-        for so many places in them; else those that are heard around a span (seconds); else nobody's."""
+        """The file's beats count if its notes keep to them (also those that give way), or if `grid` is a number of
+        places in them. Else the beats count that are heard in the notes around a span (seconds), if any are."""
         lag = lag_of(score.notes, score.beats()) if grid in ("auto", "free") else 0.0
         if lag:
             return cls(score.tempo, (LAG.format(1000 * abs(lag), "behind" if lag > 0 else "ahead of"),), lag)
@@ -55,8 +56,8 @@ class Conductor:
         return cls(TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),))
 
     def on_beat(self, known: Notes, score: Score, end: float) -> Notes:
-        """Known notes of a score, moved by the lag, with the beats that count; where the piece is to go on, so do
-        those."""
+        """Known notes of a score, moved onto the beats by the lag, together with these beats; up to ten seconds past
+        `end` (seconds) where the piece is to go on."""
         known = _moved(known, -self.lag).sorted()
         if self.tempo is None:
             return known
@@ -64,11 +65,12 @@ class Conductor:
         return known + self.tempo.beats(end + 10.0 if further else score.length)
 
     def as_played(self, notes: Notes) -> Notes:
-        """The way back from `on_beat`: notes as far from the beats as the score's are."""
+        """New notes, as far behind the beats as the score's are: undoes the move of `on_beat`."""
         return _moved(notes, self.lag)
 
     def places(self, known: Notes, start: float, end: float, grid: str) -> np.ndarray | None:
-        """Seconds where notes may begin, by the beats among the known notes; None for anywhere."""
+        """Seconds where notes may begin, by the beats among the known notes and by `grid` (see Options); None:
+        anywhere."""
         beats = known.beats
         if grid == "free" or self.tempo is None or not len(beats):
             return None
@@ -77,8 +79,8 @@ class Conductor:
         return places(near, beats, ways[:, way_of(near, beats, ways)] if grid == "auto" else int(grid))
 
     def beside(self, score: Score, chosen: list[Part], written: list[int]) -> Notes:
-        """What parts other than the chosen ones play on the keyboards that are written: hands beside the chosen ones.
-        Whose keys those share all the time is at another keyboard."""
+        """The notes of other hands: of parts that are not chosen but play a keyboard that is written. A part whose keys
+        the chosen ones share (SHARED) is no hand beside them, but plays on a keyboard of its own."""
         hands = score.notes[:0]
         if not chosen:
             return hands
@@ -91,8 +93,9 @@ class Conductor:
         return _moved(hands, -self.lag)
 
     def chords(self, score: Score, asked: str, start: float, end: float) -> Notes | None:
-        """Chords that the musician gives: a chart, which begins with the bar that `start` is in, be that not as good as
-        over, or a part that plays them; None where they are to be planned, or none. Raises RequestError."""
+        """The chords that the musician gives with --chords: a chart, whose first cell is the bar that `start` (seconds)
+        lies in, or the next one where that bar is as good as over; or the part that plays them. None where there are to
+        be none, or planned ones. Raises RequestError."""
         tempo = self.tempo or score.tempo
         if asked in ("auto", "none"):
             return None
@@ -109,7 +112,7 @@ class Conductor:
 
 
 def within(chords: Notes, tempo: TempoMap, start: float, end: float) -> Notes:
-    """Of chords that go on around a span (seconds) those of its bars, up to its end."""
+    """The chords that sound in a span, from the beginning of its first bar to its end (seconds)."""
     first = tempo.bars_within(start, end)[0]
     some = chords[(chords.offset > first) & (chords.onset < end)]
     onset = np.maximum(some.onset, first)

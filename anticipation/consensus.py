@@ -20,8 +20,8 @@ from .harmony import (
     best_path,
     chord_at,
     chord_notes,
+    classes_at_once,
     estimate_chords,
-    together,
     transposed,
 )
 from .infilling import draw
@@ -139,7 +139,7 @@ def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The chord (N, NO_CHORD) that what is known plays itself between two edges (N + 1, seconds), and how surely it
     does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
     odds = settled(chord_at(estimate_chords(known.audible, known.beats), _middle(edges)))
-    sure = odds.sum(1) * np.clip(together(known, edges) - 1.0, 0.0, 1.0)
+    sure = odds.sum(1) * np.clip(classes_at_once(known, edges) - 1.0, 0.0, 1.0)
     return odds, sure[:, None]
 
 
@@ -242,12 +242,12 @@ def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, dr
     each passage has drafts of its own, half as many where two overlap."""
     spans = passages(edges)
     each = drafts if len(spans) == 1 else max(1, drafts // 2)
-    odds, heard = np.zeros((takes, len(edges) - 1, NO_CHORD)), np.zeros((len(edges) - 1, 1))
+    odds, count = np.zeros((takes, len(edges) - 1, NO_CHORD)), np.zeros((len(edges) - 1, 1))
     for number, (first, last) in enumerate(spans):
         passage = replace(request, start=float(edges[first]), end=float(edges[last]))
         odds[:, first:last] += _drafted(model, passage, edges[first : last + 1], takes, seed, each, number)
-        heard[first:last] += 1
-    return list(odds / heard)
+        count[first:last] += 1
+    return list(odds / count)
 
 
 def _drafted(

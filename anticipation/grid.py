@@ -1,5 +1,5 @@
-"""The grid of beats: where notes stand on it, whether they keep to it, how they divide it. Knows notes and beats; knows
-no ticks."""
+"""The grid of beats: where notes stand among the beats, whether they keep to them, and how they divide them. Knows
+notes and beats; knows no ticks."""
 
 from __future__ import annotations
 
@@ -8,48 +8,51 @@ import numpy as np
 from .notes import Notes
 from .tempo import EARLY, PARTS
 
-NEAR = 1 / 30  # of a beat: what a note may be off its place
-FINEST = 24  # parts of a beat: all that notes are typed in by
-TYPED = 1 / 240  # of a beat that notes may differ by where nobody played them
-SMALL = (9, 12)  # parts of a beat: triplets of sixteenths in six-eight, sextuplets
-SMALLEST = 16  # sixty-fourths, to which some programs move all that is played
-MOST, ALL = 0.4, 0.95  # of the onsets; the rest are ornaments
-FEW = 8  # onsets, whose phases have no mean to speak of
-CHANCE = 0.03  # that few onsets are as near to a grid as they are
-LATENCY = 0.06  # seconds that all of what is played to a click may be ahead of it or behind it
-SURE = 6.0  # nats: how much less likely than that by chance
+NEAR = 1 / 30  # of a beat that a note may be off its place
+FINEST = 24  # parts of a beat: the finest division that notes are typed in by
+TYPED = 1 / 240  # of a beat that notes may be off their places if they were typed in and not played
+SMALL = (9, 12)  # parts of a beat in typed music: triplets of sixteenths in six-eight, sextuplets
+SMALLEST = 16  # parts of a beat: sixty-fourths, to which some programs move everything that is played
+MOST, ALL = 0.4, 0.95  # shares of the onsets that have to be on SMALL, and on SMALL or SMALLEST; the rest are ornaments
+FEW = 8  # onsets; the mean phase of fewer says little
+CHANCE = 0.03  # probability by which fewer onsets may be so near to a grid by chance
+LATENCY = 0.06  # seconds by which everything that is played to a click may be ahead of it or behind it
+SURE = 6.0  # nats: how unlikely by chance the phases of late music have to be (Rayleigh's test)
 
 
 def nearest(times: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(N,) the index of the place (ascending, one at least) that each time is nearest to; half way, of the earlier."""
+    """(N,) the index of the place (ascending, at least one) that is nearest to each time; of two equally near the
+    earlier."""
     return np.searchsorted((places[1:] + places[:-1]) / 2, times)
 
 
 def position(times: np.ndarray, beats: Notes) -> np.ndarray:
-    """Beats since the first one began; before it and behind the last one at their tempo. There is a beat at least."""
+    """Beats since the first beat, fractions included, of times in seconds. Before the first beat and after the last one
+    time goes on at their tempo. Needs at least one beat."""
     i = np.maximum(np.searchsorted(beats.onset, times, side="right") - 1, 0)
     return i + (times - beats.onset[i]) / beats.duration[i]
 
 
 def moment(when: np.ndarray, beats: Notes) -> np.ndarray:
-    """Seconds of so many beats since the first one began: `position`, the other way round."""
+    """Seconds of positions in beats: the inverse of `position`."""
     i = np.clip(np.floor(when).astype(np.int64), 0, len(beats) - 1)
     return beats.onset[i] + (when - i) * beats.duration[i]
 
 
 def edges_of(beats: Notes) -> np.ndarray:
-    """(N + 1,) seconds where beats begin, and the last one ends."""
+    """(N + 1,) seconds at which N beats begin, and the last one ends."""
     return np.append(beats.onset, beats.end)
 
 
 def lag_of(notes: Notes, beats: Notes) -> float | None:
-    """How far onsets are behind the beats they keep to, seconds: negative where they are ahead, 0 where that is little,
-    None where they keep to none.
+    """By how many seconds the onsets are behind the beats that they keep to: negative where they are ahead, 0 where it
+    is too little to matter, None where they do not keep to the beats.
 
-    They keep to sixteenths, or to thirds as swung and triple ones do, if the resultant of their phases is long enough
-    and points forward: performances without a click do not, nor do grids that start at the wrong moment. What was typed
-    in may be finer, and of several kinds (`_typed`). Drummers are some 30 ms ahead of a click, and recordings come
-    late: then all are (`_late`). Few onsets have to be all so near that chance would hardly do it.
+    They keep to sixteenths, or to thirds as swung and triple music does, if the mean of their phases (a complex number)
+    is long enough and points forward. Music that was played without a click fails this, and so does a grid that begins
+    at the wrong moment. Typed music may use finer and mixed divisions (`_typed`). Drummers are some 30 ms ahead of a
+    click and recordings come late, but then every onset is so by the same time (`_late`). Fewer than FEW onsets all
+    have to lie nearer to the grid than they would by chance.
     """
     when = position(notes.onset, beats) if len(beats) else np.zeros(0)
     when = when[when >= 0]
@@ -68,27 +71,27 @@ def lag_of(notes: Notes, beats: Notes) -> float | None:
 
 
 def _resultant(when: np.ndarray, parts: int) -> complex:
-    """The mean of phases in parts of a beat: as long as they are alike."""
+    """The mean phase of onsets within the parts of a beat, as a complex number whose length says how alike they are."""
     return complex(np.exp(2j * np.pi * parts * when).mean())
 
 
 def _typed(when: np.ndarray) -> bool:
-    """Whether onsets are right on small parts of beats, as nobody plays them, and not all on the smallest: phases of
-    running sixteenths in six-eight cancel. Where beats begin at the wrong moment other places have far more onsets than
-    the beat."""
+    """Whether the onsets are exactly on small parts of beats, as nobody plays them, and not just on the smallest ones.
+    (The phases of running sixteenths in six-eight cancel in `_resultant`.) No place may have twice as many onsets as
+    the beat itself: then the beats begin at the wrong moment."""
     small, smallest = (_off(when, parts) < TYPED for parts in (SMALL, (SMALLEST,)))
     count = np.bincount(np.rint(when * FINEST).astype(np.int64) % FINEST)
     return bool(np.mean(small) > MOST and np.mean(small | smallest) > ALL and 2 * count[0] > count.max())
 
 
 def _off(when: np.ndarray, several: tuple[int, ...]) -> np.ndarray:
-    """(N,) parts of a beat from each onset to the next place of any of several divisions of it."""
+    """(N,) distance in beats from each onset to the nearest place of any of several divisions of the beat."""
     return np.min([abs((parts * when + 0.5) % 1 - 0.5) / parts for parts in several], axis=0)
 
 
 def _late(when: np.ndarray, parts: int, beat: float) -> float | None:
-    """How far all are behind parts of a beat, seconds, if that is a latency, a third of a part at most, and parts that
-    are twice (of thirds, three times) as long have them as far behind: else the beats begin elsewhere."""
+    """By how many seconds all onsets are behind the parts of a beat, if that is a latency: below LATENCY and a third of
+    a part, and the same for parts twice as long (or three times, of thirds); if not, the beats begin elsewhere."""
     turn = float(np.angle(_resultant(when, parts))) / (2 * np.pi * parts)  # beats
     agree = _resultant(when - turn, parts // 2).real > 0
     return turn * beat if agree and abs(turn) * beat < LATENCY and abs(turn) * parts < 1 / 3 else None
@@ -100,8 +103,8 @@ def on_grid(notes: Notes, beats: Notes) -> bool:
 
 
 def cut(notes: Notes, beats: Notes, *times: float) -> list[float]:
-    """Where music is cut at some times, seconds: at a beat that the notes keep to where that is played (`lag_of`), or
-    before those that are a little early for it; else right there."""
+    """Where music is to be cut for some times (seconds). A time that is a beat is moved to where that beat is played
+    (`lag_of`), and on to the first of the notes that are a little early for it. Other times stay."""
     lag, edges = lag_of(notes, beats), edges_of(beats)
     out = list(times)
     for number, at in enumerate(times):
@@ -114,8 +117,8 @@ def cut(notes: Notes, beats: Notes, *times: float) -> list[float]:
 
 
 def gap_of(notes: Notes, beats: Notes) -> float | None:
-    """How far behind the parts of a beat notes end that were typed in, in beats: all alike, be it right there or a tick
-    before (negative). None where they were played."""
+    """How far behind a part of a beat typed notes end, in beats: the same for most of them, be it right on it (0) or a
+    few ticks before (negative). None where the notes were played."""
     if not len(notes) or not len(beats):
         return None
     off = (position(notes.offset, beats) * FINEST + 0.5) % 1 - 0.5
@@ -126,8 +129,8 @@ def gap_of(notes: Notes, beats: Notes) -> float | None:
 
 
 def way_of(notes: Notes, beats: Notes, ways: np.ndarray) -> int:
-    """Which of several ways the onsets divide the beats, whichever explains most more of them than chance. ways:
-    (len(beats), K) parts of each beat, see TempoMap.ways."""
+    """The column of `ways` by which the onsets divide the beats: the one that explains the most onsets beyond chance.
+    ways: (len(beats), K) numbers of parts of each beat, see TempoMap.ways."""
     when = position(notes.onset, beats)
     when = when[when >= 0]
     if not len(when):
@@ -138,21 +141,21 @@ def way_of(notes: Notes, beats: Notes, ways: np.ndarray) -> int:
 
 
 def parts_of(notes: Notes, beats: Notes) -> int:
-    """Into how many parts the onsets divide beats that are quarters: 4, 6 or 8."""
+    """Into how many parts (4, 6 or 8) the onsets divide beats that are quarters."""
     return PARTS[way_of(notes, beats, np.tile(PARTS, (len(beats), 1)))]
 
 
 def divided(beats: Notes, parts: int | np.ndarray) -> np.ndarray:
-    """Seconds where a beat divided by `parts` (of all beats, or of each) has its places, beat by beat."""
+    """Seconds of the places of every beat, each beat divided into `parts` (a number, or one for each beat)."""
     several = np.broadcast_to(parts, len(beats))
     place = np.arange(several.sum()) - np.repeat(np.cumsum(several) - several, several)
     return np.repeat(beats.onset, several) + np.repeat(beats.duration / several, several) * place
 
 
 def places(notes: Notes, beats: Notes, parts: int | np.ndarray | None = None) -> np.ndarray:
-    """Seconds, ascending, where notes that go with `notes` may begin: with one of them, and where a beat divided by
-    `parts` (of all beats, or of each; by default `parts_of` the notes) has a place that none of them is nearer to than
-    a twelfth of a beat."""
+    """Seconds, ascending, where new notes may begin so that they go with `notes`: wherever one of those begins, and at
+    the places of beats divided into `parts` (a number, or one for each beat; by default `parts_of` the notes), but for
+    places within a twelfth of a beat of a note."""
     parts = parts_of(notes, beats) if parts is None else parts
     grid = divided(beats, parts)
     near = np.repeat(beats.duration / 12, parts)

@@ -66,8 +66,8 @@ def chroma(notes: Notes, edges: np.ndarray) -> np.ndarray:
     return out
 
 
-def together(notes: Notes, edges: np.ndarray) -> np.ndarray:
-    """(len(edges) - 1,) how many pitch classes sound at a time between two edges, in the mean."""
+def classes_at_once(notes: Notes, edges: np.ndarray) -> np.ndarray:
+    """(len(edges) - 1,) how many pitch classes sound at once between two edges, on average."""
     return chroma(notes, edges).sum(1) / np.maximum(np.diff(edges), 1e-9)
 
 

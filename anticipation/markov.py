@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from .errors import CheckpointError
 from .grid import edges_of
-from .harmony import NO_CHORD, chord_at, chroma, together, transposed
+from .harmony import NO_CHORD, chord_at, chroma, classes_at_once, transposed
 from .keys import key_odds, shift_to_c
 from .notes import Notes
 
@@ -62,7 +62,7 @@ class Markov:
         keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once; in which it
         begins is told by how the notes follow one another, too: where they are few, that tells more than their chords.
         """
-        harmony = np.clip(together(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
+        harmony = np.clip(classes_at_once(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
         shares, steps = _shares(melody, edges) * (1.0 + TELLING * harmony), self.moves[np.asarray(places) % PLACES]
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
         likely = heard @ np.log(self.heard).T

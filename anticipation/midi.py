@@ -139,7 +139,8 @@ class Score:
         return self._as("miditoolkit", lambda file, charset: MidiFile(file=file, charset=charset, clip=True))
 
     def _as(self, library: str, read_file: Callable[[io.BytesIO, str], Any]) -> Any:
-        """Another library's object: of this file or, as both are strict, of a fresh one of its notes and tempos."""
+        """Another library's object of this file; where the library is too strict for it, of a fresh file with the same
+        notes and tempos."""
         error: Exception | None = None
         for data, charset in ((self.data, "utf-8"), (self.data, "latin-1"), (None, "latin-1")):
             try:
@@ -156,7 +157,7 @@ class Score:
 
     @property
     def ours(self) -> np.ndarray:
-        """Boolean mask over notes: those of the tracks that we wrote."""
+        """Boolean mask over notes: those on tracks that we wrote."""
         return sum((part.mask for part in self.parts if part.stamp), start=np.zeros(len(self.notes), dtype=bool))
 
     def part(self, which: str | int) -> Part:
@@ -167,7 +168,7 @@ class Score:
 
     @property
     def bar_count(self) -> int:
-        """How many bars its tracks reach into."""
+        """The number of bars up to the last event of any track."""
         return int(np.searchsorted(self.tempo.bar_seconds(self.length), self.length))
 
     def bars(self, first: int, last: int) -> tuple[float, float]:
@@ -182,7 +183,7 @@ class Score:
         return self.tempo.beats(self.length)
 
     def keys(self) -> list[tuple[float, int]]:
-        """`key_signatures`, or where the file has none the one that its notes are likeliest to have."""
+        """`key_signatures`, or where the file has none the signature of the key that its notes most likely are in."""
         return self.key_signatures or [(0.0, sharps_of(estimate_key(self.notes)))]
 
     def merged(self) -> np.ndarray:
@@ -209,14 +210,17 @@ class Score:
     def with_notes(
         self, notes: Notes, *, stamp: str = "", like: Sequence[tuple[Part, Notes]] = (), moves: Sequence[Move] = ()
     ) -> Score:
-        """The score with new tracks, one per instrument of `notes`, each named by it and on a channel of its own.
+        """The score with new tracks, one for each instrument of `notes`, named after it and on a channel of its own.
+        Chords and beats are not written.
 
-        stamp: a text that each new track carries. like: parts that new notes of their instrument are more of, and what
-        is known of each: those who share an instrument share its notes out (`sharing.share`), each on a track that has
-        its name and is set as it is (bank, volume, pan ...). moves: pedals, wheels and bends, which each new track has.
-        Chords and beats are not written. Notes of one pitch that overlap are trimmed, of two at one tick the longer
-        stays. When the channels run out, a part joins one of the same program, or goes to a further MIDI port. Raises
-        MidiError if the piece gets too long to be read again.
+        stamp: a text that each new track carries. like: parts that the new notes of their instrument belong to, each
+        with what is known of it. If several share an instrument, its new notes are shared out among them
+        (`sharing.share`), each on a new track that has the part's name and is set as it is (bank, volume, pan ...).
+        moves: pedals, wheels and bends, which each new track has. Of notes of one pitch that overlap the earlier is cut
+        short; of those at one tick the longest stays. When the channels run out, a new track joins one of the same
+        program, or goes to a further MIDI port.
+
+        Raises MidiError if the piece gets too long to be read again.
         """
         added = []
         taken = dict(self._channels)
@@ -232,7 +236,8 @@ class Score:
     def _track(
         self, notes: Notes, origin: Part | None, taken: dict[tuple[int, int], int], stamp: str, moves: Sequence[Move]
     ) -> bytes:
-        """A track of one instrument, on a channel that is `taken` from now on."""
+        """The bytes of a new track for one instrument's notes. origin: the part that they belong to. taken: (port,
+        channel) -> instrument of the channels in use, to which its own is added."""
         instrument = int(notes.instrument[0])
         home = None if origin is None else (self._ports[origin.track], origin.channel)
         port, channel = place = free_channel(taken, instrument, home)
@@ -247,7 +252,8 @@ class Score:
         return smf.track([*head(name, stamp, port), *rows, smf.meta(end, smf.END_OF_TRACK)])
 
     def _settings(self, instrument: int, place: tuple[int, int], origin: Part | None, first: int) -> list[smf.Event]:
-        """What makes (port, channel) `place` sound as an instrument by tick `first`: as the part it is more of does."""
+        """What makes (port, channel) `place` sound, by tick `first`, like the part that the notes belong to, or else
+        like the instrument."""
         channel = place[1]
         if place not in self._channels:
             said = said_for(self._file.tracks, self._ports, origin.track, origin.channel) if origin else []

@@ -1,5 +1,5 @@
-"""Sharing: which of several parts of one instrument plays what: two hands at a piano, first and second violin, a choir.
-Knows notes; draws nothing."""
+"""Sharing: which of several parts of one instrument plays each new note: of two hands at a piano, first and second
+violin, the voices of a choir. Knows notes; draws nothing."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import numpy as np
 from .habits import LEGATO, at_once
 from .notes import DRUMS, TOGETHER, Notes
 
-AROUND, FEW = 30.0, 4  # seconds before and behind in which a part's notes tell of it, where there are a few
-NEAR, CLOSE = 4.0, 3.0  # seconds and semitones that a known note reaches
-FAINT = 1e-3  # of a note of the same pitch and time: what a part has for what is like nothing that it plays
-SPAN = 14  # semitones that one part holds
-# Nats that it costs to move by a semitone, up to an octave; to hold one more than a hand can; to sound one more than
-# the part ever does; to be below what a higher part sounds.
+AROUND, FEW = 30.0, 4  # a part is known by its notes within so many seconds, or by all if those are fewer than so many
+NEAR, CLOSE = 4.0, 3.0  # seconds and semitones over which the likeness of two notes decays (`_unlike`)
+FAINT = 1e-3  # likeness of a note to a part that plays nothing of the kind; a note of its pitch and time adds 1
+SPAN = 14  # semitones that one hand can hold
+# What it costs, in nats, that a part moves by a semitone (an octave at most is counted), stretches by a semitone more
+# than SPAN, sounds one note more than it ever does, or sounds below a part that is higher.
 STEP, STRETCH, THICKER, CROSSED = 0.15, 0.5, 6.0, 1.0
-BEAM = 32  # ways to share out that are followed
+BEAM = 32  # partial solutions that the search keeps
 
 
 def share(notes: Notes, parts: list[Notes]) -> np.ndarray:
-    """(N,) which of K parts plays each of N notes of one instrument. parts: what is known of each. Who plays such notes
-    at that time is likely to; nobody leaps, holds or sounds more than need be, beside his known notes too, and parts
-    keep their order. It is the best of many ways to share out, followed from note to note. Where the parts' notes begin
-    just when these do, each is answered by the one in its place: a chord by one in the same order."""
+    """(N,) the index of the part that plays each of N notes of one instrument. parts: what is known of each of K parts.
+
+    A note costs a part the less, the more its known notes are like it in time and pitch; leaps, stretches, thick chords
+    and crossed parts cost extra, beside the known notes too. A beam search from note to note finds the cheapest way to
+    share them out. But where the parts' own notes begin at just the same times as the new ones (a rhythm that is kept),
+    each part gets the answers to its own, chords in order of pitch.
+    """
     if not len(notes) or len(parts) < 2:
         return np.zeros(len(notes), np.int64)
     if (answers := _answers(notes, parts)) is not None:
@@ -46,7 +49,7 @@ def share(notes: Notes, parts: list[Notes]) -> np.ndarray:
 
 
 def _answers(notes: Notes, parts: list[Notes]) -> np.ndarray | None:
-    """(N,) whose note is answered by each, if they begin at the same times."""
+    """(N,) the part whose note each new one answers, if the new notes begin when the parts' notes do; else None."""
     whose = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     onset, pitch = (np.concatenate([getattr(part, column) for part in parts]) for column in ("onset", "pitch"))
     old, new = np.lexsort((pitch, onset.round(6))), np.lexsort((notes.pitch, notes.onset.round(6)))
@@ -58,7 +61,8 @@ def _answers(notes: Notes, parts: list[Notes]) -> np.ndarray | None:
 
 
 def _best(pitch: np.ndarray, onset: np.ndarray, end: np.ndarray, cost: np.ndarray, parts: list[Notes]) -> np.ndarray:
-    """(N,) the parts of notes in order, so that it costs the least. cost: (N, K) nats, of each by itself."""
+    """(N,) the parts of notes in order of time at the lowest total cost, by beam search. end: when each note ends,
+    seconds. cost: (N, K) nats of each note by itself. parts: their known notes."""
     most = np.array([max(1, at_once(part)) for part in parts])
     height = np.array([np.median(part.pitch) if len(part) else np.nan for part in parts])
     above = (height[:, None] > height).astype(float)
@@ -86,7 +90,7 @@ def _best(pitch: np.ndarray, onset: np.ndarray, end: np.ndarray, cost: np.ndarra
 
 
 def _unlike(notes: Notes, part: Notes) -> np.ndarray:
-    """(N,) nats that it costs a part to play each note: less, the more of its own are near in time and pitch."""
+    """(N,) nats that each note costs a part: minus the logarithm of how like it is to the part's own notes."""
     close = 0.1 if len(notes) and notes.instrument[0] == DRUMS else CLOSE
     like = np.full(len(notes), FAINT)
     for at in range(0, len(notes), 512):  # or a long piece would fill the memory
@@ -97,8 +101,8 @@ def _unlike(notes: Notes, part: Notes) -> np.ndarray:
 
 
 def _last(parts: list[Notes], start: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(1, K) lowest and highest pitch of the last thing that each part plays before a time (seconds), and when; where
-    that is nothing, from anywhere it is no leap."""
+    """(1, K) the lowest and the highest pitch of what each part plays last before a time (seconds), and when that is.
+    For a part that plays nothing before it no pitch is a leap."""
     lowest, highest, when = np.full((3, 1, len(parts)), [[[127.0]], [[0.0]], [[-np.inf]]])
     for k, part in enumerate(parts):
         before = part.onset[part.onset < start]

@@ -14,7 +14,7 @@ from .errors import RequestError
 from .grid import cut
 from .instruments import instrument_number
 from .midi import MAX_HOURS, Score
-from .notes import DRUMS, Notes
+from .notes import DRUMS, GM_NAMES, Notes
 from .options import Options, pitches, stamp
 from .parts import Part
 from .prompt import Infill
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Model = EventModel | GPT2
 
 MOST_BARS = 1000  # that a piece may be continued by
-GUIDES = (49,)  # slow strings
+GUIDES = (GM_NAMES.index("slow strings"),)  # who plays given chords to a model that reads no symbols
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
 KEPT = "kept"  # what a stamp says of it
 ALL_STAY = "no note there gives way: the output is the file as it was"

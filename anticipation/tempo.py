@@ -9,8 +9,8 @@ import numpy as np
 
 from .notes import BEAT, Notes
 
-PARTS = (4, 6, 8)  # places a quarter may have
-EARLY = 1 / 16  # of a beat, half of the finest place: who comes before a beat by less is early for it
+PARTS = (4, 6, 8)  # into how many parts music may divide a quarter: sixteenths, triplets of them, thirty-seconds
+EARLY = 1 / 16  # of a beat, half of the finest part: a note that comes before a beat by less is early for it
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
 
@@ -77,8 +77,8 @@ class TempoMap:
         return Notes(onset[:-1][keep], np.diff(onset)[keep], np.minimum(places[:-1][keep], 15), column, column * 0 + 64)
 
     def ways(self, times: np.ndarray) -> np.ndarray:
-        """(N, 3) into how many places the beat at each time (seconds) may be divided: in sixteenths, in triplets (where
-        it has three parts, in four), in thirty-seconds."""
+        """(N, 3) the numbers of parts into which the beat at each time (seconds) may be divided: into sixteenths, into
+        triplets of them (in 6/8 and its like into four), into thirty-seconds."""
         at = np.searchsorted([tick for tick, *_ in self.meters], self.ticks(times), side="right") - 1
         several = [
             [n // unit for n in (48, 32, 96)] if compound(beats, unit) else [n * 4 // max(unit, 4) for n in PARTS]
@@ -87,7 +87,8 @@ class TempoMap:
         return np.maximum(several, 1)[np.maximum(at, 0)]
 
     def sane(self, end: float) -> bool:
-        """Whether there are at most about twenty beats a second: broken files have tempos to fill the memory."""
+        """Whether there are at most about twenty beats a second up to `end` (seconds): broken files have tempos whose
+        beats would fill the memory."""
         finest = max(unit for _, _, unit in self.meters)
         return int(self.ticks(end)) * finest <= 4 * self.ppqn * (20 * end + 64)
 
@@ -99,8 +100,8 @@ class TempoMap:
         return bars[: np.searchsorted(bars, end, side="right") + 1]
 
     def bars_within(self, start: float, end: float) -> np.ndarray:
-        """Song times of the lines of the bars of which a span (seconds) has more than an eighth, else of the one in
-        which it begins: a last note ends a little before its bar does."""
+        """Song times of the bar lines around a span (seconds). Only bars of which it has more than an eighth count, for
+        a piece often ends a little before its last bar line; if there is none, the bar in which the span begins."""
         lines = self.bar_seconds(end)
         least = np.diff(lines) / 8
         bars = np.flatnonzero((lines[1:] - start > least) & (end - lines[:-1] > least))
@@ -108,7 +109,8 @@ class TempoMap:
         return lines[first : last + 2]
 
     def bars_on(self, at: float, count: int) -> float:
-        """When `count` whole bars are over, seconds, from the bar line at `at` or the next one on."""
+        """The end, in seconds, of `count` whole bars that begin at the bar line at `at` (seconds) or, if there is none,
+        the next."""
         tick, longest = int(self.ticks(at)), max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)
         ticks, places = self.beat_ticks(tick + (count + 2) * longest)
         lines = ticks[places == 0]
@@ -116,9 +118,9 @@ class TempoMap:
 
     @staticmethod
     def following(beats: Notes) -> TempoMap:
-        """A map whose quarters are BEAT notes (one at least), and as many before as there is time for; what is before
-        the first bar line is a bar of its own."""
-        later = beats[beats.onset > beats.duration[0] / 2]  # than time 0
+        """A tempo map whose quarters are these BEAT notes (at least one), continued back to time 0. What lies before
+        the first bar line becomes a bar of its own."""
+        later = beats[beats.onset > beats.duration[0] / 2]  # a beat at about 0 is the map's own first
         lead = max(1, round(float(later.onset[0] / beats.duration[0])))
         times = np.concatenate([later.onset[0] / lead * np.arange(lead), later.onset, later.offset[-1:]])
         tempos = tuple((480 * i, round(1e6 * period)) for i, period in enumerate(np.diff(times)))
@@ -131,7 +133,7 @@ class TempoMap:
 
 
 def compound(beats: int, unit: int) -> bool:
-    """Whether three of a metre's units are a beat."""
+    """Whether three units of a metre are one beat, as in 6/8, 9/8 and 12/8."""
     return unit >= 8 and beats > 3 and beats % 3 == 0
 
 

@@ -69,8 +69,8 @@ def scan(body: bytes) -> Track:
 
 
 def text_of(data: bytes) -> str:
-    """Text of a meta event on one line, without what would steer a terminal: UTF-8, or as older programs wrote it,
-    Shift JIS where that has kana, else Latin-1."""
+    """The text of a meta event, on one line and without characters that would steer a terminal. It is taken for UTF-8
+    or, as older programs wrote it, for Shift JIS if that gives kana, else for Latin-1."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -98,8 +98,8 @@ def tempo_map(ppqn: int, tracks: list[Track], repairs: list[str]) -> TempoMap:
 
 
 def key_signatures(tracks: list[Track]) -> dict[int, int]:
-    """Sharps (flats: less than 0) by the tick of each key signature. Where parts have several, as transposing
-    instruments do, most of them count."""
+    """The number of sharps (flats: below 0) by the tick of each key signature. Where tracks disagree, as with
+    transposing instruments, the commonest counts."""
     several: dict[int, Counter[int]] = {}
     for tick, body in (meta for track in tracks for meta in track.metas if meta[1][0] == smf.KEY):
         data = smf.meta_data(body)
@@ -152,8 +152,7 @@ def note_table(tracks: list[Track], tempo: TempoMap, repairs: list[str]) -> dict
 
 
 def channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[tuple[int, int], int]:
-    """(port, channel) of every channel that the file speaks to -> its instrument, or -1 if that is not the same all
-    through."""
+    """(port, channel) of every channel that the file uses -> its instrument, or -1 if that changes."""
     played: dict[tuple[int, int], set[int]] = {}
     for track in tracks:
         for channel in track.channels:
@@ -167,12 +166,12 @@ def channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[t
 
 
 def merged(file: smf.File) -> np.ndarray:
-    """(N, 4) onset and duration in seconds, pitch, instrument of every note, as a player of all tracks at once reads
-    them: one program to a channel whatever the track, the first off ends the first on of its instrument, pitch and
-    channel, nan where nothing does. In the order of the file.
+    """(N, 4) onset and duration in seconds, pitch and instrument of every note, in the order of the file, as a player
+    reads them who plays all tracks at once: a channel has one program whatever the track, and an off ends the oldest
+    note of its instrument, pitch and channel. The duration of a note that nothing ends is nan.
 
-    It is AMT's reading, down to the rounding: seconds are added up message by message, as mido does, because a
-    sixteenth at 120 bpm lies right between two steps of 10 ms. For our own reading see `note_table`.
+    This is how AMT's code reads files, down to the rounding: seconds are added up message by message, as mido does,
+    because a sixteenth at 120 bpm lies right between two steps of 10 ms. For our own reading see `note_table`.
     """
     messages = [
         (tick, status, data)
@@ -205,10 +204,10 @@ def merged(file: smf.File) -> np.ndarray:
 
 
 def _pair(key: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Rows of the ons, rows of the offs that end them (-1: none), number of offs that end nothing.
+    """Rows of the ons, rows of the offs that end them (-1: none), and the number of offs that end nothing.
 
-    key: track, channel and pitch, ascending; in the order of the file within a key. The first on is ended by the
-    first off. Where offs are missing, the on that goes without is one that was still sounding when the next began:
+    key: track, channel and pitch as one number, ascending; within a key the order is the file's. An off ends the first
+    on that sounds. Where offs are missing, the on that goes without is one that was still sounding when the next began:
     "on, on, off" is a short note cut by the second, not one that lasts through it.
     """
     if not len(key):
@@ -257,8 +256,8 @@ def _in_force(
     where: np.ndarray, when: np.ndarray, value: np.ndarray,
     at_where: np.ndarray, at_when: np.ndarray, otherwise: int | np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """(N,) for each of N (at_where, at_when) the value of the last of M changes (where, when, value) at that place at
-    or before that time; `otherwise` before the first."""
+    """(N,) the value in force at N places and times: that of the last of M changes at the same place and no later;
+    `otherwise` before the first. where, when, value: (M,). at_where, at_when: (N,)."""
     place, changes = np.concatenate([where, at_where]), len(where)
     order = np.lexsort((np.concatenate([when, at_when]), place))  # stable: a change comes before a note of its time
     last = order[np.maximum.accumulate(np.where(order < changes, np.arange(len(order)), 0))]

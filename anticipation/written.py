@@ -1,5 +1,5 @@
-"""What a new track of a MIDI file holds: notes as events, a channel to play them on, and what makes that sound like a
-part. Knows ticks and channels; knows no Scores."""
+"""What a new track of a MIDI file holds: its notes as events, the channel that they are played on, and what makes that
+channel sound like another part's. Knows ticks and channels; knows no Scores."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from .tracks import DRUM_CHANNEL, text_of
 MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 NAMED = (smf.META, bytes([smf.TRACK_NAME]))
 BANK = (0, 32)  # controllers: coarse and fine
-# Of how a channel sounds: volume, balance, pan, expression, timbre, sends, and parameters as the range of its bends.
-SETTINGS = frozenset([6, 7, 8, 10, 11, 38, *range(70, 80), *range(91, 102)])  # not what a player does: pedals, wheels
+# Controllers that say how a channel sounds: volume, balance, pan, expression, timbre, sends, and parameters such as the
+# range of its bends. Those that a player moves (pedals, wheels) are not among them.
+SETTINGS = frozenset([6, 7, 8, 10, 11, 38, *range(70, 80), *range(91, 102)])
 
 
 def title(track: bytes, name: str) -> bytes:
-    """A name as the track has it if that is its own: another encoding would be gibberish in the same DAW. Else in
-    UTF-8."""
+    """The bytes of a part's name: as its track has them, if it has the name; encoded anew they could come out as
+    gibberish in the DAW that wrote them. Else UTF-8."""
     said = (smf.meta_data(body) for _, status, body, _ in smf.events(track) if (status, body[:1]) == NAMED)
     return next((data for data in said if text_of(data) == name), name.encode())
 
 
 def head(name: bytes, stamp: str, port: int) -> list[smf.Event]:
-    """What a new track says of itself before anything sounds."""
+    """The events at the beginning of a new track: its name, what we say of its origin, and its port if that is not the
+    first."""
     head = [smf.meta(0, smf.TRACK_NAME, name)]
     if stamp:
         head.append(smf.meta(0, smf.TEXT, stamp.encode()))
@@ -46,8 +48,8 @@ def channel_events(bodies: Iterable[bytes], channel: int) -> list[smf.Event]:
 
 
 def said_for(tracks: Sequence[bytes], ports: Sequence[int], number: int, channel: int) -> list[smf.Event]:
-    """What is said of a part's channel but notes: by its own track, and of what that is silent about by others of its
-    port."""
+    """The controllers and programs of a part's channel, in order of time: those on its own track and, for each
+    controller that the track does not mention, those on other tracks of its port. number: of the track."""
 
     def subject(row: smf.Event) -> tuple[int, int | bool]:
         return row[1], row[1] & 0xF0 == smf.CONTROL and row[2][0]
@@ -60,8 +62,8 @@ def said_for(tracks: Sequence[bytes], ports: Sequence[int], number: int, channel
 
 
 def voice(said: list[smf.Event], program: int, channel: int, first: int) -> list[smf.Event]:
-    """What makes an empty channel sound as another that all this is said of: its program, with its bank, by the tick of
-    the first note, and its settings, whenever they change."""
+    """Events that make an empty channel sound like the one that all of `said` is for: its program, with its bank, no
+    later than the first note (tick `first`), and its SETTINGS, whenever they change."""
     bank: dict[int, bytes] = {}
     chosen: list[smf.Event] = []
     for tick, status, data in said:
@@ -77,7 +79,7 @@ def voice(said: list[smf.Event], program: int, channel: int, first: int) -> list
 
 
 def tempo_track(tempo: TempoMap) -> bytes:
-    """A track of nothing but tempos and metres."""
+    """A track of nothing but tempos and metres. Raises MidiError for those that a file cannot hold."""
     rows = []
     for tick, rate in tempo.tempos:
         if not 0 < rate < 1 << 24:
@@ -94,7 +96,8 @@ def tempo_track(tempo: TempoMap) -> bytes:
 def free_channel(
     taken: dict[tuple[int, int], int], instrument: int, home: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """(port, channel) for a new part. home: where what it is more of plays."""
+    """(port, channel) for a new part: a free one; else that of a part with the same program, preferably `home`, where
+    the part plays that it goes with; else one on a further port."""
     if instrument == DRUMS:
         return 0, DRUM_CHANNEL
     spoken = {channel for _, channel in taken}  # on any port: many players know only one
@@ -107,7 +110,7 @@ def free_channel(
 
 
 def note_events(notes: Notes, tempo: TempoMap, channel: int) -> Iterator[smf.Event]:
-    """Ons and offs in order of time, offs first, no pitch overlapping itself."""
+    """Note-ons and note-offs in order of time, at one tick the offs first. Notes of one pitch never overlap."""
     on = np.maximum(tempo.ticks(notes.onset), 0)
     off = np.maximum(tempo.ticks(notes.offset), on + 1)
     order = np.lexsort((off, on, notes.pitch))

@@ -137,7 +137,7 @@ class Judge:
 
 
 def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sampling: Sampling,
-        best_of: int = BEST_OF, style: bool = False, drafts: int = 32, delta: float = 5.0) -> list[Notes]:  # fmt: skip
+        best_of: int = BEST_OF, style: bool = False) -> list[Notes]:  # fmt: skip
     """What a model writes for a case. beats: `yes` (the piece's), `heard` (in what is known) or `no`. chords: `given`
     (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`. Raises RequestError
     where the model cannot."""
@@ -145,11 +145,11 @@ def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sa
     told = case.beats if beats == "yes" else heard_beats(case) if beats == "heard" else nothing
     known = case.known + told + (case.chords if chords == "given" else nothing)
     instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
-    request = Infill(known, case.start, case.end, instruments, delta=delta, style=case.style if style else "unknown",
+    request = Infill(known, case.start, case.end, instruments, style=case.style if style else "unknown",
                      places=places(case.known, told) if len(told) else None)  # fmt: skip
     outlook = Outlook(request)
     plan = chords == "planned" and outlook.harmonises
-    charts = outlook.plan(model, takes=takes, seed=seed, drafts=drafts) if plan else None
+    charts = outlook.plan(model, takes=takes, seed=seed) if plan else None
     written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts,
                        in_turn=True, best_of=best_of)[0]  # fmt: skip
     return [notes.audible for notes in written]

@@ -19,8 +19,8 @@ from anticipation.errors import AnticipationError
 KEPT = ("preset", "optimizer", "length", "batch", "seed", "mix", "data_sha256")  # what a resumed run may not change
 
 
-def fingerprint(shards: Path) -> str:
-    """Of a manifest: equal for the same pieces in the same order."""
+def data_hash(shards: Path) -> str:
+    """Hex digits that are equal for the same pieces in the same order: of the manifest's SHA-256."""
     return hashlib.sha256((shards / "manifest.json").read_bytes()).hexdigest()[:16]
 
 

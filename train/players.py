@@ -139,7 +139,7 @@ def bass(song: Song, line: str, phrases: list[bool]) -> list[Sound]:
             out.append((lock(song, song.swung(position)), length, pitch, accent))
         if ending and line not in ("held", "halves"):
             out += bass_fill(song, end, last)
-    return with_kicks(song, sorted(out), phrases) if line in ("pop", "halves", "quarters", "funk") else sorted(out)
+    return with_kicks(song, sorted(out)) if line in ("pop", "halves", "quarters", "funk") else sorted(out)
 
 
 def bass_pitch(song: Song, step: str, symbol: int, until: float, last: float) -> int:
@@ -193,7 +193,7 @@ def lock(song: Song, position: float) -> float:
     return best if abs(best - position) <= 0.14 else position
 
 
-def with_kicks(song: Song, line: list[Sound], phrases: list[bool]) -> list[Sound]:
+def with_kicks(song: Song, line: list[Sound]) -> list[Sound]:
     """A line with a short note on bass drum strokes that it had left alone, of the pitch before."""
     onsets = np.array([p for p, *_ in line])
     out = list(line)

@@ -26,7 +26,7 @@ import torch.distributed as dist
 from bench import bench_loader, bench_model, show
 from engine import Engine, Layout, Place, exact
 from evaluate import HELD_OUT, brief, evaluate
-from logbook import Run, StopRequest, fingerprint
+from logbook import Run, StopRequest, data_hash
 from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, loader_processes, loading
 
 from anticipation import checkpoint, model
@@ -146,7 +146,7 @@ class Training:
         args, place = self.args, self.engine.place
         config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()} | vars(self.settings)
         config |= {"family": self.preset.recipe.family, "world": place.world, "torch": torch.__version__,
-                   "data_sha256": fingerprint(args.data), "command": " ".join(sys.argv)}  # fmt: skip
+                   "data_sha256": data_hash(args.data), "command": " ".join(sys.argv)}  # fmt: skip
         if args.resume and self.run.state.exists():
             self.run.check(config)
             facts = self.engine.load(self.run.state)
