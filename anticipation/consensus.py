@@ -1,5 +1,5 @@
-"""Consensus: the chords that many drafts of a piece expect, the test-time compute of harmony. Knows requests and
-streams of chords; knows no files, and nothing of live music."""
+"""Consensus: chords planned by several opinions: what is heard in the known notes, what songs recall, and what many
+drafts of a chord track expect. Knows requests and streams of chords; knows no files, and nothing of live music."""
 
 from __future__ import annotations
 
@@ -33,24 +33,26 @@ from .sampling import Sampling
 
 PIANO = 0
 STEP = 0.5  # seconds that stand for a beat where none are known
-MEMORY = 30.0  # seconds around a span that songs are recalled by
+MEMORY = 30.0  # seconds of music on both sides of a span by which songs are recalled
 DRAFTING = Sampling(1.0, 0.95, 0.8)
 PASSAGE = 24.0  # seconds that are drafted at once
-PLAIN = 0.75  # of the beats' harmony has to be heard for no drafts to be needed
-CHANGE = 0.04  # what a change of chord costs, in shares of its tones
-ROOT = 0.5  # what the right root is worth, beside all the tones: else what lies between two chords is said for both
-SONG = 600.0  # seconds around a span, or of a player, in which music may come again: a verse does after minutes
-LIKE, PICKY = 2.0, 20.0  # how sure the likeness of two passages makes; how much more the most alike ones count
-DOUBT = 0.01  # the odds of what an opinion holds impossible
+PLAIN = 0.75  # share of the span's harmony that has to be heard in the known notes for drafts not to be needed
+CHANGE = 0.04  # what a change of chord costs, where having all tones of the right chord is worth 1
+ROOT = 0.5  # what the right root is worth beside that: without it, the plan would be chords that lie between two others
+SONG = 600.0  # seconds on both sides of a span in which the music may come again: a verse does after minutes
+# The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
+# are most alike count than the others.
+LIKE, PICKY = 2.0, 20.0
+DOUBT = 0.01  # added to the odds of every opinion, so that none can rule out a chord
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A chord track, as it was drawn or as what it was drawn from. onset: (n,) seconds, ascending. odds: (n, NO_CHORD)
-    of the chord that begins there.
+    """A chord track, as certain chords or as the odds that each was drawn from. onset: (n,) seconds, ascending. odds:
+    (n, NO_CHORD) of the chord that begins there.
 
-    What a chord is drawn from tells more than what is drawn (Rao-Blackwell): eight drafts that vote with their odds are
-    as steady as many that vote with one chord each.
+    The odds that a chord is drawn from say more than the one that is drawn (Rao-Blackwell): eight drafts that vote with
+    their odds are as steady as many drafts that vote with one chord each.
     """
 
     onset: np.ndarray
@@ -58,29 +60,31 @@ class Draft:
 
     @classmethod
     def of(cls, chords: Notes) -> Draft:
-        """Of chords that are settled."""
+        """A draft of chords that are certain."""
         return cls(chords.onset, settled(chords.pitch))
 
     @classmethod
     def drawn(cls, stream: Stream, origin: float, shift: int) -> Draft:
-        """What a stream that writes chords alone has drawn from; it begins at `origin` seconds and is moved `shift`
-        semitones up."""
+        """The draft in a stream that has written only chords. The stream begins at `origin` seconds and is `shift`
+        semitones above the music."""
         onset = origin + np.array([row[s.AT] for row in stream.written]).reshape(-1) / s.STEPS
         return cls(onset, transposed(np.array(stream.expected).reshape(-1, CHORDS)[:, :NO_CHORD], -shift))
 
     def at(self, times: np.ndarray) -> np.ndarray:
-        """(len(times), NO_CHORD) odds of the chord last begun at each time; none before the first."""
+        """(len(times), NO_CHORD) odds of the chord that was begun last at each time (seconds); zeros before the
+        first."""
         i = np.searchsorted(self.onset, times + 1e-6, side="right")
         return np.concatenate([np.zeros((1, NO_CHORD)), self.odds])[i]
 
 
 def settled(symbols: np.ndarray) -> np.ndarray:
-    """(N, NO_CHORD) odds of chords that are known; none where there is no chord."""
+    """(N, NO_CHORD) odds of chords that are certain: 1 and else 0; only 0 where there is no chord."""
     return (np.arange(NO_CHORD) == np.asarray(symbols).reshape(-1, 1)).astype(np.float64)
 
 
 def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
-    """A span (seconds) cut at the steps inside it, or where none are known every half second; its ends included."""
+    """A span (seconds) cut at the steps (ascending, seconds) inside it, or every half second where there are none.
+    Start and end are among the edges."""
     steps = steps if len(steps) else np.arange(start, end, STEP)
     return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
 
@@ -90,13 +94,13 @@ def _middle(edges: np.ndarray) -> np.ndarray:
 
 
 def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
-    """(N, NO_CHORD) how likely each chord is between two edges (N + 1, seconds), by all drafts."""
+    """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds), the mean over all drafts."""
     return np.mean([draft.at(_middle(edges)) for draft in drafts], axis=0)
 
 
 def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
-    """The same by the songs that were counted, from what sounds now, has sounded and will, in steps of the beats where
-    those are known."""
+    """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds) by the songs that were counted, from the
+    known notes before, within and after the span. It goes by beats where these are known, else by half seconds."""
     near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
     beats, melody = near.beats, near.pitched
     if len(beats):
@@ -111,9 +115,9 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
 
 
 def pooled(opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
-    """(N, NO_CHORD) odds by several opinions: each odds (N, NO_CHORD), and how sure it is (N, 1), of 1. What all find
-    likely is likelier than what one is sure of: a product of experts (Hinton 2002), none of whom can rule out a chord.
-    """
+    """(N, NO_CHORD) odds by several opinions, each as its odds (N, NO_CHORD) and its weight: a number, or (N, 1). A
+    product of experts (Hinton 2002): a chord that all find likely beats one that a single opinion is sure of. None can
+    rule out a chord."""
     logs = np.sum([sure * np.log(odds + DOUBT) for odds, sure in opinions], axis=0)
     odds = np.exp(logs - logs.max(1, keepdims=True))
     return odds / odds.sum(1, keepdims=True)
@@ -129,15 +133,15 @@ _WORTH = _worth()
 
 
 def consensus(odds: np.ndarray, edges: np.ndarray, change: float) -> Notes:
-    """The chords, one decision between two edges (seconds), that are most right by their odds (N, NO_CHORD; minimum
-    Bayes risk). change: what a change costs, in shares of a chord's tones."""
+    """CHORD notes between edges (N + 1, seconds): one decision between two edges, those that can be expected to be most
+    right by the odds (N, NO_CHORD), which is minimum Bayes risk. change: what a change costs, see CHANGE."""
     path = best_path(odds @ _WORTH, change)
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), path, strict=True))
 
 
 def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chord (N, NO_CHORD) that what is known plays itself between two edges (N + 1, seconds), and how surely it
-    does (N, 1): not at all where one pitch class sounds at a time, wholly where two do."""
+    """The chord that the known notes play themselves between two edges (N + 1, seconds), as odds (N, NO_CHORD), and how
+    sure that is (N, 1): 0 where one pitch class sounds at a time, 1 where two or more do."""
     odds = settled(chord_at(estimate_chords(known.audible, known.beats), _middle(edges)))
     sure = odds.sum(1) * np.clip(classes_at_once(known, edges) - 1.0, 0.0, 1.0)
     return odds, sure[:, None]
@@ -145,7 +149,7 @@ def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the chords of a request can be planned by."""
+    """A request, and what its chords can be planned by."""
 
     request: Infill
 
@@ -158,22 +162,22 @@ class Outlook:
 
     @cached_property
     def near(self) -> Notes:
-        """The known notes among which the music may come again."""
+        """The known notes in which the music of the span may have been, or may come, as well."""
         return self.request.known.between(self.request.start - SONG, self.request.end + SONG)
 
     @cached_property
     def echoes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Beats from the span to what may be its like, and how alike that is."""
+        """Places where the music goes as around the span: see `reprise.echoes`."""
         return echoes(self.near, self.near.beats, self.request.start, self.request.end)
 
     @property
     def ahead(self) -> bool:
-        """Whether pitches are known in the span or behind it."""
+        """Whether pitches are known in the span or after it."""
         return len(self.request.known.pitched.between(self.request.start, self.request.end + s.FUTURE)) > 0
 
     @property
     def again(self) -> bool:
-        """Whether the music goes as it has gone before."""
+        """Whether the music around the span goes as elsewhere in the piece."""
         return bool((self.echoes[1] >= ALIKE).any())
 
     @property
@@ -182,8 +186,8 @@ class Outlook:
         return any(i < DRUMS for i in self.request.instruments) and (self.ahead or self.again)
 
     def echoed(self) -> tuple[np.ndarray, np.ndarray]:
-        """The chords (N, NO_CHORD) that are heard where the music goes as it does around the span, and how sure that
-        makes of them (N, 1): what begins like the verse goes on like the verse."""
+        """The chords that are heard where the music goes as it does around the span, as odds (N, NO_CHORD), and their
+        weight (N, 1). What begins like the verse is taken to go on like the verse."""
         beats, count = self.near.beats, len(self.edges) - 1
         offsets, alike = self.echoes
         if not len(offsets):
@@ -201,10 +205,10 @@ class Outlook:
     def plan(self, model, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
-        The plan is the consensus, beat by beat, of what the known notes play themselves, here and where the piece goes
-        like this, of what the model recalls of songs, and of chord tracks that it writes for a take, all in one batch:
-        `drafts` (32; 4 where it knows no chord symbols). Where the known notes play most of the harmony, or it is only
-        to go on as it has before, nothing is drafted, and all takes have one plan.
+        Four opinions are pooled, beat by beat: what the known notes play themselves; what they play where the music
+        goes alike; what the model recalls of songs; and the odds of chord tracks that the model drafts, `drafts` for
+        each take (32; 4 where it knows no chord symbols), all in one batch. Nothing is drafted where the known notes
+        play most of the harmony, or where the music only goes on as it has before; then all takes have the same plan.
         """
         known, edges = self.request.known, self.edges
         chords, sure = heard(known, edges)
@@ -218,8 +222,9 @@ class Outlook:
         return [self._decided([*opinions, (odds, 1.0)]) for odds in several]
 
     def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> Notes:
-        """The plan by these opinions, what is heard and what is echoed first. Interludes that are no echo go by what is
-        thought of the music that they lead to: who decides where nothing is known stays on one chord."""
+        """The plan by these opinions, of which the first is what is heard and the second what is echoed. Beats of an
+        interlude without an echo take the odds of the beats that it leads to: where nothing is known, the least risk
+        would be to stay on one chord."""
         odds, beats = pooled(opinions), self.request.known.beats.between(self.request.start, self.request.end)
         first = len(odds) - len(beats)  # what lies before the first beat
         there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))
@@ -227,8 +232,8 @@ class Outlook:
 
 
 def passages(edges: np.ndarray) -> list[tuple[int, int]]:
-    """Which edges (seconds) begin and end the passages of a span that are drafted by themselves: about PASSAGE long,
-    and overlapping by half; the whole span, where it is not much longer."""
+    """A span in passages that are drafted by themselves, as (first, last) indices of its edges (seconds): about PASSAGE
+    long and overlapping by half; one passage where the span is not much longer than that."""
     length = edges[-1] - edges[0]
     if length <= 1.5 * PASSAGE:
         return [(0, len(edges) - 1)]
@@ -238,8 +243,8 @@ def passages(edges: np.ndarray) -> list[tuple[int, int]]:
 
 
 def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int) -> list[np.ndarray]:
-    """For each take the odds (N, NO_CHORD) that its drafts see between two edges. A draft of minutes loses its way: so
-    each passage has drafts of its own, half as many where two overlap."""
+    """For each take the odds (N, NO_CHORD) by its drafts between two edges. Drafts of minutes lose their way, so each
+    passage has its own: half as many, as two overlap."""
     spans = passages(edges)
     each = drafts if len(spans) == 1 else max(1, drafts // 2)
     odds, count = np.zeros((takes, len(edges) - 1, NO_CHORD)), np.zeros((len(edges) - 1, 1))
@@ -253,8 +258,8 @@ def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, dr
 def _drafted(
     model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int, number: int
 ) -> list[np.ndarray]:
-    """The same of one passage, by its number. A model that knows no chord symbols writes piano parts, and their chords
-    are estimated."""
+    """The same for one passage, by its number. A model that knows no chord symbols drafts piano parts, whose chords are
+    then estimated."""
     written = CHORD if model.reads_chart else PIANO
     ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None)
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked

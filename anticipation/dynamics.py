@@ -1,6 +1,6 @@
-"""Dynamics: how loud what was written is to be, by what is known around it. Knows notes; draws nothing.
+"""Dynamics: how loud written notes are to be, by the known ones around them. Knows notes; draws nothing.
 
-A model of notes hears loudness last: in people's parts half of another's swell shows, and in its own a fifth
+A model of notes learns loudness last: people's parts take on half of another part's swell, the model's own a fifth
 (train/LOG.md).
 """
 
@@ -10,16 +10,15 @@ import numpy as np
 
 from .notes import Notes
 
-NEAR = 2.0  # seconds, before and behind, in which notes tell how loud it is
+NEAR = 2.0  # seconds before and after a time in which notes tell how loud the music is
 SWELL = 0.6  # share of the others' swell that a part takes on, beside what the model does by itself
-LEVEL = 0.5  # of the way that a part that joins several others comes to be as loud as they are
-DRIFTS = 24.0  # seconds, before and behind, in which a new part has one level: of minutes, some end at half of it
-OWN = 0.7  # of the way that a part comes back to its own level where nothing of it is near: long holes grew to 127
+LEVEL = 0.5  # how far a new part beside several others is moved to their mean loudness
+DRIFTS = 24.0  # seconds before and after in which a new part keeps its level: over minutes, some fell to half of it
+OWN = 0.7  # how far a part comes back to its own mean where none of its notes are near: long holes grew to 127
 
 
 def as_loud(notes: Notes, known: Notes) -> Notes:
-    """Notes as loud as the known one that begins last before each, or first after it: for a model that knows no
-    dynamics."""
+    """Notes as loud as the last known note before each, or the first one after it: for a model without velocities."""
     if not len(known):
         return notes
     last = np.searchsorted(known.onset, notes.onset + 0.01, side="right") - 1
@@ -27,16 +26,16 @@ def as_loud(notes: Notes, known: Notes) -> Notes:
 
 
 def swell(others: Notes, times: np.ndarray) -> np.ndarray:
-    """How much louder a part plays at each time (seconds) for others do. others: sorted, one at least."""
+    """How much louder than its mean a part plays at each time (seconds), because others do. others: sorted, at least
+    one."""
     around, count = loudness(others, times)
     return SWELL * (around - others.velocity.mean()) * count / (count + 1)
 
 
 def balanced(notes: Notes, known: Notes) -> Notes:
-    """Notes that swell with the known ones, which are sorted. A part of which something is known nearby is as loud as
-    that, and further in it comes back to the level that it has elsewhere; a new one keeps its level over minutes, goes
-    with the others and, where those are several, comes near to their level: beside a lone tune it is as much softer as
-    the model likes."""
+    """Notes that are as loud as suits the known ones (sorted). A part takes its level from its own known notes nearby,
+    and further from them comes back to its own mean. A new part keeps its level over minutes, swells with the others
+    and, if these are several, is moved towards their mean; beside a lone tune it is as soft as the model likes."""
     known = known[known.velocity > 0]
     others = known.pitched
     if not len(notes) or not len(known):
@@ -63,7 +62,8 @@ def balanced(notes: Notes, known: Notes) -> Notes:
 
 
 def loudness(notes: Notes, times: np.ndarray, near: float = NEAR) -> tuple[np.ndarray, np.ndarray]:
-    """The mean velocity of the notes that begin near each time (both seconds), 0 where none does, and how many do."""
+    """The mean velocity of the notes that begin within `near` seconds of each time (seconds), 0 where none does; and
+    how many do."""
     total = np.concatenate([[0.0], np.cumsum(notes.velocity, dtype=np.float64)])
     first, last = (np.searchsorted(notes.onset, times + reach) for reach in (-near, near))
     count = last - first

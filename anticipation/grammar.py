@@ -1,7 +1,7 @@
 """What may follow in a stream: the grammar, and the limits of a request. Knows no weights.
 
-What must not be is a mask over the classes of a field (`legal_shifts`, `writable`, `legal_table`): nothing outside it
-can be drawn, whatever the weights say. What people seldom do is made less likely: bias.py.
+What must not follow is masked (`legal_shifts`, `writable`, `legal_table`): it cannot be drawn, whatever the weights
+say. What people seldom do is only made less likely: bias.py.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from .rhythm import Rhythm
 
 DRUM_KIT = range(35, 82)  # General MIDI percussion
 _NOTES = (s.EVENT, s.CONTROL)
-BEYOND = s.STEPS // 10  # steps that a note may reach over the next one's place and still make room for it
+BEYOND = s.STEPS // 10  # a note that reaches over the next place for one by no more than these steps is cut off there
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
 
 def pitch_table(
     instruments: Iterable[int], pitches: np.ndarray | None = None, ranges: Mapping[int, tuple[int, int]] | None = None
 ) -> np.ndarray:
-    """(INSTRUMENTS, 128) what may be written. pitches: (128,) mask for the pitched instruments (scale, range). ranges:
-    instrument -> its lowest and highest pitch; where no pitch is left there, it has the mask alone."""
+    """(INSTRUMENTS, 128) the pitches that may be written. pitches: (128,) mask for the pitched instruments (scale,
+    range). ranges: instrument -> its lowest and highest pitch; where the mask has none of these, the mask alone
+    counts."""
     table = np.zeros((INSTRUMENTS, 128), dtype=bool)
     for instrument in instruments:
         if instrument == CHORD:
@@ -43,8 +44,9 @@ def pitch_table(
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request allows, and what it makes less likely. A rest is always legal, so decoding never reaches a dead
-    end. Times are in steps from the stream's origin; keys of the dicts are instruments."""
+    """What a request allows (`start` to `nearest`, `voices`, `rhythm`), and what it makes less likely: the others, see
+    bias.py. A rest is always legal, so decoding never reaches a dead end. Times are in steps from the stream's origin;
+    keys of the dicts are instruments."""
 
     start: int  # events lie in start <= onset < end
     end: int
@@ -55,12 +57,12 @@ class Limits:
     since: int | None = None  # where silence is counted from (default: start)
     chart: s.Chart | None = None  # chords that pitches are to agree with
     stray: float = 1.0  # factor on the odds of a pitch outside its chord (0: never, unless nothing else is legal)
-    # Most notes that an instrument may begin at one time, less the given ones that sound then: `sounding`, (steps,).
-    # Drawn notes that still sound do not count: they make room for the new one.
+    # Most notes that an instrument may sound at once. Those that begin at one time and the given ones that sound then,
+    # `sounding` (steps,), count; drawn ones that began before do not, as they are cut short for the new one.
     voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
     louder: int = 0  # added to every velocity
-    # Factors on the odds of a pitch that is not the root, in an instrument's first note under a chord.
+    # Factor on the odds of any pitch but the root, for an instrument's first note under a chord.
     roots: dict[int, float] = field(default_factory=dict)
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
@@ -73,7 +75,7 @@ class Limits:
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
-    """`Limits.nearest` of places in steps, which may be fractions."""
+    """`Limits.nearest` for places in steps, which may have fractions."""
     steps = np.arange(end + s.REST + 1)
     never = np.array([2 * len(steps)])
     places = np.unique(np.rint(places).astype(np.int64)) if len(places) else never
@@ -106,11 +108,11 @@ class Stream:
 
     @property
     def pitches(self) -> np.ndarray:
-        """Of the drawn events."""
+        """(N,) pitches of the drawn events."""
         return np.array([row[s.PITCH] for row in self.written], dtype=np.int64)
 
     def silence(self, limits: Limits) -> float:
-        """Seconds without an event."""
+        """Seconds since the last event, or since silence is counted."""
         since = limits.start if limits.since is None else limits.since
         return max(self.clock - max(self.last, since), 0) / s.STEPS
 
@@ -129,7 +131,8 @@ class Stream:
             self.chord = int(chords[-1, s.PITCH])
 
     def restart(self, rows: np.ndarray, given: int) -> None:
-        """Become a stream of these rows, of which nothing is drawn yet; the limits remember their events."""
+        """Become a stream whose whole past is these rows, with nothing drawn yet. `rows` itself is left empty, for the
+        decoder to fill; the limits remember the events."""
         self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
         self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
         events = rows[rows[:, s.KIND] == s.EVENT]
@@ -179,7 +182,7 @@ class Stream:
         self.onsets = [(instrument, t) for instrument, t in self.onsets if t > clock - s.STEPS]
 
     def due(self, clock: int) -> np.ndarray:
-        """Rows of the controls that stand right after a row at `clock`, which are thereby given."""
+        """Rows of the controls that stand right after a row at `clock`. They count as given from now on."""
         upto = s.due(self.controls, self.given, clock, self.delta)
         rows = s.control_rows(self.controls[self.given : upto], np.full(upto - self.given, clock))
         self.given = upto
@@ -222,8 +225,9 @@ def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
 
 
 def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
-    """What is writable and in order: at one tick chords come first, then instruments and their pitches ascend. So no
-    note comes twice, and no chord is endless. Where a stream keeps no order, what is there already is left out."""
+    """(INSTRUMENTS, 128) what is writable and in order. At one tick chords come first, then instruments and their
+    pitches ascend, so no note comes twice and no chord is endless. In a stream that keeps no order, what is there
+    already is left out."""
     table = writable(stream, limits, shift)
     if limits.rhythm is not None:  # it has an order of its own
         return table
@@ -241,8 +245,8 @@ def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
 
 
 def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndarray:
-    """(102,) which shifts may be drawn, 0 left out if `later`. The last class, the rest, always may, but where a rhythm
-    says what comes next."""
+    """(102,) which shifts may be drawn; `later`: not 0. The last class, the rest, always may, unless a rhythm says what
+    comes next."""
     if limits.rhythm is not None:
         return limits.rhythm.shifts(stream.clock, len(stream.written))
     clocks = stream.clock + np.arange(s.REST + 1)
@@ -259,15 +263,16 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
 
 
 def legal_values(stream: Stream, limits: Limits, column: int, values: np.ndarray) -> np.ndarray:
-    """(n,) which of n values of a column may be drawn: those above 0, or the one nearest to what the rhythm has."""
+    """(n,) which of n values of a column (duration, velocity) may be drawn: all above 0 or, in a rhythm, the nearest to
+    that of the note that is answered."""
     if limits.rhythm is None:
         return values > 0
     return np.arange(len(values)) == abs(values - limits.rhythm.row(len(stream.written))[column - s.SHIFT]).argmin()
 
 
 def ending(limits: Limits, row: np.ndarray) -> int:
-    """The duration of a drawn row. In an instrument of one voice, a note that reaches a little beyond the next place on
-    the grid is cut off there; else the next note would have to wait for the place after it."""
+    """The duration of a drawn row, in steps. An instrument of one voice has its note cut off where it would reach a
+    little over the next place on the grid; else the next note would have to wait for the place after that."""
     clock, duration = int(row[s.CLOCK]), int(row[s.DURATION])
     alone = isinstance(limits.polyphony, dict) and limits.polyphony.get(int(row[s.INSTRUMENT])) == 1
     if alone and limits.nearest is not None and clock + duration < len(limits.nearest):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# Bass drum, snare, rim and clap, closed hat, open hat, toms, crash, ride; the ninth group is all else.
+# GM percussion: bass drum, snare, rim and clap, closed hat, open hat, toms, crash, ride; the ninth group is all else.
 GROUPS = ([35, 36], [38, 40], [37, 39], [42, 44], [46], [41, 43, 45, 47, 48, 50], [49, 52, 55, 57], [51, 53, 59])
 DOWNBEAT, BACK, BEAT, BETWEEN, ELSEWHERE = range(5)  # places; between two beats, in the middle
 # Of ten thousand strokes of human drummers and of bands, how many are of each group at each place: those that are the
@@ -25,12 +25,12 @@ STROKES = np.array([
      [25, 93, 6, 380, 97, 104, 19, 156, 83],
      [25, 149, 7, 296, 30, 39, 11, 71, 117]],
 ])  # fmt: skip
-OWN = 0.5  # how far a model's own liking for the one drum or the other counts beside people's
+OWN = 0.5  # how far people's odds are divided by how often they strike each drum at all, as the model knows that itself
 
 
 def _likely() -> np.ndarray:
-    """(2, 5, 128) what is added to the logits of pitches: how likely each is at a place, less what a model knows
-    itself, how likely it is at all."""
+    """(2, 5, 128) what is added to the logits of pitches: the log odds of each drum at a place, less OWN times its log
+    odds anywhere, which the model knows itself."""
     odds = (STROKES + 1) / (STROKES + 1).sum(2, keepdims=True)
     usual = (STROKES + 1).sum(1, keepdims=True)
     return (np.log(odds) - OWN * np.log(usual / usual.sum(2, keepdims=True)))[..., group_of(np.arange(128))]
@@ -48,14 +48,16 @@ _LIKELY = _likely()
 
 
 def likely(place: int, first: bool) -> np.ndarray:
-    """(128,) what is added to the logits of pitches at a place. first: nothing lower is struck at that moment."""
+    """(128,) what is added to the logits of pitches at a place of the bar. first: nothing lower is struck at that
+    moment."""
     return _LIKELY[0 if first else 1, place]
 
 
 def places_of(beats: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """(N,) which place of the bar each time is nearest to, in quarters of a beat; -1 where no bar is known. beats:
-    (B, 3) onset, number in the bar and length, in the unit of the times. Back beats are every other beat of an even
-    bar, and all but the first of three; a bar of one tells nothing."""
+    """(N,) the kind of place in the bar (DOWNBEAT ...) that each time is nearest to, in quarters of a beat; -1 where no
+    bar is known. beats: (B, 3) onset, number in the bar and length, in the unit of the times. Back beats are the second
+    and fourth of four (every other beat of an even bar), and the second and third of three; a bar of one beat has no
+    places."""
     bars = np.flatnonzero(beats[:, 1] == 0)
     if len(bars) < 2:
         return np.full(len(times), -1)

@@ -6,8 +6,8 @@ import numpy as np
 
 from .notes import Notes
 
-# Of ten thousand pairs of neighbours in melodies that were brought to C major or A minor, how many go from one pitch
-# class (row, from C up) to another: the output of `python train/recall.py SHARDS --keys`, from POP909.
+# Of ten thousand pairs of neighbouring notes in melodies transposed to C major or A minor, how many go from one pitch
+# class (row, from C up) to another (column). From `python train/recall.py SHARDS --keys`, counted in POP909.
 PAIRS = np.array([
     [333, 6, 427, 4, 209, 50, 1, 176, 7, 307, 8, 271],
     [5, 9, 6, 9, 1, 4, 2, 0, 5, 2, 4, 1],
@@ -25,7 +25,8 @@ PAIRS = np.array([
 
 
 def moves(pairs: np.ndarray) -> np.ndarray:
-    """(12 keys, 12, 12) log odds of one pitch class after another in each major key, from what was counted in C."""
+    """(12 keys, 12, 12) log probability of one pitch class (row) being followed by another in each major key, from
+    counts in C."""
     table = np.log((pairs + 0.5) / (pairs + 0.5).sum(1, keepdims=True))
     return np.stack([np.roll(table, (key, key), (0, 1)) for key in range(12)])
 
@@ -41,7 +42,7 @@ _FIRST = np.stack([np.roll(np.log(PAIRS.sum(1) / PAIRS.sum()), key) for key in r
 
 
 def _fits(notes: Notes) -> np.ndarray:
-    """(12,) log odds of the notes in each major key."""
+    """(12,) log probability of the notes in each major key."""
     first = notes.pitched.pitch[:1] % 12
     return (_MOVES * neighbours(notes)).sum((1, 2)) + _FIRST[:, first].sum(1)
 
@@ -53,7 +54,7 @@ def estimate_key(notes: Notes) -> int:
 
 
 def key_odds(notes: Notes) -> np.ndarray:
-    """(12,) how likely each major key is, by how the notes follow one another."""
+    """(12,) probability of each major key, by how the notes follow one another."""
     fits = _fits(notes)
     odds = np.exp(fits - fits.max())
     return odds / odds.sum()
@@ -65,18 +66,18 @@ def sharps_of(key: int) -> int:
 
 
 def to_c(key: int) -> int:
-    """Semitones (-5..6) from the major scale on `key` to the one on C."""
+    """Semitones (-5..6) that transpose a major key to C."""
     return (5 - key) % 12 - 5
 
 
 def moved(pitches: np.ndarray, shift: int) -> np.ndarray:
-    """A (128,) mask of pitches, `shift` semitones up; what leaves the range of MIDI is lost."""
+    """A (128,) mask of pitches, `shift` semitones up; what leaves MIDI's range is lost."""
     return np.isin(np.arange(128), np.flatnonzero(pitches) + shift)
 
 
 def shift_to_c(notes: Notes, pitches: np.ndarray | None = None) -> int:
-    """Semitones that bring notes to C major: an octave the other way where the nearest one would take all of the legal
-    `pitches` (128,) out of the range of MIDI."""
+    """Semitones that transpose notes to C major. pitches: (128,) mask of legal pitches; the shift goes the other way
+    round the octave if it would take all of these out of MIDI's range."""
     shift = to_c(estimate_key(notes))
     if pitches is not None and not moved(pitches, shift).any():
         shift += -12 if shift > 0 else 12
@@ -84,8 +85,8 @@ def shift_to_c(notes: Notes, pitches: np.ndarray | None = None) -> int:
 
 
 def key_clarity(notes: Notes) -> float:
-    """How much more likely the notes are in their key than by chance, in nats a note: about 0.8 for a tune, below 0 for
-    pitches drawn at random. Infinite where there are fewer than three pitch classes to judge by."""
+    """How much likelier the notes are in their key than at random, in nats a note: about 0.8 for a tune, below 0 for
+    random pitches. Infinite where there are fewer than three pitch classes to judge by."""
     pitch = notes.pitched.pitch % 12
     if len(np.unique(pitch)) < 3:
         return np.inf

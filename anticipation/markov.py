@@ -1,6 +1,6 @@
-"""Markov: the chords that a melody is likely to have, beat by beat, by a hidden Markov model counted from songs whose
-chords people have named. A second opinion for the transformer's drafts, and the first one live: it takes no time. Knows
-notes and chords; knows no streams and no network."""
+"""Markov: how likely each chord is under a melody, beat by beat, by a hidden Markov model counted from songs whose
+chords people have named. A second opinion beside the transformer's drafts; live it is the only one, as it takes no
+time. Knows notes and chords; knows no streams and no network."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ from .harmony import NO_CHORD, chord_at, chroma, classes_at_once, transposed
 from .keys import key_odds, shift_to_c
 from .notes import Notes
 
-PLACES = 4  # in the bar, each with moves of its own; later ones begin anew
-TELLING, CHORDAL = 4.0, 3.0  # what sounds with others tells so much more of the chord, for each up to so many at a time
-FULL = 0.15  # seconds of sound in a beat that tell all that a beat can tell
-RARE, KIND = 20.0, 60.0  # beats that a chord's share, and what its kind sounds like, count for beside what was counted
-MODULATES = 0.003  # how often a beat begins in any key
+PLACES = 4  # places in the bar that have moves of their own; a fifth has the first one's
+# Notes that sound together tell more of the chord than a tune does: each pitch class beyond the first, up to CHORDAL at
+# a time, adds TELLING times the weight.
+TELLING, CHORDAL = 4.0, 3.0
+FULL = 0.15  # seconds of sound in a beat; less than that counts for less
+# Pseudo-counts, in beats: of each chord's share of all chords, beside the moves that were counted, and of what chords
+# of its quality sound like, beside what was heard over the chord itself.
+RARE, KIND = 20.0, 60.0
+MODULATES = 0.003  # the probability that a beat begins anew, in any key
 FILE = "harmony.safetensors"
 
 
 @dataclass(frozen=True)
 class Markov:
-    """moves: (PLACES, chords, chords) odds of the next beat's chord, by its place in the bar. heard: (chords, 12) odds
-    of the pitch classes heard over a chord. first: (chords,). All in C major or A minor."""
+    """moves: (PLACES, chords, chords) probability of the next beat's chord, by that beat's place in the bar. heard:
+    (chords, 12) probability of each pitch class over a chord. first: (chords,). All in C major or A minor."""
 
     moves: np.ndarray
     heard: np.ndarray
@@ -37,7 +41,7 @@ class Markov:
 
     @classmethod
     def count(cls, songs: Iterable[tuple[Notes, Notes, float]]) -> Markov:
-        """From (melody, its BEAT and CHORD notes, weight) of songs."""
+        """Counted from songs: each its melody, its BEAT and CHORD notes, and its weight."""
         moves, heard = np.zeros((PLACES, NO_CHORD, NO_CHORD)), np.zeros((NO_CHORD, 12))
         for melody, chart, weight in songs:
             beats, shift = chart.beats, shift_to_c(melody)
@@ -58,10 +62,10 @@ class Markov:
         return cls(moves / moves.sum(2, keepdims=True), heard / heard.sum(1, keepdims=True), first)
 
     def odds(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """(N, chords) how likely each chord is between two edges (N + 1, seconds), by all of the melody, whatever its
-        keys. places: (N,) in the bar. Forward and backward (Rabiner 1989), in all keys at once; in which it
-        begins is told by how the notes follow one another, too: where they are few, that tells more than their chords.
-        """
+        """(N, chords) probability of each chord between two edges (N + 1, seconds), by the whole melody, which may
+        modulate. places: (N,) in the bar. The forward-backward algorithm (Rabiner 1989) over chords and all twelve
+        keys. Which key it begins in is also told by how the notes follow one another: where they are few, that says
+        more than their chords."""
         harmony = np.clip(classes_at_once(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
         shares, steps = _shares(melody, edges) * (1.0 + TELLING * harmony), self.moves[np.asarray(places) % PLACES]
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
@@ -81,7 +85,7 @@ class Markov:
         return np.sum([transposed(odds[:, key], key) for key in range(12)], axis=0)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """What `load` reads."""
+        """The arrays that `load` reads, by name."""
         parts = {"moves": self.moves, "heard": self.heard, "first": self.first}
         return {name: part.astype(np.float32) for name, part in parts.items()}
 

@@ -1,7 +1,8 @@
 """Rhythm: notes that give way, each to one of another pitch that begins and ends when it did. Knows steps; draws
 nothing.
 
-A stream answers them in its own order, one event each: so the pitches that it has drawn say which is next.
+A stream answers these notes in its own order, one event for each: so the number of pitches that it has drawn says which
+note is next.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from .habits import LEGATO
 from .notes import DRUMS, INSTRUMENTS, Notes
 from .options import Options
 
-# Semitones, standard deviations of what answers a note: about it, and about the last one of its line beyond the step
-# that the old line took. So a part stays in its register and its hands apart, and where a tune steps the new one does.
+# Standard deviations of a new pitch, in semitones: about the old pitch, and (beside the step that the old line took)
+# about the last note of its new line. So a part stays in its register, hands stay apart, and a tune goes on in steps.
 REACH, GAIT = 4.0, 2.0
-# What the odds of the old pitch are multiplied by; those of the line's last one, where the old line moved; those of
-# keys that the next higher note of its chord had, or above: or chords would climb.
+# Factors on the odds of: the old pitch; the line's last pitch, where the old line moved; the pitch of the next higher
+# note of the old chord and all above it, without which chords would climb.
 AGAIN, STAY, CROSS = 0.1, 0.5, 0.1
+# Factor on the odds of a pitch outside the chord. Not as low as without a rhythm: most old pitches were chord tones,
+# and as these are avoided (AGAIN), a low one would leave too little.
+STRAY = 0.5
 TIMING = ("grid", "polyphony", "density")  # options that say when notes begin and how many
-STRAY = 0.5  # those of a pitch outside its chord: most old pitches were in it, and whoever avoids them is driven out
 
 
 def answerable(notes: Notes, gone: np.ndarray, options: Options) -> np.ndarray:
-    """Those of some notes (mask) that others of the same rhythm can answer. Raises RequestError where there are none,
-    and where another rhythm is asked for."""
+    """The notes (of a mask) that others of the same rhythm can answer: the pitched ones. Raises RequestError where
+    there are none, and where an option asks for another rhythm."""
     if odd := options.changed(TIMING):
         raise RequestError(f"--rhythm keeps when notes begin and how many: leave {odd[0]} out")
     gone = gone & (notes.instrument < DRUMS)
@@ -40,9 +43,9 @@ def answerable(notes: Notes, gone: np.ndarray, options: Options) -> np.ndarray:
 @dataclass(frozen=True)
 class Rhythm:
     """notes: those that give way, in the order of the stream. rows: (N, 5) the same in the model's steps and key, as
-    `stream.quantise` has them. left: (N,) how many of its chord are still to come, itself too. table: (INSTRUMENTS,
-    128) what may be written. free: (N, 128) on which keys no known note of its part is struck or held meanwhile. near:
-    whether new pitches are to be near the old ones."""
+    `stream.quantise` has them. left: (N,) how many notes of its chord are still to come, itself included. table:
+    (INSTRUMENTS, 128) what may be written. free: (N, 128) keys that no known note of its part strikes or holds
+    meanwhile. near: whether new pitches stay near the old ones."""
 
     notes: Notes
     rows: np.ndarray
@@ -55,8 +58,9 @@ class Rhythm:
     def of(
         cls, notes: Notes, known: Notes, table: np.ndarray, shift: int, origin: float, span: tuple[int, int], near: bool
     ) -> Rhythm:
-        """Notes in or about a span (steps from `origin`, seconds), the known notes around them, and what may be written
-        in the model's key, `shift` semitones up. Of a chord of more notes than there are pitches the lowest stay."""
+        """notes: that give way. known: notes that stay around them. table: what may be written, in the model's key,
+        which is `shift` semitones up. span: steps from `origin` (seconds). Of a chord of more notes than there are
+        legal pitches the lowest ones are answered."""
         heard = np.arange(128) - shift
         table = table & (heard >= 0) & (heard < 128)
         onset = np.clip(np.rint((notes.onset - origin) * s.STEPS).astype(np.int64), span[0], span[1] - 1)
@@ -77,18 +81,18 @@ class Rhythm:
         return cls(notes, rows, left, table, free, near)
 
     def row(self, number: int) -> np.ndarray:
-        """The next note once so many are answered; the last one again when all are."""
+        """The row that comes next once so many are answered; once all are, the last one."""
         return self.rows[min(number, len(self.rows) - 1)]
 
     def shifts(self, clock: int, number: int) -> np.ndarray:
-        """(102,) the one shift that leads there: a rest where it is more than a second away, and when all are
-        answered."""
+        """(102,) the only legal shift: the one that leads to the next row; a rest if it is more than a second away or
+        all are answered."""
         wait = self.rows[number, 0] - clock if number < len(self.rows) else s.MAX_DURATION
         return np.arange(s.REST + 2) == min(wait, s.REST + 1)
 
     def pitches(self, drawn: np.ndarray) -> np.ndarray:
-        """(INSTRUMENTS, 128) what may answer the next note after these pitches: one above those of its chord so far,
-        with room for the others of it, on keys of its part that are not held. Where too few are free, on any."""
+        """(INSTRUMENTS, 128) the legal answers to the next row, after these pitches: above the pitches of its chord so
+        far, with room above for those still to come, and on keys that are free; on any key where too few are free."""
         number = min(len(drawn), len(self.rows) - 1)
         onset, instrument = self.rows[number, :2]
         left, own = self.left[number], self.notes[:number]
@@ -104,8 +108,9 @@ class Rhythm:
         return out
 
     def taste(self, drawn: np.ndarray) -> np.ndarray:
-        """(128,) bias on the pitch logits of the next note after these pitches: away from the old pitch, yet near it,
-        and near the last note of its line: of those struck together last the one whose old pitch was the nearest."""
+        """(128,) bias on the logits of the next pitch, after these pitches: near the old pitch but not on it, and near
+        the last note of its line. The line goes to that one of the notes struck together last whose old pitch was
+        nearest."""
         out, keys = np.zeros(128), np.arange(128)
         number = len(drawn)
         onset, instrument, old = self.rows[number, :3]
@@ -126,8 +131,8 @@ class Rhythm:
 
 
 def _clash(onset: float, offset: float, others: Notes) -> np.ndarray:
-    """(N,) whether a note could not be played on the keys of the others: struck with it, or held into it, or it into
-    them, by more than a legato."""
+    """(N,) whether a note and each of others cannot share a key: they are struck together, or one is held more than a
+    legato into the other."""
     later = np.maximum(others.onset, onset)
     end = np.where(others.onset <= onset, others.offset, offset)
     return (abs(others.onset - onset) <= LEGATO) | (end > later + LEGATO)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_FEW = 512  # candidates that hold the nucleus nearly always; sorting the others would be for nothing
+_FEW = 512  # the likeliest candidates, which nearly always hold the nucleus: sorting all of them would be a waste
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """temperature and top_p (nucleus) of every field; velocities are drawn from all there are, and chord symbols, the
-    boldest choice, have a temperature of their own. rest: what the odds of a rest are multiplied by. patience: seconds
-    of silence after which they are half of that, after twice as many a sixteenth: the longer silence lasts, the surer
-    is a model that it will."""
+    """temperature and top_p (nucleus) of every field. Velocities are drawn without a nucleus; chord symbols, the
+    boldest choice, have a temperature of their own. rest: factor on the odds of a rest. patience: seconds of silence
+    after which that factor is halved (after twice as many it is a sixteenth): the longer a silence lasts, the surer a
+    model is that it goes on."""
 
     temperature: float = 1.0
     top_p: float = 0.95
@@ -24,7 +24,7 @@ class Sampling:
     patience: float = math.inf
 
     def odds(self, silence: float) -> float:
-        """Of a rest after so many seconds without an event."""
+        """The factor on the odds of a rest after so many seconds without an event."""
         return self.rest * 0.5 ** min((silence / self.patience) ** 2, 100.0)
 
 
@@ -35,7 +35,7 @@ def _weights(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def probabilities(logits: np.ndarray, legal: np.ndarray, temperature: float) -> np.ndarray:
-    """(legal classes,) their softmax, nothing cut off."""
+    """(legal classes,) their softmax, without a nucleus."""
     weight = _weights(logits[legal], temperature)
     return weight / weight.sum()
 
@@ -58,13 +58,12 @@ def nucleus(
     exempt: int | None = None,
     odds: float = 1.0,
 ) -> int:
-    """A class drawn from the legal ones: the fewest that hold top_p of their probability (Holtzman et al. 2020). Each
-    stream has a generator of its own, so a take does not depend on its neighbours.
+    """A class drawn from the nucleus of the legal ones: the fewest that hold top_p of their probability (Holtzman et
+    al. 2020). Each stream has a generator of its own, so a take does not depend on its neighbours.
 
-    logits: (classes,). legal: (classes,) booleans, one at least true. exempt: a class that keeps its own probability,
-    whatever is cut from the others. So it is with the rest: it stands for every time beyond the next second, and were
-    it one of the candidates, nothing would ever begin again where it has more than top_p. odds: what its odds are
-    multiplied by.
+    logits: (classes,). legal: (classes,) booleans, at least one true. exempt: a class that keeps its own probability,
+    however the others are cut: the rest. It stands for every time beyond the next second, so if it were cut like the
+    others, nothing would ever begin again once it had more than top_p. odds: factor on the odds of `exempt`.
     """
     classes = np.flatnonzero(legal)
     weight = _weights(logits[classes], temperature)

@@ -8,13 +8,13 @@ from . import stream as s
 from .grid import FINEST, divided, gap_of, moment, nearest, parts_of, position
 from .notes import Notes
 
-REACH = 0.008  # seconds by which the grid may have moved a note, and rounding
-DOUBT = 0.02  # of a length: half of what lies between two that the model can tell
+REACH = 0.008  # seconds: half a step of the model's grid, and some for rounding
+DOUBT = 0.02  # of a duration: half of what lies between two durations that the model can tell apart
 
 
 def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:
-    """How notes end that were typed in: into how many parts they divide beats, and how many beats behind one of those
-    they end. None where they were played."""
+    """How typed notes end: into how many parts they divide beats, and how many beats behind a part of a beat they end.
+    None where the notes were played."""
     gap = gap_of(known, beats)
     return None if gap is None else (parts_of(known, beats), gap)
 
@@ -23,9 +23,10 @@ def snap(
     notes: Notes, known: Notes, start: float, end: float, places: np.ndarray | None = None,
     ends: tuple[int, float] | None = None,
 ) -> Notes:  # fmt: skip
-    """Undo the 10 ms grid: where notes begin or end within REACH of a known onset, or of a place where they
-    may begin (by default, a twelfth of a known beat), they fall on it; where `ends_of` the known notes says how those
-    end, all do so (`_ended`). What the grid moved out of the span is brought back; what shrinks to nothing goes."""
+    """Notes off the model's 10 ms grid. Where one begins or ends within REACH of a known onset, or of a place where it
+    may begin (by default the twelfths of known beats), it does so right there; if `ends` says how typed notes end, the
+    new ones all end so (`_ended`). What the model's grid had moved out of the span is brought back, and what gets no
+    length is left out."""
     beats = known.beats
     places = divided(beats, 12) if places is None else places
 
@@ -45,8 +46,8 @@ def snap(
 
 
 def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float) -> np.ndarray:
-    """Where notes that begin at `onset` end when all end `gap` beats behind a part of a beat: the coarsest one that
-    what the model says of their length may stand for. None gets shorter than half of it."""
+    """When notes that begin at `onset` (seconds) end if they all end `gap` beats behind a part of a beat: the coarsest
+    part that the drawn duration may stand for. No note is made shorter than half of its duration."""
     offset = notes.offset.round(6)
     i = np.clip(np.searchsorted(beats.onset, offset, side="right") - 1, 0, len(beats) - 1)
     doubt = (0.5 / s.STEPS + DOUBT * notes.duration) / beats.duration[i]

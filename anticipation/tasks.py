@@ -31,18 +31,17 @@ if TYPE_CHECKING:
 
 MOST_BARS = 1000  # that a piece may be continued by
 GUIDES = (GM_NAMES.index("slow strings"),)  # who plays given chords to a model that reads no symbols
-UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options that say how notes are drawn
-KEPT = "kept"  # what a stamp says of it
+UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options on the drawing of notes, of which harmonize does none
 ALL_STAY = "no note there gives way: the output is the file as it was"
-INTRO = 16  # bars of rest before a tune, at most, for which it has an intro: of people's songs 95 % begin as soon
+INTRO = 16  # a longer rest before the first note, in bars, is left empty: 95 % of people's songs have a shorter one
 EMPTY = "the {} bars before the first note stay empty: it is part of something longer"
 SPARE = "{} notes of chords have gone: the pitches asked for are fewer than the notes of those"
 
 
 @dataclass(frozen=True)
 class Take:
-    """One answer: the score with the new tracks, what was written, and the chords it was written on. remarks: what to
-    tell of how the request was understood, one line each."""
+    """One answer. score: the piece with the new tracks. notes: what was written. chords: the CHORD notes that it was
+    written on. remarks: what to tell the user of how the request was understood, one line each."""
 
     score: Score
     notes: Notes
@@ -61,8 +60,8 @@ def accompany(
     end: float | None = None,
     options: Options | None = None,
 ) -> list[Take]:
-    """Write parts around the notes that are there. melody: the part to follow (default: all that is there). start, end:
-    seconds; by default all of the piece, but for a beginning that is empty for more than INTRO bars. Raises
+    """Write parts around the notes that are there. melody: the part to follow (default: all notes). start, end:
+    seconds; by default the whole piece, but without its beginning if that is empty for more than INTRO bars. Raises
     RequestError."""
     options = options or Options()
     chosen = casting.instruments(instruments)
@@ -86,11 +85,13 @@ def infill(
     rhythm: bool = False,
     options: Options | None = None,
 ) -> list[Take]:
-    """Rewrite a hole: the notes of `parts` (default: all) that begin in start <= onset < end give way to new ones;
-    everything else stays. What is played a little early for a beat begins with it (`tempo.cut`). end: that of the piece
-    by default, where parts are named. instruments: what is written there (default: those of the parts; where neither is
-    named, of who does not rest there and around it). rhythm: each note gives way to one of another pitch and nothing
-    else is written; drums have none, and stay. Raises RequestError."""
+    """Rewrite a hole: the notes of `parts` (default: all) with start <= onset < end, seconds, give way to new ones;
+    everything else stays. A note that is a little early for a beat counts with the beat (`grid.cut`).
+
+    end: by default that of the piece, if parts are named. instruments: what is written there; by default what those
+    parts play, or if none are named, what all parts play but those that rest there and around. rhythm: each note gives
+    way to one of another pitch, and nothing else is written; drums have no pitch, and stay. Raises RequestError.
+    """
     if rhythm and instruments is not None:
         raise RequestError("--rhythm keeps who plays: leave --instruments out")
     if parts is None and end is None:
@@ -104,8 +105,7 @@ def infill(
     hole = answerable(score.notes, hole, options) if rhythm else hole
     written = [part.instrument for part in chosen] if instruments is None else casting.instruments(instruments)
     rest = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~hole]
-    takes = _write(score, hole, model, rest, start, end, written, options, "infill", chosen, parts=named,
-                   rhythm=KEPT if rhythm else None)  # fmt: skip
+    takes = _write(score, hole, model, rest, start, end, written, options, "infill", chosen, rhythm, parts=named)
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
     return [replace(take, remarks=take.remarks + remarks) for take in takes]
 
@@ -120,9 +120,9 @@ def continue_(
     instruments: str | Iterable[str | int] | None = None,
     options: Options | None = None,
 ) -> list[Take]:
-    """Go on for `seconds` (20), or for so many bars after the one that is begun, from the end, or from `start`: then
-    what begins in that time is rewritten, without a look at it or at what follows, and the rest of the file stays.
-    Raises RequestError."""
+    """Go on for `seconds` (20), or for so many bars after the one that is begun, from the end of the piece or from
+    `start` (seconds). What begins in that time is then rewritten without a look at it or at what follows, and the rest
+    of the file stays. Raises RequestError."""
     if not len(score.notes):
         raise RequestError("the piece has no notes to continue")
     if seconds is not None and bars is not None:
@@ -155,8 +155,9 @@ def vary(
     rhythm: bool = False,
     options: Options | None = None,
 ) -> list[Take]:
-    """A variation: a share `keep` of the notes of `parts` stays where it is, drawn at random, and the rest is written
-    anew around it; for who has none that gives way, nothing is. rhythm: as for `infill`. Raises RequestError."""
+    """A variation: a share `keep` of the notes of `parts` stays, drawn at random, and new notes are written around
+    these in place of the others; a part of which all notes stay gets no new ones. rhythm: as for `infill`. Raises
+    RequestError."""
     options = options or Options()
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
@@ -169,8 +170,9 @@ def vary(
     gone = answerable(score.notes, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
-    asked = {"keep": keep, "parts": named, "rhythm": KEPT if rhythm else None}
-    return _write(score, gone, model, known, start, end, written, options, "vary", chosen, **asked)
+    return _write(
+        score, gone, model, known, start, end, written, options, "vary", chosen, rhythm, keep=keep, parts=named
+    )
 
 
 def harmonize(
@@ -181,9 +183,9 @@ def harmonize(
     instrument: str | int = "piano",
     options: Options | None = None,
 ) -> list[Take]:
-    """Chords for a melody, one at a time under it in close position: the model's choice of harmony without its playing,
-    or the chords that are given, in every take. A beginning that is empty for more than INTRO bars has none. Raises
-    RequestError."""
+    """Chords for a melody, as block chords in close position under it: the model's choice of harmony without its
+    playing, or the chords that are given, the same in every take. A beginning that is empty for more than INTRO bars
+    gets none. Raises RequestError."""
     from .consensus import Outlook
 
     options = options or Options()
@@ -217,13 +219,13 @@ def harmonize(
 
 
 def _begins(score: Score, start: float, end: float) -> np.ndarray:
-    """Mask of the notes that begin in a span, seconds; who is a little early for a beat begins with it."""
+    """Mask of the notes that begin in a span (seconds); one that is a little early for a beat counts with the beat."""
     first, last = cut(score.notes, score.beats(), start, end)
     return (score.notes.onset >= first) & (score.notes.onset < last)
 
 
 def _opening(score: Score) -> tuple[float, tuple[str, ...]]:
-    """Where to begin if nobody says so, seconds, and what to tell of that."""
+    """Where to begin (seconds) if the user does not say, and remarks on that."""
     lines = score.tempo.bar_seconds(score.length)
     empty = int(np.searchsorted(lines, score.notes.onset.min(initial=np.inf), side="right")) - 1
     if empty <= INTRO or not len(score.notes):
@@ -232,7 +234,8 @@ def _opening(score: Score) -> tuple[float, tuple[str, ...]]:
 
 
 def _inside(score: Score, start: float, end: float | None) -> float:
-    """The end of a span, seconds; by default that of the last note. Raises RequestError if it is not in the piece."""
+    """The end of a span (seconds); by default that of the last note. Raises RequestError if the span is not in the
+    piece."""
     if not len(score.notes):
         raise RequestError("the piece has no notes")
     last = float(score.tempo.bar_seconds(score.length)[-1])
@@ -257,18 +260,19 @@ def _request(
 
 def _write(
     score: Score, gone: np.ndarray, model, known: Notes, start: float, end: float, instruments: list[int],
-    options: Options, task: str, chosen: list[Part], **asked: object,
+    options: Options, task: str, chosen: list[Part], keeps_rhythm: bool = False, **asked: object,
 ) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score. gone: mask of its notes that give way. chosen: parts that new
-    tracks may be more of. asked: what only this task takes, for the stamp."""
+    """Generate, and put what was written into the score. gone: mask of its notes that give way. known: what the model
+    is told, in the score's own time. chosen: parts that new notes may belong to. keeps_rhythm: see `infill`. asked:
+    what only this task takes, for the stamp."""
     from .consensus import Outlook
     from .infilling import generate
 
     conductor = Conductor.of(score, start, end, options.grid)
-    rhythm = score.notes[gone].shift(-conductor.lag) if asked.get("rhythm") else None
+    rhythm = score.notes[gone].shift(-conductor.lag) if keeps_rhythm else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
     beside = conductor.beside(score, chosen, instruments)
-    like, score = casting.origins(score, gone, chosen, rhythm is not None), score.without(gone)
+    like, score = casting.origins(score, gone, chosen, keeps_rhythm), score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)
@@ -292,6 +296,7 @@ def _write(
         in_turn=True,
         best_of=options.best_of,
     )
+    asked |= {"rhythm": "kept"} if keeps_rhythm else {}
     takes = []
     for take, notes in enumerate(written):
         said = stamp(model, task, options, take, start, end, instruments, **asked)
@@ -304,5 +309,5 @@ def _write(
 
 
 def _guide(chords: Notes, instruments: list[int]) -> Notes:
-    """Chords for a model that reads no symbols: a part that plays them, which it hears and nobody else does."""
+    """Chords for a model that reads no symbols, as a part that plays them: the model hears it, and nobody else does."""
     return voicing(chords, casting.stand_in(GUIDES, instruments))

@@ -14,8 +14,8 @@ def voicing(
     chords: Notes, instrument: int, pitches: np.ndarray | None = None, polyphony: int | None = None,
     density: int | None = None,
 ) -> Notes:  # fmt: skip
-    """Block chords: a root below, the tones above it each time as near as may be to where they were, in the limits
-    (see infilling.Infill)."""
+    """Block chords: a root below, and above it the chord's tones, each time as near as possible to where they were,
+    within the limits. chords: CHORD notes. pitches, polyphony, density: as of prompt.Infill."""
     legal = np.ones(128, dtype=bool) if pitches is None else pitches
     rows: list[tuple] = []
     centre = 62.0
@@ -40,7 +40,7 @@ def voicing(
 
 
 def at_bars(chords: Notes, bars: np.ndarray) -> Notes:
-    """Chords that are struck again at every bar line (seconds) that they last over."""
+    """CHORD notes that begin again at every bar line (seconds) within them."""
     rows = []
     for onset, duration, *rest in chords:
         cuts = bars[(bars > onset + 0.06) & (bars < onset + duration - 0.06)].tolist()
