@@ -1,6 +1,7 @@
-"""What makes two pieces the same music: prints that survive transposition and another tempo, and groups by them.
+"""What makes two pieces the same music: prints that survive transposition and a change of tempo, and groups by them.
 
-Knows notes; knows no files and no shards. A print is a bottom-k sketch (Broder 1997) of the shingles of a piece.
+Knows notes; knows no files and no shards. A print is a bottom-k sketch (Broder 1997) of a piece's shingles, which are
+hashes of short runs of notes.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ EMPTY = np.uint32(0xFFFFFFFF)  # pads the print of a piece that has fewer shingl
 SHINGLE = 8  # steps of a line, each from one onset to the next
 FEWEST = 24  # shingles below which a piece is too short to be like another
 LEAST = 8  # values that two prints have in common to be compared
-ALIKE, COPY = 0.3, 0.9  # shares of common shingles: other takes of one piece, copies of one take
-RARE = 12  # a shingle that more pieces have is an idiom; in a small corpus: that more than 2 % of the pieces have
-PASSAGE, QUOTED = 20, 0.1  # common rare shingles, and their share of the smaller piece's: one has music of the other
+ALIKE, COPY = 0.3, 0.9  # share of common shingles from which on two pieces are takes of one, or copies of one take
+RARE = 12  # a shingle that more pieces have (in a small corpus more than 2 % of them) is an idiom and says nothing
+PASSAGE, QUOTED = 20, 0.1  # common rare shingles, and their share of the smaller piece's, that make two pieces related
 SLICES = 16  # of all shingles; one of them is sorted at a time
 
 
 def tune_hash(notes: Notes) -> str:
-    """Equal for two pieces with the same onsets (relative to the first), pitches and drums."""
+    """A hash that is equal for two pieces with the same onsets (relative to the first), pitches and drums."""
     notes = notes.audible
     steps = np.rint((notes.onset - notes.onset.min()) * 100).astype(np.int64)
     table = np.stack([steps, notes.pitch, notes.instrument == DRUMS], 1)
@@ -37,7 +38,7 @@ def _shingles(steps: np.ndarray, whole: np.ndarray, length: int) -> np.ndarray:
     if count <= 0:
         return np.zeros(0, np.uint32)
     hashes, good = np.zeros(count, np.uint64), np.ones(count, bool)
-    varied = np.zeros(count, bool)  # a repeated note or a scale is in every piece
+    varied = np.zeros(count, bool)  # a repeated note, or a chromatic scale, is in every piece
     for i in range(length):
         hashes = (hashes ^ steps[i : i + count].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         hashes ^= hashes >> np.uint64(29)
@@ -47,13 +48,13 @@ def _shingles(steps: np.ndarray, whole: np.ndarray, length: int) -> np.ndarray:
 
 
 def _grouped(notes: Notes) -> np.ndarray:
-    """True (N,) where a note starts later than the one before it, or is another instrument's."""
+    """True (N,) where a note starts something: it is later than the note before it, or another instrument's."""
     return strikes(notes.onset) | (np.diff(notes.instrument, prepend=-1) != 0)
 
 
 def lines(notes: Notes) -> np.ndarray:
-    """Shingles of the upper line of every part: of the intervals from onset to onset. Drums alone: of the hits and of
-    the ratios of their distances."""
+    """Shingles of the upper line of every part: runs of its intervals. Of drums alone: runs of the drums struck and of
+    the ratios of the times between them."""
     notes = notes.audible
     pitched = notes.pitched
     if not len(pitched):
@@ -77,8 +78,8 @@ def _drum_lines(drums: Notes) -> np.ndarray:
 
 
 def texture(notes: Notes) -> np.ndarray:
-    """Shingles of all pitched notes, from the lowest of an onset to its highest and on to the next; of the lines where
-    there are drums only."""
+    """Shingles of all pitched notes, each onset read from its lowest to its highest; for drums alone those of
+    `lines`."""
     pitched = notes.pitched
     if not len(pitched):
         return lines(notes)
@@ -88,14 +89,14 @@ def texture(notes: Notes) -> np.ndarray:
 
 
 def sketch(shingles: np.ndarray) -> np.ndarray:
-    """The print (SKETCH,) of a set of shingles: its smallest."""
+    """The print (SKETCH,) of a sorted set of shingles: the smallest ones."""
     out = np.full(SKETCH, EMPTY, np.uint32)
     out[: len(shingles)] = shingles[:SKETCH]
     return out
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """The share of common ones among all of two sorted sets: estimated from two prints, exact for whole sets."""
+    """Jaccard similarity of two sorted sets of shingles: estimated from two prints, exact for whole sets."""
     one, other = one[one != EMPTY], other[other != EMPTY]
     size = SKETCH if max(len(one), len(other)) == SKETCH else None  # a full print leaves out what is larger
     union = np.union1d(one, other)[:size]
@@ -104,8 +105,9 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def likely_pairs(prints: np.ndarray) -> np.ndarray:
-    """(pairs, 2) rows of `prints` (N, SKETCH) that stand beside each other in the lists of at least LEAST values: in
-    time that grows with the number of pieces, not with its square, however many copies there are of one."""
+    """(pairs, 2) rows of `prints` (N, SKETCH) worth comparing: in the lists of pieces by shingle they are neighbours at
+    least LEAST times. This takes time in proportion to the pieces, not their square, however many copies there are of
+    one."""
     piece = np.repeat(np.arange(len(prints)), prints.shape[1])
     value = prints.ravel()
     full = (prints != EMPTY).sum(1) >= FEWEST
@@ -122,10 +124,10 @@ def likely_pairs(prints: np.ndarray) -> np.ndarray:
 
 
 def related(shingles: Sequence[np.ndarray]) -> np.ndarray:
-    """(pairs, 2) pieces that have rare passages in common, however much longer one is: a movement and its quartet, a
-    song and an arrangement of it. shingles: of `lines`, of every piece.
+    """(pairs, 2) pieces that have rare passages in common, however much longer one of them is: a movement and its
+    quartet, a song and an arrangement of it. shingles: those of `lines`, of every piece.
 
-    Hashes are looked at in slices, so that memory holds the shingles once and little more.
+    Hashes are looked at in slices, so that the memory holds little more than the shingles themselves.
     """
     size = np.array([len(own) for own in shingles], np.int64)
     edges = np.linspace(0, 1 << 32, SLICES + 1).astype(np.int64)
@@ -149,7 +151,7 @@ def related(shingles: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class Groups:
-    """Which of N things belong together: union-find; a group is known by its first member."""
+    """Which of N things belong together, by union-find. A group is known by its first member."""
 
     def __init__(self, count: int) -> None:
         self.parent = list(range(count))
@@ -165,7 +167,7 @@ class Groups:
         self.parent[second] = first
 
     def join_equal(self, names: Sequence[str | None]) -> None:
-        """Join those that bear one name; None is no name."""
+        """Join those that have the same name; None is no name."""
         first: dict[str, int] = {}
         for i, name in enumerate(names):
             if name is not None:
@@ -173,7 +175,8 @@ class Groups:
 
 
 def takes(prints: np.ndarray) -> tuple[Groups, list[tuple[int, int]]]:
-    """Pieces (N prints) that are takes of one piece, and the pairs among them that may be copies of one take."""
+    """Pieces (by their N prints) grouped as takes of one piece, and the pairs among them that may be copies of one
+    take."""
     groups, copies = Groups(len(prints)), []
     for i, j in likely_pairs(prints).tolist():
         share = overlap(prints[i], prints[j])
@@ -185,14 +188,15 @@ def takes(prints: np.ndarray) -> tuple[Groups, list[tuple[int, int]]]:
 
 
 def is_copy(one: Notes, other: Notes) -> bool:
-    """Whether two pieces are one take, transposed, at another tempo, on other instruments, or with a note changed."""
+    """Whether two pieces are the same take, be it transposed, at another tempo, on other instruments, or with a note
+    changed."""
     fewer, more = sorted((len(one.audible), len(other.audible)))
     drums = [bool((notes.instrument == DRUMS).any()) for notes in (one, other)]
     return fewer >= COPY * more and drums[0] == drums[1] and overlap(texture(one), texture(other)) >= COPY
 
 
 def copies_of(pairs: list[tuple[int, int]], notes: Callable[[int], Notes]) -> dict[int, int]:
-    """later piece -> the earlier one that it is a copy of, for pairs in ascending order."""
+    """later piece -> the earlier piece that it is a copy of. pairs: to be compared, ascending."""
     found: dict[int, int] = {}
     for i, j in sorted(pairs):
         if j not in found and i not in found and is_copy(notes(i), notes(j)):

@@ -16,7 +16,7 @@ from .notes import DRUMS, Notes
 # name -> number of bins: the last one takes what is beyond
 BINS = {"velocity": 128, "pitch": 128, "instrument": DRUMS + 1, "polyphony": 33, "tempo": 61, "parts": 17}
 TEMPO_BIN = 5  # beats per minute
-TOUCH = 1e-3  # seconds; who ends as another begins does not sound then, and shards are no finer late in a piece
+TOUCH = 1e-3  # seconds: a note that ends as another begins does not sound with it; shards round times late in a piece
 
 
 @dataclass

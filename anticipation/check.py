@@ -1,5 +1,5 @@
-"""`anticipate check`: which passages of a file go like the training set, and how sure that is. Imports what it needs
-when it runs."""
+"""`anticipate check`: which passages of a file go like the training set, and how sure that is. Imports late, as
+commands.py."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import json
 from .errors import RequestError
 from .files import shipped
 
-SURE, LIKELY = 0.007, 0.02  # the share of human minutes outside the training set that match so long by chance
+# Up to which chance (see Memory.chance) a match is called a copy, and one that may be a copy.
+SURE, LIKELY = 0.007, 0.02
 
 
 def check(args: argparse.Namespace) -> None:
-    """The longest and the closest match of a file's notes with the training set. Raises AnticipationError."""
+    """Print the longest and the closest match of a file's notes with the training set. Raises AnticipationError."""
     from .memory import DEFAULT, Memory
     from .midi import read
 
@@ -33,7 +34,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _told(match, bars, chance: float | None) -> dict:
-    """A match as plain values; its place in bars of the file. bars: seconds of the bar lines."""
+    """A match as plain values, placed in bars of the file. bars: seconds of the bar lines."""
     import numpy as np
 
     from .notes import instrument_name
@@ -48,7 +49,7 @@ def _told(match, bars, chance: float | None) -> dict:
 
 
 def verdict(chance: float | None) -> str:
-    """What a match is that so many human minutes outside the training set have by chance."""
+    """What a match is called. chance: see Memory.chance."""
     if chance is None:
         return "not calibrated"
     return "a copy" if chance <= SURE else "may be a copy" if chance <= LIKELY else "a common phrase"

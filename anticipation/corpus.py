@@ -1,4 +1,4 @@
-"""A corpus: folders and archives of MIDI, read member by member into Notes with beats and chords. Knows no shards."""
+"""A corpus: folders and archives of MIDI, read file by file into Notes with beats and chords. Knows no shards."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ import numpy as np
 from .errors import AnticipationError, MidiError
 from .grid import on_grid
 from .harmony import chord_notes, estimate_chords
+from .midi import MAX_BYTES
 from .notes import DRUMS, Notes
 from .symbols import parse_chord
 from .tempo import TempoMap, beat_notes
 
 MIN_NOTES = 16
 MAX_SECONDS = 2 * 3600.0
-MAX_BYTES = 8 << 20
 MIDI = (".mid", ".midi", ".kar")
 TARS = {".tar": open, ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.xz": lzma.open, ".txz": lzma.open,
         ".tar.bz2": bz2.open, ".tbz2": bz2.open}  # fmt: skip
 ARCHIVES = (".zip", *TARS)
-TOO_LARGE, NESTED = "larger than 8 MiB", "an archive within an archive"
+TOO_LARGE, NESTED = f"larger than {MAX_BYTES >> 20} MiB", "an archive within an archive"
 LICENCES = (
     "attribution.txt",
     "license",
@@ -48,8 +48,8 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFE
 
 @dataclass(frozen=True)
 class Member:
-    """A file of a corpus: its source (the folder right below the corpus) and its path from there. Its bytes are still
-    on the disk, or at hand, or not to be had, for a reason."""
+    """A file of a corpus. source: the folder right below the corpus; name: its path from there. Its bytes are at `path`
+    on the disk or here as `data`; if they cannot be had, `reason` says why."""
 
     source: str
     name: str
@@ -59,11 +59,11 @@ class Member:
 
     @property
     def licence(self) -> bool:
-        """Whether it says under which licence its source stands."""
+        """Whether it is the text of its source's licence."""
         return self.name.lower() in LICENCES
 
     def read(self) -> bytes:
-        """Raises MidiError where there are no bytes to be had."""
+        """Its bytes. Raises MidiError, with the reason, where they cannot be had."""
         try:
             data = self.data if self.path is None else self.path.read_bytes()
         except OSError as error:
@@ -80,9 +80,9 @@ def suffix(name: str) -> str:
 
 
 def members(root: Path, source: str | None = None) -> Iterator[Member]:
-    """All MIDI files and licences in a folder and in its archives, or in one archive: always in the same order,
-    archives streamed. Links to folders are not followed; an archive within an archive, and what cannot be read, is a
-    member with a reason. source: the name of all of it, in place of the folders below the root.
+    """All MIDI files and licences in a folder and in its archives, or in one archive, always in the same order.
+    Archives are streamed. Links to folders are not followed. Archives within archives, and what cannot be read, come as
+    members with a reason. source: a name for everything, in place of the folders below the root.
 
     Raises AnticipationError where the root is neither a folder nor an archive.
     """
@@ -122,7 +122,8 @@ def _wanted(name: str) -> bool:
 
 
 def _member(parts: tuple[str, ...], root: str, source: str | None, **content: Any) -> Iterator[Member]:
-    """The member of that place; nothing where it is the licence of a part of its source only."""
+    """The member at a place, as a sequence of one or none: a licence further down, of a part of its source, is left
+    out."""
     if source is None:
         source, parts = (parts[0], parts[1:]) if len(parts) > 1 else (root, parts)
     member = Member(_readable(source), _readable("/".join(parts)), **content)
@@ -131,7 +132,7 @@ def _member(parts: tuple[str, ...], root: str, source: str | None, **content: An
 
 
 def _readable(name: str) -> str:
-    """A name that can be written as UTF-8 in one line: a corpus may have any bytes in the names of its files."""
+    """A name as UTF-8 in one line: file names in a corpus may hold any bytes."""
     name = re.sub(r"[\x00-\x1f\x7f]", lambda c: f"\\x{ord(c[0]):02x}", name)
     return name.encode("utf-8", "backslashreplace").decode()
 
@@ -141,8 +142,8 @@ def _opener(path: Path) -> Any:
 
 
 def _in_archive(path: Path, above: tuple[str, ...], stem: str, source: str | None) -> Iterator[Member]:
-    """The members of an archive, as if it were unpacked where it lies; a first folder of its own name is left out.
-    Where it is damaged, a last member says so."""
+    """The members of an archive as if it were unpacked where it is, without a top folder that bears the archive's own
+    name. If the archive is damaged, a last member says so."""
     try:
         yield from (
             _zipped(path, above, stem, source) if suffix(path.name) == ".zip" else _tarred(path, above, stem, source)
@@ -205,8 +206,8 @@ def _head(path: Path) -> bytes:
 
 
 def read_fast(file: Path | bytes) -> tuple[Notes, TempoMap]:
-    """Notes and tempo map by symusic (C++), for reading a corpus; `midi.read` is for a musician's file, and a test
-    holds both equal. Raises MidiError."""
+    """Notes and tempo map of a file by symusic (C++), for reading a corpus. A musician's file is read by `midi.read`; a
+    test holds the two equal. Raises MidiError."""
     import symusic  # a training dependency only
 
     try:
@@ -236,8 +237,8 @@ def read_fast(file: Path | bytes) -> tuple[Notes, TempoMap]:
 
 
 def annotate(notes: Notes, tempo: TempoMap, annotation: Path | None) -> Notes:
-    """Notes with BEAT rows (annotated, else of the tempo map, where the onsets keep to them) and CHORD rows (annotated
-    where the annotated beats fit, else estimated)."""
+    """Notes with BEAT and CHORD rows. Beats are those annotated, else the tempo map's, as long as the onsets keep to
+    them. Chords are those annotated, if the annotated beats fit, else estimated."""
     if annotation is not None and (annotation / "beat_midi.txt").exists():
         table = np.loadtxt(annotation / "beat_midi.txt", ndmin=2)
         bars = np.flatnonzero(table[:, 2])
@@ -253,17 +254,17 @@ def annotate(notes: Notes, tempo: TempoMap, annotation: Path | None) -> Notes:
 
 
 def load_piece(file: Path | bytes, annotation: Path | None = None) -> Notes:
-    """A file as it stands in a shard. Raises MidiError with the reason for which it is dropped."""
+    """A file's notes as a shard holds them. Raises MidiError with the reason why it is left out."""
     return prepared(*read_fast(file), annotation)
 
 
 def prepared(notes: Notes, tempo: TempoMap, annotation: Path | None = None) -> Notes:
-    """Notes as they stand in a shard: see `annotate`. Raises MidiError with the reason for which they are dropped."""
+    """Notes as a shard holds them, see `annotate`. Raises MidiError with the reason why they are left out."""
     if len(notes) < MIN_NOTES:
         raise MidiError(f"fewer than {MIN_NOTES} notes")
     if notes.end > MAX_SECONDS:
         raise MidiError("longer than two hours")
     notes = notes.shift(-min(0.0, float(notes.onset.min())))
-    if len(np.unique(notes.velocity)) <= 2:  # no dynamics: an unknown velocity must not teach flat playing
+    if len(np.unique(notes.velocity)) <= 2:  # a score without dynamics, which must not teach flat playing
         notes = notes.replace(velocity=notes.velocity * 0)
     return annotate(notes, tempo, annotation)

@@ -39,12 +39,12 @@ class Piece:
     seconds: float
     sha256: str  # of the file
     tune: str = ""  # alike.tune_hash
-    group: int = -1  # number of the first piece of those that share its split: takes, versions, editions of one piece
-    alike: int = 1  # how many pieces of the folder are takes of this one, itself among them: its weight is 1 / alike
+    group: int = -1  # pieces that share a split (takes, versions, editions) have the number of the first of them
+    alike: int = 1  # takes of this piece in the folder, itself included: each weighs 1 / alike
 
 
 def _typed(manifest: dict, pieces: Sequence[Piece]) -> bool:
-    """Whether all that a manifest says is of its type."""
+    """Whether everything that a manifest says has the right type."""
     kinds: dict[Any, Any] = {"str": str, "int": int, "float": (int, float)}
     return (
         all(isinstance(getattr(piece, f.name), kinds[f.type]) for f in fields(Piece) for piece in pieces)
@@ -76,7 +76,8 @@ class Shards:
 
     def notes(self, piece: Piece) -> Notes:
         """All rows of a piece, chords and beats among them; velocity 0 is 'unknown'. Raises AnticipationError where a
-        file is gone or cut by now: it is read, for a map of a file that somebody cuts would kill the process."""
+        file is gone or cut short by now: it is read, not mapped, since to touch a map of a cut file would kill the
+        process."""
         columns = {}
         for name, kind in COLUMNS.items():
             path = self.folder / f"{name}.bin"
@@ -107,7 +108,8 @@ class Shards:
         return {source for source, words in self.licences.items() if SYNTHETIC in words}
 
     def prints(self) -> np.ndarray:
-        """(pieces, SKETCH) prints of `alike`; made from the notes where the folder is older than they are."""
+        """(pieces, SKETCH) prints of the pieces, see alike.py; computed from the notes for a folder of before there
+        were any."""
         try:
             return np.fromfile(self.folder / "prints.bin", "<u4").reshape(len(self.pieces), SKETCH)
         except (OSError, ValueError):
@@ -115,7 +117,7 @@ class Shards:
 
 
 class _Columns:
-    """The files of a folder while they are written; nothing is in its place before `close`."""
+    """The files of a folder while they are written. They are moved into place by `close`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.new, self.rows = folder, folder / "new", 0
@@ -124,7 +126,7 @@ class _Columns:
         self.files = {name: (self.new / f"{name}.bin").open("wb") for name in (*COLUMNS, "prints")}
 
     def add(self, notes: Notes, print_: np.ndarray) -> int:
-        """Returns the first row of the notes."""
+        """Append the notes and the print of a piece. Returns its first row."""
         for name, kind in COLUMNS.items():
             self.files[name].write(getattr(notes, name).astype(kind).tobytes())
         self.files["prints"].write(print_.astype("<u4").tobytes())
@@ -154,8 +156,8 @@ def write(
     folder: Path, pieces: Iterable[tuple[str, str, str, Notes]], outcome: Counter, licences: dict[str, str],
     split: str = UNDECIDED,
 ) -> None:  # fmt: skip
-    """Write (source, name, sha256, notes) as shards, just as they come: what `join` takes. Where that fails, the folder
-    is as it was before."""
+    """Write (source, name, sha256, notes) of pieces as shards, in the order in which they come, for `join`. If that
+    fails, the folder stays as it was."""
     columns, kept, done = _Columns(folder), [], False
     try:
         for source, name, digest, notes in pieces:
@@ -176,12 +178,12 @@ def join(
     *,
     decide: bool = True,
 ) -> Counter:
-    """Join folders of shards to one, in the order of (source, name), synthetic ones last. Returns counts by outcome.
+    """Join folders of shards to one, in the order of (source, name), synthetic pieces last. Returns counts by outcome.
 
     Exact duplicates and copies (`alike.is_copy`) are dropped. Takes of one piece, pieces with music in common
-    (`alike.related`) and pieces of one family share a split. split: (source, name, tune hash) to a split, for pieces of
-    none. family: (source, name) to what they share. decide: False leaves all that to a later join, so that a corpus may
-    be read on several machines.
+    (`alike.related`) and pieces of one family share a split. split: (source, name, tune hash) -> the split of a piece
+    that has none yet. family: (source, name) -> a name that all of a family have, or None. decide: False leaves all
+    this to a later join, so that a corpus can be read on several machines.
     """
     parts = [Shards(folder) for folder in folders]
     outcome = sum((part.outcome for part in parts), Counter())
@@ -191,7 +193,7 @@ def join(
     prints = np.concatenate([np.zeros((0, SKETCH), np.uint32), *(part.prints() for part in parts)])
     synthetic = set().union(*(part.synthetic for part in parts))
     place = {i: (p.source in synthetic, p.source, p.name, p.sha256, i) for i, (p, _) in enumerate(every)}
-    order = sorted(place, key=place.__getitem__)  # the human one of two copies comes first, and stays
+    order = sorted(place, key=place.__getitem__)  # of two copies the first one stays, so human pieces come first
     every, prints = [every[i] for i in order], prints[order]
     pieces = [piece for piece, _ in every]
 
@@ -222,13 +224,13 @@ def _decide(
     pieces: list[Piece], prints: np.ndarray, notes: Callable[[int], Notes], split: Callable[[str, str, str], str],
     bonds: list[list[str | None]], synthetic: set[str], outcome: Counter,
 ) -> tuple[list[int], list[Piece]]:  # fmt: skip
-    """The numbers of the pieces to keep, and all pieces with splits and groups. bonds: lists of a name or None for
-    each piece; those of one name belong together."""
+    """The numbers of the pieces to keep, and all pieces with their splits and groups. bonds: lists with a name or None
+    for each piece; pieces of the same name belong together."""
     same = Groups(len(pieces))
     same.join_equal([piece.tune for piece in pieces])
     dropped = dict.fromkeys((i for i in range(len(pieces)) if same[i] != i), "exact duplicate")
     alike, left = Groups(len(pieces)), [i for i in range(len(pieces)) if i not in dropped]
-    while True:  # of many copies of one piece, each pass sees those that stand beside each other
+    while True:  # a pass compares only neighbours (alike.likely_pairs), and of many copies not all are that at once
         near, pairs = takes(prints[left])
         for k, i in enumerate(left):
             alike.join(i, left[near[k]])
@@ -269,8 +271,8 @@ def _decide(
 def _splits(
     pieces: list[Piece], groups: Groups, split: Callable[[str, str, str], str], synthetic: set[str]
 ) -> dict[int, str]:
-    """group -> split: `dev` where one of its pieces is; else what its first piece by tune says; of synthetic pieces
-    alone, `train`."""
+    """group -> split: `dev` if any of its pieces is; else the split of the piece with the lowest tune hash; `train` if
+    all of its pieces are synthetic."""
     dev: set[int] = set()
     lowest: dict[int, tuple[str, str]] = {}
     for i, piece in enumerate(pieces):

@@ -1,9 +1,9 @@
 """Teach a checkpoint the style of a few MIDI files, and prove on held-out ones that it learned. Knows the event
-transformer and folders of MIDI; no shards on disk, no clusters.
+transformer and folders of MIDI; knows no shards on disk and no clusters.
 
-Held-out files are never trained on; the weights that cost the fewest bits on them are kept. The lowest of a dozen
-evaluations is an optimistic estimate, so where there are enough files, half of the held-out ones choose nothing: they
-are evaluated once, with the weights that the other half chose (the split `proof`).
+Held-out files are never trained on, and the weights that cost the fewest bits on them are kept. But the lowest of a
+dozen evaluations is an optimistic estimate. So where there are enough files, half of the held-out ones have no say in
+that choice: they are the split `proof`, evaluated once, with the weights that the other half chose.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from .model import EventModel
 from .notes import Notes
 from .windows import Recipe, Windows
 
-HELD_OUT = 0.2  # of the files; of each file's time where there are too few to hold one out
+HELD_OUT = 0.2  # share of the files; with fewer than FEWEST_FILES, of the time of each file
 FEWEST_FILES = 5
 ROWS, BATCH = 256, 8  # of a window, windows a step
 LOOKS = 12  # evaluations, spread evenly over the time given
-PATIENCE = 2  # evaluations without a new best, after which it returns to the best weights at a third of the rate
-RETURNS = 3  # returns after which it stops
+PATIENCE = 2  # evaluations without a new best after which training returns to the best weights, at a third of the rate
+RETURNS = 3  # such returns after which it stops
 WARMUP = 10  # steps
 LR = 1e-3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of fine-tuning. before, after: bits per held-out event of the base weights and of those kept. step:
-    the one after which those were taken; steps: how many were made. held_out: what was held out, in words. proof:
-    before and after on held-out files that did not choose the weights; None where there are none."""
+    """The result of fine-tuning. before, after: bits per held-out event of the base weights and of those that were
+    kept. step: after which these were taken; steps: how many were made. held_out: what was held out, in words. proof:
+    before and after on the held-out files that had no say in the choice; None without such files."""
 
     before: float
     after: float
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def better(self) -> bool:
-        """By those that chose: one file or two that did not are told of, but too few to forbid anything."""
+        """By the files that chose: the one or two others are reported, but too few to forbid anything."""
         return self.after < self.before
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
-    """The pieces as splits `train`, `valid` and, where two files or more are held out, `proof`, copies left out, and in
+    """The pieces, without copies, in splits `train`, `valid` and, where two or more files are held out, `proof`; and in
     words what is held out. Raises RequestError where there is too little music."""
     rng = np.random.default_rng(seed)
     first = {tune_hash(pieces.notes(piece)): piece for piece in reversed(pieces.pieces)}
@@ -90,6 +90,7 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
 
 
 def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
+    """A batch of `collate` as tensors on a device."""
     columns = {name: torch.from_numpy(column).to(device) for name, column in batch.items()}
     return {name: c if c.is_floating_point() else c.long() for name, c in columns.items()}
 
@@ -114,7 +115,7 @@ def copy_of(net: EventModel) -> dict[str, torch.Tensor]:
 
 
 def fresh(net: EventModel) -> torch.optim.Optimizer:
-    """All weights by AdamW. Adapters of rank 8 were tried and gave no more; see train/LOG.md."""
+    """A new optimizer of all weights. (Adapters of rank 8 gave no more; see train/LOG.md.)"""
     return torch.optim.AdamW(net.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
 
 
@@ -122,9 +123,9 @@ def finetune(
     base: EventModel, pieces: Folder, *, minutes: float = 5.0, steps: int | None = None, seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[EventModel, Outcome]:  # fmt: skip
-    """The best weights on what is held out, or the last where none beat `base`, which itself is not touched; and what
-    came of it. steps: an end by count instead of time. say: told of every look at what is held out. Raises
-    RequestError, AnticipationError where there is too little music."""
+    """The weights that are best on what is held out, or the last ones where none beat `base`, which itself is not
+    changed; and the outcome. steps: end after so many, in place of `minutes`. say: called with a line at each
+    evaluation. Raises RequestError, AnticipationError where there is too little music."""
     divided, held_out = divide(pieces, seed)
     data: Any = divided
     net = copy.deepcopy(base).requires_grad_(True)

@@ -1,5 +1,5 @@
-"""Fingerprints of music: the intervals of nine notes of a part's upper or lower line. So a copy is found in any key,
-tempo and rhythm, and by its bass if the melody is changed. Knows notes alone."""
+"""Fingerprints of music: eight intervals in a row, in the upper or the lower line of a part. A copy has the same ones
+in any key, tempo and rhythm, and in its bass if only the melody is changed. Knows notes alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .notes import Notes, strikes
 
 SHAPE = 8  # intervals of a fingerprint
 SPAN = SHAPE + 1  # onsets that a fingerprint covers
-WINDOW = 11  # of so many neighbours one fingerprint is kept, the least: two of every twelve, the same ones in a copy
-BEFORE = 16  # a note may be covered by one of so many before it
+WINDOW = 11  # the least of so many neighbouring fingerprints is kept: two of every twelve, and the same ones in a copy
+BEFORE = 16  # notes before a note that are looked at for one that covers it
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,17 @@ class Line:
 
     @classmethod
     def of(cls, notes: Notes, side: int = 1) -> Line:
-        """Of an instrument's notes those that no higher one covers, of a chord the top; side -1: no lower one, the
-        bottom. So a melody does not know what is played under it, nor a bass what is changed over it."""
+        """The upper line of an instrument's notes: those that no higher note covers, of a chord the top one. side -1:
+        the lower line, likewise. So a melody is the same whatever is played under it, and a bass whatever is over
+        it."""
         notes = notes[~_covered(notes, side)]
         new = strikes(notes.onset)
         edge = np.maximum.reduceat(side * notes.pitch, np.flatnonzero(new)) if len(notes) else notes.pitch
         return cls(notes.onset[new], side * edge)
 
     def marks(self) -> np.ndarray:
-        """(onsets - SPAN + 1,) uint64: the fingerprint that begins at each onset; 0 for a pattern of one step, which
-        is everywhere."""
+        """(onsets - SPAN + 1,) uint64: the fingerprint that begins at each onset; 0 for a run of equal steps, which is
+        everywhere."""
         if len(self.onset) < SPAN:
             return np.zeros(0, np.uint64)
         steps = np.lib.stride_tricks.sliding_window_view(np.diff(self.pitch), SHAPE)
@@ -46,7 +47,7 @@ class Line:
 
 
 def _covered(notes: Notes, side: int) -> np.ndarray:
-    """Mask (N,): over whose first half one sounds that is higher (side -1: lower) and began before."""
+    """Mask (N,): notes over whose first half a higher note (side -1: a lower one) sounds that began before."""
     pitch, end, middle = side * notes.pitch, notes.onset + notes.duration, notes.onset + notes.duration / 2
     covered = np.zeros(len(notes), dtype=bool)
     for k in range(1, min(BEFORE, len(notes) - 1) + 1):
@@ -62,7 +63,8 @@ def _mixed(code: np.ndarray) -> np.ndarray:
 
 
 def winnowed(marks: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """Places of the least mark of every `window` neighbours: a choice that a copy makes too, wherever it begins."""
+    """Places of the least mark of every `window` neighbours (winnowing; Schleimer et al. 2003). A copy keeps the same
+    ones, wherever it begins."""
     if not len(marks):
         return np.zeros(0, np.int64)
     order = np.where(marks == 0, np.iinfo(np.uint64).max, marks)
@@ -72,7 +74,7 @@ def winnowed(marks: np.ndarray, window: int = WINDOW) -> np.ndarray:
 
 
 def lines(notes: Notes) -> Iterator[tuple[int, Line]]:
-    """The upper line of every pitched instrument, and its lower one where that is another."""
+    """(instrument, line) of the upper line of every pitched instrument, and of its lower one where that differs."""
     pitched = notes.pitched
     for instrument in pitched.instruments:
         own = pitched[pitched.instrument == instrument]

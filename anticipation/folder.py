@@ -1,4 +1,4 @@
-"""A folder of MIDI files as pieces in memory, with what `Shards` offers. Knows no shards on disk and no models."""
+"""A folder of MIDI files as pieces in memory, with the methods of `Shards`. Knows no shards on disk and no models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def midi_files(folder: str | Path) -> list[Path]:
 
 
 def load_plain(path: Path) -> Notes:
-    """A file as it stands in a shard, by our own reader: what an installation without symusic can do. Raises
+    """A file's notes as a shard holds them, by our own reader, for an installation without symusic. Raises
     MidiError."""
     score = read_midi(path)
     try:
@@ -29,7 +29,7 @@ def load_plain(path: Path) -> Notes:
 
 
 def load_fast(path: Path) -> Notes:
-    """The same by symusic, where it is installed."""
+    """The same, by symusic where that is installed."""
     try:
         return load_piece(path)
     except ImportError:
@@ -38,8 +38,8 @@ def load_fast(path: Path) -> Notes:
 
 @dataclass(frozen=True)
 class Folder:
-    """Pieces, and the notes of each; `start` of a piece is its index in `notes_of`, for there are no rows of a shard
-    here. skipped: one line for every file that could not be used."""
+    """Pieces and their notes. `start` of a piece is its index in `notes_of`, as there are no rows of shards here.
+    skipped: one line for each file that could not be used."""
 
     folder: Path
     pieces: tuple[Piece, ...]

@@ -1,5 +1,5 @@
-"""Harmonist: the chords that live music is likely to move through, recalled anew before every plan, by what was played
-and by what will be where the player repeats himself. Knows scenes and counted songs; knows no network."""
+"""Harmonist: the chords that live music is likely to move through, recalled before every plan from what was played and,
+where the player repeats himself, from what will be. Knows scenes and counted songs; knows no network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .notes import Notes
 from .reprise import reprise
 from .scene import Scene, none
 
-CHANGE = 0.03  # what a change costs, in shares of a chord's tones
+CHANGE = 0.03  # what a change costs, see consensus.CHANGE
 TOLD = 256  # chords that are remembered
 
 
 class Harmonist:
-    """What was told stays told up to where a plan begins. From the next half beat on (in 6/8 the next third) it gives
-    way to what is thought now: a band holds its chord until then, and need not wait for another beat where the player's
-    was a surprise."""
+    """Chords that were told up to where a plan begins stay. The last of them is held until the next half beat (in 6/8
+    the next third), where it gives way to what is thought now: a band that the player surprises need not wait for the
+    next beat."""
 
     def __init__(self, markov: Markov) -> None:
         self._markov = markov
@@ -28,8 +28,8 @@ class Harmonist:
         self._played = none()  # the player's notes and their beats, for longer than a scene has them
 
     def chords(self, scene: Scene) -> Notes:
-        """CHORD notes from the scene's `since` to its end, by all that is known of the player; by the band's own notes
-        where he is silent, and none where nobody has played of late. It takes milliseconds."""
+        """CHORD notes from the scene's `since` to its end, by all that is known of the player, or of the band where he
+        is silent; none where nobody has played of late. This takes milliseconds."""
         near = (part.between(scene.start - MEMORY, scene.end + MEMORY).pitched for part in (scene.player, scene.own))
         heard = next((part for part in near if len(part)), None)
         if heard is None:
@@ -46,7 +46,7 @@ class Harmonist:
         return chord_notes(chord for chord in self._told if chord[1] > scene.since)
 
     def _expected(self, scene: Scene) -> Notes:
-        """What the player does next if this is a repetition; nothing where what comes is written."""
+        """What the player will do if he is repeating himself; nothing where the future is known anyway."""
         past = self._played.between(scene.start - SONG, scene.since)
         self._played = past + (scene.player.pitched + scene.chart.beats).between(scene.since, np.inf)
         if len(scene.ahead):

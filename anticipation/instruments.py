@@ -47,7 +47,8 @@ _SYNONYMS = {
 
 
 def plain(text: str) -> str:
-    """A name as it is compared: no capitals, spaces or signs, each word in the singular: 'E-Pianos' is 'epiano'."""
+    """A name in the form in which names are compared: lower case, no spaces or signs, each word in the singular.
+    'E-Pianos' is 'epiano'."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return "".join(re.sub(r"(?<=ss)es$|(?<=x)es$|(?<=[^s])s$", "", word) if len(word) > 3 else word for word in words)
 

@@ -1,6 +1,7 @@
-"""Memory: fingerprints of the music that a model was trained on, and which passages of other music agree with them.
+"""Memory: an index of fingerprints of the music that a model was trained on, and which passages of other music match
+it.
 
-Knows fingerprints and the index of them; no models, no MIDI files.
+Knows fingerprints and their index; knows no models and no MIDI files.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from .files import replacing
 from .fingerprint import SHAPE, SPAN, WINDOW, Line, lines, winnowed
 from .notes import Notes
 
-COMMON = 8  # what more pieces than this have is an idiom, and no evidence
+COMMON = 8  # a fingerprint that more pieces have is an idiom, and no evidence
 KNOT = 64  # the time of every 64th onset of a line is kept
-REACH, SLACK = 64, 2  # a run goes on over at most so many onsets without evidence, and so many lost or added,
-DRIFT = 10  # and one more in every ten
+REACH = 64  # onsets that a run may go on without a matching fingerprint
+SLACK, DRIFT = 2, 10  # onsets that may be lost or added from one hit to the next: so many, and one more in every ten
 MARK = 24  # bits of a fingerprint that are kept
 DEFAULT = "memory.npz"  # its name beside a checkpoint
 COLUMNS = ("mark", "step", "piece", "count", "onsets", "knot", "names", "facts")
 
 
 class Hit(NamedTuple):
-    """A fingerprint that agrees: number of its line in the index, onsets at which it begins here and in that line, and
-    its own number."""
+    """A matching fingerprint. line: number of its line in the index. here, there: the onsets at which it begins in the
+    passage's line and in that line. number: its own in the index."""
 
     line: int
     here: int
@@ -41,18 +42,18 @@ class Hit(NamedTuple):
     number: int
 
 
-Run = list[Hit]  # that go on together, here and there
+Run = list[Hit]  # hits that follow each other both here and there
 
 
 @dataclass(frozen=True)
 class Match:
     """A passage that goes like one of the training set.
 
-    instrument, start, end: of the passage, seconds from its first to its last onset; notes: onsets of its line in it.
-    piece: source and name; there: where it begins in that, seconds (to about a bar). distinct: of the onsets, those in
-    fingerprints that agree, and with different onsets of the piece: a figure that is played on and on goes like a few,
-    however long it is. kept, hits: fingerprints of its stretches of the piece that the index has, and those of them
-    that the passage has in the same order.
+    instrument, start, end: of the passage, in seconds from its first to its last onset. notes: onsets of its line in
+    it. piece: source and name; there: where the match begins in that piece, seconds (to about a bar). distinct: of the
+    onsets, those in matching fingerprints, and with different onsets of the piece, so that a figure that is played over
+    and over counts once. kept: fingerprints that the index has of the matching stretches of the piece; hits: those of
+    them that the passage has, in the same order.
     """
 
     instrument: int
@@ -67,7 +68,7 @@ class Match:
 
     @property
     def share(self) -> float:
-        """How much of the stretch agrees: 1 for a copy to the note, less for one with changes."""
+        """How much of the stretch matches: 1 for an exact copy, less for one with changes."""
         return self.hits / self.kept
 
 
@@ -96,7 +97,7 @@ class Memory:
 
     @classmethod
     def build(cls, pieces: Iterable[tuple[str, Notes]], window: int = WINDOW) -> Memory:
-        """The index of pieces (name, notes); the same from the same pieces. window: see `winnowed`.
+        """The index of pieces (name, notes); the same pieces make the same index. window: see `winnowed`.
 
         Columns, per fingerprint: `mark` its lowest 24 bits, `step` onsets since the line's one before. Per line:
         `piece`, `count` of its fingerprints, `onsets`; `knot` the seconds of every 64th onset, as differences.
@@ -137,7 +138,7 @@ class Memory:
         return cls(columns)
 
     def with_facts(self, **facts) -> Memory:
-        """The same index, some facts added."""
+        """The same index with more facts."""
         return Memory(self.columns | {"facts": np.frombuffer(json.dumps(self.facts | facts).encode(), "u1")})
 
     def save(self, path: str | Path) -> None:
@@ -164,14 +165,14 @@ class Memory:
         return memory
 
     def matches(self, notes: Notes) -> list[Match]:
-        """Every passage of two fingerprints or more that goes like a stretch of a training piece, the one with most
-        distinct onsets first."""
+        """Every passage with at least two fingerprints in common with a stretch of a training piece, those with the
+        most distinct onsets first."""
         found = [match for instrument, line in lines(notes) for match in self._of_line(instrument, line)]
         return sorted(found, key=lambda m: (-m.distinct, -m.notes, -m.share, m.start, m.piece))
 
     def chance(self, distinct: int) -> float | None:
-        """The share of people's minutes outside the training set that have a match of so many distinct onsets; None if
-        that was not measured."""
+        """The share of one-minute passages by people, of music outside the training set, that have a match of so many
+        distinct onsets or more; None if that was not measured."""
         curve = self.facts.get("chance") or []
         return min((share for length, share in curve if length <= distinct), default=1.0) if curve else None
 
@@ -206,7 +207,7 @@ class Memory:
         )  # fmt: skip
 
     def _seconds(self, line: int, onset: int) -> float:
-        """About when the onset of that number of a line falls."""
+        """About when the onset of this number falls in a line."""
         known = self.knot[self.first_knot[line] :][: -(-int(self.columns["onsets"][line]) // KNOT)]
         rate = float(np.diff(known).mean()) / KNOT if len(known) > 1 else 0.0  # beyond the last knot
         at, into = min(onset // KNOT, len(known) - 1), onset - min(onset // KNOT, len(known) - 1) * KNOT
@@ -231,7 +232,7 @@ def _sound(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _first_of_few(mark: np.ndarray, piece: np.ndarray) -> np.ndarray:
-    """Mask: the first place of every mark that at most COMMON pieces have."""
+    """Mask of the places that are kept: the first one of every mark that at most COMMON pieces have."""
     order = np.lexsort((np.arange(len(mark)), mark))
     new = np.append(True, np.diff(mark[order]) != 0)[: len(mark)]
     other = new | np.append(True, np.diff(piece[order]) != 0)[: len(mark)]  # pieces come in order
@@ -242,7 +243,7 @@ def _first_of_few(mark: np.ndarray, piece: np.ndarray) -> np.ndarray:
 
 
 def _runs(hits: Iterable[Hit]) -> list[Run]:
-    """Chains of two or more hits of one line that go on together here and there."""
+    """Chains of two or more hits in one line that follow each other here and there."""
     chains: list[Run] = []
     live: list[Run] = []
     for hit in hits:
@@ -257,15 +258,16 @@ def _runs(hits: Iterable[Hit]) -> list[Run]:
 
 
 def _off(one: Hit, other: Hit) -> float:
-    """How many onsets more or fewer the next hit is away there than here; infinity if it is none of a copy."""
+    """By how many onsets the distance between two hits differs here and there; infinite if the second cannot continue
+    the first."""
     here, there = other.here - one.here, other.there - one.there
     off = abs(there - here)
     return off if here > 0 < there and off <= SLACK + here // DRIFT else np.inf
 
 
 def _joined(runs: list[Run], piece: np.ndarray) -> Iterator[list[Run]]:
-    """Runs in one piece that follow each other here, wherever they are there: a repeat is kept once in the index, and
-    so a copy that goes through it jumps. A run that lies mostly within that of one with more hits is left out."""
+    """Runs in one piece that follow each other here, wherever they are there, joined to passages. (The index keeps a
+    repeat once, so a copy of both times jumps back.) A run that lies mostly within one with more hits is left out."""
     order = sorted((int(piece[run[0].line]), -len(run), run[0].here, run[-1].here, i) for i, run in enumerate(runs))
     for _, own in groupby(order, key=itemgetter(0)):
         spans: list[tuple[int, int, int]] = []

@@ -1,5 +1,5 @@
-"""Rubrics: what can be said of music by counting, each a pair: what was counted, out of how much. Knows notes and
-chords; no models, no files."""
+"""Rubrics: what can be said of music by counting. Each is a pair: what was counted, and out of how much. Knows notes
+and chords; knows no models and no files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .dynamics import loudness
 from .harmony import CHORD_TONES, NO_CHORD, chord_at
 from .notes import TOGETHER, Notes, strikes
 
-MET = 0.05  # seconds that two onsets may be apart and be one
-DOUBLED = 0.06  # seconds in which an onset doubles another
-LATER = 0.02  # seconds: who begins so little before a chord belongs to it
+MET = 0.05  # seconds between two onsets that count as the same
+DOUBLED = 0.06  # seconds between two onsets of which one doubles the other
+LATER = 0.02  # seconds: a note that begins so shortly before a chord belongs to it
 FIFTH = 7  # semitones
-SETTLED = 0.08  # seconds behind a downbeat at which the bass is heard
+SETTLED = 0.08  # seconds after a downbeat at which the bass is looked up
 STEP = 0.5  # seconds that stand for a beat where none are known
 AROUND = 0.5  # seconds on both sides of an edge
 LONGEST = 64  # sixteenths of a bar that are told apart
@@ -21,8 +21,8 @@ DISSONANT = (1, 2, 6, 10, 11)  # semitones within an octave: seconds, sevenths a
 
 
 def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int]:
-    """(in the chord, counted) onsets of `written`. Counted are those whose pitch class is not that of the last melody
-    onset (doubling the melody proves nothing) and that fall where a chord is labelled."""
+    """(in the chord, counted) onsets of `written`. Counted are those where a chord is labelled and whose pitch class is
+    not that of the last melody onset, for doubling the melody proves nothing."""
     written = written.pitched
     if not len(written):
         return 0, 0
@@ -35,8 +35,8 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
 
 
 def doubling(written: Notes, melody: Notes) -> tuple[int, int]:
-    """(doubling, all) onsets of `written` that have a melody onset of their pitch class at the same time; (0, 0) where
-    there is no melody."""
+    """(doubling, all) onsets of `written`: doubling are those at the same time as a melody onset of their pitch class.
+    (0, 0) without a melody."""
     written = written.pitched
     if not len(written) or not len(melody):
         return 0, 0
@@ -46,8 +46,8 @@ def doubling(written: Notes, melody: Notes) -> tuple[int, int]:
 
 
 def melody_support(written: Notes, melody: Notes, beats: Notes) -> tuple[int, int]:
-    """(supported, all) melody onsets whose pitch class sounds in `written` within the same beat (half a second where no
-    beats are known)."""
+    """(supported, all) melody onsets: supported are those whose pitch class sounds in `written` within the same beat
+    (half a second where no beats are known)."""
     written = written.pitched
     if len(beats):
         i = np.clip(np.searchsorted(beats.onset, melody.onset + 1e-3, side="right") - 1, 0, len(beats) - 1)
@@ -60,20 +60,21 @@ def melody_support(written: Notes, melody: Notes, beats: Notes) -> tuple[int, in
 
 
 def in_key(written: Notes, reference: Notes) -> tuple[int, int]:
-    """(in key, all) onsets: whether their pitch class is among the reference's seven commonest (by time)."""
+    """(in key, all) onsets: in key are those whose pitch class is among the reference's seven commonest (by time)."""
     written, reference = written.pitched, reference.pitched
     weight = np.bincount(reference.pitch % 12, weights=reference.duration, minlength=12)
     return int(np.isin(written.pitch % 12, np.argsort(-weight)[:7]).sum()), len(written)
 
 
 def moments(notes: Notes) -> np.ndarray:
-    """(M,) seconds, ascending, at which something begins: a chord begins once."""
+    """(M,) seconds, ascending, at which something begins; the notes of a chord are one moment."""
     onset = np.sort(notes.audible.onset)
     return onset[strikes(onset)]
 
 
 def onset_f1(written: Notes, human: Notes) -> tuple[int, int]:
-    """(2 x matched, written + human) moments: each is matched once, with one at most MET away. Their ratio is F1."""
+    """(2 x matched, written + human) moments; their ratio is F1. Each moment is matched at most once, with one at most
+    MET away."""
     ours, theirs = moments(written).tolist(), moments(human).tolist()
     i = j = matched = 0
     while i < len(ours) and j < len(theirs):  # of points on a line the earliest pairs make the most pairs
@@ -87,14 +88,15 @@ def onset_f1(written: Notes, human: Notes) -> tuple[int, int]:
 
 
 def note_f1(written: Notes, human: Notes) -> tuple[int, int]:
-    """As `onset_f1`, of the moments of each pitch class by itself: whether the same notes begin, in whatever octave."""
+    """As `onset_f1`, for each pitch class by itself: whether the same notes begin, in any octave."""
     classes = np.unique(np.append(written.audible.pitch, human.audible.pitch) % 12)
     pairs = [onset_f1(written[written.pitch % 12 == c], human[human.pitch % 12 == c]) for c in classes]
     return sum(matched for matched, _ in pairs), sum(count for _, count in pairs)
 
 
 def sixteenths(notes: Notes, beats: Notes) -> np.ndarray:
-    """The sixteenth that each note begins nearest to, counted from the first beat; what is on no beat is left out."""
+    """The sixteenth, counted from the first beat, that each note begins nearest to; notes outside the beats are left
+    out."""
     onset = notes.audible.onset
     if not len(beats):
         return np.zeros(0, np.int64)
@@ -112,8 +114,8 @@ def sixteenth_f1(written: Notes, human: Notes, beats: Notes) -> tuple[int, int]:
 
 
 def groove(written: Notes, human: Notes, beats: Notes) -> tuple[float, int]:
-    """(sum of similarities, bars in which the human plays): the cosine between the onsets of the two on the sixteenths
-    of each bar."""
+    """(sum of similarities, bars in which the human plays): the cosine between the two's onsets on the sixteenths of
+    each bar."""
     bar = np.cumsum(beats.pitch == 0) if len(beats) else np.zeros(1, np.int64)
     bar = np.append(bar, bar[-1] + 1)  # an onset nearest to the end of the last beat
     first = np.searchsorted(bar, np.arange(bar[-1] + 1))  # beat that each bar begins with
@@ -129,7 +131,8 @@ def groove(written: Notes, human: Notes, beats: Notes) -> tuple[float, int]:
 
 
 def pitch_classes(written: Notes, human: Notes) -> tuple[float, int]:
-    """(overlap 0-1 of the shares of time that each pitch class has, 1); (0, 0) where the human plays no pitches."""
+    """(overlap, 1): how much the shares of time of the pitch classes have in common, 0-1. (0, 0) where the human plays
+    no pitches."""
     shares = []
     for notes in (written.pitched, human.pitched):
         time = np.bincount(notes.pitch % 12, weights=notes.duration, minlength=12)
@@ -138,7 +141,8 @@ def pitch_classes(written: Notes, human: Notes) -> tuple[float, int]:
 
 
 def repeats(written: Notes) -> tuple[int, int]:
-    """(again, all but the first) moments of the pitched parts: whether they begin the pitches of the last one again."""
+    """(again, all but the first) moments of the pitched parts: again are those that begin the same pitches as the one
+    before."""
     again = total = 0
     for instrument in written.pitched.instruments:
         own = written[written.instrument == instrument]
@@ -169,8 +173,8 @@ def leaps(written: Notes, known: Notes) -> tuple[int, int]:
 
 
 def loudness_off(written: Notes, human: Notes) -> tuple[float, int]:
-    """(sum of how far apart the two are in loudness around them, 1 is the whole range of velocities; moments) of the
-    moments at which the human begins something, where his velocities are known and both play."""
+    """(sum of differences, moments): how far apart the two are in loudness (1: the whole range of velocities) at
+    moments where the human begins something, his velocities are known, and both play."""
     human, written = human.audible[human.audible.velocity > 0], written.audible
     when = moments(human)
     (theirs, there), (ours, here) = loudness(human, when), loudness(written, when)
@@ -179,8 +183,8 @@ def loudness_off(written: Notes, human: Notes) -> tuple[float, int]:
 
 
 def dissonance(written: Notes, known: Notes, edges: tuple[float, ...]) -> tuple[int, int]:
-    """(dissonant, all) pairs of a written and a known note that both sound around the same edge (seconds) of what was
-    written."""
+    """(dissonant, all) pairs of a written and a known note that both sound around one of the edges (seconds) of what
+    was written."""
     written, known = written.pitched, known.pitched
     bad = total = 0
     for edge in edges:
@@ -198,8 +202,8 @@ SIXTEENTHS = 16  # of a bar in 4/4
 
 
 def bass_on_chord(bass: Notes, chords: Notes, beats: Notes) -> tuple[int, int]:
-    """(on a chord tone, counted) downbeats: what sounds lowest a moment after each, where it sounds and a chord is
-    labelled."""
+    """(on a chord tone, counted) downbeats at which the bass sounds and a chord is labelled, by the lowest note that
+    sounds just after."""
     downbeats = beats.onset[beats.pitch == 0] + SETTLED
     bass = bass.pitched
     if not len(bass) or not len(downbeats):
@@ -213,8 +217,8 @@ def bass_on_chord(bass: Notes, chords: Notes, beats: Notes) -> tuple[int, int]:
 
 
 def kick_with_bass(drums: Notes, bass: Notes) -> tuple[int, int]:
-    """(met, all) onsets of the bass drum and of the bass: those that one of the other meets. Their quotient
-    is the F1 of one as a guess at the other."""
+    """(met, all) onsets of the bass drum and of the bass: met are those with one of the other. Their ratio is the F1 of
+    one as a guess at the other."""
     kick, low = drums.onset[drums.pitch == KICK], np.unique(bass.pitched.onset)
     if not len(kick) or not len(low):
         return 0, len(kick) + len(low)
@@ -223,8 +227,8 @@ def kick_with_bass(drums: Notes, bass: Notes) -> tuple[int, int]:
 
 
 def groove_profile(drums: Notes, beats: Notes) -> np.ndarray:
-    """(4, 16) how hard, on average over the bars in 4/4, kick, snares, hats and rides, and all others strike on each
-    sixteenth; zero where there is no bar of them."""
+    """(4, 16) how hard kick, snares, timekeepers (hats and rides) and all others strike on each sixteenth, on average
+    over the bars in 4/4; zeros without such bars."""
     starts = np.flatnonzero(beats.pitch == 0)
     whole = starts[:-1][np.diff(starts) == 4]
     profile = np.zeros((4, SIXTEENTHS))

@@ -28,8 +28,8 @@ from .scene import Rows, Scene, rows_of
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays
-STRAY = 1 / 3  # times the odds of a pitch outside its chord: live, such pitches are right no more often than by chance
-STUBBORN = 3  # plans in a row that must hear another key before it is believed
+STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pitches are right no more than by chance
+STUBBORN = 3  # plans in a row that have to hear the same other key before it is believed
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Planner:
         self._harmonist = Harmonist(model.markov) if model.markov else None
 
     def plan(self, scene: Scene) -> Iterator[Step]:
-        """Write the scene from its start to its end, a step at a time. To stop early is to stop iterating. Where nobody
-        gave a chart, and somebody writes pitches, the chords are the harmonist's."""
+        """Write the scene from its start to its end, step by step; who wants no more stops iterating. Without a given
+        chart, chords for pitched instruments are the harmonist's."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
         self._place(scene)
@@ -87,7 +87,8 @@ class Planner:
         return decoder
 
     def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:
-        """Events and rests of all parts, by time. Who is behind draws next, and the others are told."""
+        """Events and rests of all parts, by time. The part that is furthest behind draws next, and the others are
+        told."""
         streams = decoder.streams
         waiting: list[np.ndarray] = []  # events of parts that are ahead of others
         while any(stream.clock < limits[0].end for stream in streams):
@@ -129,8 +130,8 @@ class Planner:
         return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
 
     def _place(self, scene: Scene) -> None:
-        """Where the stream begins, and its key. The origin moves where the scene knows less than it has; the key when
-        it is clearly another."""
+        """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,
+        the key if it is clearly another."""
         moves = not scene.since <= self.origin <= scene.start
         if moves:
             self.origin, self.cold = self._beginning(scene)
@@ -141,7 +142,7 @@ class Planner:
             self._decoder, self._parts = None, parts
 
     def _prepare(self, scene: Scene) -> list[Rows]:
-        """The rows of a scene, for each part. When a window is nearly full the origin moves, to half a window ago."""
+        """The rows of a scene, for each part. When a window is nearly full, the origin moves to half a window ago."""
         several = self._rows(scene)
         window = context_of(self.model)
         longest = max((known.rows for known in several), key=len)
@@ -154,8 +155,8 @@ class Planner:
         return several
 
     def _rows(self, scene: Scene) -> list[Rows]:
-        """What each part is told: its own notes, and late as the player's those of the others. Where one stream has
-        the whole band, everything that it has played is its own."""
+        """What each part is told: its own notes, and the other parts' like late ones of the player. If one stream
+        writes the whole band, all that the band has played is its own."""
         out = []
         for part in self._parts:
             others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
@@ -165,13 +166,14 @@ class Planner:
         return out
 
     def _beginning(self, scene: Scene) -> tuple[float, bool]:
-        """Where a stream begins that has none yet: with the first thing that is known, or half a minute ago."""
+        """Where a new stream begins: with the first thing that is known, at most half a minute ago; and whether the
+        music begins there."""
         past = scene.known[scene.known.onset < scene.start]
         first = float(past.onset[0]) if len(past) else scene.start
         return max(first - 0.05, scene.start - 30.0, scene.since), scene.cold and first > scene.start - 30.0
 
     def _hear_key(self, scene: Scene) -> bool:
-        """Whether the transposition changed. The player decides the key; the band alone where there is no player."""
+        """Whether the transposition changed. The player decides the key, or without him the band."""
         theirs = scene.player
         theirs = theirs[theirs.onset >= scene.start - MEMORY]
         known = theirs if len(theirs.pitched) >= 8 else theirs + scene.own.between(scene.start - MEMORY, scene.start)

@@ -19,13 +19,13 @@ def none() -> Notes:
 class Scene:
     """What live playing asks for, again and again.
 
-    own: what the band has played and will (a plan that is to be gone on from); the history of the stream. late: the
-    player's notes, known `lateness` seconds after they began. ahead: music that is written (the timeline, a loop),
-    known `delta` seconds before it sounds, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
-    seconds; what is written has start <= onset < end. since: what began before it may be missing; cold: nothing
-    did. grid: places a beat where what is written may begin; None for anywhere. turns: those where chords that nobody
-    gave may change. polyphony: notes at once of each instrument on which as many can be played; None: free. The rest is
-    as in Infill; temperature and top_p as in Sampling.
+    own: what the band has played, and a plan of its own that is to be continued; the history of the stream. late: the
+    player's notes, known `lateness` seconds after they began. ahead: music that is known before it sounds (the
+    timeline, a loop), `delta` seconds ahead, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
+    seconds; what is written has start <= onset < end. since: seconds; what began before may be missing. cold: nothing
+    began before. grid: places a beat where what is written may begin; None: anywhere. turns: places a beat where chords
+    may change that nobody gave. polyphony: notes at once for each instrument that can play as many; None: free. The
+    rest is as in Infill; temperature and top_p are as in Sampling.
     """
 
     start: float
@@ -73,11 +73,13 @@ class Rows:
 def rows_of(
     scene: Scene, origin: float, shift: int, cold: bool, *, reads_chart: bool = True, looks: bool = True
 ) -> Rows:
-    """The rows from `origin` (seconds) on, `shift` semitones up. cold: the music begins here. reads_chart: the model is
-    told of beats and chords, and of who may write. looks: and that the clock is at the scene's start.
+    """The rows from `origin` (seconds) on, `shift` semitones up. cold: the music begins there. reads_chart: the model
+    is told of beats and chords, and of the instruments that may be written. looks: the rows end in a look at the
+    scene's start.
 
-    Written music stands where the rule of anticipation has it, a late note after the first row that lies `lateness`
-    behind its onset. The look at the start is the last of the rows, and what is late by then is told with it.
+    Music that is known ahead stands where the rule of anticipation puts it; a late note stands after the first row that
+    is `lateness` or more after its onset. The look is the last of the rows, and late notes that are known by then come
+    with it.
     """
     heard, ahead = (
         s.quantise(n[n.onset >= origin].transpose(shift), origin, reads_chart) for n in (scene.late, scene.ahead)

@@ -1,7 +1,7 @@
 """Training windows: which notes are events, which are controls, what is told and what is hidden, drawn at random.
 
-Everything is a function of (seed, step, index), so a resumed run sees what an uninterrupted one would have seen.
-Knows shards and rows; knows no weights.
+Everything is a function of (seed, step, index), so a resumed run sees what an uninterrupted one would have seen. Knows
+shards and rows; knows no weights.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .notes import BEAT, CHORD, Notes
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
 CONTROLS = {"none": 0.10, "span": 0.14, "parts": 0.46, "random": 0.12, "live": 0.18}
 CHORDS_ROLE = {"hidden": 0.35, "given": 0.30, "written": 0.35}
-# How often a window is a plan: a part is given, only chords are written. More often where chords come with the data.
+# How often a window is a plan: a part is given, and only chords are written. More often where people named the chords.
 PLANS = {"pop909": 0.45, "pop909-versions": 0.4}
 PLAN = 0.1
 # A "look" is a moment at which a live player's planner starts a new plan; see stream.event_rows.
 LOOK = 3.0  # mean seconds from one look to the next
-PLANNED = 3.0  # at most so many seconds are planned after a look
+PLANNED = 3.0  # seconds that are planned after a look, at most
 DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipation
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
@@ -39,8 +39,7 @@ STYLE_OF = {  # the corpus's sources; others are "unknown"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The probability of every random choice in making a window. `Recipe.plain` leaves nothing to chance but the
-    excerpt, for evaluation."""
+    """The probability of every random choice in making a window."""
 
     controls: dict[str, float] = field(default_factory=lambda: CONTROLS)
     chords: dict[str, float] = field(default_factory=lambda: CHORDS_ROLE)
@@ -58,19 +57,21 @@ class Recipe:
 
     @staticmethod
     def plain(controls: str = "parts", chords: str = "hidden") -> Recipe:
+        """For evaluation: nothing is left to chance but the excerpt. controls, chords: names in CONTROLS and
+        CHORDS_ROLE."""
         never = dict.fromkeys(("style", "drop", "tempo", "wrong_key", "mates", "timeline", "looked"), 0.0)
         return Recipe({controls: 1.0}, {chords: 1.0}, 1.0, 1.0, plans=False, **never)
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
-    """A name, with the chance that stands beside it (of their sum)."""
+    """A name, drawn with the odds that stand beside it."""
     names = list(chances)
     weights = np.array([chances[name] for name in names])
     return names[rng.choice(len(names), p=weights / weights.sum())]
 
 
 def excerpt(notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> tuple[Notes, bool]:
-    """About `length` rows of a piece, from time 0 on, and whether they begin where the piece begins."""
+    """About `length` rows of a piece, moved to time 0, and whether they are its beginning."""
     cold = bool(rng.random() < recipe.beginning) or len(notes) <= length
     first = 0 if cold else int(rng.integers(0, len(notes) - length // 2))
     window = notes[first : first + length + 32]
@@ -86,13 +87,14 @@ def excerpt(notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe)
 
 
 def top_part(notes: Notes) -> int | None:
-    """The pitched instrument that lies highest, as a melody does."""
+    """The pitched instrument with the highest mean pitch, as a melody has; None without pitches."""
     parts = notes.pitched.instruments
     return max(parts, key=lambda part: notes.pitch[notes.instrument == part].mean()) if parts else None
 
 
 def choose_controls(notes: Notes, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Boolean mask over audible notes: given to the model, rather than written by it."""
+    """Boolean mask over audible notes: those that are given to the model, not written by it. kind: a name in
+    CONTROLS."""
     parts = notes.instruments
     given = np.zeros(len(notes), dtype=bool)
     if kind in ("parts", "live") and len(parts) > 1:
@@ -117,7 +119,8 @@ def choose_controls(notes: Notes, kind: str, rng: np.random.Generator) -> np.nda
 
 
 def choose_mates(notes: Notes, given: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Instruments of a live band beside the player's, which are given, and at least one that writes."""
+    """The instruments of a live band that are given to the model like the player's notes; at least one is left to be
+    written."""
     others = notes[~given].instruments
     return rng.choice(others, size=int(rng.integers(1, len(others))), replace=False) if len(others) > 1 else np.zeros(0)
 
@@ -125,11 +128,12 @@ def choose_mates(notes: Notes, given: np.ndarray, rng: np.random.Generator) -> n
 def live_told(
     controls: np.ndarray, mates: np.ndarray, delta: int, looks: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(N,) steps at which a live band's planner tells quantised controls (N, 5), of which `mates` (N,) are the band's.
+    """(N,) steps at which a live band's planner is told each of N quantised controls (N, 5). mates: (N,) those of the
+    band's other parts.
 
-    A plan begins at a look. Until it gives way, nothing more is heard of the player, unless he is anticipated (delta
-    > 0). The parts are planned in lock step: another one's note is told when the one before it has begun, and at the
-    look if it begins before that.
+    A plan begins at a look and lasts a random while. Meanwhile nothing more is heard of the player, unless his notes
+    are known ahead (delta > 0). The band's parts are planned in step: a note of another part is told once the note
+    before it has begun, but not before the look.
     """
     onset = controls[:, 0]
     told = np.where(mates, onset + max(-delta, s.LATENESS), onset - delta)
@@ -147,7 +151,7 @@ def live_told(
 
 
 def key_shift(notes: Notes, rng: np.random.Generator, recipe: Recipe) -> int:
-    """Semitones that bring the notes to C major or A minor (-5..6), or by chance anywhere."""
+    """Semitones that transpose the notes to C major or A minor (-5..6), or with the recipe's `wrong_key` to any key."""
     key = estimate_key(notes)
     if rng.random() < recipe.wrong_key:
         key = int(rng.integers(0, 12))
@@ -155,7 +159,7 @@ def key_shift(notes: Notes, rng: np.random.Generator, recipe: Recipe) -> int:
 
 
 def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> np.ndarray:
-    """The rows of one training window: at most `length` of them."""
+    """The rows of one training window, at most `length`."""
     planning = recipe.plans and rng.random() < PLANS.get(piece.source, PLAN) and len(notes.pitched) > 0
     if planning:
         heard = [top_part(notes)] if rng.random() < 0.7 else rng.choice(notes.audible.instruments, size=1)
@@ -214,7 +218,7 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
 
 class Windows:
     """step -> batch: an endless data set in which any step can be asked for. mix: source -> share of the windows;
-    sources that are not in it are left out. Without a mix every source has a share by its notes."""
+    sources that it does not name are left out. Without a mix a source's share goes by its notes."""
 
     def __init__(
         self, shards: Shards, split: str, *, batch: int, length: int, seed: int, recipe: Recipe | None = None,
@@ -226,8 +230,8 @@ class Windows:
         if not self.pieces:
             wanted = f"split {split!r}" + (" from the sources of the mix" if mix else "")
             raise AnticipationError(f"{shards.folder} has no pieces in {wanted}")
-        # Long pieces have more to say, but not in proportion: nobody wants the Ring in place of songs.
-        # Takes of one piece share what one piece would have.
+        # Long pieces are drawn more often, but not in proportion, or operas would crowd out songs. Takes of one piece
+        # share the chance of one.
         weight = np.array([min(p.notes, 8000) ** 0.75 / p.alike for p in self.pieces])
         if mix:
             totals: dict[str, float] = {}
@@ -239,7 +243,7 @@ class Windows:
     def rows(self, step: int, index: int) -> tuple[np.ndarray, Piece]:
         """Window `index` of a step's batch, and the piece it was cut from. Raises AnticipationError where no window has
         enough to write."""
-        rng = np.random.default_rng((self.seed, 0, step, index))  # the 0: earlier runs had a number of the process here
+        rng = np.random.default_rng((self.seed, 0, step, index))  # 0: once the process's rank; kept for the same draws
         for _ in range(1000):
             piece = self.pieces[rng.choice(len(self.pieces), p=self.chance)]
             rows = window_rows(piece, self.shards.notes(piece), rng, self.length, self.recipe)
