@@ -38,7 +38,6 @@ STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
 COLUMNS = KIND, SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY, BEAT_, WAIT, PERIOD, CHORD_, NEXT, CHANGE, CLOCK, AT = (
     range(14)
 )
-FIELDS = slice(SHIFT, VELOCITY + 1)
 CHART = slice(BEAT_, CHANGE + 1)
 
 

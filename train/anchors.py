@@ -1,4 +1,4 @@
-"""What a model is measured against, below and above: writers without a model. Knows cases and shards."""
+"""Anchors: writers without a model that a model is compared with, from silence to the human. Knows cases and shards."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from anticipation.notes import Notes
 
 Anchor = Callable[[list[Case]], Iterator[Notes]]
 BANK = {"accompany": 400}  # training pieces of the case's source that are searched
-FEW, STARTS, LONGEST = 80, 150, 20_000  # pieces for the other tasks; excerpts of a piece; notes of one worth searching
+FEW, STARTS, LONGEST = 80, 150, 20_000  # pieces searched for other tasks; excerpts of a piece; notes of one, at most
 FINE, COARSE = 0.05, 10  # seconds of a chroma frame; frames of a segment that is compared
-AROUND = 8.0  # seconds on both sides by which a hole is looked up
+AROUND = 8.0  # seconds on both sides by which the neighbour of a hole is found
 
 
 def silence(cases: list[Case]) -> Iterator[Notes]:
@@ -31,7 +31,7 @@ def another(cases: list[Case]) -> Iterator[Notes]:
 
 
 def previous_bar(cases: list[Case]) -> Iterator[Notes]:
-    """Each bar as the human had the one before it; in a hole, the last bar before the hole over and over."""
+    """Each bar as the human played the one before it; in a hole, the last bar before the hole again and again."""
     for case in cases:
         bar = float(np.median(np.diff(case.bars))) if len(case.bars) > 1 else 2.0
         if case.start == 0.0:
@@ -64,8 +64,8 @@ def anchors(shards: Shards, task: str, seed: int = 0) -> dict[str, Anchor]:
 
 
 class Retrieval:
-    """The part that goes with the training excerpt whose given notes are most like the case's: the cosine between
-    chromas by the half second, in the best of twelve transpositions."""
+    """What was played with the training excerpt whose given notes are most like the case's, by the cosine between
+    chromas of half seconds, in the best of twelve transpositions."""
 
     def __init__(self, shards: Shards, seed: int) -> None:
         self.shards, self.seed = shards, seed
@@ -80,7 +80,7 @@ class Retrieval:
         places, table = self.bank(case.task, case.piece.source, instrument)
         if not places:
             return Notes.of([])
-        slip = 0.0  # of a hole, which begins at any moment: since the last note that is known before it
+        slip = 0.0  # seconds from the last note before a hole to the hole, which begins at any moment
         if case.task == "hole":
             slip = case.start - max(case.known.onset[case.known.onset < case.start], default=case.start) + LEAD
         first = case.start - slip - (AROUND if case.task == "hole" else 0.0)
@@ -96,7 +96,7 @@ class Retrieval:
         return part.transpose(int((6 - key) % 12 - 6))
 
     def _bank(self, task: str, source: str, instrument: int) -> tuple[list[tuple[Piece, float]], np.ndarray]:
-        """Places (piece, start of what would be written) and their rows of unit length."""
+        """Places (piece, start of what would be written), and for each a row of unit length."""
         pieces = [p for p in self.shards.split("train") if p.source == source and p.notes <= LONGEST]
         order = np.random.default_rng(self.seed).permutation(len(pieces))[: BANK.get(task, FEW)]
         places: list[tuple[Piece, float]] = []
@@ -115,7 +115,7 @@ class Retrieval:
 
 
 def split(notes: Notes, task: str, instrument: int) -> tuple[Notes, Notes]:
-    """(what would be given, what would be written) of a whole piece, as the tasks do it."""
+    """(what a task would give, what it would ask for) of a whole piece."""
     if task == "accompany":
         return notes[notes.instrument == MELODY], notes[notes.instrument == PIANO]
     if task == "parts":
@@ -130,7 +130,7 @@ def _sums(notes: Notes) -> np.ndarray:
 
 
 def _segments(sums: np.ndarray, starts: np.ndarray, task: str) -> np.ndarray:
-    """(starts, segments x 12) chroma of the half seconds from each start on; those of a hole are left out."""
+    """(starts, segments x 12) chroma of the half seconds from each start on, those of a hole being 0."""
     seconds = 2 * AROUND + HOLE if task == "hole" else 24.0
     frame = np.rint(starts / FINE).astype(np.int64)[:, None] + COARSE * np.arange(round(seconds / FINE / COARSE) + 1)
     rows = np.diff(sums[np.clip(frame, 0, len(sums) - 1)], axis=1)
@@ -141,5 +141,5 @@ def _segments(sums: np.ndarray, starts: np.ndarray, task: str) -> np.ndarray:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    """Each row at length 1."""
+    """The rows, scaled to length 1."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

@@ -1,5 +1,5 @@
-"""The four tasks that a model is judged by, cut out of held-out pieces: what is given, what the human wrote, and where.
-Knows shards; knows no models and no rubrics."""
+"""The four tasks that a model is judged by, cut out of held-out pieces: what is given, and what the human wrote. Knows
+shards; knows no models and no rubrics."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from anticipation.notes import BEAT, Notes
 from anticipation.stream import FUTURE, HISTORY
 from anticipation.windows import STYLE_OF, top_part
 
-MELODY, PIANO = 53, 0  # POP909's, see the corpus
+MELODY, PIANO = 53, 0  # instruments of POP909's tune and of its accompaniment
 SECONDS, HOLE = 24.0, 4.0
 LEAD = 0.05  # seconds from the start of an excerpt to its first note
-PIECES = 64  # of all sources, for the tasks that any piece will do for
-LEAST = 8  # notes that are given, and notes that are hidden
+PIECES = 64  # of all sources, for the tasks that any piece can be asked
+LEAST = 8  # notes that have to be given, and notes that have to be hidden
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test case. known: the notes given. human: the notes hidden, which begin in start <= onset < end. instruments:
-    those that may be written. melody: the part that what is written should not double. beats, chords: the piece's, as
-    far as they are known."""
+    """One test case. known: the notes that are given. human: the hidden notes, which begin in start <= onset < end
+    (seconds). instruments: those that may be written. melody: the part that what is written should not double. beats,
+    chords: the piece's, as far as they are known."""
 
     task: str
     piece: Piece
@@ -60,7 +60,8 @@ class Case:
 
 
 def cut(notes: Notes, start: float, end: float) -> tuple[Notes, Notes, Notes]:
-    """Audible notes, beats and chords of a span, from 0 on; the chord that sounds at its start begins with it."""
+    """Audible notes, beats and chords of a span (seconds), moved to 0. A chord that sounds at its start begins with
+    it."""
     chords = notes.chords
     chords = chords[(chords.offset > start) & (chords.onset < end)].shift(-start)
     late = np.maximum(-chords.onset, 0.0)
@@ -92,8 +93,8 @@ def parts(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:
 
 
 def hole(piece: Piece, notes: Notes, rng: np.random.Generator) -> Case | None:
-    """Four seconds of all parts are missing in the midst of a piece. Where it begins and which parts it names say
-    nothing of what is hidden: any moment will do, and whoever plays in the passage may be silent in the hole."""
+    """Four seconds of all parts are missing in the middle of a piece. Where the hole begins and which parts are named
+    tell nothing of what is hidden: it begins at any moment, and parts that play around it may be silent in it."""
     audible = notes.audible
     first, last = float(audible.onset[0]) + 4.0, audible.end - HOLE - 4.0
     if first >= last:
@@ -138,8 +139,8 @@ def _top(notes: Notes) -> Notes:
 
 
 def cases(shards: Shards, task: str, seed: int = 0, most: int | None = None) -> Iterator[Case]:
-    """The cases of a task, the same for the same seed. accompany: POP909's development songs in their order; the
-    others: held-out pieces, the sources by turns, each piece once."""
+    """The cases of a task; the same seed gives the same ones. accompany: POP909's development songs in their order. The
+    others: held-out pieces, each once, from the sources in turn."""
     songs = [piece for piece in shards.split("dev") if piece.source == "pop909"]
     pieces = songs if task == "accompany" else list(_by_turns(songs + shards.split("valid"), seed))
     left = most or (len(pieces) if task == "accompany" else PIECES)
@@ -154,7 +155,7 @@ def cases(shards: Shards, task: str, seed: int = 0, most: int | None = None) -> 
 
 
 def _by_turns(pieces: list[Piece], seed: int) -> Iterator[Piece]:
-    """One piece of each source in turn, in an order drawn by chance, until there are no more."""
+    """Pieces of the sources in turn, in random order within a source, until all are used."""
     order = np.random.default_rng(seed).permutation(len(pieces))
     waiting: dict[str, list[Piece]] = {source: [] for source in sorted({piece.source for piece in pieces})}
     for i in order:

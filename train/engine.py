@@ -29,6 +29,8 @@ from torch.utils.checkpoint import checkpoint as recomputed
 from anticipation.checkpoint import find_device
 from anticipation.errors import AnticipationError, reason
 
+CLIP = 1.0  # the largest norm of a gradient; a larger one is scaled down
+
 
 @dataclass(frozen=True)
 class Place:
@@ -85,26 +87,25 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a network is run. micro: windows in one forward pass; 0 means all of the process's share. clip: the largest
-    norm of the gradient."""
+    """How a network is run. micro: windows in one forward pass; 0: all of the process's share."""
 
     fsdp: bool = False
     compile: bool = False
     recompute: bool = False
     half: bool = True  # bfloat16 in the forward pass
     micro: int = 0
-    clip: float = 1.0
 
 
 @dataclass
 class Guard:
     """Decides which updates are made: it refuses those whose loss or gradient is not finite, or whose loss is far above
-    the recent ones. mean, square: running means of the loss and its square. seen: accepted updates."""
+    the recent ones. mean, square: running means of the loss and of its square. seen: accepted updates. refused: of all
+    updates; row: since the last accepted one; patience: how many of these in a row mean that the loss is lost."""
 
     mean: float = 0.0
     square: float = 0.0
     seen: int = 0
-    row: int = 0  # updates refused since the last good one
+    row: int = 0
     refused: int = 0
     patience: int = field(default=10, repr=False)
 
@@ -155,8 +156,8 @@ class Engine:
     def step(self, step: int, batch: dict[str, Tensor], share: float) -> tuple[dict[str, float], bool]:
         """One update from this process's share of a batch (on the CPU). share: of the training that is over, 0-1.
 
-        Returns what the whole batch cost, `loss` and its fields in nats for each counted row, `norm` of the gradient,
-        and whether the update was made. A GPU is waited for once, for what the guard has to know.
+        Returns what the whole batch cost (`loss` and its fields, in nats per counted row, and `norm` of the gradient),
+        and whether the update was made. A GPU is waited for only once, for what the guard needs to know.
         """
         place, fields = self.place, len(self.recipe.fields)
         rows = float(self.recipe.count(batch))
@@ -171,7 +172,7 @@ class Engine:
                     nats = self.objective(part)
                 (nats.sum() * (place.world / (count * self.recipe.terms)).float()).backward()
             total += nats.detach().sum(0)
-        length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.layout.clip)
+        length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), CLIP)
         length = length.full_tensor() if isinstance(length, DTensor) else length
         *mean, norm = torch.cat([place.sum(total).double() / count, length.double()[None]]).tolist()
         good = self.guard.accepts(sum(mean), norm)
@@ -185,7 +186,7 @@ class Engine:
         return {"loss": sum(mean), **dict(zip(self.recipe.fields, mean, strict=True)), "norm": norm}, good
 
     def _moved(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """To the device; to a GPU from pinned memory, for it is not waited for then."""
+        """A batch on the device; for a GPU from pinned memory, so that the copy is not waited for."""
         cuda = self.place.device.type == "cuda"
         pinned = {name: column.pin_memory() if cuda else column for name, column in batch.items()}
         return {name: column.to(self.place.device, non_blocking=True) for name, column in pinned.items()}
@@ -196,7 +197,7 @@ class Engine:
         return [dict(zip(split, columns, strict=True)) for columns in zip(*split.values(), strict=True)]
 
     def _gathering(self, last: bool):
-        """Gradients are shared among processes after the last micro-batch only."""
+        """The context of a backward pass: gradients are shared among processes only after the last micro-batch."""
         if self.layout.fsdp:
             self.objective.set_requires_gradient_sync(last)
         elif self.place.world > 1 and not last:
@@ -204,9 +205,9 @@ class Engine:
         return nullcontext()
 
     def whole(self, fresh) -> Any:
-        """A network that one process can evaluate, sample from and save, made by `fresh()`: of the very weights, or of
-        copies where they are sharded, and not compiled, which would be done anew for each mode and length. All
-        processes must ask."""
+        """A network, made by `fresh()`, that one process can evaluate, sample from and save: with the very weights, or
+        copies of them where they are sharded; never compiled, as that would happen again for each mode and length. All
+        processes have to call this."""
         with torch.device("meta"):
             plain = fresh()
         plain.load_state_dict(_whole(self.net.state_dict()), assign=True)
@@ -248,7 +249,8 @@ class Engine:
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Held-out numbers are those of evaluate.py: float32 as it is, where training may round it (TF32 on a GPU)."""
+    """Float32 arithmetic as evaluate.py has it, where training may round it (TF32 on a GPU): held-out numbers have to
+    agree."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -258,7 +260,7 @@ def exact() -> Iterator[None]:
 
 
 def _whole(value: Any) -> Any:
-    """A state without shards, on the CPU where it had some. All processes must ask."""
+    """A state without shards, on the CPU where it had some. All processes have to call this."""
     if isinstance(value, dict):
         return {name: _whole(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -267,15 +269,15 @@ def _whole(value: Any) -> Any:
 
 
 def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor as the parameter lies: sharded or not."""
+    """A whole tensor laid out as the parameter is: sharded or not."""
     if not isinstance(parameter, DTensor) or value.shape != parameter.shape:
         return value
     return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict) -> None:
-    """Its state, from one without shards. Options are its own: those that were saved are of another device, or another
-    version of torch. Raises ValueError where it belongs to another optimizer."""
+    """Load a state that has no shards. The optimizer's own options stay, for those that were saved are of another
+    device or version of torch. Raises ValueError where the state is another optimizer's."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     own, theirs = ({name for group in groups for name in group} & {"betas", "momentum"}  # AdamW's and Muon's
                    for groups in (optimizer.param_groups, saved["param_groups"]))  # fmt: skip

@@ -52,8 +52,8 @@ def measure(
 
 
 def tabled(found: Found) -> dict[str, Any]:
-    """Rows of every split with their `pieces` and `interval` (None of one piece); and of all splits together, with
-    nothing given, `nats_per_event`, its `interval`, its parts `by_field` and the `notes` counted."""
+    """Of every split the rows, each with its `pieces` and `interval` (None with one piece). Of all splits together,
+    with nothing given: `nats_per_event`, its `interval`, its parts `by_field` and the `notes` counted."""
 
     def row(tally: yardstick.Tally) -> dict[str, Any]:
         pieces = len(np.unique(tally.pieces))
@@ -77,7 +77,8 @@ def evaluate(
 
 
 def differences(first: Found, second: Found) -> dict[str, Any]:
-    """(value, low, high) by split, part and name: nats per event of the second less the first, on the same pieces."""
+    """(value, low, high) by split, part and name: nats per event of the second checkpoint less the first's, on the same
+    pieces."""
     return {split: {part: {name: yardstick.interval([second[split][part][name]], [tally])
                            for name, tally in tallies.items() if name in second[split][part]}
                     for part, tallies in parts.items()} for split, parts in first.items()}  # fmt: skip

@@ -65,11 +65,11 @@ def _edges(case: Case) -> tuple[float, ...]:
 
 
 def copies(memory: Memory) -> dict[str, Callable[[Notes, Case], Pair]]:
-    """Rubrics of what goes like the training set: takes with a match of so many bars, bars in the longest match."""
+    """Rubrics of what goes like the training set: takes with a match of so many bars, and bars in the longest match."""
 
     def longest(written: Notes, case: Case) -> float:
         lines, count = case.bars, np.arange(len(case.bars))
-        # As many bars as its distinct onsets fill: of a figure that is played on and on a few, as check has it.
+        # Of a figure that is played over and over only the distinct onsets count, as in `anticipate check`.
         return max((m.distinct / m.notes * float(np.diff(np.interp((m.start, m.end), lines, count))[0])
                     for m in memory.matches(written)), default=0.0)  # fmt: skip
 
@@ -85,7 +85,7 @@ def copies(memory: Memory) -> dict[str, Callable[[Notes, Case], Pair]]:
 
 @dataclass
 class Row:
-    """What one writer earned in one task: rubric -> (cases, 2) sums of pairs over its takes."""
+    """What one writer got in one task: rubric -> (cases, 2) sums of pairs over its takes."""
 
     task: str
     name: str
@@ -93,8 +93,8 @@ class Row:
     speed: float | None = None  # seconds of music a second
 
     def value(self, rubric: str, index: np.ndarray) -> np.ndarray:
-        """The rubric over the cases of each row of index, NaN where nothing counts: percent of the pooled pairs; for
-        the density the median ratio."""
+        """The rubric over the cases of each row of `index`: the pooled pairs in percent, or for the density the median
+        ratio. NaN where nothing counts."""
         counted, out_of = self.pairs[rubric][index].transpose(2, 0, 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             if rubric == "density":
@@ -102,7 +102,8 @@ class Row:
             return 100 * counted.sum(1) / out_of.sum(1)
 
     def interval(self, rubric: str, seed: int, minus: Row | None = None) -> tuple[float, float, float]:
-        """(value, low, high): 95 % of the bootstrap samples; of the difference to another row on the same cases."""
+        """(value, low, high): the bounds hold 95 % of the bootstrap samples. minus: another row on the same cases; then
+        all three are of the difference."""
         count = len(self.pairs[rubric])
         index = np.random.default_rng(seed).integers(0, count, (SAMPLES, count)) if count else np.zeros((1, 0), int)
         index = np.concatenate([np.arange(count)[None], index])
@@ -114,7 +115,7 @@ class Row:
 
 @dataclass
 class Judge:
-    """Cases and rubrics, and the rows that were earned so far."""
+    """Cases and rubrics, and the rows so far."""
 
     shards: Shards
     seed: int = 0
@@ -138,9 +139,9 @@ class Judge:
 
 def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sampling: Sampling,
         best_of: int = BEST_OF, style: bool = False) -> list[Notes]:  # fmt: skip
-    """What a model writes for a case. beats: `yes` (the piece's), `heard` (in what is known) or `no`. chords: `given`
-    (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`. Raises RequestError
-    where the model cannot."""
+    """What a model writes for a case, some takes. beats: `yes` (the piece's), `heard` (in what is known) or `no`.
+    chords: `given` (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`. Raises
+    RequestError where the model cannot."""
     nothing = Notes.of([])
     told = case.beats if beats == "yes" else heard_beats(case) if beats == "heard" else nothing
     known = case.known + told + (case.chords if chords == "given" else nothing)
@@ -156,14 +157,14 @@ def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sa
 
 
 def heard_beats(case: Case) -> Notes:
-    """The beats that are heard in what is known of a case, on beyond its end; none where none fit."""
+    """The beats that are heard in what is known of a case, going on past its end; none where none fit."""
     beats = hear(case.known)
     return TempoMap.following(beats).beats(case.end + 10.0) if len(beats) else beats
 
 
 def judge(model, jury: Judge, name: str, task: str, *, beats: str, chords: str, takes: int, best_of: int = BEST_OF,
           sampling: Sampling) -> Row | None:  # fmt: skip
-    """One more row, of a model's answers; None (and a line) where it cannot be asked so."""
+    """A new row, of a model's answers; None (and a line on stderr) where the model cannot be asked this."""
     questions, begin = jury.cases(task), time.perf_counter()
     label = f"{name}: chords {chords}, beats {beats}"
     try:

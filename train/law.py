@@ -23,8 +23,8 @@ def read(lines: list[str]) -> list[dict[str, Any]]:
 
 
 def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, bool]:
-    """The best size, its loss, and whether it lies between the sizes: by a parabola over log size, or the best that was
-    tried where that has no lowest point between the smallest and the largest."""
+    """The best size, its loss, and whether it lies between the sizes tried: the lowest point of a parabola over the
+    logarithm of the size or, if that is outside of them, the best of the sizes tried."""
     best = float(sizes[losses.argmin()]), float(losses.min()), False
     if len(sizes) < 3:
         return best
@@ -36,8 +36,8 @@ def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, bool]:
 
 
 def law(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """budgets: [(FLOP, best size, its loss, whether that lies between those that were tried)]. size, loss: (factor,
-    exponent) of factor * FLOP ** exponent; no size where a best one lies at the edge."""
+    """budgets: [(FLOP, best size, its loss, whether it lies between the sizes tried)]. size, loss: (factor, exponent)
+    of factor * FLOP ** exponent; no `size` where a best one lies at the edge."""
     budgets = []
     for flops in sorted({budget(run) for run in runs}):
         own = [run for run in runs if budget(run) == flops]

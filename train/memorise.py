@@ -20,12 +20,12 @@ from anticipation.errors import AnticipationError
 from anticipation.memory import SPAN, WINDOW, Line, Memory
 from anticipation.notes import Notes
 
-SECONDS = 60.0  # a passage of people's: longer than what goes alike by chance, so that none is cut
+SECONDS = 60.0  # of a passage by people: longer than any chance match, so that none is cut short
 PLANTINGS = 300  # passages of which copies are planted
-PLANTED = 16.0  # of a planted copy: eight bars at 120 bpm
+PLANTED = 16.0  # seconds of a planted copy: eight bars at 120 bpm
 LENGTHS = (SPAN + 1, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)  # distinct onsets of a match
-SEMITONES, OCTAVES, JITTER = 6, 0.5, 0.01  # how far a planted copy is moved in pitch, in tempo, in time (seconds)
-PLANTS = {  # share of the notes that are changed, share that is left out, whether it is moved
+SEMITONES, OCTAVES = 6, 0.5  # by how much a planted copy may be transposed, and its tempo changed (octaves: a factor 2)
+PLANTS = {  # shares of the notes that are changed and left out; whether the copy is transposed, at another tempo
     "as it is": (0.0, 0.0, False),
     "transposed, another tempo": (0.0, 0.0, True),
     "and 5 % of the pitches changed": (0.05, 0.0, True),
@@ -35,7 +35,8 @@ PLANTS = {  # share of the notes that are changed, share that is left out, wheth
 
 
 def passages(notes: Notes, seconds: float) -> Iterator[Notes]:
-    """One after the other of each instrument, of SPAN notes at least."""
+    """Passages of so many seconds, one after the other, of each pitched instrument, if they have at least SPAN
+    notes."""
     for instrument in notes.pitched.instruments:
         own = notes[notes.instrument == instrument]
         for start in np.arange(own.onset[0], own.end - seconds / 2, seconds):
@@ -45,8 +46,8 @@ def passages(notes: Notes, seconds: float) -> Iterator[Notes]:
 
 
 def chances(memory: Memory, shards: Shards, split: str) -> dict[str, np.ndarray]:
-    """source -> distinct onsets of the longest match of each of its passages, 0 for none. Of several takes of a piece
-    the first: they all match, or none."""
+    """source -> distinct onsets of the longest match of each of its passages; 0 for none. Of takes of one piece only
+    the first counts: either all of them match, or none."""
     found: dict[str, list[int]] = {}
     pieces = shards.split(split)
     first = {piece.group: piece for piece in reversed(pieces) if piece.group >= 0}
@@ -60,12 +61,12 @@ def chances(memory: Memory, shards: Shards, split: str) -> dict[str, np.ndarray]
 
 
 def curve(lengths: np.ndarray) -> list[tuple[int, float]]:
-    """(onsets, share of passages with a match at least so long): never 0, for not seen is not impossible."""
+    """(onsets, share of passages with a match at least so long); never 0, for what was not seen may still happen."""
     return [(n, round(float(((lengths >= n).sum() + 1) / (len(lengths) + 1)), 6)) for n in LENGTHS]
 
 
 def planted(passage: Notes, kind: str, rng: np.random.Generator) -> Notes:
-    """A copy of a passage as a model would write it: on a 10 ms grid, changed as PLANTS says."""
+    """A copy of a passage as a model would write it: on a 10 ms grid, and changed as PLANTS says."""
     changed, lost, moved = PLANTS[kind]
     factor = 2.0 ** rng.uniform(-OCTAVES, OCTAVES) if moved else 1.0
     onset = ((passage.onset - passage.onset[0]) * factor * 100).round() / 100
@@ -76,8 +77,8 @@ def planted(passage: Notes, kind: str, rng: np.random.Generator) -> Notes:
 
 
 def recall(memory: Memory, shards: Shards, seed: int, least: int) -> dict[str, dict]:
-    """Of planted copies of training passages with `least` onsets: how many are found at all (by a match that one
-    human passage in a hundred has), and how much of them the longest match covers."""
+    """For copies of training passages of at least `least` onsets, changed in each way: what share is found (by a match
+    as long as one human passage in a hundred has), and how much of those the longest match covers."""
     rng = np.random.default_rng(seed)
     pieces = shards.split("train")
     rare = min((n for n, share in memory.facts["chance"] if share <= 0.01), default=16)

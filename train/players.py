@@ -19,7 +19,7 @@ Stroke = tuple[float, float, float]
 Sound = tuple[float, float, int, float]
 
 TONES = tuple(QUALITIES.values())
-BASS, TENOR, TREBLE = (28, 48), (48, 72), (60, 84)  # E1-C3, C3-C5, C4-C6: where parts are at home
+BASS, TREBLE = (28, 48), (60, 84)  # E1-C3, C4-C6: the registers of basses and strings
 
 
 def even(step: float, length: float, accents: tuple[float, ...]) -> tuple[Stroke, ...]:

@@ -33,10 +33,10 @@ from anticipation.errors import AnticipationError, FileError, MidiError
 from anticipation.notes import DRUMS, Notes
 
 BLOCK = 256  # files that one process reads at a time
-RULES = 3  # raise it when the same file becomes other notes: parts made before are then made anew
+RULES = 3  # raise it when reading changes, so that parts of an unfinished run are read again
 FULL = (errno.ENOSPC, errno.EDQUOT)
-BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")  # 160 pieces: of 2 % nothing could be measured
-FAMILIES = {  # what is one work by its file's name, however little its notes agree
+BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")  # 160 pieces: 2 % would be too few to measure anything by
+FAMILIES = {  # by source, the part of a file's name that names the work; takes of it may have little in common
     "pop909": r"(\d{3})__", "pop909-versions": r"(\d{3})__", "chopin-first-ed": r"kern__(\d+-\d+)",
     "tavern": r"\w+?__([BK]\d+)__", "kittel": r"musicXML__\d+_Chorale_(\d+)",
 }  # fmt: skip
@@ -73,7 +73,7 @@ def rekeyed(notes: Notes, keys: dict[int, int]) -> Notes:
 
 
 def load(member: Member, annotations: Path | None):
-    """Its notes, or the reason for which it is left out."""
+    """The sha256 and the notes of a member, or the reason why it is left out."""
     song = song_number(member.name) if member.source.startswith("pop909") else None
     try:
         data = member.read()
@@ -114,7 +114,8 @@ def load_block(block: list[Member], out: Path, annotations: Path | None) -> None
 
 
 def blocks(found: Iterable[Member], share: tuple[int, int], annotations: Path | None) -> Iterator[tuple[str, list]]:
-    """(name, members) of every block of this share. The name tells its content, so that what is done is known again."""
+    """(name, members) of every block of this share. The name is a hash of what is in it, by which a block that was read
+    before is known."""
     found = iter(found)
     for number, block in enumerate(iter(lambda: list(islice(found, BLOCK)), [])):
         if number % share[1] != share[0] - 1:
@@ -130,7 +131,7 @@ def blocks(found: Iterable[Member], share: tuple[int, int], annotations: Path | 
 
 
 def survives(action: Callable[[], object]) -> bool:
-    """Whether a process of its own lives through an action."""
+    """Whether a process survives an action."""
     with ProcessPoolExecutor(1) as pool:
         try:
             pool.submit(action).result()
@@ -145,7 +146,8 @@ def load_all(some: list[Member], annotations: Path | None) -> None:
 
 
 def killers(some: list[Member], annotations: Path | None) -> list[Member]:
-    """The members that kill the process that reads them: a fault in the C++ parser, or all memory taken."""
+    """The members whose reading kills the process: by a fault in the C++ parser, or by taking all memory. Found by
+    halving."""
     if survives(partial(load_all, some, annotations)):
         return []
     half = len(some) // 2
@@ -223,7 +225,7 @@ def prepare(
 
 
 def share_of(text: str) -> tuple[int, int]:
-    """(2, 8) of '2/8'."""
+    """'2/8' -> (2, 8)."""
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise argparse.ArgumentTypeError(f"{text!r} is no share: write 1/8 ... 8/8")

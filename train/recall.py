@@ -40,12 +40,13 @@ from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.windows import top_part
 
 TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
-LEAST = 20  # notes of a melody, and beats
-SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)  # what is heard in C, to begin with
+LEAST = 20  # notes that a melody has to have, and beats
+# Counts of pitch classes in C major with which `pairs` begins: any that favour the scale will do.
+SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)
 
 
 def songs(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Notes, Notes, float]]:
-    """(melody, beats and chords, weight); takes of one song weigh as one."""
+    """(melody, beats and chords, weight) of the songs of a split; takes of one song weigh as one."""
     for piece in shards.split(split):
         notes = shards.notes(piece) if piece.source in sources else Notes.of([])
         top = top_part(notes)
@@ -55,7 +56,7 @@ def songs(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Note
 
 
 def right(markov: Markov, melody: Notes, chart: Notes) -> float:
-    """The share of the recalled chords' tones that are in the named ones."""
+    """The share of the tones of the recalled chords that are in the chords people named."""
     beats, chords = chart.beats, chart.chords
     edges = edges_of(beats)
     found = consensus(recalled(markov, melody + beats, edges), edges, CHANGE)
@@ -67,8 +68,8 @@ def right(markov: Markov, melody: Notes, chart: Notes) -> float:
 
 
 def pairs(melodies: Iterable[tuple[Notes, float]]) -> np.ndarray:
-    """(12, 12) neighbours in melodies, by weight, each brought to C from the key in which it is most likely: hard EM
-    from the major scale on, until no melody changes its key."""
+    """(12, 12) weighted counts of neighbouring pitch classes in melodies, each transposed to C from its likeliest key:
+    hard EM from a major scale on, until no melody changes its key."""
     several, weights = zip(*((neighbours(melody), weight) for melody, weight in melodies), strict=True)
     found, keys = np.tile(SCALE, (12, 1)), np.full(len(several), -1)
     while True:
@@ -80,8 +81,9 @@ def pairs(melodies: Iterable[tuple[Notes, float]]) -> np.ndarray:
 
 
 def struck(shards: Shards, sources: list[str]) -> dict[int, np.ndarray]:
-    """By the beats of a bar (4, 3; 2 stands for those that are triple), (beats, places, marks) how often an onset is at
-    each place beside the mean: of whole pieces, and of melodies where a part is one. Takes of one song weigh as one."""
+    """beats in a bar (4, 3; 2 for those of three parts) -> (beats, places, marks) how often an onset is at each place,
+    as a multiple of the mean. Counted in whole pieces, and in melodies that are a part by themselves. Takes of one song
+    weigh as one."""
     counted = {len(bar): np.zeros((bar.size // 4, 4)) for bar, _ in BARS}
     for piece in shards.split("train"):
         notes = shards.notes(piece) if piece.source in sources else Notes.of([])
@@ -109,7 +111,7 @@ def struck(shards: Shards, sources: list[str]) -> dict[int, np.ndarray]:
 
 
 def strokes(shards: Shards, split: str, sources: list[str]) -> np.ndarray:
-    """What drummers strike where, see groove.count: all sources count the same, and in one all songs."""
+    """What drummers strike where, see `groove.count`. All sources weigh the same, and so do all songs of a source."""
     total = np.zeros(STROKES.shape)
     for source in sources:
         own = np.zeros(STROKES.shape)

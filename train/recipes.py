@@ -25,7 +25,7 @@ from anticipation.errors import AnticipationError
 from anticipation.windows import Recipe as Plan
 from anticipation.windows import Windows, draw, excerpt
 
-# Share of the windows by source: what a musician will ask for more often than the corpus has it.
+# Share of the windows by source. What musicians will ask for has more than its share of the corpus.
 MIX = {
     "pop909": 0.36, "pop909-versions": 0.10, "openscore-lieder": 0.09, "polish-scores": 0.12,
     "openscore-quartets": 0.04, "chopin-first-ed": 0.02, "openscore-orchestra": 0.02, "mutopia-pd-ccby": 0.05,
@@ -36,7 +36,7 @@ MIX = {
 }  # fmt: skip
 MIXES = {"all": None, "shipped": MIX}
 
-# AMT's control prior, and how often a span of controls begins, a second.
+# AMT's prior over kinds of controls, and how many spans of controls begin in a second.
 AMT_CONTROLS = {"none": 0.1, "span": 0.1, "instrument": 0.4, "random": 0.4}
 SPANS = 0.05
 _PLAIN = Plan.plain()
@@ -44,7 +44,8 @@ _BEGINNING = replace(_PLAIN, beginning=1.0)
 
 
 def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Boolean mask over quantised notes (N, 5): which are controls, by AMT's prior. A span is DELTA long."""
+    """Boolean mask over quantised notes (N, 5): those that are controls, by AMT's prior. kind: a name in AMT_CONTROLS;
+    a span is DELTA long."""
     onset, parts = notes[:, 0], np.unique(notes[:, 1])
     given = np.zeros(len(notes), dtype=bool)
     if kind == "instrument" and len(parts) > 1:
@@ -60,9 +61,9 @@ def amt_controls(notes: np.ndarray, kind: str, rng: np.random.Generator) -> np.n
 
 
 class Sequences:
-    """AMT's training data, (1024,) tokens for a step and an index, of the pieces that `Windows` would draw.
+    """AMT's training data: (1024,) tokens for a step and an index, of the pieces that `Windows` would draw.
 
-    No piece is transposed or stretched. Where one ends a separator follows, and another's beginning.
+    No piece is transposed or stretched. Where one ends, a separator and the beginning of another follow.
     """
 
     def __init__(self, source: Windows) -> None:
@@ -83,7 +84,7 @@ class Sequences:
             given = amt_controls(notes, kind, rng)
             end = min(int(end * s.STEPS), amt.MAX_TIME - 1)
             triplets = amt.encode(amt.arrange(notes[~given], notes[given], end=end))
-            flag = flag or kind  # it tells of the first piece
+            flag = flag or kind  # the sequence's flag speaks of its first piece
             parts += [amt.SEPARATION] * cold + [triplets]
             count += cold + len(triplets)
         return amt.sequence(np.concatenate(parts), anticipated=flag != "none")
@@ -197,7 +198,8 @@ class Event:
         return Batches(windows, windows.rows, _Packed(length), rank, world)
 
     def told(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A batch on the CPU, and which of its rows count: a GPU would have to be asked, and waited for."""
+        """A batch on the CPU with `which`, the rows that count: a GPU would have to be asked for them, and waited
+        for."""
         return batch | {"which": model.followed(batch["targets"])}
 
     def losses(self, net: Any, batch: dict[str, Tensor]) -> Tensor:
@@ -209,8 +211,8 @@ class Event:
         return (batch["targets"][..., 0] != -100).sum()
 
     def flops(self, config: model.Config, length: int) -> tuple[float, float]:
-        """Floating-point operations of one row, forward: of the matrices (twice their weights), and of attention at the
-        mean of a full causal context. Training takes three times as many."""
+        """Floating-point operations of the forward pass for one row: of the matrices (twice their weights), and of
+        attention over the mean of a full causal context. Training takes three times as many."""
         width, depth = config.width, config.depth
         head = 5 * width**2 + 4 * (width**2 + around.HEARD * width) + width * sum(features.FIELD_SIZES)
         head += len(around.NO_KEY) * model.INTERVALS * (width + 255)
@@ -218,7 +220,7 @@ class Event:
 
 
 class _Packed:
-    """`collate` at a length, of what `Windows.rows` answers; a class, so that it reaches the loader's processes."""
+    """`collate`, at a length, of what `Windows.rows` answers. A class, so that it can be sent to loader processes."""
 
     def __init__(self, length: int) -> None:
         self.length = length

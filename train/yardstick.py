@@ -38,7 +38,7 @@ BATCH = 8  # excerpts in one forward pass
 AGAIN = 250  # notes of a piece for every further excerpt of it
 SAMPLES = 1000  # of the bootstrap
 _PLAIN = Recipe.plain()
-# A duration is drawn as a bin; which of the bin's steps it is, is then even odds.
+# A duration is drawn as a bin. To tell which of the bin's steps it is costs as if all were equally likely.
 REFINEMENT = np.log(np.bincount(features.duration_bin(np.arange(1, s.MAX_DURATION + 1))))
 
 
@@ -56,7 +56,8 @@ class Excerpt:
 
     def rows(self, hint: str = "") -> np.ndarray:
         """At most 341 rows, the first a start row that tells nothing but delta and `cold`. What AMT cannot be told is
-        hidden, but for a hint: `beats`, or `velocities` (else those of the past would say what comes next)."""
+        hidden, unless it is the hint: `beats`, or `velocities` (if not hidden, those of past notes would hint at the
+        next ones)."""
         chart = s.Chart.of(self.beats if hint == "beats" else Notes.of([]))
         events, controls = (s.quantise(self.audible[which]) for which in (~self.given, self.given))
         header = s.Header(delta=round(self.delta * s.STEPS), cold=self.cold)
@@ -65,7 +66,7 @@ class Excerpt:
         return rows
 
     def key(self) -> tuple[int, float]:
-        """Semitones to C as windows.py finds them, and the nats it takes to tell them: none where the controls do."""
+        """Semitones to C as windows.py finds them, and the nats it takes to tell them: 0 where the controls do."""
         controls = self.audible[self.given]
         heard = len(controls.pitched) >= 8
         shift = shift_to_c(controls if heard else self.audible)
@@ -86,8 +87,8 @@ def given(audible: Notes, kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def held_out(shards: Any, split: str, kind: str, most: int, delta: float | None = None) -> list[Excerpt]:
-    """`most` excerpts, always the same ones: one of each piece, then more of the longer ones. The passages are the same
-    for every kind, as far as a kind is possible in them."""
+    """`most` excerpts, always the same ones: one of each piece, then more of the longer pieces. Every kind has the same
+    passages, as far as it is possible in them."""
     out: list[Excerpt] = []
     pieces = shards.split(split)
     order = np.random.default_rng(99).permutation(len(pieces))
@@ -145,19 +146,20 @@ HINTS = {"event": ("beats", "velocities"), "amt": ()}
 
 @dataclass(frozen=True)
 class Tally:
-    """What some excerpts cost. sums: (excerpts,) nats by field, and `events`; pieces: (excerpts,) what each is cut of.
-    Of the same excerpts the pieces are the same whoever was asked, and so are those that are drawn of them."""
+    """What some excerpts cost. sums: nats (excerpts,) by field, and `events`. pieces: (excerpts,) the number of the
+    piece that each is cut from; for the same excerpts these are the same whoever was asked, and so are the bootstrap
+    samples."""
 
     sums: dict[str, np.ndarray]
     pieces: np.ndarray
 
     def row(self) -> dict[str, float]:
-        """Nats per event by field. `all` codes the events to 10 ms: time (rests too), note, duration and its
-        refinement, key; without the velocity. Earlier names are its parts."""
+        """Nats per event by field. `all` is what it costs to code the events to 10 ms: the sum of the fields before it
+        (time with its rests, note, duration and its refinement, key), without the velocity."""
         return mean({name: float(column.sum()) for name, column in self.sums.items()})
 
     def drawn(self) -> np.ndarray:
-        """(1 + SAMPLES, 2) nats and events of all pieces, and of as many drawn with replacement each time."""
+        """(1 + SAMPLES, 2) nats and events: of all pieces, then of as many drawn with replacement each time."""
         nats = np.sum([column for name, column in self.sums.items() if name not in ("velocity", "events")], axis=0)
         table = np.stack([nats, self.sums["events"]], 1)
         _, which = np.unique(self.pieces, return_inverse=True)
@@ -168,8 +170,8 @@ class Tally:
 
 
 def interval(tallies: Iterable[Tally], others: Iterable[Tally] = ()) -> tuple[float, float, float]:
-    """(nats per event, low, high): 95 % of the bootstrap samples over pieces, drawn within each tally; or by how much
-    it is more than of others, which are of the same excerpts. Excerpts of one piece stay together."""
+    """(nats per event, low, high): the bounds hold 95 % of bootstrap samples over pieces, drawn within each tally;
+    excerpts of one piece stay together. others: tallies of the same excerpts; then all three are of the difference."""
 
     def ratio(several: Iterable[Tally]) -> np.ndarray:
         total = sum((tally.drawn() for tally in several), np.zeros((1 + SAMPLES, 2)))
