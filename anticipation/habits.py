@@ -1,5 +1,5 @@
-"""Habits: how busy, how thick and how high a part is around a span, which it is to be within it too, and where it is
-new what its instrument can play. Knows notes; draws nothing.
+"""Habits: how busy, thick and high a part is around a span, as it is to be within it; a new part has what its
+instrument can play. Knows notes; draws nothing.
 
 A model that goes on from its own notes can swarm, and a tune of which every other note is known grows chords; of
 people's parts 3 % do either (train/LOG.md).
@@ -14,20 +14,24 @@ import numpy as np
 from . import playable
 from . import stream as s
 from .grid import FINEST, nearest, position
-from .metrics import moments
-from .notes import DRUMS, Notes
+from .notes import DRUMS, Notes, moments
 
-LOW, ALONE = 52, 0.8  # half of a tune's pitches are no lower; share of its notes that begin when no other sounds
-# Seconds that a tune is still heard when it pauses; that it is waited for; that notes may be early.
+LOW, ALONE = 52, 0.8  # a tune's median pitch is no lower, and this share of its notes begin when no other sounds
+# Seconds for which a tune still counts when it pauses; before its next note; by which new notes may be early.
 HELD, SOON, EDGE = 0.5, 2.0, 0.05
-BUSIER, FEW = 2, 4  # times its densest second that a part may be dense; onsets a second that any part may have
-ENOUGH = 8  # notes that tell how many of them sound at once
-# Notes that tell the range of a part that plays on, and of one that is to be continued, and semitones that it may go
-# beyond: 0.08 % of people's notes in a hole do, in the next 20 s 0.3 %, but 3 % after fewer notes than that.
+BUSIER, FEW = (
+    2,
+    4,
+)  # a part may be so many times as dense as in its densest second; onsets a second that any part may have
+ENOUGH = 8  # notes of a part that tell how many of them sound at once
+# Notes that tell the range of a part that plays on after the span, and of one that does not; and the semitones that it
+# may go beyond that range. People's notes do in 0.08 % of cases in a hole and 0.3 % in a continuation, but in 3 % after
+# fewer notes.
 SETTLED, BEGUN, BEYOND = 16, 64, 5
 LEGATO = 0.03  # seconds that a note may reach into another without sounding with it
-# Known moments a beat on its halves, or its quarters ...: with USUAL of them a new note is as likely there as the model
-# says, with none SELDOM / USUAL times. People's parts have 0.04 on quarters and 0.11 on halves there, ours 0.3, 0.4.
+# By how many known moments there are in a beat on its halves (or quarters ...): with USUAL of them a new note is as
+# likely there as the model says, with none SELDOM / USUAL times. Beside music that has none, people's parts have 0.04
+# on quarters and 0.11 on halves, ours had 0.3 and 0.4.
 SELDOM, USUAL = 0.05, 0.25
 
 
@@ -42,9 +46,9 @@ def usual_density(known: Notes) -> dict[int, int]:
 
 
 def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] = ()) -> dict[int, int]:
-    """Pitched instrument -> notes that it may sound at once: as many as elsewhere. Where some of it is known in the
-    span (seconds), others of its chords may be missing: up to twice as many less one, so that one stays one. Of which
-    little is known, and which is to be `written`, may sound as many as can be played."""
+    """Pitched instrument -> notes that it may sound at once: as many as it does elsewhere. If some of it is known in
+    the span (seconds), other notes of its chords may be missing, so it may have up to twice as many less one (one stays
+    one). An instrument that is to be `written` and of which little is known may have as many as can be played on it."""
     out = {i: playable.VOICES[i] for i in written if i in playable.VOICES}
     for instrument in known.pitched.instruments:
         own = known[known.instrument == instrument]
@@ -57,17 +61,17 @@ def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] 
 
 
 def at_once(notes: Notes) -> int:
-    """How many notes sound at once at most, their legato left out."""
+    """The most notes that sound at once, a LEGATO left out."""
     begun = np.searchsorted(np.sort(notes.onset), notes.onset, side="right")
     over = np.searchsorted(np.sort(np.maximum(notes.offset - LEGATO, notes.onset + 1e-6)), notes.onset, side="right")
     return int((begun - over).max(initial=0))
 
 
 def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> dict[int, tuple[int, int]]:
-    """Instrument -> the lowest and the highest pitch that it may have: those that can be played, and what it plays
-    elsewhere all the same. Of whom enough is known goes no further than a fourth beyond that; it takes less where some
-    of it is at or after `start` (seconds). Drums are a kit. Who can play anything, and of whom little is known, is not
-    among them."""
+    """Instrument -> the lowest and the highest pitch that it may have: what can be played on it, and what it plays
+    elsewhere in any case. If enough of it is known, it goes no further than BEYOND from that; less is enough if some of
+    it is at or after `start` (seconds). Drums have the range of a kit. Instruments that can play everything, and of
+    which little is known, are left out."""
     out = {}
     ranges = playable.RANGES | {DRUMS: playable.KIT}
     for instrument in written:
@@ -82,9 +86,9 @@ def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> 
 
 
 def usual_parts(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
-    """(N,) what the odds of a note are multiplied by at each place (seconds, ascending), by how often the known ones
-    divide the beat so: who plays beside a tune of quarters plays few sixteenths, and stays in step with it. 1 on the
-    beat, where a known note begins, and where too few are known to tell."""
+    """(N,) factors on the odds of a note at each place (seconds, ascending), by how often known notes divide the beat
+    in the same way: beside a tune of quarters people play few sixteenths. 1 on the beat, where a known note begins, and
+    everywhere if too few notes are known."""
     odds = np.ones(len(places))
     when = moments(known)
     if not len(beats) or not len(places) or len(when) < ENOUGH:
@@ -99,7 +103,7 @@ def usual_parts(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
 
 
 def sounding(known: np.ndarray, instrument: int, end: int) -> np.ndarray:
-    """(end + 1,) how many quantised notes of an instrument sound at each step, their legato left out."""
+    """(end + 1,) how many quantised notes of an instrument sound at each step, a LEGATO left out."""
     own = known[(known[:, 1] == instrument) & (known[:, 0] <= end)]
     stop = own[:, 0] + np.maximum(own[:, 3] - round(LEGATO * s.STEPS), 1)
     change = np.zeros(end + 2, dtype=np.int64)
@@ -109,15 +113,15 @@ def sounding(known: np.ndarray, instrument: int, end: int) -> np.ndarray:
 
 
 def keys_down(known: Notes, origin: float) -> np.ndarray:
-    """(N, 3) of each note the steps from `origin` (seconds) from which on its key cannot be struck and at which it can
-    be again, its legato left out, and the key."""
+    """(N, 3) for each note: the steps from `origin` (seconds) between which its key is taken (from a LEGATO before its
+    onset to a LEGATO before its end), and the key."""
     free = np.maximum(known.offset - LEGATO, known.onset + 1 / s.STEPS)
     steps = np.rint((np.stack([known.onset - LEGATO, free]) - origin) * s.STEPS)
     return np.stack([*steps, known.pitch], axis=1).astype(np.int64)
 
 
 def lone_tune(known: Notes) -> Notes | None:
-    """What is known if it is a tune: one line, and no bass. None else."""
+    """The known notes if they are nothing but a tune: one line, and not a bass. Else None."""
     tune = known.pitched
     if len(tune) < ENOUGH or np.median(tune.pitch) < LOW:
         return None
@@ -127,8 +131,8 @@ def lone_tune(known: Notes) -> Notes | None:
 
 
 def highest(known: np.ndarray, end: int) -> np.ndarray:
-    """(end + 1,) the highest pitch of quantised notes that sound at each step, or did a moment ago; where none does the
-    one that is soon to come, 127 without one."""
+    """(end + 1,) at each step the highest pitch of quantised notes that sound, or did a moment ago; where none does,
+    the pitch of the next one if that is soon, else 127."""
     out = np.full(end + 1, -1)
     pitched = known[known[:, 1] < DRUMS].tolist()
     for onset, _, pitch, duration, _ in pitched:
@@ -141,8 +145,8 @@ def highest(known: np.ndarray, end: int) -> np.ndarray:
 
 
 def give_way(notes: Notes, known: Notes, voices: dict[int, int]) -> Notes:
-    """Sorted notes, of which those that still sound where there are too many with the next one, or with a known one of
-    their part, end there, the oldest first."""
+    """Sorted notes that end early where a part would have too many at once: when the next one begins, or a known one of
+    their part, the oldest end there."""
     end = notes.offset.copy()
     for instrument, most in voices.items():
         own = known[known.instrument == instrument]
@@ -161,8 +165,8 @@ def give_way(notes: Notes, known: Notes, voices: dict[int, int]) -> Notes:
 
 
 def on_free_keys(notes: Notes, known: Notes) -> Notes:
-    """Notes without what cannot be played on the keys of sorted known ones of their instrument: on a key that is struck
-    or held none begins, and one that still sounds when its key is struck ends there."""
+    """Notes that can be played on the same keys as sorted known ones of their instrument: none begins on a key that is
+    struck or held, and one that still sounds when its key is struck ends there."""
     stop, free = notes.offset.copy(), np.ones(len(notes), dtype=bool)
     for instrument in np.intersect1d(notes.instrument, known.instrument).tolist():
         own = known[known.instrument == instrument]
@@ -178,8 +182,8 @@ def on_free_keys(notes: Notes, known: Notes) -> Notes:
 
 
 def let_ring(notes: Notes, known: Notes, end: float, last: float) -> Notes:
-    """Notes of which those that ring beyond `end` (seconds) end with the next known one of their part, and at `last`
-    whatever comes."""
+    """Notes of which those that ring beyond `end` (seconds) end with the next known note of their part, and at `last`
+    at the latest."""
     stop = notes.offset.copy()
     for instrument in np.intersect1d(notes.instrument, known.instrument).tolist():
         later = known.onset[(known.instrument == instrument) & (known.onset >= end)]
@@ -189,5 +193,5 @@ def let_ring(notes: Notes, known: Notes, end: float, last: float) -> Notes:
 
 
 def _ended(notes: Notes, stop: np.ndarray) -> Notes:
-    """Notes that end at these times at the latest."""
+    """Notes that end at these times (seconds) or earlier."""
     return notes.replace(duration=np.where(stop < notes.offset, stop - notes.onset, notes.duration))

@@ -7,7 +7,7 @@ import numpy as np
 
 from .dynamics import loudness
 from .harmony import CHORD_TONES, NO_CHORD, chord_at
-from .notes import TOGETHER, Notes, strikes
+from .notes import TOGETHER, Notes, moments
 
 MET = 0.05  # seconds between two onsets that count as the same
 DOUBLED = 0.06  # seconds between two onsets of which one doubles the other
@@ -64,12 +64,6 @@ def in_key(written: Notes, reference: Notes) -> tuple[int, int]:
     written, reference = written.pitched, reference.pitched
     weight = np.bincount(reference.pitch % 12, weights=reference.duration, minlength=12)
     return int(np.isin(written.pitch % 12, np.argsort(-weight)[:7]).sum()), len(written)
-
-
-def moments(notes: Notes) -> np.ndarray:
-    """(M,) seconds, ascending, at which something begins; the notes of a chord are one moment."""
-    onset = np.sort(notes.audible.onset)
-    return onset[strikes(onset)]
 
 
 def onset_f1(written: Notes, human: Notes) -> tuple[int, int]:

@@ -32,9 +32,15 @@ GM_NAMES = tuple(name.strip() for name in _GM_NAMES.split(","))  # by program
 
 
 def strikes(onset: np.ndarray) -> np.ndarray:
-    """True (N,) at each onset, of ascending ones (N,) in seconds, that is not together with the one before it: a chord
-    is struck once."""
+    """(N,) booleans for ascending onsets (N,) in seconds: whether each is further than TOGETHER from the one before, so
+    that of a chord only the first note counts."""
     return np.diff(onset, prepend=-np.inf) > TOGETHER
+
+
+def moments(notes: Notes) -> np.ndarray:
+    """(M,) seconds, ascending, at which something audible begins; the notes of a chord are one moment."""
+    onset = np.sort(notes.audible.onset)
+    return onset[strikes(onset)]
 
 
 def instrument_name(instrument: int) -> str:

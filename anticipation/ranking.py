@@ -1,12 +1,12 @@
-"""Ranking: which of several answers is the best. Knows rows and surprise; draws nothing.
+"""Ranking: which of several drafts is the best. Knows rows and surprise; draws nothing.
 
-A model's own odds of an answer favour dull ones, and find people's improbable. The other direction tells them apart:
-how well an answer explains what is known. So the known notes are what is written here, and the answer is anticipated
-(`misfit`: the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055). Repetition explains much too
-easily, so an answer that repeats itself more than is usual loses by it (`dullness`). A slip, such as a bar that is a
-sixteenth late and takes the next ones with it, is made by one draft and not by the others, so what it shares with them
-counts for a draft (`likeness`: minimum Bayes risk, as in Kumar and Byrne 2004, https://aclanthology.org/N04-1022/).
-Where nothing follows, so does coming to rest at the end (`closing`).
+A model's own odds of a draft favour dull ones, and find what people play improbable. The other direction tells them
+apart: how well a draft explains what is known. So here the known notes are what is written, and the draft is what is
+anticipated (`misfit`; the noisy channel, as in Li et al. 2016, https://arxiv.org/abs/1510.03055). Repetition explains
+too easily, so a draft that repeats itself more than is usual is marked down (`dullness`). A slip, such as a bar that is
+a sixteenth late and takes the next ones with it, occurs in one draft and not in the others, so what a draft shares with
+the others counts for it (`likeness`; minimum Bayes risk, as in Kumar and Byrne 2004,
+https://aclanthology.org/N04-1022/). Where nothing follows, so does coming to rest at the end (`closing`).
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from .metrics import note_f1, onset_f1, repeats
 from .notes import TOGETHER, Notes
 from .surprise import drawn, nats
 
-AROUND = 10.0  # seconds on both sides of what is answered in which the known notes are asked about
-LONGEST = 90 * s.STEPS  # of a window, for AMT tells no more than 100 s
+AROUND = 10.0  # seconds on both sides of the span in which the known notes are asked about
+LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
-DULL = 0.3  # nats for each known note that it would cost to repeat oneself all the time, where nobody else does
-CROWDED = 0.3  # nats for each known note that it would cost to have e times the notes of the middle draft, or 1/e
-COMMON = 1.0  # nats for each known note that it is worth to begin, and to begin the same notes, whenever the others do
-CLOSED = 0.1  # nats for each known note that a nat of being an end is worth
-# Of ten thousand tunes, how many end on each semitone above the tonic of their major key, or of its parallel; and of
-# three that have a beat to rest on at their end, one has not. Counted from nine sources of the training set.
+# The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
+# does; of having e times the notes of the middle draft, or 1/e; of beginning whenever the other drafts do, and again of
+# beginning the same notes; of each nat of being an end.
+DULL, CROWDED, COMMON, CLOSED = 0.3, 0.3, 1.0, 0.1
+# Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
+# and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
-RESTS, BREATH = 3.0, 0.5  # seconds that are a beat where none are known
-RARE = 0.02  # share of the time that a tune's pitch may have that it has not had yet
+RESTS, BREATH = 3.0, 0.5  # BREATH: seconds that stand for a beat where none are known
+RARE = 0.02  # share of time that is added to every pitch class: a tune may end on one that it has not had
 ENOUGH = 8  # moments of a part that tell how often it repeats itself
 
 
 def fittest(model, known: Notes, start: float, end: float, takes: list[Notes]) -> int:
-    """Which take goes best with what is known around the span (seconds) and with the others."""
+    """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts."""
     lost = misfit(model, known, start, end, takes) + DULL * dullness(known, takes) + CROWDED * oddness(takes)
     return int(np.argmin(lost - COMMON * likeness(takes) - CLOSED * closing(known, start, end, takes)))
 
 
 def oddness(takes: list[Notes]) -> np.ndarray:
-    """(takes,) how far a take has more notes than the middle one, or fewer: the logarithm of their ratio. Many notes
-    explain more of what is known, whatever they are."""
+    """(takes,) by how much a draft has more or fewer notes than the middle one: the logarithm of their ratio. Many
+    notes explain more of what is known, whatever they are."""
     count = np.array([len(take) + 1 for take in takes])
     return abs(np.log(count / np.median(count)))
 
 
 def likeness(takes: list[Notes]) -> np.ndarray:
-    """(takes,) how far a take begins when the others do (0 to 1), plus how far with the same notes (0 to 1): the means
+    """(takes,) how much a draft begins when the others do (0 to 1), plus how much with the same notes (0 to 1): means
     of F1."""
     like = np.zeros((len(takes), len(takes)))
     for i, one in enumerate(takes):
         for j, other in enumerate(takes[:i]):
-            like[i, j] = like[j, i] = _share(onset_f1(one, other)) + _share(note_f1(one, other))
+            like[i, j] = like[j, i] = _ratio(onset_f1(one, other)) + _ratio(note_f1(one, other))
     return like.sum(1) / max(len(takes) - 1, 1)
 
 
 def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
-    """(takes,) nats: how much of an ending a take's last note is, of a chord the highest: whether tunes in the key of
-    the known notes end on it, whether those notes have it, and whether there is time to rest behind it. Zeros where
-    some known note is still to come, and where none has been."""
+    """(takes,) how much of an ending a draft's last note is (the highest, of a chord), in nats: whether tunes in the
+    key of the known notes end on it, whether the known notes have its pitch class, and whether there is time to rest
+    after it. Zeros where a known note is still to come, or none has been."""
     before, beats = known.pitched, known.beats.between(start, end)
     if not len(before) or len(known.audible.between(start, np.inf)):
         return np.zeros(len(takes))
@@ -80,20 +80,20 @@ def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.nd
 
 
 def dullness(known: Notes, takes: list[Notes]) -> np.ndarray:
-    """(takes,) in what share of moments a take repeats the last one's pitches, beyond that of the same parts elsewhere,
-    or of all that is known where they are hardly heard."""
+    """(takes,) in what share of its moments a draft repeats the pitches of the moment before, beyond the share in the
+    same parts elsewhere, or in all known music if those parts are hardly known."""
     own = repeats(known[np.isin(known.instrument, [i for take in takes for i in take.instruments])])
-    usual = _share(own if own[1] >= ENOUGH else repeats(known))
-    return np.array([max(_share(repeats(take)) - usual, 0.0) for take in takes])
+    usual = _ratio(own if own[1] >= ENOUGH else repeats(known))
+    return np.array([max(_ratio(repeats(take)) - usual, 0.0) for take in takes])
 
 
-def _share(pair: tuple[int, int]) -> float:
+def _ratio(pair: tuple[int, int]) -> float:
     return pair[0] / max(pair[1], 1)
 
 
 def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
-    """(takes,) nats for each known note near the span (seconds), when a take is what is anticipated: the lower, the
-    better they go together. Zeros where nothing audible is known there."""
+    """(takes,) nats per known note near the span (seconds) if a draft is what is anticipated: the lower, the better
+    they go together. Zeros where nothing audible is known there."""
     origin = max(0.0, start - AROUND)
     near = known.between(origin, end + AROUND)
     events, beats = near.audible, near.beats
@@ -115,8 +115,8 @@ def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) ->
 
 
 def windows(rows: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, int]]:
-    """A stream in pieces of at most so many rows, and of each how many of its first rows are context that an earlier
-    piece has counted: half of what fits."""
+    """A stream in pieces of at most so many rows. Each comes with the number of its first rows that are only context,
+    up to half a piece, since the piece before it has counted them."""
     start = done = int((rows[:, s.KIND] == s.START_KIND).sum())
     while done < len(rows):
         recent = int(np.searchsorted(rows[:, s.CLOCK], rows[done, s.CLOCK] - LONGEST // 2))

@@ -1,5 +1,5 @@
-"""Reprise: where music comes again, what a player is about to play if he repeats himself, and what goes like the
-surroundings of a span. Songs do: verses, choruses, riffs. Knows notes and beats; knows no chords and no network."""
+"""Reprise: where music comes again. What a player is about to play if he repeats himself, and where a piece goes as it
+does around a span. Songs do so: verses, choruses, riffs. Knows notes and beats; knows no chords and no network."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .grid import position
 from .notes import Notes
 
 PARTS = 4  # places a beat at which onsets are compared
-WINDOW = 8 * PARTS  # places that have to be alike
-FEW = 8  # onsets, of both passages together, below which likeness counts for less
-ALIKE = 0.4  # of 1: no note differs
-SHORTEST = 4  # beats after which a repetition is one
-AROUND = 16  # beats on both sides of a span by which it is told
+WINDOW = 8 * PARTS  # places that have to be alike: two bars of four beats
+FEW = 8  # with fewer onsets in both passages together, likeness counts for less
+ALIKE = 0.4  # likeness of a repetition; 1: no note differs
+SHORTEST = 4  # beats between a passage and its repetition, at least
+AROUND = 16  # beats on both sides of a span that are compared
 
 
 def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
     """What followed the passage that is most like the last beats before `now` (seconds), moved to where it would come
-    again; none where nothing is alike. Pitch classes and places of the beat are compared, so that neither an octave nor
-    another tempo matters. It is of the past alone: what of the melody begins later is not looked at."""
+    next; no notes where nothing is alike. Pitch classes and places of the beat are compared, so neither another octave
+    nor another tempo matters. Only the past counts: what of the melody begins after `now` is not looked at."""
     if len(beats) < 2:
         return Notes.of([])
     melody = melody.between(beats.onset[0], now)
@@ -46,8 +46,9 @@ def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
 
 
 def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """How many beats from a span (seconds) there is what may be its like, ascending, and how alike both are (0-1) in
-    what is known around them: before, behind, and within the span, if anything is known there."""
+    """Places where the music may go as around a span (seconds), as two columns: how many beats they are away,
+    ascending, and how alike they are (0-1), by what is known before and after the span and, if anything is, within
+    it."""
     notes = notes.pitched.between(*beats.onset[:1], *beats.onset[-1:]) if len(beats) > 1 else notes[:0]
     if not len(notes):
         return np.zeros(0, dtype=np.int64), np.zeros(0)
@@ -76,5 +77,6 @@ def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.nda
 
 
 def _inside(times: np.ndarray, beats: Notes) -> np.ndarray:
-    """Their positions; what is before the first beat or behind the last one is at its end."""
+    """Positions of times (seconds) in beats; what is before the first beat or after the last one is moved to its
+    edge."""
     return np.clip(position(times, beats), 0, len(beats))

@@ -5,7 +5,7 @@ import pytest
 
 from anticipation import metrics
 from anticipation.harmony import chord_notes
-from anticipation.notes import BEAT, DRUMS, Notes
+from anticipation.notes import BEAT, DRUMS, Notes, moments
 from anticipation.symbols import parse_chord
 from anticipation.tempo import beat_notes
 
@@ -59,7 +59,7 @@ def test_repeats_are_the_same_pitches_again():
 
 
 def test_a_chord_begins_once():
-    assert metrics.moments(piano((1.0, 60), (1.02, 64), (1.2, 67), (0.0, 40))).tolist() == [0.0, 1.0, 1.2]
+    assert moments(piano((1.0, 60), (1.02, 64), (1.2, 67), (0.0, 40))).tolist() == [0.0, 1.0, 1.2]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_onset_f1_pairs_as_many_as_can_be():
 
     for _ in range(100):
         ours, theirs = (piano(*((t, 60) for t in rng.integers(0, 30, 5) / 50)) for _ in range(2))
-        times = (metrics.moments(notes).tolist() for notes in (ours, theirs))
+        times = (moments(notes).tolist() for notes in (ours, theirs))
         assert metrics.onset_f1(ours, theirs)[0] == 2 * most(*times)
 
 
