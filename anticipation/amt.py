@@ -15,8 +15,8 @@ TRIPLETS = 341  # events, rests and controls in a context
 CONTEXT = 1 + 3 * TRIPLETS  # a flag that says whether controls are anticipated, then the triplets
 MAX_TIME, MAX_DURATION, PITCHES = 100 * s.STEPS, 10 * s.STEPS, 128
 
-# The vocabulary, as the public code's vocab.py and config.py lay it out: events, then the same again for controls (who
-# never rest), then three tokens that are no notes.
+# The vocabulary, as the public code's vocab.py and config.py lay it out: events, then the same again for controls
+# (without the rest), then three tokens that are no notes.
 TIME = range(0, MAX_TIME)
 DURATION = range(TIME.stop, TIME.stop + MAX_DURATION)
 NOTE = range(DURATION.stop, DURATION.stop + PITCHES * (DRUMS + 1))  # instrument * 128 + pitch

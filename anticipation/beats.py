@@ -67,8 +67,8 @@ def hear(notes: Notes) -> Notes:
     if len(onset) < LEAST:
         return Notes.of([])
     frames = np.rint((onset - onset[0]) * STEPS).astype(np.int64)
-    ways = [(_follow(frames, mark, pointer), rare * len(onset)) for pointer, rare in _pointers()]
-    (odds, at, places), rare = max(ways, key=lambda way: way[0][0] - way[1])
+    paths = [(_follow(frames, mark, pointer), rare * len(onset)) for pointer, rare in _pointers()]
+    (odds, at, places), rare = max(paths, key=lambda path: path[0][0] - path[1])
     return beat_notes(onset[0] + at / STEPS, places) if odds > rare else Notes.of([])
 
 
@@ -103,27 +103,28 @@ def _pointers() -> list[tuple[_Pointer, float]]:
     return [(_Pointer(table), rare) for table, rare in BARS]
 
 
-def _follow(frames: np.ndarray, mark: np.ndarray, way: _Pointer) -> tuple[float, np.ndarray, np.ndarray]:
+def _follow(frames: np.ndarray, mark: np.ndarray, pointer: _Pointer) -> tuple[float, np.ndarray, np.ndarray]:
     """Viterbi's algorithm: the log probability of the likeliest path, the frames at which its beats begin, and their
     places in the bar. frames, mark: of the onsets."""
     told = dict(zip(frames.tolist(), mark.tolist(), strict=True))
-    score = np.tile(np.repeat(way.usual - np.log(way.periods * way.bar), way.periods), way.bar)
-    came = np.zeros((frames[-1] + 1, *way.first.shape), np.int16)  # from which tempo
+    score = np.tile(np.repeat(pointer.usual - np.log(pointer.periods * pointer.bar), pointer.periods), pointer.bar)
+    came = np.zeros((frames[-1] + 1, *pointer.first.shape), np.int16)  # from which tempo
     for frame in range(len(came)):
         if frame:
-            turned = score[way.before][:, None] + way.turn
+            turned = score[pointer.before][:, None] + pointer.turn
             came[frame] = best = turned.argmax(2)
             score[1:] = score[:-1]  # a frame on; those that begin a beat come from the one before
-            score[way.first] = np.take_along_axis(turned, best[:, :, None], 2)[:, :, 0]
+            score[pointer.first] = np.take_along_axis(turned, best[:, :, None], 2)[:, :, 0]
         if frame in told:
-            score += way.odds[:, told[frame]]
+            score += pointer.odds[:, told[frame]]
     end = int(score.argmax())
-    beat, tempo = np.unravel_index(int(np.searchsorted(way.first.ravel(), end, side="right")) - 1, way.first.shape)
-    begin, beats, places = len(came) - 1 - (end - way.first[beat, tempo]), [], []
+    last = int(np.searchsorted(pointer.first.ravel(), end, side="right")) - 1
+    beat, tempo = np.unravel_index(last, pointer.first.shape)
+    begin, beats, places = len(came) - 1 - (end - pointer.first[beat, tempo]), [], []
     while True:
         beats.append(begin)
         places.append(beat)
         if begin <= 0:
             return float(score[end]), np.array(beats[::-1]), np.array(places[::-1])
-        tempo, beat = came[begin, beat, tempo], (beat - 1) % way.bar
-        begin -= way.periods[tempo]
+        tempo, beat = came[begin, beat, tempo], (beat - 1) % pointer.bar
+        begin -= pointer.periods[tempo]

@@ -21,8 +21,8 @@ TOUCH = 1e-3  # seconds: a note that ends as another begins does not sound with 
 
 @dataclass
 class Census:
-    """Sums over pieces. histograms: notes by velocity (0: unknown), pitch (no drums) and instrument; onsets by the
-    number of notes that sound then; pieces by tempo (5 bpm a bin; 0: no grid) and by their number of instruments."""
+    """Counts over pieces. histograms: notes by velocity (0: unknown), pitch (no drums) and instrument; onsets by the
+    number of notes that sound then; pieces by tempo (5 bpm a bin; 0: no grid) and by number of instruments."""
 
     pieces: int = 0
     notes: int = 0
@@ -61,17 +61,17 @@ class Census:
         return Census(**sums, histograms={n: self.histograms[n] + other.histograms[n] for n in BINS})
 
     def mean(self, name: str) -> float:
-        """Of a histogram, leaving out its first bin (unknown, none); 0 where there is nothing else."""
+        """The mean of a histogram without its first bin (unknown, none); 0 where there is nothing else."""
         counts = self.histograms[name][1:]
         return float((counts * np.arange(1, len(counts) + 1)).sum() / max(counts.sum(), 1))
 
     def share(self, name: str) -> float:
-        """How much of a histogram is not in its first bin."""
+        """The share of a histogram that is not in its first bin."""
         counts = self.histograms[name]
         return float(counts[1:].sum() / max(counts.sum(), 1))
 
     def row(self) -> dict[str, float | int]:
-        """The facts of a line in a table."""
+        """The columns of a line in a table, by name."""
         return {
             "pieces": self.pieces, "weight": round(self.weight), "hours": round(self.seconds / 3600, 1),
             "notes": self.notes, "instruments": round(self.mean("parts"), 1), "with drums %": self._of(self.drums),
@@ -94,13 +94,13 @@ def census(shards: Shards) -> dict[str, Census]:
 
 
 def licence_of(words: str) -> str:
-    """The licence's name of an attribution text: its LICENCE line, else its first line; 'unknown'."""
+    """The name of the licence in an attribution text: its LICENCE line, else its first line, else 'unknown'."""
     match = re.search(r"^LICENCE: *(.+)$", words, re.MULTILINE)
     return (match[1] if match else words.strip().partition("\n")[0]).strip() or "unknown"
 
 
 def shards_facts(folder: str | Path) -> dict:
-    """What `anticipate info SHARDS` says: counts, outcome, and a line a source. Raises AnticipationError."""
+    """What `anticipate info SHARDS` tells: counts, outcome, and a line for each source. Raises AnticipationError."""
     shards = Shards(folder)
     sources = census(shards)
     total = sum(sources.values(), Census())

@@ -1,5 +1,6 @@
-"""What the commands that write music do: files in, one request, files and messages out. Knows no music; imports what a
-command needs when it needs it, so that `anticipate --help` answers at once. The others are in tools.py."""
+"""What the commands that write music do: read files, build one request, write files and messages. The others are in
+tools.py and check.py. Knows no music; imports what a command needs when it needs it, so that `anticipate --help`
+answers at once."""
 
 from __future__ import annotations
 
@@ -84,7 +85,7 @@ def open_model(args: argparse.Namespace):
 
 @contextmanager
 def progress_bar(quiet: bool):
-    """A callback that takes the seconds of music that are written, and asked; shown on a terminal only."""
+    """A callback for `Options.progress`, shown on a terminal only."""
     from tqdm import tqdm
 
     with tqdm(total=1.0, unit=" s of music", disable=quiet or not sys.stderr.isatty(), leave=False,
@@ -99,7 +100,7 @@ def progress_bar(quiet: bool):
 
 
 def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
-    """Where the takes of one input go. Raises FileError before anything is computed if they cannot be written."""
+    """The paths of the takes of one input. Raises FileError, before anything is computed, if they cannot be written."""
     folder = len(args.input) > 1 or args.output.is_dir()
     named = source if source.suffix.lower() in MIDI else source.with_suffix(".mid")  # of karaoke, .kar
     path = args.output / named.name if folder else args.output
@@ -132,7 +133,8 @@ def make_folder(folder: Path) -> None:
 
 
 def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]) -> None:
-    """Read, generate and write for every input. task: its name in tasks.py. asked: what only this task takes."""
+    """Read, generate and write for every input. task: its name in tasks.py. asked: what only this task takes, for a
+    score."""
     from dataclasses import replace
 
     from . import tasks
@@ -181,7 +183,7 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
 
 @contextmanager
 def naming(source: Path, jobs: list):
-    """Of several inputs, an error says which it is about."""
+    """Where there are several inputs, an error names the one it is about."""
     try:
         yield
     except RequestError as error:
@@ -207,7 +209,7 @@ def say(args: argparse.Namespace, *lines: str) -> None:
 
 
 def hole(args: argparse.Namespace, score: Score) -> dict:
-    """`span` as tasks take it."""
+    """`span` as `infill` and `vary` take it."""
     start, end = span(args, score)
     return {"start": start or 0.0, "end": end}
 

@@ -117,13 +117,29 @@ class Shards:
 
 
 class _Columns:
-    """The files of a folder while they are written. They are moved into place by `close`."""
+    """The files of a folder while they are written, as a context: what `settle` has not moved into place is gone after
+    it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.new, self.rows = folder, folder / "new", 0
         shutil.rmtree(self.new, ignore_errors=True)
         self.new.mkdir(parents=True)
         self.files = {name: (self.new / f"{name}.bin").open("wb") for name in (*COLUMNS, "prints")}
+
+    def __enter__(self) -> _Columns:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        try:
+            self._close()
+        finally:
+            shutil.rmtree(self.new, ignore_errors=True)
+
+    def _close(self) -> None:
+        """Close all files, also after one that fails: closing writes what is left, for which there may be no room."""
+        with ExitStack() as files:
+            for file in self.files.values():
+                files.callback(file.close)
 
     def add(self, notes: Notes, print_: np.ndarray) -> int:
         """Append the notes and the print of a piece. Returns its first row."""
@@ -133,17 +149,9 @@ class _Columns:
         self.rows += len(notes)
         return self.rows - len(notes)
 
-    def close(self, pieces: list[Piece], outcome: Counter, licences: dict[str, str], done: bool) -> None:
-        try:
-            with ExitStack() as files:
-                for file in self.files.values():
-                    files.callback(file.close)  # writes what is left, for which there may be no room
-            if done:
-                self._settle(pieces, outcome, licences)
-        finally:
-            shutil.rmtree(self.new, ignore_errors=True)
-
-    def _settle(self, pieces: list[Piece], outcome: Counter, licences: dict[str, str]) -> None:
+    def settle(self, pieces: list[Piece], outcome: Counter, licences: dict[str, str]) -> None:
+        """Move the files into place, with a manifest. Nothing can be added any more."""
+        self._close()
         head = {"format": 1, "outcome": dict(sorted(outcome.items())), "licences": dict(sorted(licences.items()))}
         lines = ",\n".join(json.dumps(vars(piece)) for piece in pieces)
         text = json.dumps(head, indent=0)[:-2] + f',\n"pieces": [\n{lines}\n]}}\n'
@@ -158,16 +166,14 @@ def write(
 ) -> None:  # fmt: skip
     """Write (source, name, sha256, notes) of pieces as shards, in the order in which they come, for `join`. If that
     fails, the folder stays as it was."""
-    columns, kept, done = _Columns(folder), [], False
-    try:
+    kept: list[Piece] = []
+    with _Columns(folder) as columns:
         for source, name, digest, notes in pieces:
             audible = notes.audible
             start = columns.add(notes, sketch(lines(notes)))
             tune, seconds = tune_hash(notes), round(audible.end, 2)
             kept.append(Piece(source, name, split, start, len(notes), len(audible), seconds, digest, tune))
-        done = True
-    finally:
-        columns.close(kept, outcome + Counter(kept=len(kept)), licences, done)
+        columns.settle(kept, outcome + Counter(kept=len(kept)), licences)
 
 
 def join(
@@ -208,15 +214,10 @@ def join(
             [f"{before[id(part)]} {piece.group}" if piece.group >= 0 else None for piece, part in every],
         ]
         kept, pieces = _decide(pieces, prints, notes, split, bonds, synthetic, outcome)
-    columns, written, done = _Columns(out), [], False
-    try:
-        for i in kept:
-            start = columns.add(notes(i), prints[i])
-            written.append(replace(pieces[i], start=start))
-        done = True
-    finally:
-        outcome["kept"] = len(written)
-        columns.close(written, outcome, licences, done)
+    outcome["kept"] = len(kept)
+    with _Columns(out) as columns:
+        written = [replace(pieces[i], start=columns.add(notes(i), prints[i])) for i in kept]
+        columns.settle(written, outcome, licences)
     return outcome
 
 

@@ -36,7 +36,7 @@ def chord_notes(changes: Iterable[tuple[float, float, int]]) -> Notes:
 
 
 def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:
-    """The chord symbol that sounds at each time, -1 for none: the last one begun that has not ended."""
+    """(N,) the chord symbol that sounds at each time (seconds), the last one begun; -1 where none does."""
     if not len(chords):
         return np.full(len(times), -1)
     i = np.searchsorted(chords.onset, times + 1e-6, side="right") - 1
@@ -44,7 +44,7 @@ def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:
 
 
 def transposed(odds: np.ndarray, semitones: int) -> np.ndarray:
-    """(..., NO_CHORD) odds of chords, for the same music so many semitones higher."""
+    """(..., NO_CHORD) odds of chords for the same music so many semitones higher."""
     by_root = odds.reshape(*odds.shape[:-1], len(QUALITIES), 12)
     return np.roll(by_root, semitones, axis=-1).reshape(odds.shape)
 
@@ -72,14 +72,16 @@ def classes_at_once(notes: Notes, edges: np.ndarray) -> np.ndarray:
 
 
 _TEMPLATES = CHORD_TONES[:NO_CHORD].astype(np.float64)
-# In favour of plain triads: a seventh has to be heard, not guessed.
+# A handicap for all but plain triads: a seventh has to be heard, not guessed.
 _PRIOR = np.repeat([0.0, 0.0, -0.10, -0.12, -0.14, -0.12, -0.06, -0.06, -0.06, -0.10], 12)
-CHANGE = 0.35  # by how much a beat has to speak for another chord than the last one's
+# Against the score of a beat, which is 1 where only tones of the chord sound: the cost of a tone more than three, the
+# gain of a root in the bass, and the cost of a change of chord.
+LARGER, IN_BASS, CHANGE = 0.04, 0.15, 0.35
 
 
 def estimate_chords(notes: Notes, beats: Notes) -> Notes:
-    """CHORD notes estimated from the sounding notes, one decision a beat: chroma templates smoothed by the Viterbi
-    algorithm with a constant price for a change. Without beats, half seconds stand in for them."""
+    """CHORD notes estimated from the notes that sound, one decision a beat (half seconds without beats): chroma
+    templates, smoothed by Viterbi's algorithm with a constant cost of a change."""
     pitched = notes.pitched
     if not len(pitched):
         return Notes.of([])
@@ -93,8 +95,8 @@ def estimate_chords(notes: Notes, beats: Notes) -> Notes:
     total = weight.sum(1, keepdims=True)
     share = weight / np.maximum(total, 1e-9)
     size = _TEMPLATES.sum(1)
-    score = share @ (_TEMPLATES * 2 - 1).T - 0.04 * (size - 3) + _PRIOR  # heard inside less heard outside
-    score += 0.15 * (bass[:, None] == np.arange(NO_CHORD)[None] % 12)
+    score = share @ (_TEMPLATES * 2 - 1).T - LARGER * (size - 3) + _PRIOR  # sound in the chord less sound outside of it
+    score += IN_BASS * (bass[:, None] == np.arange(NO_CHORD)[None] % 12)
     score[total[:, 0] <= 0] = 0.0
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, CHANGE), strict=True))
 

@@ -18,10 +18,10 @@ from .prompt import Infill, Prompt
 from .ranking import fittest
 from .sampling import Sampling
 
-INSIST = 3  # times that a silent take is drawn anew
-RELUCTANCE = 0.1  # what the odds of a rest are multiplied by each time
-# What the odds of a rest are multiplied by where the beats are known, and seconds of silence that halve them: models
-# believe too readily that who is silent stays silent (train/LOG.md).
+INSIST = 3  # times that a silent take is drawn again
+RELUCTANCE = 0.1  # factor on the odds of a rest each time
+# Factor on the odds of a rest where the beats are known, and seconds of silence that halve them (Sampling.patience):
+# models believe too readily that a silence goes on (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
 BATCH = 32  # streams, each with a cache of its own
 
@@ -71,7 +71,7 @@ def generate(
         seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
         drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, stage, insist)
         new = [_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of]) for i, ask in enumerate(asks)]
-        written = new if not number else [(one + other).sorted() for one, other in zip(written, new, strict=True)]
+        written = [before + own for before, own in zip(written, new, strict=True)]
         fed += rows
     return written, fed
 

@@ -1,5 +1,5 @@
-"""Options: what every task takes beside its notes. Knows no models and no files; light enough for
-`anticipate --help`."""
+"""Options: what every task takes beside its notes. Knows no models and no files; light enough for `anticipate
+--help`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .errors import RequestError
 if TYPE_CHECKING:
     import numpy as np
 
-SEEDS = 1 << 24  # of which one is drawn where none is given
-MAX_TAKES = 32  # of a request, and drafts of a take
-MOST_PARTS = 24  # that a beat is divided into
+SEEDS = 1 << 24  # a seed that is not given is drawn below this
+MAX_TAKES = 32  # takes of a request, and drafts of a take
+MOST_PARTS = 24  # parts of a beat
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Options:
     top_p: float = 0.95
     temperature: float = 1.0
     scale: str | None = None  # "C major"
-    low: int | None = None  # MIDI pitches, both included; where neither is given, what can be played; see Infill
+    low: int | None = None  # lowest and highest MIDI pitch; with neither, what can be played: Infill.ranged
     high: int | None = None
     polyphony: int | None = None  # notes at once, per instrument; see Infill
     density: int | None = None  # onsets in any second, per instrument; see Infill
@@ -49,7 +49,7 @@ class Options:
             raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {self.grid!r}")
 
     def changed(self, names: Iterable[str]) -> list[str]:
-        """The flags of those of some options that are not as by default."""
+        """The flags of those of the named options that differ from the default."""
         return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != getattr(Options, name)]
 
     @property
@@ -86,8 +86,8 @@ def pitches(options: Options) -> np.ndarray | None:
 def stamp(
     model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int], **asked: object
 ) -> str:
-    """What a new track says of its origin: all that it takes to write it again. take: from 0; start, end: seconds;
-    asked: what only this task takes."""
+    """What a new track says of its origin: all that it takes to write it again. take: from 0. start, end: seconds.
+    asked: what only this task takes. `tracks.STAMP` and `Part.fills` go by its words."""
     from . import __version__
     from .notes import instrument_name
 

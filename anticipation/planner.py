@@ -48,18 +48,18 @@ class Planner:
 
     def __init__(self, model, seed: int = 0) -> None:
         self.model, self.rng = model, np.random.default_rng(seed)
-        self.listens = model.takes_late  # a model that takes no late controls hears the player as history
-        self.reads = model.reads_chart  # one that reads no chart is told notes alone, in their own key
+        self.listens = model.takes_late  # if not, the player's notes are told to it as its own past
+        self.reads = model.reads_chart  # if not, it is told nothing but notes, in their own key
         self.origin = np.inf  # none yet
         self.shift, self.cold = 0, True
         self.fed = 0
-        self._other: list[int] = []  # keys that the last plans heard, where it was not ours
+        self._other: list[int] = []  # shifts that the last plans heard in a row, all other than ours
         self._decoder: Decoder | None = None
-        self._parts: list[tuple[int, ...]] = []  # who writes what, a stream each
+        self._parts: list[tuple[int, ...]] = []  # the instruments that each stream writes
         self._harmonist = Harmonist(model.markov) if model.markov else None
 
     def plan(self, scene: Scene) -> Iterator[Step]:
-        """Write the scene from its start to its end, step by step; who wants no more stops iterating. Without a given
+        """Write the scene from its start to its end, step by step; to stop early is to stop iterating. Without a given
         chart, chords for pitched instruments are the harmonist's."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .notes import GM_NAMES
 
-# Lowest and highest pitch, notes at once. Who is not named plays anything: keyboards, ensembles, synthesizers.
+# Lowest and highest pitch, notes at once. Those that are not here play anything: keyboards, ensembles, synthesizers.
 _CAN = {
     "glockenspiel": (72, 108, 4), "vibraphone": (53, 89, 4), "marimba": (45, 96, 4), "xylophone": (65, 108, 4),
     "tubular bells": (60, 77, 2), "timpani": (38, 57, 2), "harp": (24, 103, 8), "harmonica": (60, 96, 3),

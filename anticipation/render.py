@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .files import replacing
+from .harmony import NO_CHORD
 from .notes import DRUMS, Notes, instrument_name
+from .symbols import chord_name
 from .timbres import DRUM_SOUNDS, drum_name
 
 PALETTE = ("#0072B2", "#E4701E", "#009E73", "#C0408A", "#6A51C9", "#C99700", "#2FA4D7", "#8C5A2B")  # after Okabe-Ito
@@ -255,9 +257,6 @@ def _label_bars(draw: ImageDraw.ImageDraw, roll: Roll, beats: Notes) -> None:
 
 
 def _label_chords(draw: ImageDraw.ImageDraw, roll: Roll, chords: Notes, sharps: int, y: int) -> None:
-    from .harmony import NO_CHORD
-    from .symbols import chord_name
-
     for onset, duration, symbol, _, _ in chords:
         left, right = roll.x(onset), roll.x(onset + duration)
         if symbol == NO_CHORD or right <= left + 3:

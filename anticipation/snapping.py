@@ -40,7 +40,8 @@ def snap(
         return np.maximum(times, start)
 
     onset, offset = notes.onset.round(6), notes.offset.round(6)
-    onset = np.where(onto(onset) < end, onto(onset), onset)
+    near = onto(onset)
+    onset = np.where(near < end, near, onset)
     off = onto(offset) if ends is None else _ended(notes, onset, beats, *ends)
     return notes.replace(onset=onset, duration=off - onset)[off > onset].sorted()
 

@@ -1,4 +1,4 @@
-"""Surprise: how unexpected what streams draw is to a model of either family, in nats. Knows rows and losses."""
+"""Surprise: how unexpected it is to a model of either family what streams draw, in nats. Knows rows and losses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _event(model: EventModel, several: list[np.ndarray]) -> torch.Tensor:
 
 
 def _amt(model: GPT2, several: list[np.ndarray]) -> torch.Tensor:
-    """At its best: no token but those of the slot, and no time before the clock, is offered."""
+    """Nats by AMT at its best: each slot offers its own tokens only, and no time before the clock."""
     sequences = []
     for rows in several:
         triplets = [amt.SEPARATION] * int(rows[0, s.VELOCITY]) + [amt.encode(rows, int(rows[:, s.AT].min()))]

@@ -14,7 +14,7 @@ _WORDS = {"": "", "dom": "", "maj": "maj", "major": "maj", "ma": "maj", "M": "ma
           "minor": "m", "mi": "m", "m": "m", "-": "m", "dim": "dim", "o": "dim", "°": "dim", "aug": "aug", "+": "aug",
           "hdim": "ø", "h": "ø", "ø": "ø"}  # fmt: skip
 _BASES = {"": (0, 4, 7), "maj": (0, 4, 7), "m": (0, 3, 7), "dim": (0, 3, 6), "aug": (0, 4, 8), "ø": (0, 3, 6, 10)}
-_UPPER = {"7": (), "9": (2,), "11": (2, 5), "13": (2, 9)}  # what stands above a seventh
+_UPPER = {"7": (), "9": (2,), "11": (2, 5), "13": (2, 9)}  # tones that a degree adds above its seventh
 _FIRST = re.compile(r"(maj(?:or)?|ma(?=\d)|M|Δ|\^|min(?:or)?|mi(?=\d)|m|-|dim|o|°|aug|\+|hdim|h|ø|dom)?"
                     r"(69|11|13|[1245679])?")  # fmt: skip
 _MORE = re.compile(r"(sus(?:24|2|4)?|maj7|M7|Δ7?|\^7?|alt|\+(?!\d))|(add|no|omit|\*)?([b#+-]?)(1[013]|[2-79])")
@@ -46,12 +46,12 @@ def pitch_class(name: str) -> int:
 
 def parse_chord(text: str) -> int:
     """A chord symbol from 'Am7', 'F#dim', 'Bb/D', 'C:maj/3' (Harte) or 'N.C.'. What our qualities do not tell apart is
-    dropped: see `simplified`. Raises RequestError."""
+    dropped, see `simplified`. Raises RequestError."""
     return _read(text)[0]
 
 
 def _read(text: str) -> tuple[int, bool]:
-    """The symbol of a chord, and whether that is all that is written."""
+    """The symbol of a chord, and whether it says all that is written."""
     name = text.strip(" (),")
     if name.upper().rstrip(".") in ("N", "N.C", "NC", "X", "-"):
         return NO_CHORD, True
@@ -69,7 +69,7 @@ def _read(text: str) -> tuple[int, bool]:
 
 
 def _named(text: str) -> set[int] | None:
-    """The tones, in semitones from the root, that what stands behind a root names; None where it names none."""
+    """The tones, in semitones from the root, of what is written after a root; None if that is no chord."""
     text = re.sub(r"(?i)maj|min|dim|aug|sus|add|alt|m[ai](?=\d)", lambda word: word[0].lower(), text)
     first = _FIRST.match(text := text.replace("♭", "b").replace("♯", "#"))
     assert first  # all of it may be missing
@@ -89,7 +89,8 @@ def _named(text: str) -> set[int] | None:
 
 
 def _changed(tones: set[int], part: tuple[str | None, ...]) -> set[int]:
-    """With one more of what a symbol says behind its seventh: a word, or a degree that is added or left out."""
+    """The tones after one more item of what follows a seventh, by the groups of _MORE: a word, or a degree that is
+    added, altered or left out."""
     word, verb, sign, degree = part
     if word is not None and word.startswith("sus"):
         return tones - {3, 4} | {"sus2": {2}, "sus24": {2, 5}}.get(word, {5})
@@ -104,7 +105,7 @@ def _changed(tones: set[int], part: tuple[str | None, ...]) -> set[int]:
 
 
 def _nearest(tones: set[int]) -> str:
-    """The quality of ours that has most of what matters of some tones: third, fifth, seventh, in that order."""
+    """Our quality that has most of what matters in some tones: the third, then the fifth, then the seventh."""
     if not tones & {3, 4}:
         return "sus4" if 5 in tones else "sus2" if 2 in tones else ""
     if 4 not in tones:
@@ -117,8 +118,8 @@ def _nearest(tones: set[int]) -> str:
 
 
 def _over(symbol: int, bass: int) -> int:
-    """The chord that a symbol over another bass is: C over A is Am7, F over G a suspended G; itself where that has no
-    name of ours."""
+    """The symbol of a chord over another bass: C over A is Am7, F over G a suspended G; the chord itself where that has
+    no name of ours."""
     tones = CHORD_TONES[symbol].copy()
     tones[bass] = True
     same = np.flatnonzero((CHORD_TONES[:NO_CHORD] == tones).all(1)).tolist()
@@ -129,8 +130,8 @@ def _over(symbol: int, bass: int) -> int:
 
 
 def note_name(pitch_class: int, sharps: int = 0, lowest: int = -5) -> str:
-    """'Eb' of 3, as one writes it in a key of so many sharps (flats: less than 0). lowest: of the twelve names that
-    stand next to each other in fifths, how far from the key's tonic the first one lies."""
+    """3 -> 'Eb', as one writes it in a key of so many sharps (flats: below 0). lowest: of the twelve names in use,
+    which are neighbours in the circle of fifths, how many fifths the first lies from the key's tonic."""
     place = sharps + lowest + (7 * pitch_class - sharps - lowest) % 12  # in fifths from C
     if not (-6 <= place <= 10 or sharps - 1 <= place <= sharps + 5):  # E#, B#, Cb, Fb: only where the key has them
         place -= 12 if place > 0 else -12
@@ -139,7 +140,7 @@ def note_name(pitch_class: int, sharps: int = 0, lowest: int = -5) -> str:
 
 
 def chord_name(symbol: int, sharps: int = 0) -> str:
-    """'Am7' of a symbol, spelled in a key of so many sharps (flats: less than 0)."""
+    """A symbol -> 'Am7', spelled in a key of so many sharps (flats: below 0)."""
     if symbol == NO_CHORD:
         return "N"
     quality, root = list(QUALITIES)[symbol // 12], symbol % 12
@@ -167,13 +168,13 @@ _LABEL = re.compile(r"\[[^]|]*\]|\b[A-Za-z]{3,}[\w ]*:(?=\s)")  # of a section: 
 
 
 def chart_bars(text: str) -> list[list[str]]:
-    """The names of the chords of each bar of '|: C | Am / / F | % :| x3', repeats written out: one bar between two
-    strokes; '%' is the bar before, '/' or '.' the chord before, '1.' and '2.' are endings, '[A]' or 'Verse:' is not
-    played. Raises RequestError."""
+    """The names of the chords in each bar of '|: C | Am / / F | % :| x3', with repeats written out. A bar stands
+    between two strokes; '%' repeats the bar before, '/' or '.' the chord before; '1.' and '2.' are endings; '[A]' and
+    'Verse:' are labels. Raises RequestError."""
     lines = re.sub(r"\|\s*\n\s*([:|]*\|)", r"|\1", _LABEL.sub(" ", text.replace("‖", "||")).strip())
     pieces = _STROKE.split(lines)
     out: list[list[str]] = []
-    start, ending = 0, None  # the bars from which, and to which, is repeated
+    start, ending = 0, None  # the bars between which a repeat sign repeats; None: up to the sign
     for i, (stroke, cell) in enumerate(zip(["", *pieces[1::2]], pieces[::2], strict=True)):
         names = cell.split()
         times = _TIMES.fullmatch(names[0]) if names else None
@@ -210,9 +211,9 @@ def _bar(names: list[str], before: list[str]) -> list[str]:
 
 
 def parse_chart(text: str, bars: np.ndarray, beats: np.ndarray | None = None) -> Notes:
-    """CHORD notes of a chart, see `chart_bars`, repeated until the bars end. A bar is shared by its chords in whole
-    beats, the first ones longer; evenly where it has too few. bars: bar lines in seconds, beats: those of the beats.
-    Raises RequestError."""
+    """CHORD notes of a chart, see `chart_bars`, repeated until the bars end. The chords of a bar share it in whole
+    beats, earlier ones getting more; evenly if it has fewer beats than chords. bars: bar lines in seconds; beats:
+    seconds of the beats. Raises RequestError."""
     symbols = [[parse_chord(name) for name in names] for names in chart_bars(text)]
     beats = np.zeros(0) if beats is None else beats
     changes: list[tuple[float, float, int]] = []
@@ -227,7 +228,7 @@ def parse_chart(text: str, bars: np.ndarray, beats: np.ndarray | None = None) ->
 
 
 def simplified(text: str) -> list[str]:
-    """'C6 is taken for C' of every symbol of a chart that says more than our chords do, once. Raises RequestError."""
+    """'C6 is taken for C', for every symbol of a chart that says more than our chords do. Raises RequestError."""
     read = {name: _read(name) for bar in chart_bars(text) for name in bar}
     return [f"{name} is taken for {chord_name(symbol)}" for name, (symbol, exact) in read.items() if not exact]
 
@@ -239,8 +240,7 @@ def _spelled(chords: Notes, keys: list[tuple[float, int]]) -> list[str]:
 
 
 def chart_text(chords: Notes, bars: np.ndarray, keys: list[tuple[float, int]] | None = None) -> str:
-    """'| C | Am F | G |' of CHORD notes against bar lines (seconds), spelled in C or in what `keys` (see Score.keys)
-    say."""
+    """'| C | Am F | G |' of CHORD notes and bar lines (seconds), spelled in the keys (see Score.keys; default: C)."""
     spellings = np.array(_spelled(chords, keys or [(0.0, 0)]), dtype=object)
     cells, sounding = [], "N"
     for start, end in zip(bars[:-1], bars[1:], strict=True):

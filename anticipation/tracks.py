@@ -166,9 +166,9 @@ def channels_in_use(tracks: list[Track], table: dict[str, np.ndarray]) -> dict[t
 
 
 def merged(file: smf.File) -> np.ndarray:
-    """(N, 4) onset and duration in seconds, pitch and instrument of every note, in the order of the file, as a player
-    reads them who plays all tracks at once: a channel has one program whatever the track, and an off ends the oldest
-    note of its instrument, pitch and channel. The duration of a note that nothing ends is nan.
+    """(N, 4) onset and duration in seconds, pitch and instrument of every note, in the order of the file, as if all
+    tracks were one: a channel has one program whatever the track, and an off ends the oldest note of its instrument,
+    pitch and channel. The duration of a note that nothing ends is nan.
 
     This is how AMT's code reads files, down to the rounding: seconds are added up message by message, as mido does,
     because a sixteenth at 120 bpm lies right between two steps of 10 ms. For our own reading see `note_table`.

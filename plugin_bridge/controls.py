@@ -79,7 +79,7 @@ class Control:
 
 MODES = ("band", "answer", "loop", "timeline")
 SYNCS = ("internal", "clock", "link")
-_STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
+_STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")  # stream.STYLES, which would load numpy
 
 TABLE: tuple[Control, ...] = (
     Control("mode", "choice", "band", "Mode", "band plays along; answer takes turns; loop knows the last bars; "

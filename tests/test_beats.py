@@ -1,7 +1,6 @@
 """Laws of beats that are heard: against all ways through a few frames, in music that was played, and in none."""
 
 import itertools
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from anticipation.notes import Notes
 from anticipation.options import Options
 from anticipation.tempo import TempoMap, beat_notes
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "train"))
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 

@@ -1,18 +1,14 @@
 """Laws of drums: what people strike at a place of the bar is likelier there, in any metre that is known."""
 
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from recall import strokes
 
 from anticipation import groove
 from anticipation.notes import BEAT, DRUMS, Notes
 from anticipation.tempo import TempoMap
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "train"))
-from recall import strokes  # noqa: E402
 
 KICK, SNARE, HAT, CRASH, COWBELL = 36, 38, 42, 49, 56
 D, A, B, H, E = groove.DOWNBEAT, groove.BACK, groove.BEAT, groove.BETWEEN, groove.ELSEWHERE

@@ -1,19 +1,14 @@
 """Laws of keys."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recall import pairs
 from strategies import notes
 
 from anticipation import keys
 from anticipation.notes import DRUMS, Notes
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "train"))
-from recall import pairs  # noqa: E402
 
 SCALE = [0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2, 0]
 CADENCE = [9, 12, 16, 2, 5, 9, 4, 8, 11, 14, 9, 12, 16]  # Am Dm E7 Am

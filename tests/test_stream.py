@@ -9,6 +9,7 @@ from strategies import chords, notes, streams, times
 from anticipation import stream as s
 from anticipation.grammar import Stream
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from plugin_bridge.controls import NAMES
 
 NOTHING = s.Chart.of(Notes.of([]))
 
@@ -163,3 +164,8 @@ def test_the_chart_looks_no_further_than_its_horizon():
         [s.NO_BEAT, 0, 0, s.UNKNOWN_CHORD, s.UNKNOWN_CHORD, 0],
         [2, 1000, 1000, s.UNKNOWN_CHORD, 5, 1000],
     ]
+
+
+def test_live_offers_every_style():
+    """In words of its own, for the command line is to know them without numpy."""
+    assert NAMES["style"].choices == s.STYLES
