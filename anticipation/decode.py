@@ -18,7 +18,8 @@ NOTHING = np.zeros((0, len(s.COLUMNS)), dtype=np.int64)
 
 
 def window_of(rows: np.ndarray, base: int) -> np.ndarray:
-    """The start rows, told that they are no longer at the beginning, and rows[base:]; all rows for base 0."""
+    """The start rows, which now say that the stream does not begin with the piece, and rows[base:]. For base 0 all rows
+    as they are."""
     if not base:
         return rows
     start = rows[rows[:, s.KIND] == s.START_KIND].copy()
@@ -43,8 +44,8 @@ class Decoder:
 
     @torch.inference_mode()
     def sync(self, several: list[np.ndarray]) -> None:
-        """Make the streams end in these rows (whole streams, start rows first): what agrees with the cache stays, the
-        rest is fed. Nothing counts as drawn; the limits remember the events of the rows. Streams that are one and the
+        """Make each stream end in these rows (the whole stream, start rows first): what agrees with the cache stays,
+        the rest is fed. Nothing of it counts as drawn, but the limits remember its events. Streams that are one and the
         same array are fed once."""
         if len(several) > 1 and all(rows is several[0] for rows in several):
             self._share(several[0])
@@ -52,7 +53,7 @@ class Decoder:
         self._feed([self._differing(i, rows) for i, rows in enumerate(several)])
 
     def _differing(self, i: int, rows: np.ndarray) -> np.ndarray:
-        """Cut a stream back to what it shares with `rows`; answer the rows that are to be fed."""
+        """Cut a stream back to what it shares with `rows`; return the rows that are to be fed."""
         stream = self.streams[i]
         if self.base[i] >= len(rows) or self.lanes.excess(window_of(rows, self.base[i])):
             self.base[i] = self.lanes.excess(rows)
@@ -80,8 +81,8 @@ class Decoder:
             stream.rows, self.base[i] = there, one.base[0]
 
     def _slide(self, i: int, rows: np.ndarray) -> np.ndarray:
-        """A stream that outgrows the window keeps its start rows and its newer half, which is fed once more: two rows
-        for each in the long run, at constant memory."""
+        """A stream that outgrows the window keeps its start rows and its newer half, and this is fed once more. In the
+        long run that is two rows fed for each, at constant memory."""
         start = int((rows[:, s.KIND] == s.START_KIND).sum())
         base = max(self.lanes.excess(rows), start)
         self.base[i] += base - (start if self.base[i] else 0)
@@ -101,8 +102,8 @@ class Decoder:
 
     @torch.inference_mode()
     def next_event(self, limits: list[Limits | None], together: bool = False) -> list[np.ndarray | None]:
-        """Draw an event or a rest for every stream that has limits; feed it, and the controls that stand after it.
-        together: the streams are parts of one band, and what one has drawn the others are told at once, as a control.
+        """Draw an event or a rest for every stream that has limits; feed it, with the controls that stand after it.
+        together: the streams are parts of one band, and what one has drawn is told to the others at once, as a control.
         Returns the drawn rows."""
         active = [i for i, limit in enumerate(limits) if limit is not None]
         drawn: list[np.ndarray | None] = [None] * len(limits)
@@ -122,7 +123,7 @@ class Decoder:
         return drawn
 
     def _told(self, i: int, new: np.ndarray, event: np.ndarray) -> np.ndarray:
-        """The rows that stream i is about to get, and another stream's event behind them."""
+        """The rows that stream i is about to be fed, followed by another stream's event as a control."""
         clock = int(new[-1, s.CLOCK]) if len(new) else self.streams[i].clock
         row = s.control_rows(event[None, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION, s.VELOCITY]], np.array([clock]))
         row[:, s.CHART] = self.streams[i].columns(clock)

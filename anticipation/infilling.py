@@ -37,7 +37,6 @@ def generate(
     sampling: Sampling | None = None,
     charts: list[Notes] | None = None,
     progress: Progress | None = None,
-    insist: int = INSIST,
     in_turn: bool = False,
     best_of: int = 1,
 ) -> tuple[list[Notes], int]:
@@ -45,8 +44,7 @@ def generate(
     beginning once.
 
     seed: the same one draws the same notes. charts: CHORD notes for each take, in place of the known ones. progress:
-    called with the seconds of music that every take has reached, and those that are asked for. insist: how often a take
-    without a note is drawn again, each time with rests less likely: nobody asks for silence. in_turn: one instrument
+    called with the seconds of music that every take has reached, and those that are asked for. in_turn: one instrument
     after another in the order of the request, each told what those before it play, so that none is left out; a model
     that cannot be told (it does not anticipate) writes all at once. best_of: drafts of every part, of which the best
     one stays (`ranking.fittest`); a model that does not anticipate cannot rank them, and draws one.
@@ -69,7 +67,7 @@ def generate(
         stage = progress and _stage(progress, number, len(parts))
         drafts = [(take, again) for take in range(takes) for again in range(best_of)]
         seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
-        drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, stage, insist)
+        drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, stage)
         new = [_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of]) for i, ask in enumerate(asks)]
         written = [before + own for before, own in zip(written, new, strict=True)]
         fed += rows
@@ -98,10 +96,10 @@ def _on(request: Infill, chart: Notes) -> Infill:
 
 
 def _write(
-    model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None, progress: Progress | None,
-    insist: int,
-) -> tuple[list[Notes], int]:  # fmt: skip
-    """Notes that answer each request, BATCH at a time, silent takes drawn anew; and how many rows were fed."""
+    model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None, progress: Progress | None
+) -> tuple[list[Notes], int]:
+    """Notes that answer each request, BATCH at a time, and how many rows were fed. Nobody asks for silence: what comes
+    out without a note is drawn again, INSIST times, each time with rests less likely."""
     sampling = replace(sampling or Sampling(), patience=PATIENCE)
     if requests[0].places is not None:
         sampling = replace(sampling, rest=sampling.rest * EAGER)
@@ -111,7 +109,7 @@ def _write(
         stage = progress and _stage(progress, number, len(starts))
         several, decoder = draw(model, requests[i : i + BATCH], seeds[i : i + BATCH], sampling, stage)
         written, fed = written + several, fed + decoder.fed
-    for attempt in range(1, insist + 1):
+    for attempt in range(1, INSIST + 1):
         for take in [i for i, notes in enumerate(written) if not len(notes)]:
             own = (*seeds[take], attempt)  # whatever its neighbours do
             livelier = replace(sampling, rest=sampling.rest * RELUCTANCE**attempt)
@@ -124,8 +122,8 @@ def draw(
     model, requests: list[Infill], seeds: list[tuple[int, ...]], sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[Notes], Decoder]:  # fmt: skip
-    """Notes that answer each request, all of them over one span, side by side in one batch. seeds: of each, whatever
-    its neighbours are. Returns the decoder too."""
+    """Notes that answer each request, all over one span, side by side in one batch. seeds: one for each request, so
+    that it does not matter which others are in the batch. Returns the decoder too."""
     same = {id(request): request for request in requests}
     prompt_of = {key: Prompt.of(model, request) for key, request in same.items()}
     prompts = [prompt_of[id(request)] for request in requests]

@@ -26,18 +26,21 @@ from .notes import CHORD, DRUMS
 from .sampling import Sampling, nucleus, probabilities
 
 SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
-PASS = {"cpu": 8}  # rows that a pass through the trunk costs beside those it runs over
-SLOW = 4096  # and where passes wait for a GPU
+# What a pass through the trunk costs beside the rows that it runs over, in rows: on the CPU, and where it is a GPU
+# that has to be waited for.
+PASS, SLOW = {"cpu": 8}, 4096
 
 
 def context_of(model) -> int:
-    """How many rows a model's context holds; of AMT's so many that what is drawn next fits behind them."""
+    """How many rows a model's context holds; for AMT one less than that, so that there is room for what is drawn
+    next."""
     return amt.TRIPLETS - 1 if model.family == "amt" else model.config.window
 
 
 class Lanes:
-    """What both kinds have. cache: keys and values. state: (batch, width), the trunk's output at each stream's last
-    row. window: rows that fit into the context. fed: rows (of AMT: tokens) that the trunk has run over so far."""
+    """What both kinds have in common. cache: keys and values. state: (batch, width), the trunk's output at each
+    stream's last row. window: rows that fit into the context. fed: rows (for AMT tokens) that the trunk has run over so
+    far."""
 
     def __init__(self, model, batch: int) -> None:
         self.model, self.window, self.cache, self.fed = model, context_of(model), model.cache(batch), 0
@@ -48,8 +51,8 @@ class Lanes:
         raise NotImplementedError
 
     def _run(self, several: list[np.ndarray]) -> None:
-        """Run the trunk over what each stream is fed (also nothing). A stream that is fed much more than the others, as
-        its window has slid, goes alone: they would be padded to its length."""
+        """Run the trunk over what each stream is fed, which may be nothing. A stream that is fed much more than the
+        others, because its window has slid, goes alone: else the others would be padded to its length."""
         alone = outliers(list(map(len, several)), PASS.get(self.state.device.type, SLOW))
         for i in alone:
             self._run_together([i], self.cache.only(i), [several[i]])
@@ -197,8 +200,8 @@ class EventDraw:
 
 
 class AmtLanes(Lanes):
-    """Streams of the public AMT: a row is three tokens, drawn one after another (time, duration, note), behind a flag
-    that says whether controls are anticipated, and a separator where the piece begins."""
+    """Streams of the public AMT. A row is three tokens, drawn one after another: time, duration, note. Before the rows
+    stands a flag that says whether controls are anticipated, and a separator where the piece begins."""
 
     ROOM = amt.MAX_TIME - s.REST - 1  # steps that a window's rows may span: one more second has to be tellable
 
@@ -225,7 +228,8 @@ class AmtLanes(Lanes):
         self._run(new)
 
     def _missing(self, i: int, stream: Stream, rows: np.ndarray) -> list[int]:
-        """Cut lane i back to what agrees with the stream, whose last rows are `rows`; answer the tokens to be fed."""
+        """Cut lane i back to the tokens that agree with the stream, whose last rows are `rows`; return those that are
+        to be fed."""
         kept = len(stream.rows) - len(rows)
         head = [amt.ANTICIPATE if len(stream.controls) else amt.AUTOREGRESS]
         if stream.rows[0, s.VELOCITY]:  # the piece begins here
@@ -267,8 +271,8 @@ class AmtLanes(Lanes):
         self._run(several)
 
     def draw(self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling) -> np.ndarray:
-        """One row for each active stream. A slot's logits are computed for its legal tokens alone, which is the masked
-        softmax; a rest is a second of time and no duration, and then nothing but a rest."""
+        """One row for each active stream. The logits of a slot are computed for its legal tokens alone, which is the
+        same as masking the others. A rest is a second of time, no duration, and the note REST."""
         mine = [streams[i] for i in active]
         shifts = [legal_shifts(stream, limit) for stream, limit in zip(mine, limits, strict=True)]
         now = np.array([stream.clock - self.start[i] for stream, i in zip(mine, active, strict=True)])
@@ -310,8 +314,8 @@ class AmtLanes(Lanes):
 
 
 def outliers(counts: list[int], cost: int) -> list[int]:
-    """Which streams go through the trunk alone, so that the rows and passes are fewest: the others are padded to the
-    longest of them. cost: of a pass, in rows."""
+    """Which streams go through the trunk alone, so that rows and passes cost the least; the others are padded to the
+    longest of them. counts: rows of each stream. cost: of a pass, in rows."""
     fed = sorted(np.flatnonzero(counts).tolist(), key=lambda i: -counts[i])
     alone = np.cumsum([0, *(counts[i] + cost for i in fed)])
     others = [*(len(counts) * counts[i] + cost for i in fed), 0]
@@ -319,12 +323,12 @@ def outliers(counts: list[int], cost: int) -> list[int]:
 
 
 def after(slot: range, within: range) -> range:
-    """The tokens of a slot that stand at some places of it."""
+    """The tokens at some places of a slot."""
     return range(slot.start + within.start, slot.start + within.stop)
 
 
 def drawn_rows(streams: list[Stream], rest: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Rows that are rests or events so many steps from the streams' clocks, with their charts and without notes."""
+    """Rows that are rests or events `shift` steps from the streams' clocks: with charts, but no notes yet."""
     clock = np.array([stream.clock for stream in streams]) + shift
     rows = np.zeros((len(streams), len(s.COLUMNS)), dtype=np.int64)
     rows[:, s.KIND], rows[:, s.SHIFT] = np.where(rest, s.REST_KIND, s.EVENT), shift

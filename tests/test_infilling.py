@@ -326,12 +326,14 @@ def test_what_is_written_does_not_ring_on(random_model):
         assert 10.0 < max(take.end for take in several) <= most + 1e-6
 
 
-def test_a_silent_take_is_drawn_anew(random_model):
+def test_a_silent_take_is_drawn_anew(random_model, monkeypatch):
     """Where the model rests nearly always, who asks for music gets some in more takes; and a take is still the same
     whatever it shares a batch with."""
     model, request = random_model(rests=8.0), ask(end=2.0)
-    first, _ = generate(model, request, takes=8, seed=3, insist=0)
     again, _ = generate(model, request, takes=8, seed=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(infilling, "INSIST", 0)
+        first, _ = generate(model, request, takes=8, seed=3)
     silent = [i for i, take in enumerate(first) if not len(take)]
     assert silent and all(len(take) for take in again)
     assert all(again[i] == take for i, take in enumerate(first) if len(take))
@@ -344,7 +346,8 @@ def test_who_is_silent_rests_less_each_time(random_model, monkeypatch, places, o
     rests, or has no place."""
     seen, draw = [], infilling.draw
     monkeypatch.setattr(infilling, "draw", lambda *a: seen.append(a[3]) or draw(*a))
-    generate(random_model(rests=60.0), ask(end=1.0, places=places), insist=2)
+    monkeypatch.setattr(infilling, "INSIST", 2)
+    generate(random_model(rests=60.0), ask(end=1.0, places=places))
     assert [one.rest for one in seen] == pytest.approx(odds) and {one.patience for one in seen} == {infilling.PATIENCE}
 
 
