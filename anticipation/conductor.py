@@ -56,13 +56,13 @@ class Conductor:
         return cls(TempoMap.following(heard), (HEARD.format(60 / np.median(heard.duration)),))
 
     def on_beat(self, known: Notes, score: Score, end: float) -> Notes:
-        """Known notes of a score, moved onto the beats by the lag, together with these beats; up to ten seconds past
-        `end` (seconds) where the piece is to go on."""
+        """Known notes of a score, moved onto the beats by the lag, together with these beats: those of the piece or,
+        where it is to go on, up to what a model is shown after `end` (seconds)."""
         known = _moved(known, -self.lag).sorted()
         if self.tempo is None:
             return known
         further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
-        return known + self.tempo.beats(end + 10.0 if further else score.length)
+        return known + self.tempo.beats(end + FUTURE if further else score.length)
 
     def as_played(self, notes: Notes) -> Notes:
         """New notes, as far behind the beats as the score's are: undoes the move of `on_beat`."""

@@ -19,10 +19,7 @@ from .notes import DRUMS, Notes, moments
 LOW, ALONE = 52, 0.8  # a tune's median pitch is no lower, and this share of its notes begin when no other sounds
 # Seconds for which a tune still counts when it pauses; before its next note; by which new notes may be early.
 HELD, SOON, EDGE = 0.5, 2.0, 0.05
-BUSIER, FEW = (
-    2,
-    4,
-)  # a part may be so many times as dense as in its densest second; onsets a second that any part may have
+BUSIER, FEW = 2, 4  # times that a part may be as dense as in its densest second; onsets a second that any may have
 ENOUGH = 8  # notes of a part that tell how many of them sound at once
 # Notes that tell the range of a part that plays on after the span, and of one that does not; and the semitones that it
 # may go beyond that range. People's notes do in 0.08 % of cases in a hole and 0.3 % in a continuation, but in 3 % after

@@ -38,79 +38,79 @@ RARE = 0.02  # share of time that is added to every pitch class: a tune may end 
 ENOUGH = 8  # moments of a part that tell how often it repeats itself
 
 
-def fittest(model, known: Notes, start: float, end: float, takes: list[Notes]) -> int:
+def fittest(model, known: Notes, start: float, end: float, drafts: list[Notes]) -> int:
     """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts."""
-    lost = misfit(model, known, start, end, takes) + DULL * dullness(known, takes) + CROWDED * oddness(takes)
-    return int(np.argmin(lost - COMMON * likeness(takes) - CLOSED * closing(known, start, end, takes)))
+    lost = misfit(model, known, start, end, drafts) + DULL * dullness(known, drafts) + CROWDED * oddness(drafts)
+    return int(np.argmin(lost - COMMON * likeness(drafts) - CLOSED * closing(known, start, end, drafts)))
 
 
-def oddness(takes: list[Notes]) -> np.ndarray:
-    """(takes,) by how much a draft has more or fewer notes than the middle one: the logarithm of their ratio. Many
+def oddness(drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) by how much a draft has more or fewer notes than the middle one: the logarithm of their ratio. Many
     notes explain more of what is known, whatever they are."""
-    count = np.array([len(take) + 1 for take in takes])
+    count = np.array([len(draft) + 1 for draft in drafts])
     return abs(np.log(count / np.median(count)))
 
 
-def likeness(takes: list[Notes]) -> np.ndarray:
-    """(takes,) how much a draft begins when the others do (0 to 1), plus how much with the same notes (0 to 1): means
+def likeness(drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) how much a draft begins when the others do (0 to 1), plus how much with the same notes (0 to 1): means
     of F1."""
-    like = np.zeros((len(takes), len(takes)))
-    for i, one in enumerate(takes):
-        for j, other in enumerate(takes[:i]):
+    like = np.zeros((len(drafts), len(drafts)))
+    for i, one in enumerate(drafts):
+        for j, other in enumerate(drafts[:i]):
             like[i, j] = like[j, i] = _ratio(onset_f1(one, other)) + _ratio(note_f1(one, other))
-    return like.sum(1) / max(len(takes) - 1, 1)
+    return like.sum(1) / max(len(drafts) - 1, 1)
 
 
-def closing(known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
-    """(takes,) how much of an ending a draft's last note is (the highest, of a chord), in nats: whether tunes in the
+def closing(known: Notes, start: float, end: float, drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) how much of an ending a draft's last note is (the highest, of a chord), in nats: whether tunes in the
     key of the known notes end on it, whether the known notes have its pitch class, and whether there is time to rest
     after it. Zeros where a known note is still to come, or none has been."""
     before, beats = known.pitched, known.beats.between(start, end)
     if not len(before) or len(known.audible.between(start, np.inf)):
-        return np.zeros(len(takes))
+        return np.zeros(len(drafts))
     time = np.bincount(before.pitch % 12, weights=before.duration, minlength=12)
     likely = np.log(np.roll(ENDS / ENDS.sum(), estimate_key(before)) * (time / time.sum() + RARE))
     breath = 0.9 * (float(beats.duration[-1]) if len(beats) else BREATH)
-    out = np.zeros(len(takes))
-    for i, take in enumerate(takes):
-        if len(own := take.pitched):
+    out = np.zeros(len(drafts))
+    for i, draft in enumerate(drafts):
+        if len(own := draft.pitched):
             last = own[own.onset > own.onset[-1] - TOGETHER]
             out[i] = likely[last.pitch.max() % 12] + np.log(RESTS) * (end - last.onset[0] >= breath)
     return out
 
 
-def dullness(known: Notes, takes: list[Notes]) -> np.ndarray:
-    """(takes,) in what share of its moments a draft repeats the pitches of the moment before, beyond the share in the
+def dullness(known: Notes, drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) in what share of its moments a draft repeats the pitches of the moment before, beyond the share in the
     same parts elsewhere, or in all known music if those parts are hardly known."""
-    own = repeats(known[np.isin(known.instrument, [i for take in takes for i in take.instruments])])
+    own = repeats(known[np.isin(known.instrument, [i for draft in drafts for i in draft.instruments])])
     usual = _ratio(own if own[1] >= ENOUGH else repeats(known))
-    return np.array([max(_ratio(repeats(take)) - usual, 0.0) for take in takes])
+    return np.array([max(_ratio(repeats(draft)) - usual, 0.0) for draft in drafts])
 
 
 def _ratio(pair: tuple[int, int]) -> float:
     return pair[0] / max(pair[1], 1)
 
 
-def misfit(model, known: Notes, start: float, end: float, takes: list[Notes]) -> np.ndarray:
-    """(takes,) nats per known note near the span (seconds) if a draft is what is anticipated: the lower, the better
+def misfit(model, known: Notes, start: float, end: float, drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) nats per known note near the span (seconds) if a draft is what is anticipated: the lower, the better
     they go together. Zeros where nothing audible is known there."""
     origin = max(0.0, start - AROUND)
     near = known.between(origin, end + AROUND)
     events, beats = near.audible, near.beats
     if not len(events):
-        return np.zeros(len(takes))
+        return np.zeros(len(drafts))
     told = beats if model.reads_chart else beats[:0]
     shift = shift_to_c(events) if model.reads_chart else 0
     chart = s.Chart.of(told, origin)
     header = s.Header(instruments=tuple(events.instruments) if model.reads_chart else None, cold=not origin)
-    written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *takes))
-    pieces = [(take, *piece) for take, answer in enumerate(answers)
+    written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *drafts))
+    pieces = [(draft, *piece) for draft, answer in enumerate(answers)
               for piece in windows(s.interleave(written, answer, chart, header), lanes.context_of(model))]  # fmt: skip
-    total = np.zeros(len(takes))
+    total = np.zeros(len(drafts))
     for i in range(0, len(pieces), BATCH):
         few = pieces[i : i + BATCH]
-        for (take, rows, context), lost in zip(few, nats(model, [rows for _, rows, _ in few]), strict=True):
-            total[take] += lost[np.flatnonzero(drawn(rows)) >= context].sum()
+        for (draft, rows, context), lost in zip(few, nats(model, [rows for _, rows, _ in few]), strict=True):
+            total[draft] += lost[np.flatnonzero(drawn(rows)) >= context].sum()
     return total / len(written)
 
 

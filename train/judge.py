@@ -33,6 +33,7 @@ from anticipation.notes import CHORD, Notes
 from anticipation.options import Options
 from anticipation.prompt import Infill
 from anticipation.sampling import Sampling
+from anticipation.stream import FUTURE
 from anticipation.tempo import TempoMap
 
 SAMPLES = 1000  # of the bootstrap
@@ -159,7 +160,7 @@ def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sa
 def heard_beats(case: Case) -> Notes:
     """The beats that are heard in what is known of a case, going on past its end; none where none fit."""
     beats = hear(case.known)
-    return TempoMap.following(beats).beats(case.end + 10.0) if len(beats) else beats
+    return TempoMap.following(beats).beats(case.end + FUTURE) if len(beats) else beats
 
 
 def judge(model, jury: Judge, name: str, task: str, *, beats: str, chords: str, takes: int, best_of: int = BEST_OF,
