@@ -234,10 +234,9 @@ def held_out(args, most: int) -> list:
 def harmony(args) -> None:
     """Live and offline accompaniment of the same development melodies, scored alike."""
     import torch
-    from judge import ask
+    from judge import Terms, ask
 
     from anticipation import checkpoint, metrics
-    from anticipation.sampling import Sampling
 
     torch.set_num_threads(1)
     model, songs = checkpoint.load(args.model, "cpu"), [c for c in held_out(args, args.songs) if len(c.beats)]
@@ -260,7 +259,7 @@ def harmony(args) -> None:
             rows = ((p.onset, p.duration, p.pitch, p.instrument, p.velocity) for p in made.session.sounded)
             score(mode, Notes.of(rows), case)
         for chords in ("planned", "none"):
-            (written,) = ask(model, case, beats="yes", chords=chords, takes=1, seed=0, sampling=Sampling())
+            (written,) = ask(model, case, Terms("yes", chords))
             score(f"offline, {chords}", written, case)
     row(f"harmony rate, {len(songs)} POP909 development melodies", "; ".join(
         f"{name} {100 * inside / max(counted, 1):.1f} % (density {ours / human:.2f})"

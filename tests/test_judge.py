@@ -266,9 +266,7 @@ def test_a_model_that_cannot_is_left_out(toy, monkeypatch, capsys):
 
     monkeypatch.setattr(judge, "generate", refuse)
     jury = judge.Judge(toy, most=1)
-    assert (
-        judge.judge(None, jury, "amt", "parts", beats="no", chords="none", takes=1, sampling=judge.Sampling()) is None
-    )
+    assert judge.judge(None, jury, "amt", "parts", judge.Terms("no", "none")) is None
     assert "parts, amt: chords none, beats no: left out, no chords here" in capsys.readouterr().err and not jury.rows
 
 
@@ -291,7 +289,7 @@ def test_bad_input_is_one_line(run, tmp_path):
 
 def test_the_page_is_whole_and_the_same_again(run, tmp_path, monkeypatch):
     pytest.importorskip("lameenc")
-    monkeypatch.setattr(listen, "ask", lambda model, case, **_: [case.human.transpose(1)])
+    monkeypatch.setattr(listen, "ask", lambda model, case, terms: [case.human.transpose(1)])
     code, stdout, _ = run(listen, "-o", tmp_path / "page", "--count", 2, "--threads", 1)
     facts = json.loads(stdout)
     assert code == 0 and [e["task"] for e in facts["examples"]] == list(TASKS)[:2]

@@ -138,22 +138,37 @@ class Judge:
         return self.rows[-1]
 
 
-def ask(model, case: Case, *, beats: str, chords: str, takes: int, seed: int, sampling: Sampling,
-        best_of: int = BEST_OF, style: bool = False) -> list[Notes]:  # fmt: skip
-    """What a model writes for a case, some takes. beats: `yes` (the piece's), `heard` (in what is known) or `no`.
-    chords: `given` (the labels), `planned` (the model harmonises first), `written` (with the notes), or `none`. Raises
-    RequestError where the model cannot."""
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a model is asked. beats: it is told `yes` (the piece's), `heard` (those heard in what is known) or
+    `no`. chords: `given` (the labels), `planned` (the model harmonises first), `written` (with the notes) or `none`.
+    style: it is told the piece's. The others are as for `generate`."""
+
+    beats: str
+    chords: str
+    takes: int = 1
+    seed: int = 0
+    best_of: int = BEST_OF
+    sampling: Sampling = field(default_factory=Sampling)
+    style: bool = False
+
+    def __str__(self) -> str:
+        return f"chords {self.chords}, beats {self.beats}"
+
+
+def ask(model, case: Case, terms: Terms) -> list[Notes]:
+    """What a model writes for a case, so many takes. Raises RequestError where the model cannot."""
     nothing = Notes.of([])
-    told = case.beats if beats == "yes" else heard_beats(case) if beats == "heard" else nothing
-    known = case.known + told + (case.chords if chords == "given" else nothing)
-    instruments = (*case.instruments, CHORD) if chords == "written" else case.instruments
-    request = Infill(known, case.start, case.end, instruments, style=case.style if style else "unknown",
+    told = case.beats if terms.beats == "yes" else heard_beats(case) if terms.beats == "heard" else nothing
+    known = case.known + told + (case.chords if terms.chords == "given" else nothing)
+    instruments = (*case.instruments, CHORD) if terms.chords == "written" else case.instruments
+    request = Infill(known, case.start, case.end, instruments, style=case.style if terms.style else "unknown",
                      places=places(case.known, told) if len(told) else None)  # fmt: skip
     outlook = Outlook(request)
-    plan = chords == "planned" and outlook.harmonises
-    charts = outlook.plan(model, takes=takes, seed=seed) if plan else None
-    written = generate(model, request, takes=takes, seed=seed, sampling=sampling, charts=charts,
-                       in_turn=True, best_of=best_of)[0]  # fmt: skip
+    plan = terms.chords == "planned" and outlook.harmonises
+    charts = outlook.plan(model, takes=terms.takes, seed=terms.seed) if plan else None
+    written = generate(model, request, takes=terms.takes, seed=terms.seed, sampling=terms.sampling, charts=charts,
+                       in_turn=True, best_of=terms.best_of)[0]  # fmt: skip
     return [notes.audible for notes in written]
 
 
@@ -163,25 +178,19 @@ def heard_beats(case: Case) -> Notes:
     return TempoMap.following(beats).beats(case.end + FUTURE) if len(beats) else beats
 
 
-def judge(model, jury: Judge, name: str, task: str, *, beats: str, chords: str, takes: int, best_of: int = BEST_OF,
-          sampling: Sampling) -> Row | None:  # fmt: skip
+def judge(model, jury: Judge, name: str, task: str, terms: Terms) -> Row | None:
     """A new row, of a model's answers; None (and a line on stderr) where the model cannot be asked this."""
     questions, begin = jury.cases(task), time.perf_counter()
-    label = f"{name}: chords {chords}, beats {beats}"
+    label = f"{name}: {terms}"
     try:
-        answers = [
-            ask(
-                model, case, beats=beats, chords=chords, takes=takes, seed=jury.seed, sampling=sampling, best_of=best_of
-            )
-            for case in questions
-        ]
+        answers = [ask(model, case, terms) for case in questions]
     except RequestError as error:
         print(f"{task}, {label}: left out, {error}", file=sys.stderr)
         return None
     seconds = time.perf_counter() - begin
     print(f"{task}, {label}: {len(questions)} cases, {seconds:.0f} s", file=sys.stderr, flush=True)
     row = jury.score(task, label, questions, answers)
-    row.speed = takes * sum(case.end - case.start for case in questions) / max(seconds, 1e-9)
+    row.speed = terms.takes * sum(case.end - case.start for case in questions) / max(seconds, 1e-9)
     return row
 
 
@@ -265,11 +274,9 @@ def main() -> None:
             jury.score(task, name, questions, [[notes] for notes in anchor(questions)])
         for chords in args.chords if task == "accompany" else ["planned"]:
             for beats in args.beats:
-                rows = [
-                    judge(model, jury, name, task, beats=beats, chords=chords, takes=args.takes,
-                          best_of=args.best_of, sampling=Sampling(args.temperature, args.top_p))
-                    for name, model in models.items()
-                ]  # fmt: skip
+                sampling = Sampling(args.temperature, args.top_p)
+                terms = Terms(beats, chords, args.takes, args.seed, args.best_of, sampling)
+                rows = [judge(model, jury, name, task, terms) for name, model in models.items()]
                 pairs += [(rows[0], row) for row in rows[1:] if rows[0] and row]
     print(table(jury))
     if pairs:

@@ -21,7 +21,7 @@ import _script
 import numpy as np
 import torch
 from cases import TASKS, Case, cases
-from judge import ask
+from judge import Terms, ask
 from PIL import Image
 
 from anticipation import checkpoint, midi
@@ -29,7 +29,6 @@ from anticipation.data import Shards
 from anticipation.errors import FileError, RequestError
 from anticipation.notes import Notes, instrument_name
 from anticipation.render import piano_roll
-from anticipation.sampling import Sampling
 from anticipation.sound import synthesize
 
 RATE, KBPS = 22050, 48  # of the .mp3, mono: 24 s are 144 KB
@@ -123,7 +122,7 @@ def picture(case: Case, notes: Notes, path: Path) -> None:
 
 def example(model, case: Case, number: int, seed: int, folder: Path) -> tuple[str, dict]:
     """One item of the page, its files written to folder, and its facts."""
-    (written,) = ask(model, case, beats="yes", chords="planned", takes=1, seed=seed, sampling=Sampling(), style=True)
+    (written,) = ask(model, case, Terms("yes", "planned", seed=seed, style=True))
     case, written = audience(case, written)
     figures = []
     for who, notes in (("model", written), ("human", case.human)):
