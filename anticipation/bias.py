@@ -41,7 +41,7 @@ def pitch_bias(stream: Stream, limits: Limits, clock: int, instrument: int | Non
         first, last, key = limits.taken.T
         bias[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
     if limits.before is not None:
-        bias -= _otherwise(stream, int(limits.before[clock]), clock, instrument)
+        bias -= _otherwise(stream, limits.before, limits.table, clock, instrument)
     if limits.rhythm is not None:
         bias += limits.rhythm.taste(stream.pitches)
     return bias
@@ -56,20 +56,23 @@ def _new_root(stream: Stream, clock: int, instrument: int) -> int | None:
     return begun[-1, 1] % 12 if next(own, -np.inf) < begun[-1, 0] - ROUNDING else None
 
 
-def _again(stream: Stream, there: int, clock: int) -> list[tuple[int, int]]:
-    """What a stream began at the clock `there`, where the piece went as it does at another, as (instrument, pitch).
-    Under another chord drums alone would begin it again."""
+def _again(stream: Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
+    """What a stream began when the piece went as it does at a clock, as (instrument, pitch), as much higher as it goes
+    now, so far as that is legal. Under another chord drums alone would begin it again."""
+    there, higher = before[clock].tolist()
     begun = stream.begun.get(there, [])
     if not begun:
         return begun
-    chords = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_]
-    return [note for note in begun if chords[0] == chords[1] or note[0] == DRUMS]
+    was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
+    same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
+    moved = [(one, pitch + higher * (one < DRUMS)) for one, pitch in begun if same or one == DRUMS]
+    return [(one, pitch) for one, pitch in moved if pitch < 128 and table[one, pitch]]
 
 
-def _otherwise(stream: Stream, there: int, clock: int, instrument: int | None) -> np.ndarray:
-    """(128,) nats that an instrument's next pitch costs at a clock, where the piece goes as at the clock `there`: ANEW
-    if it was not begun then, and for each one that was and is passed over, or chords would climb."""
-    pitches = [pitch for one, pitch in _again(stream, there, clock) if instrument in (None, one)]
+def _otherwise(stream: Stream, before: np.ndarray, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
+    """(128,) nats that an instrument's next pitch costs at a clock: ANEW if it was not begun when the piece went like
+    this, and for each one that was and is passed over, or chords would climb."""
+    pitches = [pitch for one, pitch in _again(stream, before, table, clock) if instrument in (None, one)]
     if not pitches:
         return np.zeros(128)
     last = max((pitch for one, pitch in stream.begun.get(clock, []) if one == instrument), default=-1)
@@ -77,17 +80,17 @@ def _otherwise(stream: Stream, there: int, clock: int, instrument: int | None) -
     return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
 
 
-def _anew(stream: Stream, before: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _anew(stream: Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
     within a second: for each place up to there where something was begun when the piece went like this and now is not,
     or the other way round, and for a chord that has a note more or less."""
     out, passed = np.zeros(len(places) + 1), 0.0
     for i, shift in enumerate(places.tolist()):
         out[i] = passed
-        there = int(before[stream.clock + shift])
+        there = int(before[stream.clock + shift, 0])
         here = [] if shift or there < 0 else stream.begun.get(stream.clock, [])
         if here:
-            notes = _again(stream, there, stream.clock)
+            notes = _again(stream, before, table, stream.clock)
             if any(note not in here and (note > here[-1] or not stream.ordered) for note in notes):
                 passed += ANEW
             elif len(here) >= len(stream.begun.get(there, [])):
@@ -122,5 +125,5 @@ def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
             out[:count] += begins - np.logaddexp.reduce(out[:count])
     if limits.before is not None:
         places = np.flatnonzero(np.isfinite(out[:count]) & (clocks >= limits.start) & (clocks < limits.end))
-        out[np.append(places, count)] -= _anew(stream, limits.before, places)
+        out[np.append(places, count)] -= _anew(stream, limits.before, limits.table, places)
     return out

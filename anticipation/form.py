@@ -15,26 +15,36 @@ VERSE = 32  # beats that are alike, or not
 FEW = 8  # onsets of a verse below which likeness counts for less
 RESTS, PHRASE = 2, 4  # bars in which nothing sounds that are an interlude; bars that people go round in meanwhile
 ALIKE = 0.65  # of 1 (no note differs): verses that are one, come again
+# Semitones that a verse may be higher when it comes again: 10 % of POP909's tunes go up by one or two for their last
+# chorus, and 0.4 % go anywhere else.
+HIGHER = (0, 1, 2)
 
 
 def earlier(notes: Notes, beats: Notes) -> np.ndarray | None:
-    """(N,) of each beat the latest earlier one, a verse before at least, around which a verse goes as it goes around
-    this, in pitch classes and places of the beat; -1 where that is new. None where nothing comes again."""
+    """(N, 2) of each beat the latest earlier one, a verse before at least, around which a verse goes as it goes around
+    this, in pitch classes and places of the beat, and how many semitones higher this is; -1 and 0 where that is new.
+    None where nothing comes again."""
     count, notes = len(beats), notes.pitched
     if count < 2 * VERSE:
         return None
     beat, part = np.divmod(np.rint(position(notes.onset, beats) * PARTS).astype(int), PARTS)
     inside = (beat >= 0) & (beat < count)
-    roll = np.zeros((count, PARTS * 12), dtype=bool)
-    roll[beat[inside], part[inside] * 12 + notes.pitch[inside] % 12] = True
-    size, out = roll.sum(1), np.full(count, -1)
-    for distance in range(VERSE, count - VERSE + 1):
-        same, both = _verses((roll[:-distance] & roll[distance:]).sum(1)), _verses(size[:-distance] + size[distance:])
-        alike = np.pad(2 * same >= ALIKE * np.maximum(both, 2 * FEW), VERSE - 1)
-        came = np.flatnonzero(sliding_window_view(alike, VERSE).any(1)) + distance
-        came = came[out[came] < 0]
-        out[came] = came - distance
-    return out if (out >= 0).any() else None
+    roll = np.zeros((count, PARTS, 12), dtype=bool)
+    roll[beat[inside], part[inside], notes.pitch[inside] % 12] = True
+    size, shape = roll.sum((1, 2)), (len(HIGHER), count)
+    back, like = np.full(shape, -1), np.zeros(shape)
+    for i, higher in enumerate(HIGHER):
+        moved = np.roll(roll, higher, axis=2)
+        for distance in range(VERSE, count - VERSE + 1):
+            same = _verses((moved[:-distance] & roll[distance:]).sum((1, 2)))
+            both = _verses(size[:-distance] + size[distance:])
+            alike = np.pad(2 * same / np.maximum(both, 2 * FEW), VERSE - 1)
+            most = sliding_window_view(alike, VERSE).max(1)
+            came = np.flatnonzero((most >= ALIKE) & (back[i, distance:] < 0))
+            back[i, distance + came], like[i, distance + came] = came, most[came]
+    best = like.argmax(0)  # a verse that comes next, and higher, begins where this one still reaches to
+    out = np.stack([back[best, np.arange(count)], np.array(HIGHER)[best]], axis=1)
+    return out if (out[:, 0] >= 0).any() else None
 
 
 def _verses(values: np.ndarray) -> np.ndarray:
@@ -44,17 +54,20 @@ def _verses(values: np.ndarray) -> np.ndarray:
 
 
 def counterparts(notes: Notes, places: np.ndarray | None) -> np.ndarray | None:
-    """(N,) of each place (seconds, ascending) which of them it was when the piece last went as it goes there, by its
-    notes and beats (see `earlier`); -1 for none. None where nothing comes again, or no places are known."""
+    """(N, 2) of each place (seconds, ascending) which of them it was when the piece last went as it goes there, by its
+    notes and beats, and how many semitones higher it is now (see `earlier`); -1 and 0 for none. None where nothing
+    comes again, or no places are known."""
     beats = notes.beats
     if places is None or (before := earlier(notes, beats)) is None:
         return None
     when = position(places, beats) + 1e-6
     beat = np.clip(when.astype(int), 0, len(beats) - 1)
-    there = moment(when - beat + before[beat], beats)
+    back, higher = before[beat].T
+    there = moment(when - beat + back, beats)
     out = nearest(there, places)
-    met = abs(places[out] - there) < beats.duration[before[beat]] / 12
-    return np.where(met & (before[beat] >= 0) & (when >= 0) & (when < len(beats)), out, -1)
+    met = abs(places[out] - there) < beats.duration[back] / 12
+    met &= (back >= 0) & (when >= 0) & (when < len(beats))
+    return np.where(met[:, None], np.stack([out, higher], axis=1), (-1, 0))
 
 
 def ahead_of_rests(notes: Notes, beats: Notes) -> np.ndarray:

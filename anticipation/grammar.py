@@ -68,7 +68,8 @@ class Limits:
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `under` seldom go: bias.py
     under: tuple[int, ...] = ()
-    before: np.ndarray | None = None  # (end + 1,) step at which the piece went as at each, -1 for none: form.py
+    # (end + 1, 2) step at which the piece went as at each, -1 for none, and semitones that it is higher now: form.py
+    before: np.ndarray | None = None
     # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down, bias.py.
     taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
     rhythm: Rhythm | None = None  # what is answered, note by note; then voices and places are as they were

@@ -208,8 +208,8 @@ class Prompt:
         usual[at[inside]] = np.log(usual_parts(near, ask.known.beats, ask.places)[inside])
         before = None
         if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
-            came, before = inside & (ask.before >= 0), np.full(end + 1, -1)
-            before[at[came]] = at[ask.before[came]]
+            came, before = inside & (ask.before[:, 0] >= 0), np.tile([-1, 0], (end + 1, 1))
+            before[at[came]] = np.stack([at[ask.before[came, 0]], ask.before[came, 1]], axis=1)
         return {"nearest": nearest, "usual": usual, "before": before}
 
     def _in_rhythm(self, rhythm: Notes, own: Notes, table: np.ndarray) -> dict[str, Any]:

@@ -22,16 +22,21 @@ def tune(seed: int, beats: int = LONG) -> Notes:
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 1000), st.sampled_from([-12, 0, 12]))
-def test_a_verse_that_comes_again_is_found(seed, octave):
-    """Once more after something else."""
-    piece = tune(seed) + tune(seed + 1).shift(LONG / 2) + tune(seed).transpose(octave).shift(LONG)
-    assert earlier(piece, BEATS).tolist() == [-1] * 2 * LONG + list(range(LONG))
+@given(st.integers(0, 1000), st.sampled_from([-12, 0, 12]), st.integers(0, 2))
+def test_a_verse_that_comes_again_is_found(seed, octave, higher):
+    """Once more after something else, as it was or a last chorus up to a tone higher."""
+    piece = tune(seed) + tune(seed + 1).shift(LONG / 2) + tune(seed).transpose(octave + higher).shift(LONG)
+    assert earlier(piece, BEATS).tolist() == [[-1, 0]] * 2 * LONG + [[beat, higher] for beat in range(LONG)]
 
 
 def test_of_several_the_latest_counts():
     piece = tune(0) + tune(0).shift(LONG / 2) + tune(0).shift(LONG)
-    assert earlier(piece, BEATS).tolist() == [-1] * LONG + list(range(2 * LONG))
+    assert earlier(piece, BEATS).tolist() == [[-1, 0]] * LONG + [[beat, 0] for beat in range(2 * LONG)]
+    higher = (
+        tune(0) + tune(0).transpose(1).shift(LONG / 2) + tune(0).transpose(1).shift(LONG)
+    )  # than the first, as high
+    again = [[beat, 1] for beat in range(LONG)] + [[beat, 0] for beat in range(LONG, 2 * LONG)]
+    assert earlier(higher, BEATS).tolist() == [[-1, 0]] * LONG + again
 
 
 @settings(max_examples=20)
@@ -49,17 +54,18 @@ def test_what_never_comes_again_and_what_is_short_has_no_verses():
     assert earlier(Notes.of([]), BEATS) is None and earlier(tune(0), BEATS[:0]) is None
 
 
-@pytest.mark.parametrize("slower", [1.0, 1.5])
-def test_places_have_counterparts_in_the_verse_before(slower):
+@pytest.mark.parametrize("slower, higher", [(1.0, 0), (1.5, 0), (1.5, 2)])
+def test_places_have_counterparts_in_the_verse_before(slower, higher):
     """At another tempo too, and only where that has one."""
     times = np.concatenate([np.arange(LONG) * 0.5, LONG / 2 + np.arange(LONG + 1) * 0.5 * slower])
     beats = beat_notes(times.tolist(), [i % 4 for i in range(2 * LONG + 1)])[: 2 * LONG]
     verse, places = tune(0), divided(beats, 4)
-    again = verse.replace(onset=LONG / 2 + verse.onset * slower)
-    first = [-1] * 4 * LONG
-    assert counterparts(verse + again + beats, places).tolist() == first + list(range(4 * LONG))
+    again = verse.replace(onset=LONG / 2 + verse.onset * slower).transpose(higher)
+    first = [[-1, 0]] * 4 * LONG
+    second = [[place, higher] for place in range(4 * LONG)]
+    assert counterparts(verse + again + beats, places).tolist() == first + second
     odd = np.sort(np.append(places, places[4 * LONG] + 0.05 * slower))  # a place of the second time alone
-    assert counterparts(verse + again + beats, odd).tolist() == [*first, 0, -1, *range(1, 4 * LONG)]
+    assert counterparts(verse + again + beats, odd).tolist() == [*first, second[0], [-1, 0], *second[1:]]
     assert counterparts(verse + tune(1).shift(LONG / 2) + beats, places) is None
 
 

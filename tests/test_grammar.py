@@ -208,8 +208,8 @@ def test_an_event_is_as_likely_as_its_step_is_usual():
 def test_where_the_piece_goes_as_before_so_does_a_part():
     """The rhythm, chord by chord: each place that is passed, and each that is added, has its price."""
     verse = [(0, PIANO, 60, 10), (0, PIANO, 62, 10), (50, PIANO, 60, 10), (180, PIANO, 60, 10)]
-    before = np.full(1001, -1)
-    before[[200, 225, 250]] = 0, 25, 50
+    before = np.tile([-1, 0], (1001, 1))
+    before[[200, 225, 250], 0] = 0, 25, 50
     nearest, logits = g.nearest_place(np.array([0, 190, 200, 225, 250, 270]), 1000), np.zeros(102)
     told, free = limits(before=before, nearest=nearest), limits(nearest=nearest)
 
@@ -235,8 +235,9 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
 def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
     """Those of its instrument, from the lowest up, if the chord is the same; drums have none."""
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 0, CHORD, 64)]))
-    told, keys = limits(before=np.full(1001, -1)), np.arange(128)
-    told.before[[120, 220, 240]] = 20, 20, 40
+    table, keys = g.pitch_table([PIANO, 33, DRUMS]), np.arange(128)
+    told = limits(before=np.tile([-1, 0], (1001, 1)), table=table)
+    told.before[[120, 220, 240], 0] = 20, 20, 40
 
     def costs(clock: int, instrument: int, *more: tuple[int, int, int, int]) -> np.ndarray:
         now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (33, 36), (DRUMS, 38))), *more)
@@ -250,6 +251,22 @@ def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
         np.testing.assert_allclose(costs(clock, DRUMS), 1 * (keys != 38) + (keys > 38))
     for clock, instrument in ((120, PIANO), (240, PIANO), (230, PIANO), (220, 40)):
         assert not costs(clock, instrument).any()
+
+
+def test_where_the_piece_goes_as_before_but_higher_a_part_has_its_notes_higher():
+    """So far as it can play them, and if the chord is as much higher; drums stay."""
+    chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 2, CHORD, 64), (2.0, 1.0, 1, CHORD, 64)]))
+    keys, table = np.arange(128), g.pitch_table([PIANO, DRUMS], ranges={PIANO: (0, 80)})
+    told = limits(before=np.tile([-1, 0], (1001, 1)), table=table)
+    told.before[[120, 220]] = 20, 2
+    now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (PIANO, 79), (DRUMS, 38))))
+    now.chart = chart
+    costs = -bias.pitch_bias(now, told, 120, PIANO) / bias.ANEW
+    np.testing.assert_allclose(costs, 1 * ~np.isin(keys, [62, 66]) + (keys > 62) + (keys > 66))
+    assert not bias.pitch_bias(now, told, 220, PIANO).any()
+    for clock in (120, 220):
+        costs = -bias.pitch_bias(now, told, clock, DRUMS) / bias.ANEW
+        np.testing.assert_allclose(costs, 1 * (keys != 38) + (keys > 38))
 
 
 def test_one_voice_makes_room_for_the_next_note():
