@@ -124,6 +124,8 @@ def test_who_repeats_himself_more_than_is_usual_there_loses_by_it(random_model):
     assert dullness(TUNE + same[:4], [same]).tolist() == [pytest.approx(1 - 3 / 34)]
     assert not dullness(same.shift(20.0), [same]).any()
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [same, other]) == 1
+    pairs = other.replace(pitch=other.pitch // 2 * 2)  # half of the notes of the other, and each twice
+    assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [pairs, pairs, other]) == 2, "nor do two help each other"
 
 
 def test_a_slip_that_one_draft_makes_is_not_what_they_have_in_common(random_model):
