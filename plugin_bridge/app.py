@@ -239,11 +239,11 @@ class App:
     def _patience(self) -> float:
         if not self.clock.playing:
             return STANDING
-        plan = self.session.plan
+        plan, most = self.session.plan, min(IDLE, self.transport.patience)
         if not plan:
-            return IDLE
+            return most
         song = self.clock.song(time.perf_counter()) - self.session.offset
-        return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), IDLE)
+        return min(max(plan[0][1][0] - self.session.commit_seconds - song, 0.001), most)
 
     def passes(self, now: float) -> None:
         """Time has passed."""

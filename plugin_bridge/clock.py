@@ -16,6 +16,7 @@ from anticipation.errors import RequestError
 from anticipation.tempo import compound
 
 TICKS = 24  # MIDI clock's, in a quarter
+TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2  # its messages; a position is in sixteenths
 SLOWEST, FASTEST = 20.0, 400.0  # bpm that we follow; as MIDI's and a DAW's, those are quarters a minute
 SILENCE = 1.0  # seconds without a tick after which a MIDI clock is taken to have stopped
 
@@ -199,20 +200,20 @@ class MidiClock(Clock):
         self._refused = 0  # ticks at a tempo that cannot be followed
 
     def hear(self, status: int, wall: float, position: int = 0) -> str | None:
-        """A real-time message: 0xF8 tick, 0xFA start, 0xFB continue, 0xFC stop, 0xF2 song position (sixteenths).
-        Answers what happened to the song: 'start', 'continue', 'stop', 'locate', 'tempo', or None."""
-        if status == 0xF8:
+        """A real-time message: TICK, START, CONTINUE, STOP or POSITION. Answers what happened to the song: 'start',
+        'continue', 'stop', 'locate', 'tempo', or None."""
+        if status == TICK:
             return self._hear_tick(wall)
-        if status == 0xFB and self.playing and not self._located:
+        if status == CONTINUE and self.playing and not self._located:
             return None  # it goes on as it is
-        if status in (0xFA, 0xFB):
-            self._armed = "start" if status == 0xFA else "continue"
-        if status == 0xFC:
+        if status in (START, CONTINUE):
+            self._armed = "start" if status == START else "continue"
+        if status == STOP:
             self._armed, self._lost = None, False
             was = self.playing
             self.stop(wall)
             return "stop" if was else None
-        if status == 0xF2:
+        if status == POSITION:
             self._armed = "continue" if self._lost else self._armed
             self._stand(position / 4 * self.grid.quarter, position / 4 / self.grid.unit)
             self._offset = wall - self._stood
@@ -224,7 +225,7 @@ class MidiClock(Clock):
     def tick(self, wall: float) -> str | None:
         if self.playing and self._points and wall - self._points[-1][1] > SILENCE:
             self.told = "the MIDI clock fell silent: stopped until it comes back"
-            self.stop(self._points[-1][1])
+            self.stop(self._points[-1][1] + self.grid.quarter / TICKS)  # where the next tick will be
             self._armed, self._points, self._silent = "continue", [], True
             return "stop"
         return None

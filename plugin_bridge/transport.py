@@ -3,18 +3,20 @@ Knows clocks; knows no ports, no process and no controls' names but those of tim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from anticipation.errors import AnticipationError, RequestError
 from anticipation.notes import DRUMS
 
-from .clock import Clock, LinkClock, Meter, MidiClock
+from .clock import CONTINUE, POSITION, START, STOP, Clock, LinkClock, Meter, MidiClock
 from .hands import Hands
 from .recorder import Recorder
 from .remote import open_link
 from .session import Session
 
 LOOSE = 0.1  # beats by which a jump may differ from whole bars: DAWs send it a little before or after the clock tick
+SEAM = 0.03  # seconds within which what follows a stop makes a jump of it: Ardour that loops stops for an audio cycle
 
 
 class Transport:
@@ -23,6 +25,7 @@ class Transport:
     def __init__(self, session: Session, hands: Hands, recorder: Recorder, tell: Callable[[str], None]) -> None:
         self.session, self.hands, self.recorder, self.tell = session, hands, recorder, tell
         self._link: Callable[[float], tuple] | None = None
+        self._stopped: float | None = None  # when the MIDI clock said stop, while that may yet be a jump
         self.clock = self._open(str(session.settings["sync"]))
 
     def _open(self, sync: str) -> Clock:
@@ -67,6 +70,7 @@ class Transport:
         return True
 
     def stop(self, now: float) -> None:
+        self._stopped = None
         self.clock.stop(now)
         self._happened("stop", now)
 
@@ -120,11 +124,23 @@ class Transport:
     # What a clock does
 
     def hear(self, status: int, value: int, wall: float) -> None:
-        """A real-time message came in."""
-        if isinstance(self.clock, MidiClock):
-            before = self._place(wall)
-            what = self.clock.hear(status, wall, value)
-            self._followed(what, wall, before)
+        """A real-time message came in. A stop is obeyed once it is clear that it was one (SEAM)."""
+        if not isinstance(self.clock, MidiClock):
+            return
+        if status == STOP and self.clock.playing:
+            self._stopped = self._stopped or wall
+            return
+        if self._stopped is not None and status in (START, CONTINUE, POSITION):
+            self._stopped = wall if status == POSITION else None
+            status = POSITION if status == START else status
+        before = self._place(wall)
+        what = self.clock.hear(status, wall, value)
+        self._followed(what, wall, before)
+
+    @property
+    def patience(self) -> float:
+        """Seconds until a `tick` is due, at most."""
+        return math.inf if self._stopped is None else SEAM / 4
 
     def tick(self, now: float) -> None:
         """Let time pass."""
@@ -134,6 +150,9 @@ class Transport:
             before = self._place(wall)
             what = self.clock.hear(wall, *told)
             self._followed(what, wall, before)
+        if self._stopped is not None and now - self._stopped >= SEAM and isinstance(self.clock, MidiClock):
+            wall, self._stopped = self._stopped, None
+            self._happened(self.clock.hear(STOP, wall), wall)
         self._happened(self.clock.tick(now), now)
         for teller in (self.clock, self.recorder):
             if teller.told:

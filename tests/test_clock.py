@@ -151,6 +151,7 @@ def test_a_clock_at_zero_stops_the_song_and_comes_back():
     assert clock.tick(heard[-1] + 1.1) == "stop" and not clock.playing and "silent" in clock.told
     assert clock.hear(0xF8, heard[-1] + 9) == "continue" and clock.playing
     assert clock.told == "the MIDI clock is back: the song goes on where it stopped"
+    assert clock.grid.quarters_at(clock.song(heard[-1] + 9)) == pytest.approx(96 / 24, abs=0.01)  # no tick counts twice
     assert MidiClock().tick(1e6) is None
 
 
