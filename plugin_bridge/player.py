@@ -38,13 +38,13 @@ def heard(app: App, wall: float, data: list[int]) -> None:
             for channel, pitch in [key for key in app.session.known.open if key[0] in ends]:
                 heard(app, wall, [NOTE_OFF | channel, pitch, 0])
         _steer(app, message.number, message.value)
-    if not app.clock.playing:
-        if message.kind == NOTE:
-            app.upbeat.hear(wall, message)
-    elif message.kind == NOTE:
+    if message.kind != NOTE:
+        if not steers and app.zones.part(message.channel) == message.channel:  # a file has one channel for him
+            app.recorder.move(wall, data)
+    elif app.clock.playing:
         _listen(app, wall, message)
-    elif not steers and app.zones.part(message.channel) == message.channel:  # a file has one channel for him
-        app.recorder.move(wall, data)
+    else:
+        app.upbeat.hear(wall, message)
 
 
 def begun(app: App, wall: float) -> None:
@@ -70,7 +70,7 @@ def _make_room(app: App, channel: int) -> None:
 
 def _mpe(app: App) -> None:
     """The player's controller is an MPE one, or is so no longer."""
-    app.session.zones_changed(app.zones)
+    app.transport.zones_changed(app.zones)
     if app.zones.zones:
         moved = f"; {_moved(app)}" if app.session.settings["thru"] else ""
         app.tell(f"an MPE controller on channels {app.zones}: one player{moved}")

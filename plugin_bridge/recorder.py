@@ -12,118 +12,22 @@ import os
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 from anticipation.errors import AnticipationError, FileError, RequestError
-from anticipation.midi import MAX_HOURS, Move, Score
-from anticipation.notes import DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.midi import Score
+from anticipation.notes import DRUMS
 
 from .clock import Meter
-from .ears import CONTROLLER, OTHER, parse
 from .home import unwritable
+from .scheduler import at_rest
+from .take import CONTROL, LONGEST, PROGRAM, Row, Take, moved_by
 
-PPQN = 480
 OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
-LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
-SHORTEST = 0.01  # seconds of a note
-CONTROL, PROGRAM = 0xB0, 0xC0
 NO_MOVES = {0, 32, *range(120, 128)}  # banks are the program's; modes, such as all notes off, are the port's
-Row = tuple[float, float, int, int, int]
-T = TypeVar("T", Meter, float)
-
-
-@dataclass
-class Take:
-    """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, metre).
-    moves: the player's pedals, wheels, pressure and bends."""
-
-    heard: list[Row] = field(default_factory=list)
-    played: list[Row] = field(default_factory=list)
-    tempos: list[tuple[float, float]] = field(default_factory=list)
-    meters: list[tuple[float, Meter]] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.heard) + len(self.played)
-
-    def add(self, what: str, *values) -> None:
-        """A line of the journal: tempo, meter, silence, move, or a note of the side `what`."""
-        if what == "tempo":
-            self.tempos.append((float(values[0]), float(values[1])))
-        elif what == "meter":
-            *at, beats = values[:2]  # a journal of old has quarters in a bar, and an older one no time
-            meter = int(beats), int(values[2]) if len(values) == 3 else 4
-            self.meters = [entry for entry in self.meters if entry[0] < float(*at)] + [(float(*at), meter)]
-        elif what == "silence":
-            self._silence(float(values[0]), values[1])
-        elif what == "move":
-            at, kind, *data = values
-            message = parse([kind, *data])
-            if message is None or message.kind not in (CONTROLLER, OTHER):
-                raise ValueError(f"no message: {values}")
-            self.moves.append((float(at), kind, bytes(data)))
-        else:
-            onset, duration, pitch, instrument, velocity = values
-            row = (float(onset), max(float(duration), SHORTEST), int(pitch), int(instrument), int(velocity))
-            {"heard": self.heard, "played": self.played}[what].append(row)
-
-    def _silence(self, at: float, instruments: Collection[int] | None) -> None:
-        """The band's notes, of these instruments or of all, that were to begin later never sounded; others ended."""
-        silent = [instruments is None or row[3] in instruments for row in self.played]
-        self.played = [
-            _until(at, row) if ends else row
-            for row, ends in zip(self.played, silent, strict=True)
-            if row[0] < at or not ends
-        ]
-
-    def between(self, start: float, end: float) -> Take:
-        """What began in start <= time < end, as a take of its own; what sounds on ends there."""
-        heard, played = (
-            [(row[0] - start, *_until(end, row)[1:]) for row in rows if start <= row[0] < end]
-            for rows in (self.heard, self.played)
-        )
-        moves = [(max(at - start, 0.0), kind, data) for at, kind, data in _standing(start, self.moves) if at < end]
-        tempos = _from(start, [entry for entry in self.tempos if entry[0] < end])
-        meters = _from(start, [entry for entry in self.meters if entry[0] < end])
-        return Take(heard, played, tempos, meters, moves)
-
-    def scores(self) -> list[Score]:
-        """A file of both sides; several where it is too long for one, none where nothing sounded. Raises MidiError."""
-        last = max((row[0] for row in self.heard + self.played), default=-1.0)
-        cuts = [self.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(last // LONGEST) + 1)]
-        return [cut.score() for cut in cuts if len(cut)]
-
-    def score(self) -> Score:
-        ticks, at, rate = 0.0, 0.0, 120.0
-        entries = []
-        for time_, bpm in sorted(dict(self.tempos).items()) or [(0.0, 120.0)]:  # at one time the last
-            ticks += max(0.0, time_ - at) * rate / 60 * PPQN
-            at, rate = max(time_, at), bpm
-            entries.append((round(ticks), round(60e6 / bpm)))
-        tempo = TempoMap(PPQN, tuple(entries))
-        tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
-        score = Score.from_notes(Notes.of(self.heard), tempo, stamp="anticipate live; the player", moves=self.moves)
-        return score.with_notes(Notes.of(self.played), stamp="anticipate live; the band") if self.played else score
-
-
-def _from(start: float, entries: Sequence[tuple[float, T]]) -> list[tuple[float, T]]:
-    """What holds from `start` on, counted from there."""
-    at = [(0.0, value) for time_, value in entries if time_ <= start][-1:]
-    return at + [(time_ - start, value) for time_, value in entries if time_ > start]
-
-
-def _standing(start: float, moves: Sequence[Move]) -> list[Move]:
-    """Moves from `start` on, and the last one before it of each pedal and wheel, which stands as it left it."""
-    before = {(kind, data[:-1]): (at, kind, data) for at, kind, data in moves if at < start}
-    return [*before.values(), *(move for move in moves if move[0] >= start)]
-
-
-def _until(end: float, row: Row) -> Row:
-    return row[0], max(min(row[1], end - row[0]), SHORTEST), *row[2:]
 
 
 class Recorder:
@@ -137,6 +41,9 @@ class Recorder:
         self._journal: TextIO | None = None
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
         self._path = folder  # of the journal: each take has its own
+        self._moved: dict[
+            tuple[int, ...], Sequence[int]
+        ] = {}  # the last message of each pedal, wheel and key's pressure
         self._unsaved: list[tuple[Take, Path]] = []  # over, with their journals
         self._takes: dict[str, dict] = {}
         if reason := unwritable(folder):
@@ -164,6 +71,9 @@ class Recorder:
             self._no_journal(error)
         self._add("meter", 0.0, *meter)
         self._add("tempo", 0.0, bpm)
+        for message in self._moved.values():
+            if tuple(message) != at_rest(message):
+                self._add("move", 0.0, *message)
 
     def tempo(self, wall: float, bpm: float) -> None:
         if self.runs:
@@ -189,16 +99,33 @@ class Recorder:
         if self.runs:
             self._add("meter", wall - self._begin, *meter)
 
-    def note(self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int) -> None:
-        """side: 'heard' or 'played'."""
+    def note(
+        self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int, channel: int = 0
+    ) -> None:
+        """side: 'heard' or 'played'. channel: the player's, 0-15."""
         if self.runs and instrument <= DRUMS:
-            self._add(side, max(wall - self._begin, 0.0), duration, pitch, instrument, max(velocity, 1))
+            self._add(side, max(wall - self._begin, 0.0), duration, pitch, instrument, max(velocity, 1), channel)
 
     def move(self, wall: float, message: Sequence[int]) -> None:
-        """The player moved a pedal or a wheel: a message of a channel that is no note."""
+        """The player moved a pedal or a wheel: a message of a channel that is no note. What he moves while no take runs
+        is as he left it when one begins."""
         kind = message[0] & 0xF0
-        if self.runs and kind != PROGRAM and not (kind == CONTROL and message[1] in NO_MOVES):
-            self._add("move", max(wall - self._begin, 0.0), kind, *message[1:])
+        if kind == PROGRAM or kind == CONTROL and message[1] in NO_MOVES:
+            return
+        self._moved[moved_by(message)] = message
+        if self.runs:
+            self._add("move", max(wall - self._begin, 0.0), *message)
+
+    def let_go(self, wall: float) -> None:
+        """Nobody hears the player any more: what he had moved is at rest."""
+        for message in list(self._moved.values()):
+            if rest := at_rest(message):
+                self.move(wall, rest)
+
+    def join(self, one: int, members: Iterable[int]) -> None:
+        """What was taken for several players is one: these channels are `one`."""
+        if self.runs:
+            self._add("join", one, *members)
 
     def silence(self, wall: float, instruments: Collection[int] | None = None) -> None:
         """The band, or these instruments of it, fell silent: what it had been given for later never sounded."""

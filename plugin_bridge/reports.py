@@ -27,6 +27,7 @@ def hands(app: App, now: float, change: str, side: str = "both", what: str = "th
         app.transport.missed(now)
         app.session.release_all(app.clock.song(now))
         app.hands.release()
+        app.recorder.let_go(now)
     app.tell(f"{what} is {'gone; I go on when it is back' if change == 'lost' else 'back'}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -40,7 +40,7 @@ class Strike:
         return self.off == float("inf")
 
 
-def at_rest(message: list[int]) -> tuple[int, ...] | None:
+def at_rest(message: Sequence[int]) -> tuple[int, ...] | None:
     """The message that undoes this one, of what a player lets go of: pedals, modulation, pressure, bend."""
     kind = message[0] & 0xF0
     if kind == CONTROL_CHANGE and message[1] in (MODULATION, SUSTAIN, SOSTENUTO, SOFT):

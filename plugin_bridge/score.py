@@ -109,12 +109,13 @@ def _instruments(text: str) -> list[int]:
 @dataclass
 class Heard:
     """A note of the player. duration: None while it is held. guess: the length that the model is given until the real
-    one is known. place: its onset as the loop or the timeline had announced it, if they had."""
+    one is known. place: its onset as the loop or the timeline had announced it, if they had. channel: 0-15."""
 
     onset: float
     pitch: int
     instrument: int
     velocity: int
+    channel: int
     duration: float | None = None
     guess: float = 0.5
     place: float | None = None
@@ -158,7 +159,7 @@ class Known:
     ) -> None:
         self.release(time, channel, pitch)
         lengths = [h.duration for h in self.heard[-8:] if h.duration is not None]
-        heard = Heard(time, pitch, instrument, velocity, guess=float(np.median(lengths)) if lengths else 0.5)
+        heard = Heard(time, pitch, instrument, velocity, channel, guess=float(np.median(lengths)) if lengths else 0.5)
         if round_ is not None:
             before = [h for h in self.heard if h.pitch == pitch and abs(h.note()[0] + round_ - time) < SAME]
             heard.place = before[-1].note()[0] + round_ if before else None

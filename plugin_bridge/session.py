@@ -20,7 +20,8 @@ from anticipation.scene import Scene
 from .clock import Grid
 from .controls import defaults
 from .mpe import Zones
-from .score import Known, Told
+from .score import Heard, Known, Told
+from .take import Row
 from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
@@ -144,15 +145,17 @@ class Session:
         """The player's port is gone, or the song stopped: nothing is held any longer."""
         self.known.release_all(song - self.offset)
 
-    def ended(self) -> list[Note]:
+    def ended(self) -> list[Row]:
         """The player's notes that have ended since this was asked last, however they did."""
         over, self.known.over = self.known.over, []
-        return [(h.onset + self.offset, h.duration or 0.0, h.pitch, h.instrument, h.velocity) for h in over]
+        return [self._row(h, h.duration or 0.0) for h in over]
 
-    def held(self, song: float) -> list[Note]:
+    def held(self, song: float) -> list[Row]:
         """The player's notes that sound, as long as they have."""
-        return [(h.onset + self.offset, song - self.offset - h.onset, h.pitch, h.instrument, h.velocity)
-                for h in self.known.open.values()]  # fmt: skip
+        return [self._row(h, song - self.offset - h.onset) for h in self.known.open.values()]
+
+    def _row(self, h: Heard, duration: float) -> Row:
+        return h.onset + self.offset, duration, h.pitch, h.instrument, h.velocity, self.told.zones.part(h.channel)
 
     def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
         """The future as the DAW has it, in song seconds."""

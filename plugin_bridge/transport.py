@@ -11,6 +11,7 @@ from anticipation.notes import DRUMS
 
 from .clock import CONTINUE, POSITION, START, STOP, Clock, LinkClock, Meter, MidiClock
 from .hands import Hands
+from .mpe import Zones
 from .recorder import Recorder
 from .remote import open_link
 from .session import Session
@@ -215,6 +216,13 @@ class Transport:
             self.tell(f"the take could not be saved: {error}; stop tries again")
         else:
             self.tell(f"saved {name}" if name else "")
+
+    def zones_changed(self, zones: Zones) -> None:
+        """The player's channels are one part, in the take as well: MPE."""
+        self._write_down()
+        self.session.zones_changed(zones)
+        for manager, members in zones.zones.items():
+            self.recorder.join(manager, members)
 
     def voices_changed(self, now: float, before: dict[int, int]) -> None:
         """The band's voices were others: those that are gone fall silent, the rest play on."""

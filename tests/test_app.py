@@ -25,6 +25,7 @@ from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
+from plugin_bridge.reports import REPORTS
 from plugin_bridge.score import Told
 
 
@@ -724,6 +725,61 @@ def test_a_mind_that_does_not_answer_at_all_is_not_called_slow(rehearsal):
     assert not made.told and made.app.session.level == 2
 
 
+def tracks_of(rehearsal) -> dict[str, list]:
+    """Of the only take, by name: each track's notes as (onset, length, pitch) and its moves, to a tenth of a second."""
+    (file,) = rehearsal.app.recorder.folder.glob("take-*.mid")
+    found = {}
+    for number, track in enumerate(mido.MidiFile(file).tracks[1:]):
+        at, notes, moves, held = 0.0, [], [], {}
+        for message in track:
+            at += message.time / 960
+            if message.type == "note_on":
+                held[message.note] = at
+            elif message.type == "note_off":
+                begun = held.pop(message.note)
+                notes.append((round(begun, 1), round(at - begun, 1), message.note))
+            elif not message.is_meta and message.type != "program_change":
+                moves.append((round(at, 1), message.bytes()[1:]))
+        found[f"{number} {track.name}"] = notes, moves
+    return found
+
+
+def test_each_keyboard_of_the_player_has_its_own_track_and_pedal(rehearsal):
+    """Two that hold one key do not cut each other short, and the wheel of one bends neither the other nor the drums."""
+    made = rehearsal()
+    others = [(0.3, [0x91, 60, 70]), (0.6, [0x81, 60, 0]), (0.4, [0x99, 36, 90]), (0.5, [0x89, 36, 0])]
+    moves = [(0.1, [0xB0, 64, 127]), (0.5, [0xE1, 0, 100]), (0.4, [0xB4, 7, 0])]
+    made.run(0.9, [*key(0.2, 60, 0.5), *others, *moves])
+    made.app.act("stop")
+    assert tracks_of(made) == {
+        "0 voice": ([(0.3, 0.5, 60)], [(0.2, [64, 127])]),
+        "1 voice": ([(0.4, 0.3, 60)], [(0.6, [0, 100])]),
+        "2 drums": ([(0.5, 0.1, 36)], []),
+    }
+
+
+def test_a_pedal_that_is_down_as_a_take_begins_is_down_in_it(rehearsal):
+    """Held through a stop; but not one of a keyboard that was unplugged meanwhile."""
+    made = rehearsal()
+    made.app.act("stop")
+    made.run(0.5, [(0.1, [0xB0, 64, 90]), (0.2, [0xE0, 5, 9]), (0.3, [0xE0, 0, 64])])
+    for pedal in ([(0.0, [64, 90])], []):
+        made.app.act("start")
+        made.run(0.5, key(0.1, 60))
+        made.app.act("stop")
+        assert tracks_of(made) == {"0 voice": ([(0.1, 0.2, 60)], pedal)}
+        next(made.app.recorder.folder.glob("take-*.mid")).unlink()
+        REPORTS["port"](made.app, made.now, "in", "keys", "lost")
+
+
+def test_a_part_of_a_take_begins_with_the_wheel_as_it_stood_last(rehearsal):
+    made = rehearsal()
+    made.run(9.0, [(0.1, [0xE0, 0, 64]), (0.2, [0xE0, 5, 99]), (0.3, [0xE0, 0, 64]), *key(8.0, 60)])
+    made.app.act("keep", bars=1)
+    (file,) = made.app.recorder.folder.glob("kept-*.mid")
+    assert moves_of(file) == [(0.0, [0xE0, 0, 64])]
+
+
 def finger(at, channel, pitch):
     """A note as an MPE controller plays it, on a channel of its own (0-15)."""
     shape = [[0xE0 | channel, 0, 64], [0xB0 | channel, 74, 64], [0xD0 | channel, 0]]
@@ -748,6 +804,7 @@ def test_an_mpe_player_is_one_player(rehearsal, members):
     (file,) = made.app.recorder.folder.glob("take-*.mid")
     score = read(file)
     assert len(score.notes) > 40 and (score.notes.instrument != 128).all()
+    assert [part.name for part in score.parts].count("voice") == 1
     moved = [m for track in mido.MidiFile(file).tracks for m in track if m.type in ("pitchwheel", "control_change")]
     assert 64 in {m.control for m in moved if m.type == "control_change"}
     assert not any(m.pitch for m in moved if m.type == "pitchwheel")

@@ -1,0 +1,126 @@
+"""Take: what sounded, both sides, as the lines of a journal tell it, and the file that is made of it. Knows notes and
+tempos in seconds, and the player's channels; knows no clock and no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from anticipation.midi import MAX_HOURS, Move, Score
+from anticipation.notes import Notes
+from anticipation.tempo import TempoMap
+
+from .clock import Meter
+from .ears import CONTROLLER, OTHER, parse
+
+PPQN = 480
+LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
+SHORTEST = 0.01  # seconds of a note
+TOUCH, CONTROL, PROGRAM = 0xA0, 0xB0, 0xC0
+Row = tuple[float, float, int, int, int, int]  # onset, duration, pitch, instrument, velocity, the player's channel
+T = TypeVar("T", Meter, float)
+
+
+@dataclass
+class Take:
+    """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, metre).
+    moves: the player's pedals, wheels, pressure and bends: (seconds, status, data)."""
+
+    heard: list[Row] = field(default_factory=list)
+    played: list[Row] = field(default_factory=list)
+    tempos: list[tuple[float, float]] = field(default_factory=list)
+    meters: list[tuple[float, Meter]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.heard) + len(self.played)
+
+    def add(self, what: str, *values) -> None:
+        """A line of the journal: tempo, meter, silence, move, join, or a note of the side `what`."""
+        if what == "tempo":
+            self.tempos.append((float(values[0]), float(values[1])))
+        elif what == "meter":
+            *at, beats = values[:2]  # a journal of old has quarters in a bar, and an older one no time
+            meter = int(beats), int(values[2]) if len(values) == 3 else 4
+            self.meters = [entry for entry in self.meters if entry[0] < float(*at)] + [(float(*at), meter)]
+        elif what == "silence":
+            self._silence(float(values[0]), values[1])
+        elif what == "move":
+            at, status, *data = values
+            message = parse([status, *data])
+            if message is None or message.kind not in (CONTROLLER, OTHER):
+                raise ValueError(f"no message: {values}")
+            self.moves.append((float(at), status, bytes(data)))
+        elif what == "join":
+            one, *members = map(int, values)
+            self.heard = [(*row[:5], one) if row[5] in members else row for row in self.heard]
+            self.moves = [move for move in self.moves if move[1] & 15 not in members]
+        else:
+            onset, duration, pitch, instrument, velocity, *channel = values  # a journal of old has no channel
+            length = max(float(duration), SHORTEST)
+            row = (float(onset), length, int(pitch), int(instrument), int(velocity), int(*channel))
+            {"heard": self.heard, "played": self.played}[what].append(row)
+
+    def _silence(self, at: float, instruments: Collection[int] | None) -> None:
+        """The band's notes, of these instruments or of all, that were to begin later never sounded; others ended."""
+        silent = [instruments is None or row[3] in instruments for row in self.played]
+        self.played = [
+            _until(at, row) if ends else row
+            for row, ends in zip(self.played, silent, strict=True)
+            if row[0] < at or not ends
+        ]
+
+    def between(self, start: float, end: float) -> Take:
+        """What began in start <= time < end, as a take of its own; what sounds on ends there."""
+        heard, played = (
+            [(row[0] - start, *_until(end, row)[1:]) for row in rows if start <= row[0] < end]
+            for rows in (self.heard, self.played)
+        )
+        moves = [(max(at - start, 0.0), kind, data) for at, kind, data in _standing(start, self.moves) if at < end]
+        tempos = _from(start, [entry for entry in self.tempos if entry[0] < end])
+        meters = _from(start, [entry for entry in self.meters if entry[0] < end])
+        return Take(heard, played, tempos, meters, moves)
+
+    def scores(self) -> list[Score]:
+        """A file of both sides; several where it is too long for one, none where nothing sounded. Raises MidiError."""
+        last = max((row[0] for row in self.heard + self.played), default=-1.0)
+        cuts = [self.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(last // LONGEST) + 1)]
+        return [cut.score() for cut in cuts if len(cut)]
+
+    def score(self) -> Score:
+        ticks, at, rate = 0.0, 0.0, 120.0
+        entries = []
+        for time_, bpm in sorted(dict(self.tempos).items()) or [(0.0, 120.0)]:  # at one time the last
+            ticks += max(0.0, time_ - at) * rate / 60 * PPQN
+            at, rate = max(time_, at), bpm
+            entries.append((round(ticks), round(60e6 / bpm)))
+        tempo = TempoMap(PPQN, tuple(entries))
+        tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
+        score = Score.from_notes(Notes.of([]), tempo)
+        for channel in sorted({row[5] for row in self.heard}):  # two keyboards may hold one key, and have a pedal each
+            notes = Notes.of(row[:5] for row in self.heard if row[5] == channel)
+            moves = [(at, status & 0xF0, data) for at, status, data in self.moves if status & 15 == channel]
+            score = score.with_notes(notes, stamp="anticipate live; the player", moves=moves)
+        return score.with_notes(Notes.of(row[:5] for row in self.played), stamp="anticipate live; the band")
+
+
+def _from(start: float, entries: Sequence[tuple[float, T]]) -> list[tuple[float, T]]:
+    """What holds from `start` on, counted from there."""
+    at = [(0.0, value) for time_, value in entries if time_ <= start][-1:]
+    return at + [(time_ - start, value) for time_, value in entries if time_ > start]
+
+
+def _standing(start: float, moves: Sequence[Move]) -> list[Move]:
+    """Moves from `start` on, and the last one before it of each pedal and wheel, which stands as it left it."""
+    before = {moved_by((status, *data)): (at, status, data) for at, status, data in moves if at < start}
+    return [*before.values(), *(move for move in moves if move[0] >= start)]
+
+
+def moved_by(message: Sequence[int]) -> tuple[int, ...]:
+    """Which pedal, wheel or key a message is of."""
+    return tuple(message[: 2 if message[0] & 0xF0 in (TOUCH, CONTROL) else 1])
+
+
+def _until(end: float, row: Row) -> Row:
+    return row[0], max(min(row[1], end - row[0]), SHORTEST), *row[2:]
