@@ -9,8 +9,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import re
 import secrets
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from anticipation.errors import RequestError
@@ -51,26 +54,35 @@ def link_file() -> Path:
     return config_folder() / "live.curl"
 
 
-def write_link(path: Path, url: str, token: str) -> None:
-    """Say where the server is, to this user only; wholly or not at all. Raises RequestError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_link(path: Path, url: str, token: str) -> str:
+    """Say where the server is, to this user only; wholly or not at all. Answers what was there before: another
+    instance's link, or nothing. Raises RequestError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(LINK.format(url=url, scripts=SCRIPTS.as_posix(), token=token))
-        os.replace(draft, path)
+        before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        _put(path, LINK.format(url=url, scripts=SCRIPTS.as_posix(), token=token))
     except OSError as error:
         raise RequestError(f"cannot write {path}, which DAW scripts need: {error.strerror}") from None
+    return before
 
 
-def remove_link(path: Path, token: str) -> None:
-    """Take our link away; that of another instance stays."""
-    try:
+def _put(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(draft, path)
+
+
+def remove_link(path: Path, token: str, before: str) -> None:
+    """Take our link away; that of another instance stays, and the one that was there `before` ours comes back if it
+    still answers."""
+    with suppress(OSError):
         if token in path.read_text(encoding="utf-8"):
             path.unlink()
-    except OSError:
-        pass
+            if found := re.search(r"^# url = http://\[?([^\]\n]+)\]?:(\d+)$", before, re.MULTILINE):
+                socket.create_connection((found[1], int(found[2])), 0.5).close()
+                _put(path, before)
 
 
 def refusal(method: str, path: str, headers: Mapping[str, str], port: int, token: str) -> tuple[int, str] | None:

@@ -123,18 +123,6 @@ def others(client) -> list[str]:
     return [name for name in client.get_ports() if not name.startswith(CLIENT)]
 
 
-def find(name: str, names: list[str]) -> int:
-    """The index of a port by its name, or by a part of it that only one has. Raises LiveError, with the nearest."""
-    if name in names:
-        return names.index(name)
-    close = [i for i, other in enumerate(names) if name.lower() in other.lower()]
-    if len(close) == 1:
-        return close[0]
-    if close:
-        raise LiveError(f"{len(close)} ports have {name!r} in their names: {', '.join(names[i] for i in close)}")
-    raise LiveError(f"no port {name!r}{nearest(name, names)}")
-
-
 class Port:
     """One side, 'in' or 'out'; virtual unless it is named. Opened at once: raises LiveError."""
 
@@ -218,14 +206,21 @@ class Port:
         return re.sub(NUMBERS.get(self.api[0], "$^"), "", name)
 
     def _find(self, names: list[str]) -> int:
-        """The index of the port that was open, or else of one that is meant, by whatever number. Raises LiveError."""
+        """The index of the port that was open, or else of the one that is meant: by whatever number, or by a part of
+        its name that no other has. Raises LiveError, with the nearest."""
         for name in (self._full, str(self.name)):
             if name in names:
                 return names.index(name)
             same = [i for i, other in enumerate(names) if self._plain(other) == self._plain(name)]
             if len(same) == 1:
                 return same[0]
-        return find(str(self.name), names)
+        part = str(self.name)
+        close = [i for i, other in enumerate(names) if part.lower() in other.lower()]
+        if len(close) == 1:
+            return close[0]
+        if close:
+            raise LiveError(f"{len(close)} ports have {part!r} in their names: {', '.join(names[i] for i in close)}")
+        raise LiveError(f"no port {part!r}{nearest(part, names)}")
 
     def close(self) -> None:
         client, self._client, self.open = self._client, None, False

@@ -18,6 +18,8 @@ from anticipation.errors import AnticipationError, LiveError, RequestError
 from .controls import ACTION_CCS, ACTIONS, NAMES, TABLE, Value, nearest
 
 STEERED = (*(control.name for control in TABLE if control.kind != "text"), *ACTIONS)  # what a controller may steer
+# What keyboards and DAWs send by themselves, and nobody turns: banks, parameter numbers, modes such as all notes off.
+UNTOUCHED = {0, 32, *range(98, 102), *range(120, 128)}
 INSTALL = 'pip install "anticipation-copilot[live]"'
 
 
@@ -34,7 +36,7 @@ class Controllers:
         self._learned: dict[int, str] = {}
         with suppress(OSError, ValueError, AttributeError, TypeError):  # none yet, or spoilt
             for number, name in json.loads(file.read_text(encoding="utf-8")).items() if file else ():
-                if name in STEERED:
+                if name in STEERED and int(number) not in UNTOUCHED:
                     self._teach(int(number), name)
 
     def learn(self, name: str) -> None:
@@ -70,11 +72,11 @@ class Controllers:
 
     def takes(self, number: int) -> bool:
         """Whether a controller's next movement means anything here."""
-        return self.learning is not None or number in self.map
+        return number in self.map or self.learning is not None and number not in UNTOUCHED
 
     def meaning(self, number: int, value: int) -> tuple[str, Value] | None:
         """(name, value) of what a controller's movement means; an action is meant by a press, not by its release."""
-        if self.learning:
+        if self.learning and number not in UNTOUCHED:
             self._teach(number, self.learning)
             self.learning = None
             self._save()

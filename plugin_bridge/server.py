@@ -33,6 +33,7 @@ LIMIT = 64 << 10  # of any other
 PATIENCE = 20.0  # seconds in which a body has to arrive
 BEAT = 5.0  # seconds of silence after which a stream says that it is alive
 LISTENERS = 32
+LEAVE = 10.0  # seconds in which connections are closed at the end, at most
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -266,7 +267,7 @@ class Server:
     def __init__(self, app: Any, host: str, port: int, checkpoint: str | None, link: Path | None):
         self.token, self.port = access.new_token(), 0
         self.host = f"[{host}]" if ":" in host else host
-        self._link = link
+        self._link, self._link_before = link, ""
         self._jobs = Jobs(checkpoint)
         self._site: Site | None = None
         self._runner: web.AppRunner | None = None
@@ -276,7 +277,7 @@ class Server:
         try:
             asyncio.run_coroutine_threadsafe(self._open(app, host, port), self._loop).result()
             if link:
-                access.write_link(link, self.origin, self.token)
+                self._link_before = access.write_link(link, self.origin, self.token)
         except BaseException:
             self.close()
             raise
@@ -316,11 +317,15 @@ class Server:
         if not self._thread.is_alive():
             return
         if self._link:
-            access.remove_link(self._link, self.token)
+            access.remove_link(self._link, self.token, self._link_before)
         self._jobs.close()
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
+        shut = asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
+        try:
+            shut.result(LEAVE)
+        except TimeoutError:  # no reason to end with an error
+            shut.cancel()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(LEAVE)
 
 
 def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, checkpoint: str | None = None,

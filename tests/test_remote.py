@@ -30,6 +30,18 @@ def test_what_was_learned_is_known_the_next_time(tmp_path):
     assert json.loads(file.read_text()) and not list(file.parent.glob("*.part"))
 
 
+def test_what_a_daw_sends_by_itself_is_not_learned(tmp_path):
+    """All notes off at every stop, or a keyboard's bank beside its program."""
+    file = tmp_path / "controllers.json"
+    file.write_text('{"123": "density"}')
+    controllers = Controllers(file)
+    controllers.learn("density")
+    for number in (123, 121, 0, 32, 101, 100):
+        assert controllers.meaning(number, 0) is None and not controllers.takes(number)
+    assert controllers.meaning(120, 0) == ("panic", True) and controllers.learning == "density"
+    assert controllers.meaning(74, 127) == ("density", 20) and controllers.learning is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "no JSON", "[1]", '{"x": "density"}', '{"3": ["density"]}', '{"3": "nothing"}', '{"3": "chords"}']
 )

@@ -259,6 +259,33 @@ def test_the_link_file_is_for_this_user_only_and_goes_with_the_server(tmp_path):
     assert not path.exists() and not list(tmp_path.iterdir())
 
 
+def test_where_two_run_the_first_is_found_again_when_the_second_has_ended(tmp_path):
+    """Unless it was killed meanwhile."""
+    path = tmp_path / "live.curl"
+    first = serve(StandIn(), link=path)
+    serve(StandIn(), link=path).close()
+    assert first.token in path.read_text()
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    second = serve(StandIn(), link=path)
+    first.close()
+    second.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_cannot_shut_in_time_is_left(monkeypatch):
+    server = serve(StandIn(), link=False)
+    monkeypatch.setattr("plugin_bridge.server.LEAVE", 0.2)
+    shut = server._shut
+
+    async def hangs():
+        await shut()
+        await asyncio.sleep(600)
+
+    monkeypatch.setattr(server, "_shut", hangs)
+    server.close()
+
+
 def test_where_the_link_file_is(monkeypatch, tmp_path):
     monkeypatch.setenv("ANTICIPATION_CONFIG", str(tmp_path))
     assert access.link_file() == tmp_path / "live.curl"
