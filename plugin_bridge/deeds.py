@@ -24,7 +24,9 @@ def keep(app: App, now: float, bars: int = 0) -> dict:
     bars = bars or app.session.settings["keep_bars"]
     if not 1 <= bars <= 10_000:
         raise RequestError("keep saves 1 to 10,000 bars")
-    return {"name": app.transport.keep(now, bars)}
+    name = app.transport.keep(now, bars)
+    app.tell(f"kept {name}")
+    return {"name": name}
 
 
 def switch(app: App, now: float, instrument: str = "", on: bool = True) -> None:

@@ -306,12 +306,12 @@ class Session:
     # What there is to see
 
     def seen(self, song: float) -> dict[str, list]:
-        """What was heard, played and is planned, as lists in song seconds; the last 16 seconds."""
+        """What was heard, played and is planned, as lists in song seconds: what sounded in the last 16 seconds."""
         start, move = song - self.offset - 16.0, self.offset
-        heard = [h for h in self.known.heard if h.onset >= start]
+        heard = [h for h in self.known.heard if h.duration is None or h.onset + h.duration >= start]
         return {
             "heard": [[h.onset + move, h.duration, h.pitch, h.instrument, h.velocity] for h in heard],
             "played": [[p.onset, p.duration, p.pitch, p.instrument, p.velocity] for p in self.sounded
-                       if p.onset >= start + move],
+                       if p.onset + p.duration >= start + move],
             "planned": [[n[0] + move, *n[1:]] for _, n in self.plan if n[3] <= DRUMS],
         }  # fmt: skip

@@ -777,6 +777,7 @@ def test_a_part_of_a_take_begins_with_the_wheel_as_it_stood_last(rehearsal):
     made.run(9.0, [(0.1, [0xE0, 0, 64]), (0.2, [0xE0, 5, 99]), (0.3, [0xE0, 0, 64]), *key(8.0, 60)])
     made.app.act("keep", bars=1)
     (file,) = made.app.recorder.folder.glob("kept-*.mid")
+    assert made.told[-1] == f"kept {file.name}"
     assert moves_of(file) == [(0.0, [0xE0, 0, 64])]
 
 

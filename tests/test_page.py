@@ -127,7 +127,7 @@ def test_play_and_see_the_roll_move(page, served):
     first = roll.screenshot()
     time.sleep(0.3)
     assert roll.screenshot() != first
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     eventually(lambda: app.calls[-1] == ("act", "stop", {}) and not page.evaluate("anticipation.state.playing"))
     page.wait_for_timeout(300)
     drawn = page.evaluate("anticipation.roll.draws")
@@ -203,6 +203,27 @@ def test_what_is_refused_is_told_and_undone(page, served, open_page):
     assert len(open_page.trouble) == 1 and "400" in open_page.trouble.pop(), "Chromium's own line about the answer"
 
 
+def test_a_text_that_is_refused_stays_while_it_is_mended_and_no_longer(page, open_page):
+    """And it is told where it is seen, however far down the control is."""
+    metre = page.get_by_role("textbox", name="Metre")
+    metre.fill("4/4" * 1400)
+    page.keyboard.press("Enter")
+    alert = page.get_by_role("alert").filter(has_text="at most 4,000 characters")
+    alert.wait_for()
+    box = alert.bounding_box()
+    assert 0 <= box["y"] < box["y"] + box["height"] <= 1000
+    assert len(metre.input_value()) == 4200 and metre.get_attribute("aria-invalid") == "true"
+    metre.blur()
+    assert metre.input_value() == "4/4" and metre.get_attribute("aria-invalid") == "false"
+    assert len(open_page.trouble) == 1 and "400" in open_page.trouble.pop(), "Chromium's own line about the answer"
+
+
+def test_a_pedal_learns_to_start_the_band(page, served):
+    page.get_by_role("button", name="CC, Start: learn a controller").click()
+    eventually(lambda: served[0].learning == "start")
+    page.get_by_role("button", name="move…, Start: move a controller now").wait_for()
+
+
 def test_learning_a_controller(page, served):
     app, _ = served
     button = page.get_by_role("button", name="CC 26, Temperature: learn another controller")
@@ -213,6 +234,11 @@ def test_learning_a_controller(page, served):
     app.ccs["temperature"] = app.ccs.pop("density")  # it moved the one that density had
     page.get_by_role("button", name="CC 22, Temperature: learn another controller").wait_for()
     page.get_by_role("button", name="CC, Density: learn a controller").wait_for()
+
+
+def test_a_take_of_an_earlier_session_has_no_length_that_is_known(page, served):
+    served[0].takes["old"] = None
+    page.locator("#takes li").filter(has_text="of an earlier session").wait_for()
 
 
 def test_messages_are_spoken(page, served):
@@ -367,7 +393,7 @@ def test_the_token_leaves_the_address_bar_and_survives_a_reload(page, served):
     assert page.url == f"{served[1].origin}/"
     page.reload()
     page.wait_for_selector('#mind[data-mind="ready"]')
-    page.get_by_role("button", name="Again").click()
+    page.get_by_role("button", name="Again", exact=True).click()
     eventually(lambda: served[0].calls == [("act", "again", {})])
 
 
@@ -520,5 +546,5 @@ def test_the_real_co_pilot(real, open_page):
     with page.expect_download() as waiting:
         page.locator("#takes a").first.click(timeout=10_000)
     assert mido.MidiFile(waiting.value.path()).length > 0
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     eventually(lambda: not page.evaluate("anticipation.state.playing"))

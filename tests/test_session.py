@@ -372,6 +372,7 @@ def test_a_long_note_is_as_long_as_it_was_held_and_the_band_plays_under_it():
     assert made.session.held(50.0)[0][1:3] == (pytest.approx(49.9), 60) and ons(made, 49.0)
     made.run([], 80.0)
     assert ons(made, 59.0) and not ons(made, 65.0)
+    assert [note[:2] for note in made.session.seen(80.0)["heard"]] == [[pytest.approx(0.1), None]]  # it sounds yet
     made.run([(80.1, 60, 0)], 81.0)
     assert made.session.ended()[-1][1:3] == (pytest.approx(80.0), 60) and not made.session.known.open
 

@@ -165,7 +165,8 @@ function onKey(event) {
 
 const { controls, actions: offered } = await api.controls();
 actions = offered;
-panel = new Panel(controls, { groups: $('controls'), modes: $('modes'), send, learn });
+const pedals = Object.fromEntries(Object.entries(actions).filter(([name, { arguments: takes }]) => name === 'keep' || !takes.length));
+panel = new Panel(controls, pedals, { groups: $('controls'), modes: $('modes'), send, learn });
 drawTransport();
 drawLocate();
 $('help-button').addEventListener('click', () => $('help').showModal());

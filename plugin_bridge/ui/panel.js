@@ -1,13 +1,13 @@
-// The controls, drawn from the server's table: a kind of control is a row of MAKE. Knows no single control by name, save
-// that the mode goes beside the transport.
+// The controls, drawn from the server's table: a kind of control is a row of MAKE; and the actions, each with the pedal or
+// pad that sets it off. Knows no single control by name, save that the mode goes beside the transport.
 
 import { make } from './dom.js';
 
 const QUIET = 400; // ms after a change by hand in which the server's echo does not move the control
 
 export class Panel {
-  // send(name, value) and learn(name) tell the server.
-  constructor(table, { groups, modes, send, learn }) {
+  // send(name, value) and learn(name) tell the server. actions: name -> what it does, of those that a pedal may do.
+  constructor(table, actions, { groups, modes, send, learn }) {
     this.rows = new Map();
     this.send = send;
     this.touched = new Map();
@@ -26,19 +26,31 @@ export class Panel {
       }
       fieldsets.get(control.group).append(row.element);
     }
+    const pedals = make('fieldset', {}, make('legend', {}, 'Footswitches and pads'));
+    for (const [name, { help }] of Object.entries(actions)) {
+      const label = name[0].toUpperCase() + name.slice(1), cc = this.ccButton(name, learn);
+      pedals.append(make('div', { className: 'row wide action', id: `row-${name}`, 'data-help': help },
+        make('span', { className: 'name' }, label), make('div', { className: 'field' }, help), cc));
+      this.rows.set(name, { control: { label }, cc });
+    }
+    groups.append(pedals);
+  }
+
+  ccButton(name, learn) {
+    return make('button', { type: 'button', className: 'cc', onclick: () => learn(name) });
   }
 
   row(control, learn) {
     const { name, label, unit } = control;
     const parts = MAKE[control.kind](control, (value, now) => this.change(name, value, now));
-    const cc = make('button', { type: 'button', className: 'cc', onclick: () => learn(name) });
+    const cc = this.ccButton(name, learn);
     const title = make(parts.group ? 'span' : 'label', { className: 'name', title: control.help, htmlFor: `c-${name}` }, label);
     if (unit && !label.toLowerCase().endsWith(unit)) title.append(make('span', { className: 'unit' }, unit));
     const field = make('div', { className: 'field' }, parts.field);
     const element = make('div', { className: `row ${parts.exact ? '' : 'wide'}`, id: `row-${name}`, 'data-help': control.help }, title, field);
     if (parts.exact) element.append(parts.exact);
     if (control.kind !== 'text') element.append(cc); // no controller can say a text
-    return { control, element, field: parts.field, show: parts.show, cc };
+    return { control, element, field: parts.field, show: parts.show, refuse: parts.refuse, cc };
   }
 
   change(name, value, now = true) {
@@ -68,6 +80,7 @@ export class Panel {
   restore(name, state) {
     this.touched.delete(name);
     this.rows.get(name)?.show(state.controls[name]);
+    this.rows.get(name)?.refuse?.();
   }
 }
 
@@ -94,8 +107,14 @@ function number(control, changed) {
 
 function text(control, changed) {
   const field = make('input', { type: 'text', ...common(control), autocomplete: 'off', spellcheck: false, placeholder: '–' });
-  field.addEventListener('change', () => changed(field.value));
-  return { field, show(value) { if (document.activeElement !== field) field.value = value; } };
+  const invalid = (is) => field.setAttribute('aria-invalid', is);
+  let known = '';
+  field.addEventListener('change', () => { invalid(false); changed(field.value); });
+  field.addEventListener('blur', () => { if (field.ariaInvalid === 'true') { field.value = known; invalid(false); } });
+  return { field, show(value) {
+    known = value;
+    if (document.activeElement !== field) field.value = value;
+  }, refuse() { invalid(document.activeElement === field); } }; // what was typed stays while it is mended
 }
 
 function bool(control, changed) {

@@ -9,7 +9,7 @@ export const synth = new Synth();
 
 export function showTakes(list, takes, complain) {
   fill(list, [...takes].reverse(), (take) => take.name, (take) => create(take, complain), (item, take) => {
-    item.querySelector('small').textContent = `${time(take.seconds)} · ${take.notes} notes`;
+    item.querySelector('small').textContent = take.seconds === null ? 'of an earlier session' : `${time(take.seconds)} · ${take.notes} notes`;
   });
 }
 
