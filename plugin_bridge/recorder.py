@@ -24,7 +24,7 @@ from anticipation.notes import DRUMS
 from .clock import Meter
 from .home import unwritable
 from .scheduler import at_rest
-from .take import CONTROL, LONGEST, PROGRAM, Row, Take, moved_by
+from .take import CONTROL, PROGRAM, Row, Take, moved_by
 
 OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
 NO_MOVES = {0, 32, *range(120, 128)}  # banks are the program's; modes, such as all notes off, are the port's
@@ -183,12 +183,12 @@ class Recorder:
             self.folder = own
         return None
 
-    def keep(self, wall: float, seconds: float, held: Iterable[Row] = ()) -> str:
-        """Save the last seconds, or the last of what was played last, as a take of their own, while playing on. held:
-        the player's notes that still sound, wall times. Raises RequestError, FileError."""
+    def keep(self, wall: float, bars: int, held: Iterable[Row] = ()) -> str:
+        """Save the last bars, or the last of what was played last, as a take of their own, while playing on. held: the
+        player's notes that still sound, wall times. Raises RequestError, FileError."""
         end = min(wall, self._end) - self._begin
         heard = self.take.heard + [(row[0] - self._begin, *row[1:]) for row in held]
-        cut = replace(self.take, heard=heard).between(max(end - min(seconds, LONGEST), 0.0), end)
+        cut = replace(self.take, heard=heard).last_bars(bars, end)
         if not len(cut):
             raise RequestError("nothing has sounded that could be kept")
         return self._save(cut.score(), "kept")

@@ -17,6 +17,7 @@ from .ears import CONTROLLER, OTHER, parse
 PPQN = 480
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
 SHORTEST = 0.01  # seconds of a note
+EARLY = 0.06  # seconds by which who plays on a bar line may come before it
 TOUCH, CONTROL, PROGRAM = 0xA0, 0xB0, 0xC0
 Row = tuple[float, float, int, int, int, int]  # onset, duration, pitch, instrument, velocity, the player's channel
 T = TypeVar("T", Meter, float)
@@ -88,7 +89,8 @@ class Take:
         cuts = [self.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(last // LONGEST) + 1)]
         return [cut.score() for cut in cuts if len(cut)]
 
-    def score(self) -> Score:
+    def tempo(self) -> TempoMap:
+        """The tempos and metres, in ticks."""
         ticks, at, rate = 0.0, 0.0, 120.0
         entries = []
         for time_, bpm in sorted(dict(self.tempos).items()) or [(0.0, 120.0)]:  # at one time the last
@@ -96,8 +98,21 @@ class Take:
             at, rate = max(time_, at), bpm
             entries.append((round(ticks), round(60e6 / bpm)))
         tempo = TempoMap(PPQN, tuple(entries))
-        tempo = replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
-        score = Score.from_notes(Notes.of([]), tempo)
+        return replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
+
+    def last_bars(self, bars: int, end: float) -> Take:
+        """What began in so many bars, as a take of its own that begins on a bar line: counted back from that which is
+        nearest to `end`. What came a little before the first is on it."""
+        lines = self.tempo().bar_seconds(end)
+        start = max(float(lines[max(int(abs(lines - end).argmin()) - bars, 0)]), end - LONGEST)
+        heard, played = (
+            [(start, *row[1:]) if start - EARLY <= row[0] < start else row for row in rows]
+            for rows in (self.heard, self.played)
+        )
+        return replace(self, heard=heard, played=played).between(start, end)
+
+    def score(self) -> Score:
+        score = Score.from_notes(Notes.of([]), self.tempo())
         for channel in sorted({row[5] for row in self.heard}):  # two keyboards may hold one key, and have a pedal each
             notes = Notes.of(row[:5] for row in self.heard if row[5] == channel)
             moves = [(at, status & 0xF0, data) for at, status, data in self.moves if status & 15 == channel]

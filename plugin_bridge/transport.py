@@ -104,9 +104,8 @@ class Transport:
     def keep(self, now: float, bars: int) -> str:
         """Save the last bars as a take. Raises RequestError, FileError."""
         self._write_down()
-        song, grid = self.clock.song(now), self.clock.grid
-        held = [(self.clock.wall(note[0]), *note[1:]) for note in self.session.held(song)]
-        return self.recorder.keep(now, bars * grid.meter * grid.period, held)
+        held = [(self.clock.wall(note[0]), *note[1:]) for note in self.session.held(self.clock.song(now))]
+        return self.recorder.keep(now, bars, held)
 
     def forget(self, now: float) -> None:
         """A cold start, while playing on."""

@@ -282,6 +282,19 @@ def test_keep_has_what_sounds_and_what_sounded_last(rehearsal):
     assert taken(made, "kept")[1] == taken(made, "kept")[0]
 
 
+@pytest.mark.parametrize(("late", "length"), [(0.3, 4.3), (-0.3, 3.7)])
+def test_what_is_kept_begins_on_a_bar_line(rehearsal, late, length):
+    """Whether the button is pressed a little after one or before; whatever the tempo has been."""
+    made = rehearsal(meter="3/4")
+    made.run(3.0 - 0.1)
+    made.app.set("bpm", 90)  # two bars are over
+    made.run(8.0 + late, [e for n in range(13) for e in key(n / 1.5, 60 + n, 0.1)])  # a note a beat
+    made.app.act("keep", bars=2)
+    (kept,) = taken(made, "kept")
+    assert kept.onset[0] == pytest.approx(0.0, abs=0.02) and kept.pitch[0] == 66
+    assert kept.end <= length
+
+
 def moves_of(path) -> list[tuple[float, list[int]]]:
     """Seconds and bytes of all but notes and programs, of each track that has notes."""
     at, out = 0.0, []
@@ -301,7 +314,7 @@ def test_pedals_wheels_and_bends_are_in_the_take(rehearsal, tmp_path):
     made.run(1.0, [(0.1, [0xB0, 64, 100])])
     made.run(9.0, key(8.0, 62))
     begin = made.app.recorder._begin
-    made.app.recorder.keep(begin + 11.0, 4.0)
+    made.app.recorder.keep(begin + 11.0, 2)
     made.app.act("stop")
     folder = made.app.recorder.folder
     kept, take = sorted(take["name"] for take in made.app.recorder.takes())
