@@ -26,6 +26,11 @@ from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
 LEAD = 0.02  # seconds after `commit` at which a new plan begins: what becomes final while it is computed lies before
+SETTLE = (
+    0.25  # seconds between two plans that are made anew because a control is moved: who turns a knob goes on turning
+)
+# What the plan does not depend on: how, where and whether it sounds.
+SOUND = {"dynamics", "latency", "mute", "muted", "out_channel", "thru", "count_in", "keep_bars"}
 SAME = 0.006  # seconds within which notes begin at once
 ENOUGH = 12  # notes of the player from which on the division of the beat is estimated
 KEPT, CUT = 90.0, 30.0  # when the past is longer than KEPT seconds it is cut to CUT seconds
@@ -86,13 +91,17 @@ class Session:
         self.number += 1  # what is still on its way is stale
         self.frontier = self._end = -np.inf  # stream time up to which all is decided; up to which it was asked
         self._final = -np.inf  # onset of the last note that was committed though a newer plan was asked for
-        self.surprised = True
+        self.surprised, self.changed = (
+            True,
+            False,
+        )  # whether there is to be a new plan: now; when the last has had SETTLE
+        self._asked_at = -np.inf
 
     def change(self, name: str, value) -> None:
-        """A control was set: the plan is made anew. Raises RequestError, and nothing has changed."""
+        """A control was set: a plan that depends on it is made anew. Raises RequestError, and nothing has changed."""
         changed = self.settings | {name: value}
         self.told, self.settings = Told(changed, self.told.theirs, self.told.zones), changed
-        self.surprised = True
+        self.changed = self.changed or name not in SOUND
 
     def shares(self, channel: int) -> bool:
         """The player plays on this channel (0-15). Answers whether he is new there, and the band has other channels."""
@@ -186,6 +195,8 @@ class Session:
             self.plan = [entry for entry in self.plan if entry[1][0] < now + self.commit_seconds]
             self.frontier = self._end = -np.inf
             return None
+        if self.changed and now - self._asked_at >= SETTLE:
+            self.surprised = True
         horizon = max(self.settings["horizon"] * RELIEF[self.level][0], 2 * self.commit_seconds)
         start = max(now + self.commit_seconds + LEAD, span[0])
         own = self.played + [note for _, note in self.plan if note[0] < start]
@@ -197,8 +208,8 @@ class Session:
             return None  # it is at work
         if start >= min(start + horizon, span[1]) or start > now + 10.0:
             return None
-        self.surprised = False
-        self.number += 1
+        self.surprised = self.changed = False
+        self.number, self._asked_at = self.number + 1, now
         self.frontier, self._end = start, min(start + horizon, span[1])
         return Ask(self.number, self._scene(now, start, own, grid))
 

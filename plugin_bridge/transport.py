@@ -188,7 +188,7 @@ class Transport:
         if what == "tempo":
             if session.settings["sync"] == "internal":
                 self.recorder.tempo(now, self.clock.bpm)
-            session.surprised = True
+            session.changed = True
 
     def _jumped(self, now: float, before: tuple[float, float], what: str) -> None:
         """The song is elsewhere. Where it played and the beat goes on, whole bars away (a DAW's loop), so does the

@@ -251,6 +251,22 @@ def test_a_relocation_drops_the_plan_and_keeps_the_past():
     assert all(98 < n[0] < 103 for n in seen["played"] if n[0] > 50)
 
 
+@pytest.mark.parametrize("name", ["dynamics", "temperature", "bpm"])
+def test_a_knob_that_is_turned_does_not_silence_the_band(name):
+    """Fifty values a second, each of which comes before the mind has answered to the last."""
+    made = stage(pace=0.03, listen=0)
+    values = np.linspace(*{"dynamics": (0.5, 2.0), "temperature": (0.5, 2.0), "bpm": (100, 140)}[name], 200)
+
+    def turn(value):
+        made.session.change(name, value)
+        if name == "bpm":
+            made.clock.set_tempo(made.now, value)
+
+    made.run([(2.0 + k / 50, lambda value=value: turn(value)) for k, value in enumerate(values)], 8.0)
+    assert np.diff([2.0, *(t for t, _ in ons(made, 2.0)), 8.0]).max() < 0.6
+    assert made.asks < 60 and made.session.told.settings[name] == values[-1]
+
+
 def test_beats_are_told_once_and_stay():
     mind = regular_mind()
     made = stage(mind, listen=0)
