@@ -26,9 +26,8 @@ from .turns import Turns
 
 Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
 LEAD = 0.02  # seconds after `commit` at which a new plan begins: what becomes final while it is computed lies before
-SETTLE = (
-    0.25  # seconds between two plans that are made anew because a control is moved: who turns a knob goes on turning
-)
+SETTLE = 0.25  # seconds that a question is given where the next ones would come too fast for any to be answered
+AMPLE = 0.2  # seconds of music that is decided, by whichever plan; with less, the mind is not taken off its question
 # What the plan does not depend on: how, where and whether it sounds.
 SOUND = {"dynamics", "latency", "mute", "muted", "out_channel", "thru", "count_in", "keep_bars"}
 SAME = 0.006  # seconds within which notes begin at once
@@ -91,11 +90,9 @@ class Session:
         self.number += 1  # what is still on its way is stale
         self.frontier = self._end = -np.inf  # stream time up to which all is decided; up to which it was asked
         self._final = -np.inf  # onset of the last note that was committed though a newer plan was asked for
-        self.surprised, self.changed = (
-            True,
-            False,
-        )  # whether there is to be a new plan: now; when the last has had SETTLE
-        self._asked_at = -np.inf
+        self.surprised = True  # there is to be a new plan
+        self.changed = False  # and for a control that was moved, when the last one has had SETTLE
+        self._asked_at = self._decided = -np.inf  # stream time of the last question; up to which some plan is decided
 
     def change(self, name: str, value) -> None:
         """A control was set: a plan that depends on it is made anew. Raises RequestError, and nothing has changed."""
@@ -193,18 +190,19 @@ class Session:
         span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known)
         if span is None:
             self.plan = [entry for entry in self.plan if entry[1][0] < now + self.commit_seconds]
-            self.frontier = self._end = -np.inf
+            self.frontier = self._end = self._decided = -np.inf
             return None
-        if self.changed and now - self._asked_at >= SETTLE:
-            self.surprised = True
+        settled = now - self._asked_at >= SETTLE
+        self.surprised = self.surprised or self.changed and settled
         horizon = max(self.settings["horizon"] * RELIEF[self.level][0], 2 * self.commit_seconds)
         start = max(now + self.commit_seconds + LEAD, span[0])
         own = self.played + [note for _, note in self.plan if note[0] < start]
+        ample = settled or self._decided > start + AMPLE
         if not self.surprised and self.frontier >= self._end > start:  # all that was asked is decided
             if self._end >= min(now + self.commit_seconds + horizon / 2, span[1]):
                 return None
             start, own = self._end, self.played + [note for _, note in self.plan]
-        elif not self.surprised and self._end > start:
+        elif self._end > max(start, self.frontier) and not (self.surprised and ample):
             return None  # it is at work
         if start >= min(start + horizon, span[1]) or start > now + 10.0:
             return None
@@ -238,6 +236,7 @@ class Session:
             return
         self.plan = [entry for entry in self.plan if entry[0] == number or not self.frontier <= entry[1][0] <= reached]
         self.frontier = max(self.frontier, reached)
+        self._decided = max(self._decided, reached)
         if note is not None and note[0] > self._final + SAME:
             self.plan.append((number, note))
             self.plan.sort(key=lambda entry: entry[1])

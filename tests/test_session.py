@@ -267,6 +267,12 @@ def test_a_knob_that_is_turned_does_not_silence_the_band(name):
     assert made.asks < 60 and made.session.told.settings[name] == values[-1]
 
 
+def test_who_plays_faster_than_the_mind_answers_does_not_silence_the_band():
+    made = stage(pace=0.06, listen=0, bravery=1.0)
+    made.run([(2.0 + k / 25 + off, 60 + k % 12, 0 if off else 80) for k in range(200) for off in (0, 0.03)], 10.0)
+    assert np.diff([2.0, *(t for t, _ in ons(made, 2.0)), 10.0]).max() < 0.8
+
+
 def test_beats_are_told_once_and_stay():
     mind = regular_mind()
     made = stage(mind, listen=0)
