@@ -137,8 +137,8 @@ class Player:
             return None
 
     def _obey(self, verb: str, *args) -> None:
-        """add, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures, now; pause,
-        and wake, which ends it."""
+        """add, hold, go, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures,
+        now; pause, and wake, which ends it."""
         if verb == "tell":
             self._told_at = 0.0
         elif verb == "pause":
@@ -219,6 +219,12 @@ class Hands:
 
     def silence(self, channels: Iterable[int] | None = None) -> None:
         self._say("silence", channels)
+
+    def hold(self) -> None:
+        self._say("hold")
+
+    def go(self) -> None:
+        self._say("go")
 
     def release(self) -> None:
         self._say("release")

@@ -61,6 +61,7 @@ class Scheduler:
         self.dropped = self.sent = 0
         self._moved: set[tuple[int, ...]] = set()  # what brings to rest that which the player has moved
         self._queue: list[tuple[float, int, int, Strike]] = []
+        self._holds, self._kept = False, self._queue[:0]  # whether nothing may begin; what would have meanwhile
         self._order = count()
 
     def add(self, on: float, off: float, channel: int, pitch: int, velocity: int) -> bool:
@@ -75,12 +76,25 @@ class Scheduler:
     def tick(self) -> float | None:
         """Send what is due. Answers when something is due next, or None."""
         while self._queue and self._queue[0][0] <= self.clock():
-            _, kind, _, strike = heapq.heappop(self._queue)
+            entry = heapq.heappop(self._queue)
+            _, kind, _, strike = entry
             if kind == OFF_FIRST:
                 self._end(strike)
+            elif self._holds:
+                self._kept.append(entry)
             else:
                 self._begin(strike)
         return self._queue[0][0] if self._queue else None
+
+    def hold(self) -> None:
+        """Nothing scheduled begins until `go`, if that comes before there is silence."""
+        self._holds = True
+
+    def go(self) -> None:
+        """What was held back begins now, unless it is too late for it."""
+        self._holds, kept, self._kept = False, self._kept, []
+        for entry in kept:
+            heapq.heappush(self._queue, entry)
 
     def pass_on(self, message: list[int], wall: float) -> None:
         """Send a channel message that somebody plays right now (thru); its notes cannot hang or overlap either."""
@@ -108,6 +122,8 @@ class Scheduler:
         """All that sounds ends now, and nothing that was to come will. On channels that are named only the band is
         silent: what the player holds sounds on."""
         silent = range(16) if channels is None else channels
+        self._kept = [entry for entry in self._kept if entry[3].channel not in silent]
+        self._holds = self._holds and channels is not None
         self._queue = [entry for entry in self._queue if entry[3].channel not in silent]
         heapq.heapify(self._queue)
         for strike in list(self.sounding.values()):

@@ -124,18 +124,21 @@ class Transport:
     # What a clock does
 
     def hear(self, status: int, value: int, wall: float) -> None:
-        """A real-time message came in. A stop is obeyed once it is clear that it was one (SEAM)."""
+        """A real-time message came in. After a stop nothing more begins; once it is clear that it was one, all ends."""
         if not isinstance(self.clock, MidiClock):
             return
         if status == STOP and self.clock.playing:
             self._stopped = self._stopped or wall
+            self.hands.hold()
             return
-        if self._stopped is not None and status in (START, CONTINUE, POSITION):
-            self._stopped = wall if status == POSITION else None
-            status = POSITION if status == START else status
+        jumps = self._stopped is not None and status in (START, CONTINUE, POSITION)
         before = self._place(wall)
-        what = self.clock.hear(status, wall, value)
+        what = self.clock.hear(POSITION if jumps and status == START else status, wall, value)
         self._followed(what, wall, before)
+        if jumps:
+            self._stopped = wall if status == POSITION else None
+            if status != POSITION:
+                self.hands.go()
 
     @property
     def patience(self) -> float:

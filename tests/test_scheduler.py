@@ -92,6 +92,21 @@ def test_one_channel_falls_silent_and_the_others_play_on():
     assert ons == [(0, 60), (1, 60), (0, 62)] and (world.now, len(world.sent)) == (2.0, 6)
 
 
+def test_what_is_held_back_begins_after_all_or_never():
+    """It goes on; it is too late; or there is silence, which ends the holding too. What sounds ends in its time."""
+    world = World()
+    for on, pitch in ((0.1, 60), (0.5, 62), (1.0, 64), (2.0, 66), (2.5, 67)):
+        world.scheduler.add(on, on + 0.2, 0, pitch, 80)
+    for at, verb in ((0.2, "hold"), (0.51, "go"), (0.9, "hold"), (1.1, "go"), (1.9, "hold"), (2.1, "silence")):
+        world.run(at)
+        getattr(world.scheduler, verb)()
+    world.scheduler.add(3.0, 3.1, 0, 69, 80)
+    world.run(4.0)
+    check_clean(world.sent)
+    ons = [(round(t, 2), m[1]) for t, m in world.sent if m[0] & 0xF0 == NOTE_ON]
+    assert ons == [(0.1, 60), (0.51, 62), (3.0, 69)] and world.scheduler.dropped == 1
+
+
 @settings(max_examples=25)
 @given(strikes)
 def test_in_time(notes):

@@ -135,6 +135,7 @@ class Hands:
         self.scheduler = Scheduler(lambda: world.now, lambda message: world.sent.append((world.now, message)))
         self.pass_on, self.silence = self.scheduler.pass_on, self.scheduler.silence
         self.release, self.panic = self.scheduler.release, self.scheduler.panic
+        self.hold, self.go = self.scheduler.hold, self.scheduler.go
 
     def add(self, strikes) -> None:
         for strike in strikes:
