@@ -226,7 +226,7 @@ def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_mode
 
 @pytest.mark.parametrize("grid", [4, 6])
 def test_what_is_planned_begins_on_the_grid(random_model, grid):
-    planner = Planner(random_model(rests=1.0))
+    planner = Planner(random_model(rests=-1.0))
 
     def off(**more) -> float:
         onsets = [step.note[0] for step in planner.plan(scene(4.1, tune(8), **more)) if step.note]

@@ -500,9 +500,10 @@ def test_operations_are_twice_the_weights_that_a_row_meets(preset):
     chosen = train.PRESETS[preset]
     with torch.device("meta"):
         named = dict(chosen.network(512).named_parameters())
-    looked_up = ("embed", "drawn", "chart", "wpe")
+    looked_up = ("embed", "drawn", "chart", "soon", "line", "wpe")
     matrices = sum(p.numel() for n, p in named.items() if p.ndim == 2 and not n.startswith(looked_up))
     matrices += 3 * named["heard.weight"].numel() if "heard.weight" in named else 0  # met by four of the five fields
+    matrices += named["interval"].numel() if "interval" in named else 0
     tokens = 3 if preset.startswith("amt") else 1
     assert chosen.recipe.flops(chosen.config, 512)[0] == pytest.approx(2 * matrices * tokens, rel=1e-6)
 

@@ -129,7 +129,7 @@ HANDS = track((0, 0xB0, (7, 90)), *notes_on(0, 72), name="RH"), track((0, 0xB1, 
 def test_two_hands_of_one_program_are_written_on_a_track_each(random_model):
     """By pitch, with the name and the volume of its own."""
     score = file_of(*HANDS)
-    (take,) = tasks.infill(score, random_model(), 4.0, 8.0, options=QUICK)
+    (take,) = tasks.infill(score, random_model(), 4.0, 12.0, options=QUICK)
     assert [part.name for part in take.score.parts] == ["RH", "LH", "RH", "LH"]
     right, left = (take.score.notes[part.mask] for part in take.score.parts[2:])
     assert np.median(right.pitch) > np.median(left.pitch) and len(right) + len(left) == len(take.notes)
