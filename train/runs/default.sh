@@ -114,9 +114,20 @@ leg 22 "$WORK/mean21" 105
 # Fourteenth session: run23, the same again (the code of a7865f6), 1,757 steps, 16.2 M rows, beside three developers, on shards
 # as run21's. Of both the mean.
 leg 23 "$WORK/mean22" 105
+# Fifteenth session, on shards by the code of 531962e: typed pieces of small notes have their beats. The head is told of the
+# notes around what it draws: two legs while that was being found, 359 and 297 steps, 6.0 M rows, at the peak of their rates,
+#   4e165ab  --out run25 --init mean23            stopped at step 359: no intervals yet
+#   b92c385  --out run26 --init run25/float32     stopped at step 297: the new tables counted once
+# both with `leg`'s other flags and --seed 24 and 26, beside helpers; then, by the code of c2cf0be, from run26's float32
+# weights, of which `soon` and `line` were divided by 4 and `interval` by 16 (there they count by as much), 1,079 steps, 9.9 M
+# rows. No mean: half of a network that was told nothing around does not go with them.
+python train/prepare.py "$CORPUS/corpus" "$WORK/shards27" --annotations "$CORPUS/pop909-annotations"
+torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards27" --out "$WORK/run27" \
+    --init "$WORK/run26/float32" --minutes 62 --cooldown 0.7 --warmup 30 --lr 0.002 --lr-rest 0.0015 --compile --seed 27 \
+    --workers 1 --precision bf16
 
-python train/evaluate.py "$WORK/mean23" "$WORK/shards23" --pieces 40
-python train/judge.py "$WORK/mean23" "$WORK/shards23"
+python train/evaluate.py "$WORK/run27/checkpoint" "$WORK/shards27" --pieces 40
+python train/judge.py "$WORK/run27/checkpoint" "$WORK/shards27"
 # The index holds what any leg has seen: in a copy of shards20, the groups of pieces of which shards9 had one in `train` are
 # in `train` (24 pieces).
 python - "$WORK/shards9" "$WORK/shards20" "$WORK/seen" <<'SEEN'
@@ -134,6 +145,6 @@ for piece in now["pieces"]:
         piece["split"] = "train"
 json.dump(now, open(f"{seen}/manifest.json", "w"))
 SEEN
-python train/memorise.py "$WORK/seen" -o "$WORK/mean23/memory.npz"
+python train/memorise.py "$WORK/seen" -o "$WORK/run27/checkpoint/memory.npz"
 # The chords of songs, counted without 262, which is a development song.
-python train/recall.py "$WORK/shards23" -o "$WORK/mean23/harmony.safetensors"
+python train/recall.py "$WORK/shards27" -o "$WORK/run27/checkpoint/harmony.safetensors"
