@@ -30,7 +30,7 @@ _LIMITS = {  # what a config may ask for, by family; the names are those of the 
     "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
 }
 
-# What the first event transformers have not in their head: zeros do as well. And what they do not say of it.
+# Parts of the head that the first event checkpoints lack, which are read as zeros, and the sizes that they do not tell.
 AROUND, SIZES = ("soon", "line", "interval", "weigh"), {"soon": SOON, "line": LINE, "intervals": INTERVALS}
 _OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 

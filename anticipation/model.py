@@ -19,9 +19,9 @@ from .features import CHART_AT, FEATURES, FIELD_SIZES, OFFSETS
 from .markov import Markov
 
 PITCH = 2  # the field that intervals are for
-INTERVALS = 4  # what an interval may mean
-# What is told of notes around begins at zero, counts by as much as this, and so learns faster: Adam moves all weights
-# alike, and logits have further to go than features.
+INTERVALS = 4  # worths that each interval has, which the state weighs
+# What the tables of notes around, and the worths of intervals, are multiplied by. So they learn faster: they begin at
+# zero, and Adam moves all weights alike.
 TOLD, WORTH = 4.0, 16.0
 HEAD = 64  # dimensions of an attention head: half turn with the row's index, half with its time
 
@@ -204,9 +204,9 @@ class EventModel(nn.Module):
         self, i: int, state: Tensor, drawn: Tensor, chart: Tensor, heard: Tensor, soon: Tensor, line: Tensor
     ) -> Tensor:
         """Logits (N, size) of field i. state: (N, width) from `heads`. drawn: (N, i) classes of the fields before it.
-        soon: (N, 8) indices, at the clock, for the shift alone. chart: (N, 6) indices, heard: (N, 48), line: (N, 10)
-        indices, all at the event's own time, which the shift decides, and the last of its instrument: so that reads
-        none of them, and the instrument no line.
+        What lies around (around.py): soon, (N, 8) indices, is for the shift alone; chart, (N, 6) indices, and heard,
+        (N, 48), both at the event's own time, for the fields after it; line, (N, 10) indices, of the event's own time
+        and instrument, for those after the instrument.
         """
         if i:
             known = self.drawn(drawn + self.offsets[:i]) + self.chart(chart - int(OFFSETS[CHART_AT]))
