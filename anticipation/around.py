@@ -72,18 +72,14 @@ def line(rows: np.ndarray, times: np.ndarray, instruments: np.ndarray, upto: np.
     known = (where[None] <= upto[:, None]) & (rows[where, s.INSTRUMENT][None] == instruments[:, None])
     later = at[None] > times[:, None]
     out = np.tile(_LINE[1:] - 1, (len(times), 1))  # each table's last index stands for none
-    place = (known & ~later)[:, ::-1].cumsum(1)[:, ::-1]
-    who, which = np.nonzero(known & ~later & (place <= BESIDE))
-    slot = place[who, which] - 1
-    out[who, slot] = _LINE[slot] + _STRUCK * (at[which] == times[who]) + pitch[which]
-    who, which = who[slot == 0], which[slot == 0]
-    out[who, -2] = _LINE[-3] + duration_bin(times[who] - at[which])
-    place = (known & later).cumsum(1)
-    who, which = np.nonzero(known & later & (place <= BESIDE))
-    slot = place[who, which] - 1
-    out[who, BESIDE + slot] = _LINE[BESIDE + slot] + pitch[which]
-    who, which = who[slot == 0], which[slot == 0]
-    out[who, -1] = _LINE[-2] + duration_bin(at[which] - times[who])
+    for side, near in enumerate((known & ~later, known & later)):
+        place = near.cumsum(1) if side else near[:, ::-1].cumsum(1)[:, ::-1]
+        who, which = np.nonzero(near & (place <= BESIDE))
+        nearest = place[who, which] == 1
+        table = side * BESIDE + place[who, which] - 1
+        out[who, table] = _LINE[table] + _STRUCK * (at[which] == times[who]) + pitch[which]
+        who, which = who[nearest], which[nearest]
+        out[who, side - 2] = _LINE[side - 3] + duration_bin(abs(at[which] - times[who]))
     return out
 
 
