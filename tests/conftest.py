@@ -1,5 +1,7 @@
 """Fixtures that several test files share: real MIDI files, and how long hypothesis may look for trouble."""
 
+import faulthandler
+import multiprocessing
 import os
 import random
 import sys
@@ -18,6 +20,16 @@ ONE_IN = 89  # of the corpus' 17,809 files: 195
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """At its exit Python waits for children and threads for ever, and CI with it. A child that a test has left is named
+    and ended; what else is waited for tells where, after a minute, and is over too."""
+    for child in multiprocessing.active_children():
+        print(f"left by a test: {child!r}", file=sys.__stderr__, flush=True)
+        child.kill()
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(scope="session", autouse=True)

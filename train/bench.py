@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -20,10 +21,9 @@ def rows_of(batch: dict[str, torch.Tensor], recipe: Any) -> int:
     return next(iter(batch.values())).shape[:2].numel() // (3 if recipe.family == "amt" else 1)
 
 
-def bench_loader(loader: Any, recipe: Any, seconds: float, workers: int) -> dict[str, Any]:
+def bench_loader(batches: Iterator, recipe: Any, seconds: float, workers: int) -> dict[str, Any]:
     """Rows a second that the loader feeds, and those that are counted. The first batches, which start its processes,
     are left out."""
-    batches = iter(loader)
     for _ in range(1 + 2 * workers):
         next(batches)
     rows, counted, steps, begin = 0, 0, 0, time.perf_counter()

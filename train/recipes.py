@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -123,12 +124,19 @@ def ignore_stop_signals(_number: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def loading(data: Batches, first: int, steps: int, workers: int, gpu: bool) -> DataLoader:
-    """The batches of steps `first` to `steps`, in order."""
-    return DataLoader(
+@contextmanager
+def loading(data: Batches, first: int, steps: int, workers: int, gpu: bool) -> Iterator[Iterator[dict[str, Any]]]:
+    """The batches of steps `first` to `steps`, in order. The loaders end with the block: left to the garbage collector,
+    they may be there when Python ends, which then waits for ever for children that ignore its SIGTERM."""
+    batches: Any = iter(DataLoader(
         data, batch_size=None, sampler=range(first, steps), num_workers=workers, worker_init_fn=ignore_stop_signals,
         prefetch_factor=4 if workers else None, pin_memory=gpu,
-    )  # fmt: skip
+    ))  # fmt: skip
+    try:
+        yield batches
+    finally:
+        if workers:
+            batches._shutdown_workers()  # torch has no public name for it
 
 
 @dataclass(frozen=True)

@@ -197,22 +197,22 @@ class Training:
         vanish or the loss is lost; the state of the last good step is then saved."""
         steps = 10**9 if self.args.minutes else self.settings.steps
         place, gpu = self.engine.place, self.engine.place.device.type == "cuda"
-        batches = iter(loading(self.data, self.step, steps, loader_processes(self.args.workers, gpu), gpu))
         before, stop = time.perf_counter() - self.seconds, False
-        while not self.over and not stop:
-            batch = self.fetch(batches)
-            values, good = self.engine.step(self.step, batch, self.share())
-            if not good:
-                self.refused(values)
-            rate = self.engine.schedule.rate(self.step, self.share())
-            stop, self.seconds = place.agree(bool(request), time.perf_counter() - before)
-            if place.rank == 0 and (self.step % self.args.log_every == 0 or not good):
-                self.run.log(self.step, self.seconds, values | {"rate": rate})
-            self.step += 1
-            if self.step % self.args.save_every == 0 or self.over or stop:
-                self.save()
-            if not stop:
-                self.look()
+        with loading(self.data, self.step, steps, loader_processes(self.args.workers, gpu), gpu) as batches:
+            while not self.over and not stop:
+                batch = self.fetch(batches)
+                values, good = self.engine.step(self.step, batch, self.share())
+                if not good:
+                    self.refused(values)
+                rate = self.engine.schedule.rate(self.step, self.share())
+                stop, self.seconds = place.agree(bool(request), time.perf_counter() - before)
+                if place.rank == 0 and (self.step % self.args.log_every == 0 or not good):
+                    self.run.log(self.step, self.seconds, values | {"rate": rate})
+                self.step += 1
+                if self.step % self.args.save_every == 0 or self.over or stop:
+                    self.save()
+                if not stop:
+                    self.look()
         return self.over
 
     def fetch(self, batches: Iterator[dict[str, Any]]) -> dict[str, Any]:
@@ -294,13 +294,13 @@ def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, plac
                        place.rank, place.world)  # fmt: skip
     gpu = place.device.type == "cuda"
     workers = loader_processes(args.workers, gpu)
-    loader = loading(data, 0, 10**9, workers, gpu)
-    if args.bench_loader:
-        show(bench_loader(loader, recipe, args.bench_loader, workers))
-    if args.bench_model:
-        engine = build(args, preset, settings, place)
-        shown = bench_model(engine, next(iter(loader)), engine.net.config, settings.length, args.bench_model, args.peak)
-        show(shown) if place.rank == 0 else None
+    with loading(data, 0, 10**9, workers, gpu) as batches:
+        if args.bench_loader:
+            show(bench_loader(batches, recipe, args.bench_loader, workers))
+        if args.bench_model:
+            engine = build(args, preset, settings, place)
+            shown = bench_model(engine, next(batches), engine.net.config, settings.length, args.bench_model, args.peak)
+            show(shown) if place.rank == 0 else None
 
 
 def train(args: argparse.Namespace) -> int:
