@@ -19,6 +19,7 @@ from anticipation.tempo import TempoMap
 
 from .clock import Grid, parse_meter
 from .mpe import Zones
+from .take import SHORTEST
 
 ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
 DRUM_CHANNEL = 9
@@ -141,6 +142,7 @@ class Known:
         self.heard: list[Heard] = []
         self.open: dict[tuple[int, int], Heard] = {}
         self.over: list[Heard] = []  # those that have ended and nobody asked for yet
+        self._ends: dict[tuple[int, int], float] = {}  # (channel, pitch) -> when its last note ended
         self.timeline = Notes.of([])  # song seconds
         self.bar = 2.0  # seconds
         self._beats: dict[int, tuple[float, int, float]] = {}  # beat number -> time, place, period
@@ -157,7 +159,9 @@ class Known:
         round_: float | None,
         timeline: Notes,
     ) -> None:
+        """A note begins. Those of one key that come at once, after the machine stood still, follow each other."""
         self.release(time, channel, pitch)
+        time = max(time, self._ends.get((channel, pitch), time))
         lengths = [h.duration for h in self.heard[-8:] if h.duration is not None]
         heard = Heard(time, pitch, instrument, velocity, channel, guess=float(np.median(lengths)) if lengths else 0.5)
         if round_ is not None:
@@ -176,10 +180,11 @@ class Known:
         heard = self.open.pop((channel, pitch), None)
         if heard is None:
             return False
-        heard.duration = max(time - heard.onset, 0.01)
+        heard.duration = max(time - heard.onset, SHORTEST)
         if not 0.6 * heard.guess < heard.duration < 1.6 * heard.guess:
             heard.guess = heard.duration
         self.over.append(heard)
+        self._ends[channel, pitch] = heard.onset + heard.duration
         return True
 
     def release_all(self, time: float) -> None:

@@ -184,6 +184,17 @@ def test_every_note_of_the_player_is_in_the_take_however_it_ended(rehearsal):
     assert heard[48] == pytest.approx(15.0, abs=0.02) and heard[72] == heard[76] == pytest.approx(0.9, abs=0.02)
 
 
+def test_notes_that_all_come_at_once_are_all_in_the_take(rehearsal):
+    """What waited in the MIDI system while the machine stood still: a key that was struck ten times, among others."""
+    made = rehearsal(listen=0)
+    again = [(1.0, [0x90 - 0x10 * off, 60, 80]) for _ in range(10) for off in (0, 1)]
+    made.run(2.0, [*again, (1.0, [0x90, 64, 80]), (1.5, [0x80, 64, 0]), (1.6, [0x90, 60, 80]), (1.9, [0x80, 60, 0])])
+    made.app.act("stop")
+    (notes,) = taken(made)
+    assert sorted(notes.pitch.tolist()) == [60] * 11 + [64]
+    assert notes.onset[notes.pitch == 60][-1] == pytest.approx(1.6 + notes.onset[0] - 1.0, abs=0.02)
+
+
 def test_a_clock_that_starts_again_while_playing_ends_the_take_with_what_is_held(rehearsal):
     made = rehearsal(sync="clock")
     ticks = [(0.1 + n / 48, [0xF8]) for n in range(96)]
