@@ -102,11 +102,12 @@ class Player:
                     pass
                 continue
             told = self._look(min(left, nap(now - heard)))
-            for data in self.pair.input.read():
-                heard = time.perf_counter()
+            for wall, data in self.pair.input.read():
                 message = parse(data)
-                if message is not None and not self.echo.is_echo(heard, message):
-                    self.connection.send(("heard", heard, data))
+                if message is not None:
+                    heard = wall
+                    if not self.echo.is_echo(wall, message):
+                        self.connection.send(("heard", wall, data))
             if told:
                 self._obey(*self.connection.recv())
             if now - watched > WATCH:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 
@@ -17,7 +18,7 @@ CLIENT = "Anticipation"
 APIS = {"coremidi": "API_MACOSX_CORE", "winmm": "API_WINDOWS_MM", "alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK"}
 # What a system puts behind a name: it changes whenever a device comes or goes, or with the device's next client.
 NUMBERS = {"winmm": r" \d+$", "alsa": r" \d+:\d+$"}
-QUEUE = 4096  # messages
+QUEUE = 32768  # messages: an MPE controller's in ten seconds
 VIRTUAL = ("coremidi", "alsa", "jack")
 HINTS = {
     "win32": """\
@@ -131,6 +132,7 @@ class Port:
         self.open = False
         self._full = ""  # all of the name, of which we may have been told a part
         self._client = None
+        self._read = 0.0  # when it was read last
         self.connect()
 
     def connect(self) -> None:
@@ -157,16 +159,21 @@ class Port:
             if isinstance(error, LiveError):
                 raise
             raise LiveError(f"cannot open the port {self.name or self.side!r}: {error}") from None
-        if self.side == "in":
-            client.ignore_types(sysex=True, timing=False, active_sense=True)
-        self._client, self.open = client, True
+        if self.side == "in":  # JACK's client does not count the time before a message that is ignored
+            client.ignore_types(sysex=True, timing=False, active_sense=False)
+        self._client, self.open, self._read = client, True, time.perf_counter()
 
-    def read(self) -> list[list[int]]:
-        """The messages that have come since the last time; they wait in rtmidi's queue, which holds QUEUE."""
-        messages: list[list[int]] = []
-        while self._client is not None and (event := self._client.get_message()):
-            messages.append(event[0])
-        return messages
+    def read(self) -> list[tuple[float, list[int]]]:
+        """The messages that have come since the last time, with their wall times; they wait in rtmidi's queue, which
+        holds QUEUE. The last came just now; those before it as much earlier as their driver says."""
+        events = list(iter(self._client.get_message, None)) if self._client else []
+        before, wall = self._read, time.perf_counter()
+        self._read = wall
+        out = []
+        for message, passed in reversed(events):
+            out.append((wall, message))
+            wall = max(wall - passed, before)
+        return out[::-1]
 
     def send(self, message: list[int]) -> None:
         """Raises OSError where the port is gone."""

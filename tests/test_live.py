@@ -197,6 +197,21 @@ def test_another_program_leads_by_link(app):
         peer.wait()
 
 
+def test_what_is_read_late_keeps_its_rhythm():
+    """Our process was swapped out, say, and not the MIDI system; its active sensing is nobody's note, and no gap."""
+    port, every = ports.Port("in", ports.choose("jack")), 0.1
+    try:
+        port.read()
+        sense = [[0.05 + every * n, [0xFE]] for n in range(12)]
+        process = client(sorted(tune(12, every=every) + sense), 1.5, **{"from": None})
+        sent = [t for t, m in finish(process)["sent"] if m[0] == 0x90]
+        came = [t for t, m in port.read() if m[0] == 0x90]
+    finally:
+        port.close()
+    late = [b - a for a, b in zip(sent, came, strict=True)]
+    assert max(late) - min(late) < 3 * every
+
+
 def test_garbage_and_floods_are_survived(app):
     app.act("start")
     odd = [
