@@ -76,6 +76,7 @@ class Player:
         self._passing = False
         self._names = pair.names()
         self._told, self._told_at = (0, 0, 0), 0.0
+        self._untold: deque[tuple] = deque()  # what was heard, while the parent does not read
 
     def _send(self, message: list[int]) -> None:
         self.pair.send(message)
@@ -102,12 +103,7 @@ class Player:
                     pass
                 continue
             told = self._look(min(left, nap(now - heard)))
-            for wall, data in self.pair.input.read():
-                message = parse(data)
-                if message is not None:
-                    heard = wall
-                    if not self.echo.is_echo(wall, message):
-                        self.connection.send(("heard", wall, data))
+            heard = self._hear() or heard
             if told:
                 self._obey(*self.connection.recv())
             if now - watched > WATCH:
@@ -116,6 +112,20 @@ class Player:
                 if complained() and not self.pair.alive():
                     return
             self._tell()
+
+    def _hear(self) -> float | None:
+        """Report what has come in. Answers when the last of it came. A parent that stands still has time for it later;
+        who waited for him would end no note meanwhile."""
+        heard = None
+        for wall, data in self.pair.input.read():
+            message = parse(data)
+            if message is not None:
+                heard = wall
+                if not self.echo.is_echo(wall, message):
+                    self._untold.append(("heard", wall, data))
+        while self._untold and writable(self.connection, 0.0):
+            self.connection.send(self._untold.popleft())
+        return heard
 
     def end(self) -> None:
         """However it came to an end: no note, pedal or bend of ours is left behind."""
@@ -168,7 +178,7 @@ class Player:
         """Report the figures when they have changed, and once in a while as a sign of life."""
         scheduler, now = self.scheduler, time.perf_counter()
         state = scheduler.sent, scheduler.dropped, len(scheduler.sounding)
-        if now - self._told_at > (TELL if state != self._told else BEAT):
+        if now - self._told_at > (TELL if state != self._told else BEAT) and writable(self.connection, 0.0):
             self._told, self._told_at = state, now
             errors = list(scheduler.errors)
             scheduler.errors.clear()

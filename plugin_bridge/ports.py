@@ -166,7 +166,7 @@ class Port:
     def read(self) -> list[tuple[float, list[int]]]:
         """The messages that have come since the last time, with their wall times; they wait in rtmidi's queue, which
         holds QUEUE. The last came just now; those before it as much earlier as their driver says."""
-        events = list(iter(self._client.get_message, None)) if self._client else []
+        events: list[tuple[list[int], float]] = list(iter(self._client.get_message, None)) if self._client else []
         before, wall = self._read, time.perf_counter()
         self._read = wall
         out = []

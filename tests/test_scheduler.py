@@ -210,6 +210,22 @@ def test_however_hands_end_no_note_no_pedal_and_no_bend_is_left():
     assert sorted(left[:-1]) == [[0x80, 60, 64], [0xB0, 1, 0], [0xB0, 64, 0], [0xE0, 0, 64]] and left[-1] == "closed"
 
 
+def test_a_parent_that_stands_still_holds_up_no_hands_and_loses_no_note():
+    """More than a pipe holds is played meanwhile; afterwards it is told all of it, in order."""
+    (ours, theirs), flood = Pipe(), [(n / 1000, [0xE0, n % 128, n // 128]) for n in range(5000)]
+    player = Player(ours, Wire())
+    player.pair.input = SimpleNamespace(read=lambda: [flood.pop(0) for _ in flood[:50]])
+    looks = threading.Thread(target=lambda: [player._hear() for _ in range(100)], daemon=True)
+    looks.start()
+    looks.join(60.0)
+    assert not looks.is_alive() and not flood
+    told = []
+    while player._untold or theirs.poll():
+        told.append(theirs.recv())
+        player._hear()
+    assert told == [("heard", n / 1000, [0xE0, n % 128, n // 128]) for n in range(5000)]
+
+
 def test_no_process_for_hands_is_one_line(monkeypatch):
     """And the thread that opens them anew tries again, as where there is no port."""
 
