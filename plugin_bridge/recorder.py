@@ -151,6 +151,8 @@ class Recorder:
         may not hold a take. Raises FileError; then the next end tries again, and the journal is left for the next
         start."""
         if self.runs:
+            for rest in self.take.rests():
+                self._add("move", max(wall - self._begin, 0.0), *rest)
             self._end = wall
             self._unsaved.append((self.take, self._path))
             if self._journal:

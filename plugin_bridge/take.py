@@ -13,10 +13,12 @@ from anticipation.tempo import TempoMap
 
 from .clock import Meter
 from .ears import CONTROLLER, OTHER, parse
+from .scheduler import at_rest
 
 PPQN = 480
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
 SHORTEST = 0.01  # seconds of a note
+TAIL = 0.25  # seconds of a note that are no more than its end
 EARLY = 0.06  # seconds by which who plays on a bar line may come before it
 TOUCH, CONTROL, PROGRAM = 0xA0, 0xB0, 0xC0
 Row = tuple[float, float, int, int, int, int]  # onset, duration, pitch, instrument, velocity, the player's channel
@@ -72,21 +74,37 @@ class Take:
             if row[0] < at or not ends
         ]
 
+    def over(self) -> float:
+        """When the last note ended, and the last pedal was moved."""
+        ends = [row[0] + row[1] for row in self.heard + self.played]
+        return max(ends + [move[0] for move in self.moves], default=0.0)
+
+    def rests(self) -> list[tuple[int, ...]]:
+        """The messages that let go of the player's pedals and wheels, as they were left."""
+        last = {moved_by((status, *data)): (status, *data) for _, status, data in self.moves}
+        return [rest for message in last.values() if (rest := at_rest(message)) and rest != message]
+
+    def rested(self, at: float) -> Take:
+        """The player lets go there: a file that ends with a pedal down leaves its notes ringing."""
+        return replace(self, moves=self.moves + [(at, rest[0], bytes(rest[1:])) for rest in self.rests()])
+
     def between(self, start: float, end: float) -> Take:
-        """What began in start <= time < end, as a take of its own; what sounds on ends there."""
+        """What sounds in start <= time < end, as a take of its own: what began before begins there, unless it is only
+        the end of a note, and what sounds on ends there."""
         heard, played = (
-            [(row[0] - start, *_until(end, row)[1:]) for row in rows if start <= row[0] < end]
+            [(row[0] - start, *_until(end, row)[1:]) for row in _since(start, rows) if row[0] < end]
             for rows in (self.heard, self.played)
         )
         moves = [(max(at - start, 0.0), kind, data) for at, kind, data in _standing(start, self.moves) if at < end]
         tempos = _from(start, [entry for entry in self.tempos if entry[0] < end])
         meters = _from(start, [entry for entry in self.meters if entry[0] < end])
-        return Take(heard, played, tempos, meters, moves)
+        return Take(heard, played, tempos, meters, moves).rested(end - start)
 
     def scores(self) -> list[Score]:
         """A file of both sides; several where it is too long for one, none where nothing sounded. Raises MidiError."""
-        last = max((row[0] for row in self.heard + self.played), default=-1.0)
-        cuts = [self.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(last // LONGEST) + 1)]
+        over = self.over()
+        whole = self.rested(over)
+        cuts = [whole.between(n * LONGEST, (n + 1) * LONGEST) for n in range(int(over // LONGEST) + 1)]
         return [cut.score() for cut in cuts if len(cut)]
 
     def tempo(self) -> TempoMap:
@@ -101,7 +119,7 @@ class Take:
         return replace(tempo, meters=tuple((int(tempo.ticks(at)), *meter) for at, meter in self.meters))
 
     def last_bars(self, bars: int, end: float) -> Take:
-        """What began in so many bars, as a take of its own that begins on a bar line: counted back from that which is
+        """What sounded in so many bars, as a take of its own that begins on a bar line: counted back from that which is
         nearest to `end`. What came a little before the first is on it."""
         lines = self.tempo().bar_seconds(end)
         start = max(float(lines[max(int(abs(lines - end).argmin()) - bars, 0)]), end - LONGEST)
@@ -135,6 +153,12 @@ def _standing(start: float, moves: Sequence[Move]) -> list[Move]:
 def moved_by(message: Sequence[int]) -> tuple[int, ...]:
     """Which pedal, wheel or key a message is of."""
     return tuple(message[: 2 if message[0] & 0xF0 in (TOUCH, CONTROL) else 1])
+
+
+def _since(start: float, rows: Sequence[Row]) -> list[Row]:
+    """What sounds from `start` on: from there, where it began before and is not as good as over."""
+    later = [(max(row[0], start), row[1] - max(start - row[0], 0.0), *row[2:]) for row in rows]
+    return [new for row, new in zip(rows, later, strict=True) if row[0] >= start or new[1] >= TAIL]
 
 
 def _until(end: float, row: Row) -> Row:

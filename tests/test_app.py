@@ -308,6 +308,16 @@ def test_what_is_kept_begins_on_a_bar_line(rehearsal, late, length):
     assert kept.end <= length
 
 
+def test_what_is_held_into_what_is_kept_is_in_it(rehearsal):
+    """From its beginning on, as in a DAW's clip; but not the end of a note that was released late."""
+    made = rehearsal(listen=0)
+    made.run(7.9, [*key(1.9, 48, 4.0), *key(3.0, 50, 1.1), (2.0, [0x90, 55, 80]), *key(5.0, 60)])
+    made.app.act("keep", bars=2)
+    (kept,) = taken(made, "kept")
+    assert kept.pitch.tolist() == [48, 55, 60] and kept.onset[:2].tolist() == [0.0, 0.0]
+    assert kept.duration[:2] == pytest.approx([2.0, 4.0], abs=0.11)
+
+
 def moves_of(path) -> list[tuple[float, list[int]]]:
     """Seconds and bytes of all but notes and programs, of each track that has notes."""
     at, out = 0.0, []
@@ -319,7 +329,8 @@ def moves_of(path) -> list[tuple[float, list[int]]]:
 
 
 def test_pedals_wheels_and_bends_are_in_the_take(rehearsal, tmp_path):
-    """What steers us and what is meant for the port are not; a part of a take begins with the pedal as it stood."""
+    """What steers us and what is meant for the port are not; a part of a take begins with the pedal as it stood. Each
+    ends with all at rest."""
     made = rehearsal(listen=0)
     moves = [(0.2, [0xB0, 64, 127]), (0.4, [0xE0, 0, 100]), (0.6, [0xD0, 9]), (0.8, [0xB0, 64, 0])]
     other = [(0.3, [0xC0, 5]), (0.3, [0xB0, 0, 1]), (0.3, [0xB0, 123, 0]), (0.3, [0xB0, 28, 90])]
@@ -331,10 +342,12 @@ def test_pedals_wheels_and_bends_are_in_the_take(rehearsal, tmp_path):
     made.app.act("stop")
     folder = made.app.recorder.folder
     kept, take = sorted(take["name"] for take in made.app.recorder.takes())
-    whole = moves_of(folder / take)
-    assert [data for _, data in whole] == [m for _, m in moves] + [[0xB0, 64, 100]]
-    assert np.diff([at for at, _ in whole]).round(1).tolist() == [0.2, 0.2, 0.2, 0.3]
-    assert sorted(moves_of(folder / kept)) == [(0.0, m) for m in sorted([[0xB0, 64, 100], [0xD0, 9], [0xE0, 0, 100]])]
+    whole, rests = moves_of(folder / take), [[0xB0, 64, 0], [0xD0, 0], [0xE0, 0, 64]]
+    assert [data for _, data in whole[:-3]] == [m for _, m in moves] + [[0xB0, 64, 100]]
+    assert np.diff([at for at, _ in whole[:-3]]).round(1).tolist() == [0.2, 0.2, 0.2, 0.3]
+    assert [(round(at, 1), m) for at, m in sorted(whole[-3:])] == [(11.1, m) for m in rests]
+    standing = [[0xB0, 64, 100], [0xD0, 9], [0xE0, 0, 100]]
+    assert sorted(moves_of(folder / kept)) == [(0.0, m) for m in standing] + [(5.0, m) for m in rests]
     (tmp_path / "old").mkdir()
     lines = [
         '["heard", 1, 0.5, 60, 53, 80]',
@@ -344,7 +357,7 @@ def test_pedals_wheels_and_bends_are_in_the_take(rehearsal, tmp_path):
     ]
     (tmp_path / "old" / ".take-999999999.journal").write_text("\n".join(lines), encoding="utf-8")
     (rescued,) = Recorder(tmp_path / "old").takes()
-    assert moves_of(tmp_path / "old" / rescued["name"]) == [(0.5, [0xB0, 64, 127])]
+    assert moves_of(tmp_path / "old" / rescued["name"]) == [(0.5, [0xB0, 64, 127]), (1.5, [0xB0, 64, 0])]
 
 
 def test_a_note_that_thru_began_ends_though_thru_went_off(rehearsal):
@@ -778,8 +791,8 @@ def test_each_keyboard_of_the_player_has_its_own_track_and_pedal(rehearsal):
     made.run(0.9, [*key(0.2, 60, 0.5), *others, *moves])
     made.app.act("stop")
     assert tracks_of(made) == {
-        "0 voice": ([(0.3, 0.5, 60)], [(0.2, [64, 127])]),
-        "1 voice": ([(0.4, 0.3, 60)], [(0.6, [0, 100])]),
+        "0 voice": ([(0.3, 0.5, 60)], [(0.2, [64, 127]), (1.0, [64, 0])]),
+        "1 voice": ([(0.4, 0.3, 60)], [(0.6, [0, 100]), (1.0, [0, 64])]),
         "2 drums": ([(0.5, 0.1, 36)], []),
     }
 
@@ -789,7 +802,7 @@ def test_a_pedal_that_is_down_as_a_take_begins_is_down_in_it(rehearsal):
     made = rehearsal()
     made.app.act("stop")
     made.run(0.5, [(0.1, [0xB0, 64, 90]), (0.2, [0xE0, 5, 9]), (0.3, [0xE0, 0, 64])])
-    for pedal in ([(0.0, [64, 90])], []):
+    for pedal in ([(0.0, [64, 90]), (0.5, [64, 0])], []):
         made.app.act("start")
         made.run(0.5, key(0.1, 60))
         made.app.act("stop")
