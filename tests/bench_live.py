@@ -113,9 +113,9 @@ def steady(args, folder: str) -> None:
     app = open_app(folder, args.model)
     process = client(melody(args.minutes * 60, random.Random(0), False), args.minutes * 60 + 3)
     app.act("start")  # as the client begins: who plays to a click plays on its beats
-    sizes = []
-    while len(sizes) < args.minutes * 6:
-        time.sleep(10)
+    sizes, end = [], time.perf_counter() + args.minutes * 60  # the client stays for 3 s more
+    while (left := end - time.perf_counter()) > 0:
+        time.sleep(min(left, 10.0))
         app.state()
         sizes.append((memory(os.getpid()), memory(app.mind.pid)))
     app.act("stop")
