@@ -102,7 +102,7 @@ class Recorder:
     def note(
         self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int, channel: int = 0
     ) -> None:
-        """side: 'heard' or 'played'. channel: the player's, 0-15."""
+        """side: 'heard' or 'played'; 'held': heard, and it has not ended yet. channel: the player's, 0-15."""
         if self.runs and instrument <= DRUMS:
             self._add(side, max(wall - self._begin, 0.0), duration, pitch, instrument, max(velocity, 1), channel)
 
@@ -241,7 +241,7 @@ class Recorder:
             with suppress(ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
                 take.add(*json.loads(line))
         try:
-            scores = take.scores()
+            scores = take.released().scores()
         except (AnticipationError, ArithmeticError, LookupError, ValueError):  # no music that we know to write
             journal.replace(journal.with_suffix(".bad"))
             return

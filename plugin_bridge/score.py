@@ -120,6 +120,7 @@ class Heard:
     duration: float | None = None
     guess: float = 0.5
     place: float | None = None
+    told: bool = False
 
     def note(self) -> tuple[float, float, int, int, int]:
         return (

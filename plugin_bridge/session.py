@@ -156,6 +156,13 @@ class Session:
         over, self.known.over = self.known.over, []
         return [self._row(h, h.duration or 0.0) for h in over]
 
+    def opened(self) -> list[Row]:
+        """The player's notes that have begun since this was asked last, and sound."""
+        new = [h for h in self.known.open.values() if not h.told]
+        for h in new:
+            h.told = True
+        return [self._row(h, 0.0) for h in new]
+
     def held(self, song: float) -> list[Row]:
         """The player's notes that sound, as long as they have."""
         return [self._row(h, song - self.offset - h.onset) for h in self.known.open.values()]

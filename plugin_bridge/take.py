@@ -18,6 +18,7 @@ from .scheduler import at_rest
 PPQN = 480
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
 SHORTEST = 0.01  # seconds of a note
+UNKNOWN = 0.5  # seconds of one whose end nobody heard of
 TAIL = 0.25  # seconds of a note that are no more than its end
 EARLY = 0.06  # seconds by which who plays on a bar line may come before it
 TOUCH, CONTROL, PROGRAM = 0xA0, 0xB0, 0xC0
@@ -28,19 +29,21 @@ T = TypeVar("T", Meter, float)
 @dataclass
 class Take:
     """What sounded, both sides. Times are seconds since it began. tempos: (seconds, bpm). meters: (seconds, metre).
-    moves: the player's pedals, wheels, pressure and bends: (seconds, status, data)."""
+    moves: the player's pedals, wheels, pressure and bends: (seconds, status, data). held: the player's notes that have
+    not ended yet, by channel and pitch."""
 
     heard: list[Row] = field(default_factory=list)
     played: list[Row] = field(default_factory=list)
     tempos: list[tuple[float, float]] = field(default_factory=list)
     meters: list[tuple[float, Meter]] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    held: dict[tuple[int, int], Row] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.heard) + len(self.played)
 
     def add(self, what: str, *values) -> None:
-        """A line of the journal: tempo, meter, silence, move, join, or a note of the side `what`."""
+        """A line of the journal: tempo, meter, silence, move, join, or a note: held, or of the side `what`."""
         if what == "tempo":
             self.tempos.append((float(values[0]), float(values[1])))
         elif what == "meter":
@@ -58,12 +61,18 @@ class Take:
         elif what == "join":
             one, *members = map(int, values)
             self.heard = [(*row[:5], one) if row[5] in members else row for row in self.heard]
+            self.held = {(one if c in members else c, pitch): row for (c, pitch), row in self.held.items()}
             self.moves = [move for move in self.moves if move[1] & 15 not in members]
         else:
             onset, duration, pitch, instrument, velocity, *channel = values  # a journal of old has no channel
             length = max(float(duration), SHORTEST)
             row = (float(onset), length, int(pitch), int(instrument), int(velocity), int(*channel))
-            {"heard": self.heard, "played": self.played}[what].append(row)
+            if what == "held":
+                self.held[row[5], row[2]] = row
+            else:
+                {"heard": self.heard, "played": self.played}[what].append(row)
+            if what == "heard":
+                self.held.pop((row[5], row[2]), None)
 
     def _silence(self, at: float, instruments: Collection[int] | None) -> None:
         """The band's notes, of these instruments or of all, that were to begin later never sounded; others ended."""
@@ -78,6 +87,12 @@ class Take:
         """When the last note ended, and the last pedal was moved."""
         ends = [row[0] + row[1] for row in self.heard + self.played]
         return max(ends + [move[0] for move in self.moves], default=0.0)
+
+    def released(self) -> Take:
+        """What was held as the journal broke off lasts as long as anything is known, and for UNKNOWN at least."""
+        over = self.over()
+        ends = [(row[0], max(over - row[0], UNKNOWN), *row[2:]) for row in self.held.values()]
+        return replace(self, heard=self.heard + ends, held={})
 
     def rests(self) -> list[tuple[int, ...]]:
         """The messages that let go of the player's pedals and wheels, as they were left."""

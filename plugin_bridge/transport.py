@@ -206,9 +206,11 @@ class Transport:
             self.silence(now, self.session.told.voices())
 
     def _write_down(self) -> None:
-        """The player's notes that have ended go into the take: the only place where they do."""
-        for note in self.session.ended():
-            self.recorder.note("heard", self.clock.wall(note[0]), *note[1:])
+        """The player's notes that have ended go into the take: the only place where they do; and those that have begun
+        into its journal."""
+        for side, notes in (("heard", self.session.ended()), ("held", self.session.opened())):
+            for note in notes:
+                self.recorder.note(side, self.clock.wall(note[0]), *note[1:])
 
     def _end_take(self, now: float) -> None:
         self._write_down()

@@ -159,6 +159,21 @@ def test_a_disk_that_is_full_while_playing_is_told_and_the_take_is_whole(rehears
     assert [n.pitch.tolist() for n in taken(made)] == [[60]]
 
 
+def test_what_was_held_as_the_program_was_killed_is_rescued(rehearsal, tmp_path):
+    """As long as is known; and a note that has ended is there once."""
+    made = rehearsal(listen=0)
+    made.run(3.0, [(0.5, [0x90, 48, 80]), *key(1.0, 60), (1.5, [0x90, 60, 70]), *key(2.0, 62), (2.9, [0x90, 64, 60])])
+    (journal,) = made.app.recorder.folder.glob(".take*")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".take-999999999.journal").write_bytes(journal.read_bytes())
+    (name,) = [take["name"] for take in Recorder(tmp_path / "new").takes()]
+    notes = read(tmp_path / "new" / name).notes
+    assert sorted(notes.pitch.tolist()) == [48, 60, 60, 62, 64]
+    assert notes.duration[notes.pitch == 48] == pytest.approx([1.7], abs=0.05)
+    made.app.act("stop")
+    assert sorted(taken(made)[0].pitch.tolist()) == [48, 60, 60, 62, 64]
+
+
 def test_a_journal_of_a_version_before_is_a_take(tmp_path):
     lines = ['["meter", 3]', '["tempo", 0.0, 100.0]', '["heard", 1.0, 0.5, 60, 53, 80]', '["heard", 2.0, 0.5']
     (tmp_path / ".take-999999999.journal").write_text("\n".join(lines), encoding="utf-8")
