@@ -65,6 +65,7 @@ class Recorder:
             self.end(wall)
         self._begin, self._end, self.take, self._known = wall, float("inf"), Take(), (0.0, beat)
         self._path = self.folder / f".take-{os.getpid()}-{time.time_ns()}.journal"
+        self._find()
         try:
             self._journal = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:  # nor is no journal
@@ -195,9 +196,15 @@ class Recorder:
             raise RequestError("nothing has sounded that could be kept")
         return self._save(cut.score(), "kept")
 
+    def _find(self) -> None:
+        """The folder may have been moved or deleted since: then there is another."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
     def _save(self, score: Score, kind: str) -> str:
         from anticipation.midi import write
 
+        self._find()
         stem = time.strftime(f"{kind}-%Y%m%d-%H%M%S")
         for number in count(1):
             name = f"{stem}.mid" if number == 1 else f"{stem}-{number}.mid"

@@ -107,6 +107,20 @@ def test_a_take_that_its_folder_does_not_hold_is_saved_elsewhere_at_the_end(rehe
     assert made.told[-1] == f"saved in {folder}: {path.name}" and read(path).notes.pitch.tolist() == [60]
 
 
+def test_a_folder_of_takes_that_goes_is_made_again(rehearsal):
+    """Somebody has moved it, while a take runs or between two."""
+    made = rehearsal(listen=0)
+    folder = made.app.recorder.folder
+    for pitch in (60, 62):
+        made.app.act("start")
+        made.run(1.0, key(0.1, pitch))
+        folder.rename(folder.parent / f"while {pitch}")
+        made.app.act("stop")
+        assert taken(made)[0].pitch.tolist() == [pitch]
+        folder.rename(folder.parent / f"after {pitch}")
+    assert "memory" not in "".join(made.told)
+
+
 def test_a_take_of_five_hours_becomes_two_files_and_no_start_fails_for_an_old_one(rehearsal, monkeypatch):
     made = rehearsal()
     made.run(1.0, key(0.1, 60))
