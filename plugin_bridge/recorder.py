@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -68,6 +69,7 @@ class Recorder:
         self._find()
         try:
             self._journal = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
+            _claim(self._journal)
         except OSError as error:  # nor is no journal
             self._no_journal(error)
         self._add("meter", 0.0, *meter)
@@ -234,9 +236,6 @@ class Recorder:
         """Make takes of the journals that a crash left; those of programs that still run are left alone, and what is
         no take is put aside as .bad."""
         for path in self.folder.glob(".take-*.journal"):
-            pid = path.name.removeprefix(".take-").removesuffix(".journal").partition("-")[0]
-            if pid.isdecimal() and int(pid) != os.getpid() and _runs(int(pid)):
-                continue
             with suppress(FileError, OSError):  # a full disk may have room the next time; one file's rights are its own
                 self._rescue(path)
 
@@ -244,7 +243,11 @@ class Recorder:
         """Raises FileError, OSError."""
         journal.replace(journal)  # which Windows refuses where another program has it open: that one still plays
         take = Take()
-        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+        with open(journal, encoding="utf-8", errors="replace") as file:
+            if not _claim(file):
+                return
+            lines = file.read().splitlines()
+        for line in lines:
             with suppress(ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
                 take.add(*json.loads(line))
         try:
@@ -257,13 +260,16 @@ class Recorder:
         journal.unlink(missing_ok=True)
 
 
-def _runs(pid: int) -> bool:
-    if os.name == "nt":
-        return False  # a signal would end it there
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+def _claim(journal: TextIO) -> bool:
+    """Have an open journal for ourselves, for as long as it is open or we live. False: somebody else has it. Nobody can
+    on Windows, nor on a disk that knows no locks."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
     return True

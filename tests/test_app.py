@@ -188,6 +188,19 @@ def test_what_was_held_as_the_program_was_killed_is_rescued(rehearsal, tmp_path)
     assert sorted(taken(made)[0].pitch.tolist()) == [48, 60, 60, 62, 64]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows refuses to rename a journal that is open")
+def test_a_journal_is_rescued_unless_its_program_still_runs(rehearsal):
+    """Whatever else has that program's number since: after the power has failed numbers begin anew."""
+    made = rehearsal(listen=0)
+    made.run(1.0, key(0.1, 60))
+    folder = made.app.recorder.folder
+    (folder / f".take-{os.getppid()}-1.journal").write_text('["heard", 1, 0.5, 72, 53, 80]\n', encoding="utf-8")
+    (rescued,) = Recorder(folder).takes()
+    assert read(folder / rescued["name"]).notes.pitch.tolist() == [72]
+    made.app.act("stop")
+    assert taken(made)[0].pitch.tolist() == [60] and not list(folder.glob(".take*"))
+
+
 def test_a_journal_of_a_version_before_is_a_take(tmp_path):
     lines = ['["meter", 3]', '["tempo", 0.0, 100.0]', '["heard", 1.0, 0.5, 60, 53, 80]', '["heard", 2.0, 0.5']
     (tmp_path / ".take-999999999.journal").write_text("\n".join(lines), encoding="utf-8")
