@@ -31,6 +31,8 @@ from .session import Session
 from .transport import Transport
 
 IDLE, STANDING = 0.1, 0.25  # seconds between looks: while playing, while not
+ARRIVES = 0.05  # seconds that a MIDI system takes to hand on what it holds: JACK, two of its periods
+CAUGHT_UP = 1.0  # seconds that the end of a take waits at most for what was played before it
 
 
 class App:
@@ -79,6 +81,7 @@ class App:
         self.hands = Hands(self._inbox.put, api, in_port, out_port)
         self.mind = Mind(self._inbox.put, checkpoint, threads, weights=weights)
         self.stamp: float | None = None  # of the player's note that the next question is about
+        self.caught_up = threading.Event()  # all that was played until somebody asked has come to us
         self._closing = False
         try:
             self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
@@ -151,9 +154,12 @@ class App:
         given = check_action(name, args)
         if self._closing:
             raise RequestError("the co-pilot has ended")
+        now = time.perf_counter()
+        if name in ("start", "stop", "keep"):
+            self._catch_up(name == "stop")
         with self._lock:
             self.revision += 1
-            answer = DEEDS[name](self, time.perf_counter(), **given)
+            answer = DEEDS[name](self, now if name == "stop" else time.perf_counter(), **given)
         self._inbox.put(("look",))
         return answer
 
@@ -169,6 +175,7 @@ class App:
     def halt(self, stand: Callable[[], None]) -> None:
         """Ctrl-Z: the song stops where it is, and all comes to rest. `stand` returns when the program goes on; so does
         the song then, unless it follows a MIDI clock: that has to say where it is."""
+        self._catch_up(stops=True)
         with self._lock:
             playing = self.clock.playing and not self.transport.missed(time.perf_counter())
             self.transport.stop(time.perf_counter())
@@ -181,8 +188,10 @@ class App:
     def close(self) -> None:
         if self._closing:
             return
+        now = time.perf_counter()
+        self._catch_up(stops=True)
         with self._lock:
-            self.transport.stop(time.perf_counter())
+            self.transport.stop(now)
             self._closing = True
         self._inbox.put(("look",))
         self._heart.join(2)
@@ -193,6 +202,19 @@ class App:
             self._osc.server_close()
         self.hands.close()
         self.mind.close()
+
+    def _catch_up(self, stops: bool) -> None:
+        """Before a take ends, what was played until now goes into it: after a machine stood still it is on its way.
+        stops: the band is silent at once."""
+        if threading.current_thread() is self._heart or not self.hands.works:  # the heart is who it comes to
+            return
+        self.caught_up.clear()
+        if stops and self.clock.playing:
+            self.hands.silence()
+            self.hands.hold()
+            self.caught_up.wait(ARRIVES)
+        self.hands.catch_up()
+        self.caught_up.wait(CAUGHT_UP)
 
     def hear(self, wall: float, data: list[int]) -> None:
         """A message has come at that time (of perf_counter)."""

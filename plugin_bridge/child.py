@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -35,6 +37,12 @@ def ignore_signals() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)
+
+
+def ask_for_priority() -> None:
+    """Real-time scheduling, where the system grants it."""
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
 
 
 def writable(connection, patience: float) -> bool:

@@ -6,7 +6,6 @@ Knows the wall clock, ports and messages; knows no song and no music."""
 from __future__ import annotations
 
 import multiprocessing
-import os
 import threading
 import time
 from collections import deque
@@ -17,12 +16,12 @@ from typing import Any
 from anticipation.errors import LiveError
 
 from . import ports
-from .child import ignore_signals, start, waiter, writable
+from .child import ask_for_priority, ignore_signals, start, waiter, writable
 from .ears import EchoGuard, parse
 from .scheduler import Scheduler
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
-# ("hands", "lost" or "back"). Within: ("open", names), ("error", text), ("figures", dict), ("paused",).
+# ("hands", "lost" or "back"), ("caught_up",). Within: ("open", names), ("error", text), ("figures", dict), ("paused",).
 
 SPIN = 0.0008  # the last seconds before a note's time are spent in a busy loop: sleeping is not precise enough
 LOOK, DOZE = 0.001, 0.02  # shortest and longest time between two readings of the input, seconds
@@ -37,12 +36,6 @@ RETRY = 1.0  # seconds between two attempts to start another process
 def nap(silence: float) -> float:
     """Seconds to wait before the input is read again, when it has been silent for so many."""
     return min(max(silence / 1000, LOOK), DOZE)
-
-
-def ask_for_priority() -> None:
-    """Real-time scheduling, where the system grants it."""
-    with suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
 
 
 def play(connection, api: str, in_name: str | None, out_name: str | None) -> None:
@@ -149,9 +142,13 @@ class Player:
 
     def _obey(self, verb: str, *args) -> None:
         """add, hold, go, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures,
-        now; pause, and wake, which ends it."""
+        now; catch_up: what was heard, too; pause, and wake, which ends it."""
         if verb == "tell":
             self._told_at = 0.0
+        elif verb == "catch_up":
+            self._hear()
+            self._untold.append(("caught_up",))
+            self._hear()
         elif verb == "pause":
             self._pause()
         elif verb != "wake":
@@ -242,6 +239,10 @@ class Hands:
 
     def panic(self) -> None:
         self._say("panic")
+
+    def catch_up(self) -> None:
+        """Report all that has come in so far, and then "caught_up"."""
+        self._say("catch_up")
 
     def pause(self) -> None:
         """Rest, until we `wake`: all is off when this returns, unless the hands hang."""

@@ -80,6 +80,7 @@ def died(app: App, now: float, how: str) -> None:
 REPORTS: dict[str, Callable] = {
     "heard": lambda app, now, wall, data: heard(app, wall, data), "time": lambda app, now: app.passes(now),
     "look": lambda app, now: None,  # something changed, and the heart looks
+    "caught_up": lambda app, now: app.caught_up.set(),
     "port": port, "hands": hands, "ready": ready, "step": step, "done": done, "error": error, "hung": hung,
     "awake": awake, "died": died,
 }  # fmt: skip

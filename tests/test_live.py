@@ -419,6 +419,26 @@ def test_ctrl_z_leaves_nothing_sounding_and_fg_goes_on(random_checkpoint, tmp_pa
     check_clean(notes_of(heard))
 
 
+def test_what_was_played_while_all_of_us_stood_still_is_in_the_take(random_checkpoint, tmp_path):
+    """Also where the player has had enough of it: his Ctrl-C waits together with his notes."""
+    process = command(random_checkpoint, tmp_path / "takes", process_group=0)
+    try:
+        read_until(process, "ready")
+        player = client([*tune(4), [None, 0], *tune(8, every=0.05), [None, 0]], 200.0)
+        assert player.stdout.readline() == "enough\n"
+        os.killpg(process.pid, signal.SIGSTOP)
+        go(player)
+        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGCONT)
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+    finish(player, now=True)
+    (take,) = (tmp_path / "takes").glob("take-*.mid")
+    notes = midi.read(take).notes
+    assert sorted(notes.pitch[notes.instrument == 53].tolist()) == sorted(TUNE[:4] + TUNE)
+
+
 @pytest.mark.parametrize("end, whom", [("SIGTERM", "it"), ("SIGTERM", "all"), ("SIGINT", "all"), ("SIGKILL", "it")])
 def test_the_command_ends_clean(random_checkpoint, tmp_path, end, whom):
     """SIGTERM and Ctrl-C: all notes off, the take saved, exit code 0; also where they are sent to the processes of ours

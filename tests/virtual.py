@@ -130,6 +130,7 @@ class Hands:
     """Those of the App without a process and a port: `world.now` is the time, `world.sent` what was sent when."""
 
     def __init__(self, world) -> None:
+        self.world, self.works = world, True
         self.names: dict = {}
         self.errors, self.dropped = [0.0, 0.02], 0
         self.scheduler = Scheduler(lambda: world.now, lambda message: world.sent.append((world.now, message)))
@@ -143,6 +144,10 @@ class Hands:
 
     def programs(self, channels) -> None:
         pass
+
+    def catch_up(self) -> None:
+        self.world.app._inbox.put(("caught_up",))
+        self.world.beat()
 
     def pause(self) -> None:
         self.silence()
@@ -195,6 +200,7 @@ class Rehearsal:
     def __init__(self, monkeypatch, takes: Path, plan: Callable = lambda scene: (), **settings) -> None:
         self.now, self.sent, self.told = 1000.0, [], []
         monkeypatch.setattr(app, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(app, "ARRIVES", 0.0)
         monkeypatch.setattr(app, "Hands", lambda *_: Hands(self))
         monkeypatch.setattr(app, "Mind", lambda report, *_, **__: Mind(report, plan))
         monkeypatch.setattr(app.App, "_run", lambda _: None)
