@@ -7,7 +7,7 @@ import numpy as np
 
 from . import groove
 from . import stream as s
-from .grammar import Limits, Stream
+from .grammar import Limits
 from .harmony import CHORD_TONES, NO_CHORD
 from .notes import DRUMS
 
@@ -22,7 +22,7 @@ _PITCHES = np.arange(128)
 _CLASS = _PITCHES % 12
 
 
-def pitch_bias(stream: Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
+def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
     """(128,) what is added to the logits of an instrument's pitches at a clock. instrument: None where it is drawn with
     its pitch; then what counts for any pitched one."""
     bias = np.zeros(128)
@@ -47,7 +47,7 @@ def pitch_bias(stream: Stream, limits: Limits, clock: int, instrument: int | Non
     return bias
 
 
-def _new_root(stream: Stream, clock: int, instrument: int) -> int | None:
+def _new_root(stream: s.Stream, clock: int, instrument: int) -> int | None:
     """The root of the chord at a clock, if an instrument has begun no note under it."""
     begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
     if not len(begun) or begun[-1, 1] >= NO_CHORD:
@@ -56,7 +56,7 @@ def _new_root(stream: Stream, clock: int, instrument: int) -> int | None:
     return begun[-1, 1] % 12 if next(own, -np.inf) < begun[-1, 0] - ROUNDING else None
 
 
-def _again(stream: Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
+def _again(stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
     """What a stream began when the piece went as it does at a clock, as (instrument, pitch), as much higher as it goes
     now, so far as that is legal. Under another chord drums alone would begin it again."""
     there, higher = before[clock].tolist()
@@ -69,7 +69,9 @@ def _again(stream: Stream, before: np.ndarray, table: np.ndarray, clock: int) ->
     return [(one, pitch) for one, pitch in moved if pitch < 128 and table[one, pitch]]
 
 
-def _otherwise(stream: Stream, before: np.ndarray, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
+def _otherwise(
+    stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int, instrument: int | None
+) -> np.ndarray:
     """(128,) nats that an instrument's next pitch costs at a clock: ANEW if it was not begun when the piece went like
     this, and for each one that was and is passed over, or chords would climb."""
     pitches = [pitch for one, pitch in _again(stream, before, table, clock) if instrument in (None, one)]
@@ -80,7 +82,7 @@ def _otherwise(stream: Stream, before: np.ndarray, table: np.ndarray, clock: int
     return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
 
 
-def _anew(stream: Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _anew(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
     within a second: for each place up to there where something was begun when the piece went like this and now is not,
     or the other way round, and for a chord that has a note more or less."""
@@ -103,7 +105,7 @@ def _anew(stream: Stream, before: np.ndarray, table: np.ndarray, places: np.ndar
     return out
 
 
-def gathered(logits: np.ndarray, stream: Stream, limits: Limits) -> np.ndarray:
+def gathered(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray:
     """Shift logits (the last class is the rest) with the probability of every step moved to the nearest step where an
     event may begin, so that a beat whose probability is spread over neighbouring steps stays as likely as it was. What
     would move to the end, or beyond the last shift, goes to the rest; else everything later would be played at the last

@@ -11,7 +11,6 @@ import numpy as np
 
 from . import stream as s
 from .form import ahead_of_rests
-from .grammar import Stream
 from .grid import edges_of
 from .harmony import (
     CHORD_TONES,
@@ -64,7 +63,7 @@ class Draft:
         return cls(chords.onset, settled(chords.pitch))
 
     @classmethod
-    def drawn(cls, stream: Stream, origin: float, shift: int) -> Draft:
+    def drawn(cls, stream: s.Stream, origin: float, shift: int) -> Draft:
         """The draft in a stream that has written only chords. The stream begins at `origin` seconds and is `shift`
         semitones above the music."""
         onset = origin + np.array([row[s.AT] for row in stream.written]).reshape(-1) / s.STEPS

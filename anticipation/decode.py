@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from . import stream as s
-from .grammar import Limits, Stream
+from .grammar import Limits
 from .lanes import LANES
-from .notes import CHORD
 from .sampling import Sampling
 
 NOTHING = np.zeros((0, len(s.COLUMNS)), dtype=np.int64)
@@ -32,7 +31,7 @@ def window_of(rows: np.ndarray, base: int) -> np.ndarray:
 class Decoder:
     """Several streams that share a model."""
 
-    def __init__(self, model, streams: list[Stream], sampling: Sampling | None = None) -> None:
+    def __init__(self, model, streams: list[s.Stream], sampling: Sampling | None = None) -> None:
         self.model, self.streams, self.sampling = model, streams, sampling or Sampling()
         self.lanes = LANES[model.family](model, len(streams))
         self.base = [0] * len(streams)  # rows given to `sync` that have slid out of the window
@@ -86,7 +85,6 @@ class Decoder:
         start = int((rows[:, s.KIND] == s.START_KIND).sum())
         base = max(self.lanes.excess(rows), start)
         self.base[i] += base - (start if self.base[i] else 0)
-        self.streams[i].rows = NOTHING
         return window_of(rows, base)
 
     def _feed(self, several: list[np.ndarray]) -> None:
@@ -95,8 +93,8 @@ class Decoder:
             if len(new):
                 rows = np.concatenate([stream.rows, new])
                 if self.lanes.excess(rows):
-                    several[i] = new = self._slide(i, rows)
-                stream.extend(new)
+                    several[i] = rows = self._slide(i, rows)
+                stream.rows = rows
         if any(map(len, several)):
             self.lanes.feed(self.streams, several)
 
@@ -112,8 +110,6 @@ class Decoder:
         for i, row in zip(active, self.lanes.draw(self.streams, active, told, self.sampling), strict=True):
             stream = self.streams[i]
             stream.remember(row)
-            if row[s.KIND] == s.EVENT and row[s.INSTRUMENT] == CHORD:
-                stream.chord = int(row[s.PITCH])
             drawn[i] = row
             several[i] = np.concatenate([row[None], stream.due(int(row[s.CLOCK]))])
         for i, row in enumerate(drawn) if together else ():

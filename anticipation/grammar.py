@@ -18,7 +18,6 @@ from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
 from .rhythm import Rhythm
 
 DRUM_KIT = range(35, 82)  # General MIDI percussion
-_NOTES = (s.EVENT, s.CONTROL)
 BEYOND = s.STEPS // 10  # a note that reaches over the next place for one by no more than these steps is cut off there
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
@@ -83,116 +82,13 @@ def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
     return places[nearest(steps, places)]
 
 
-@dataclass
-class Stream:
-    """One stream while it is decoded: what it is read against, its rows, and what the grammar remembers of them."""
-
-    chart: s.Chart
-    controls: np.ndarray  # quantised; the first `given` of them stand in the stream
-    delta: int
-    rng: np.random.Generator
-    ordered: bool = True  # notes of one tick ascend by instrument and pitch; else they only must not come twice
-    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(s.COLUMNS)), dtype=np.int64))
-    given: int = 0
-    written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
-    belief: np.ndarray = field(default_factory=lambda: np.zeros(CHORDS))  # what the chord drawn last was drawn from
-    expected: list[np.ndarray] = field(default_factory=list)  # that of each written chord
-    chord: int | None = None  # the last chord that was written as an event
-    ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
-    onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
-    begun: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by clock: (instrument, pitch)
-    last: int = 0  # clock of the last event, or of the first row
-
-    @property
-    def clock(self) -> int:
-        return int(self.rows[-1, s.CLOCK])
-
-    @property
-    def pitches(self) -> np.ndarray:
-        """(N,) pitches of the drawn events."""
-        return np.array([row[s.PITCH] for row in self.written], dtype=np.int64)
-
-    def silence(self, limits: Limits) -> float:
-        """Seconds since the last event, or since silence is counted."""
-        since = limits.start if limits.since is None else limits.since
-        return max(self.clock - max(self.last, since), 0) / s.STEPS
-
-    def columns(self, clock: int) -> np.ndarray:
-        """(6,) chart columns at a clock, with the written chord where chords are written."""
-        out = self.chart.columns(np.array([clock]))[0]
-        if self.chord is not None:
-            out[s.CHORD_ - s.BEAT_] = self.chord
-        return out
-
-    def extend(self, rows: np.ndarray) -> None:
-        """Append rows, drawn or given; `remember` is told of those that were drawn."""
-        self.rows = np.concatenate([self.rows, rows]) if len(self.rows) else rows
-        chords = rows[(rows[:, s.KIND] == s.EVENT) & (rows[:, s.INSTRUMENT] == CHORD)]
-        if len(chords):
-            self.chord = int(chords[-1, s.PITCH])
-
-    def restart(self, rows: np.ndarray, given: int) -> None:
-        """Become a stream whose whole past is these rows, with nothing drawn yet. `rows` itself is left empty, for the
-        decoder to fill; the limits remember the events."""
-        self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
-        self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
-        events = rows[rows[:, s.KIND] == s.EVENT]
-        chords = events[events[:, s.INSTRUMENT] == CHORD]
-        if len(chords):  # it may slide out of the window and still hold
-            self.chord = int(chords[-1, s.PITCH])
-        if len(rows):
-            self.last = int((events if len(events) else rows[:1])[-1, s.CLOCK])
-            recent = events[events[:, s.CLOCK] > rows[-1, s.CLOCK] - s.MAX_DURATION]
-            for row in recent[recent[:, s.INSTRUMENT] != CHORD]:
-                self._count(row)
-            self._forget(int(rows[-1, s.CLOCK]))
-
-    def last_at_clock(self) -> tuple[int, int]:
-        """(rank, pitch) of the last event at the clock's tick, (-2, -1) if there is none."""
-        events = self.at_clock()
-        if not len(events):
-            return -2, -1
-        instrument = int(events[-1, s.INSTRUMENT])
-        return (-1 if instrument == CHORD else instrument), int(events[-1, s.PITCH])
-
-    def at_clock(self) -> np.ndarray:
-        """The events at the clock's tick."""
-        first = len(self.rows)
-        while first and self.rows[first - 1, s.CLOCK] == self.clock and self.rows[first - 1, s.KIND] in _NOTES:
-            first -= 1
-        return self.rows[first:][self.rows[first:, s.KIND] == s.EVENT]
-
-    def remember(self, row: np.ndarray) -> None:
-        """Note a drawn row for the limits."""
-        self._forget(int(row[s.CLOCK]))
-        if row[s.KIND] == s.EVENT:
-            self.written.append(row)
-            self.last = int(row[s.CLOCK])
-            if row[s.INSTRUMENT] != CHORD:
-                self._count(row)
-                self.begun.setdefault(self.last, []).append((int(row[s.INSTRUMENT]), int(row[s.PITCH])))
-            else:
-                self.expected.append(self.belief)
-
-    def _count(self, row: np.ndarray) -> None:
-        self.ends.append((int(row[s.INSTRUMENT]), int(row[s.CLOCK] + row[s.DURATION])))
-        self.onsets.append((int(row[s.INSTRUMENT]), int(row[s.CLOCK])))
-
-    def _forget(self, clock: int) -> None:
-        self.ends = [(instrument, end) for instrument, end in self.ends if end > clock]
-        self.onsets = [(instrument, t) for instrument, t in self.onsets if t > clock - s.STEPS]
-
-    def due(self, clock: int) -> np.ndarray:
-        """Rows of the controls that stand right after a row at `clock`. They count as given from now on."""
-        upto = s.due(self.controls, self.given, clock, self.delta)
-        rows = s.control_rows(self.controls[self.given : upto], np.full(upto - self.given, clock))
-        self.given = upto
-        if len(rows):
-            rows[:, s.CHART] = self.columns(clock)
-        return rows
+def silence(stream: s.Stream, limits: Limits) -> float:
+    """Seconds since the last event, or since silence is counted."""
+    since = limits.start if limits.since is None else limits.since
+    return max(stream.clock - max(stream.last, since), 0) / s.STEPS
 
 
-def free(stream: Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
+def free(stream: s.Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
     """(INSTRUMENTS, N) whether each instrument has a voice free, and an onset left, at each of N clocks from now on."""
     out = np.ones((INSTRUMENTS, len(clocks)), dtype=bool)
     for most, several, after in ((limits.polyphony, stream.ends, 0), (limits.density, stream.onsets, s.STEPS)):
@@ -218,34 +114,33 @@ def _by_instrument(several: list[tuple[int, int]]) -> dict[int, np.ndarray]:
     return {instrument: np.array(own) for instrument, own in times.items()}
 
 
-def writable(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
+def writable(stream: s.Stream, limits: Limits, shift: int) -> np.ndarray:
     """(INSTRUMENTS, 128) what the limits allow `shift` steps from the clock."""
     if limits.rhythm is not None:
         return limits.rhythm.pitches(stream.pitches)
     return limits.table & free(stream, limits, np.array([stream.clock + shift]))
 
 
-def legal_table(stream: Stream, limits: Limits, shift: int) -> np.ndarray:
+def legal_table(stream: s.Stream, limits: Limits, shift: int) -> np.ndarray:
     """(INSTRUMENTS, 128) what is writable and in order. At one tick chords come first, then instruments and their
     pitches ascend, so no note comes twice and no chord is endless. In a stream that keeps no order, what is there
     already is left out."""
     table = writable(stream, limits, shift)
-    if limits.rhythm is not None:  # it has an order of its own
+    if shift or limits.rhythm is not None:  # a rhythm has an order of its own
         return table
-    if shift == 0 and not stream.ordered:
-        there = stream.at_clock()
+    there = stream.at_clock()
+    if not stream.ordered:
         table[there[:, s.INSTRUMENT], there[:, s.PITCH]] = False
-    elif shift == 0:
-        rank, pitch = stream.last_at_clock()
-        if rank >= -1:
-            table[CHORD] = False
-        if rank >= 0:
-            table[:rank] = False
-            table[rank, : pitch + 1] = False
+    elif len(there):
+        instrument, pitch = there[-1, [s.INSTRUMENT, s.PITCH]].tolist()
+        table[CHORD] = False
+        if instrument != CHORD:
+            table[:instrument] = False
+            table[instrument, : pitch + 1] = False
     return table
 
 
-def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndarray:
+def legal_shifts(stream: s.Stream, limits: Limits, later: bool = False) -> np.ndarray:
     """(102,) which shifts may be drawn; `later`: not 0. The last class, the rest, always may, unless a rhythm says what
     comes next."""
     if limits.rhythm is not None:
@@ -263,7 +158,7 @@ def legal_shifts(stream: Stream, limits: Limits, later: bool = False) -> np.ndar
     return np.append(inside, True)
 
 
-def legal_values(stream: Stream, limits: Limits, column: int, values: np.ndarray) -> np.ndarray:
+def legal_values(stream: s.Stream, limits: Limits, column: int, values: np.ndarray) -> np.ndarray:
     """(n,) which of n values of a column (duration, velocity) may be drawn: all above 0 or, in a rhythm, the nearest to
     that of the note that is answered."""
     if limits.rhythm is None:

@@ -19,7 +19,7 @@ from .bias import gathered, pitch_bias
 from .cache import Cache
 from .features import DURATIONS, FIELD_NAMES, VELOCITIES, chart_features, row_features, velocity_of
 from .gpt2 import GPT2
-from .grammar import REST_CLASS, Limits, Stream, ending, legal_shifts, legal_table, legal_values, writable
+from .grammar import REST_CLASS, Limits, ending, legal_shifts, legal_table, legal_values, silence, writable
 from .harmony import CHORDS
 from .model import EventModel
 from .notes import CHORD, DRUMS
@@ -85,7 +85,7 @@ class EventLanes(Lanes):
         """How many rows to drop from the front: none while they fit, else the older half."""
         return 0 if len(rows) <= self.window else len(rows) - self.window // 2
 
-    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
+    def feed(self, streams: list[s.Stream], several: list[np.ndarray]) -> None:
         """Run the trunk over the rows that each stream has just got."""
         new = [rows.copy() for rows in several]
         for i, (stream, rows) in enumerate(zip(streams, new, strict=True)):
@@ -102,7 +102,7 @@ class EventLanes(Lanes):
         return self.model.trunk(features, clock, at, cache)
 
     def draw(
-        self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling, later: bool = False
+        self, streams: list[s.Stream], active: list[int], limits: list[Limits], sampling: Sampling, later: bool = False
     ) -> np.ndarray:
         """One row for each active stream. later: none at the clock's own tick.
 
@@ -124,7 +124,7 @@ class EventDraw:
     """
 
     def __init__(
-        self, model: EventModel, states: Tensor, streams: list[Stream], limits: list[Limits], sampling: Sampling
+        self, model: EventModel, states: Tensor, streams: list[s.Stream], limits: list[Limits], sampling: Sampling
     ) -> None:
         self.model, self.streams, self.limits, self.sampling = model, streams, limits, sampling
         self.heads = model.heads(states)
@@ -189,7 +189,7 @@ class EventDraw:
             logits, instrument, exempt, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
             if field == SHIFT:
                 logits, exempt = gathered(logits, stream, limits), REST_CLASS
-                odds = self.sampling.odds(stream.silence(limits))
+                odds = self.sampling.odds(silence(stream, limits))
             elif field == PITCH:
                 clock = stream.clock + int(self.classes[j, SHIFT])
                 logits = logits + pitch_bias(stream, limits, clock, instrument)
@@ -219,7 +219,7 @@ class AmtLanes(Lanes):
         recent = int(np.searchsorted(rows[:, s.CLOCK], rows[-1, s.CLOCK] - self.ROOM // 2))
         return max(len(rows) - self.window // 2, recent)
 
-    def feed(self, streams: list[Stream], several: list[np.ndarray]) -> None:
+    def feed(self, streams: list[s.Stream], several: list[np.ndarray]) -> None:
         """Make the caches hold the streams' tokens, running the trunk over those that are not there."""
         new = [
             np.array(self._missing(i, stream, rows) if len(rows) else [], dtype=np.int64)
@@ -227,7 +227,7 @@ class AmtLanes(Lanes):
         ]
         self._run(new)
 
-    def _missing(self, i: int, stream: Stream, rows: np.ndarray) -> list[int]:
+    def _missing(self, i: int, stream: s.Stream, rows: np.ndarray) -> list[int]:
         """Cut lane i back to the tokens that agree with the stream, whose last rows are `rows`; return those that are
         to be fed."""
         kept = len(stream.rows) - len(rows)
@@ -270,7 +270,7 @@ class AmtLanes(Lanes):
             several[i] = np.array([token])
         self._run(several)
 
-    def draw(self, streams: list[Stream], active: list[int], limits: list[Limits], sampling: Sampling) -> np.ndarray:
+    def draw(self, streams: list[s.Stream], active: list[int], limits: list[Limits], sampling: Sampling) -> np.ndarray:
         """One row for each active stream. The logits of a slot are computed for its legal tokens alone, which is the
         same as masking the others. A rest is a second of time, no duration, and the note REST."""
         mine = [streams[i] for i in active]
@@ -281,7 +281,7 @@ class AmtLanes(Lanes):
             legal = np.append(shifts[j][: s.REST], shifts[j][s.REST :].any())  # after a second an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
             onto = gathered(logits.cpu().numpy(), mine[j], limits[j])
-            odds = sampling.odds(mine[j].silence(limits[j]))
+            odds = sampling.odds(silence(mine[j], limits[j]))
             shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, s.REST, odds)
         self._feed_one(active, amt.TIME.start + now + shift)
         for j, i in enumerate(active):
@@ -327,7 +327,7 @@ def after(slot: range, within: range) -> range:
     return range(slot.start + within.start, slot.start + within.stop)
 
 
-def drawn_rows(streams: list[Stream], rest: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def drawn_rows(streams: list[s.Stream], rest: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Rows that are rests or events `shift` steps from the streams' clocks: with charts, but no notes yet."""
     clock = np.array([stream.clock for stream in streams]) + shift
     rows = np.zeros((len(streams), len(s.COLUMNS)), dtype=np.int64)

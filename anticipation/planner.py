@@ -13,7 +13,7 @@ from . import stream as s
 from .decode import Decoder
 from .dynamics import swell
 from .errors import CheckpointError
-from .grammar import Limits, Stream, nearest_place, pitch_table
+from .grammar import Limits, nearest_place, pitch_table
 from .grid import divided
 from .groove import places_of
 from .harmonist import Harmonist
@@ -126,8 +126,8 @@ class Planner:
             for table in tables
         ]  # fmt: skip
 
-    def _stream(self, known: Rows) -> Stream:
-        return Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
+    def _stream(self, known: Rows) -> s.Stream:
+        return s.Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
 
     def _place(self, scene: Scene) -> None:
         """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,

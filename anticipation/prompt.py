@@ -16,7 +16,7 @@ import numpy as np
 from . import stream as s
 from .dynamics import as_loud, balanced
 from .errors import RequestError
-from .grammar import Limits, Stream, nearest_place, pitch_table
+from .grammar import Limits, nearest_place, pitch_table
 from .groove import places_of
 from .habits import (
     give_way,
@@ -146,10 +146,10 @@ class Prompt:
         rows = s.interleave(events, controls, chart, header, until=until)
         return cls(request, rows, chart, controls, header.delta, shift, origin)
 
-    def stream(self, model, seed: int | tuple[int, ...]) -> Stream:
+    def stream(self, model, seed: int | tuple[int, ...]) -> s.Stream:
         """A stream that is read against this, and has no rows yet."""
         rng = np.random.default_rng(seed)
-        return Stream(self.chart, self.controls, self.delta, rng, ordered=model.reads_chart)
+        return s.Stream(self.chart, self.controls, self.delta, rng, ordered=model.reads_chart)
 
     @cached_property
     def span(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ after the first event, rest or start row at or after s - delta. Knows no bins, n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -165,7 +165,7 @@ def interleave(
 
     events, controls: from `quantise`, relative to the stream's origin. told: (controls,) steps, by default the onsets
     less delta. looks: as for `event_rows`. until: keep resting until this step. limit: at most this many rows. Decoding
-    does the same a row at a time (it feeds what `due` answers): a test holds both equal.
+    does the same a row at a time (`Stream.due`): a test holds both equal.
     """
     start = header.rows(chart)
     told = controls[:, 0] - header.delta if told is None else told
@@ -192,14 +192,101 @@ def written_chords(rows: np.ndarray) -> np.ndarray:
     return np.where(last >= 0, rows[last, PITCH], UNKNOWN_CHORD)
 
 
-def due(controls: np.ndarray, given: int, clock: int, delta: int) -> int:
-    """How many of the sorted controls stand in the stream once its clock is `clock`, of which `given` do already."""
-    return max(given, int(np.searchsorted(controls[:, 0], clock + delta, side="right")))
-
-
 def to_notes(rows: np.ndarray, origin: float = 0.0) -> Notes:
     """The events of a stream as Notes; an unknown velocity becomes 64."""
     rows = rows[rows[:, KIND] == EVENT]
     velocity = np.where(rows[:, VELOCITY] > 0, rows[:, VELOCITY], 64)
     onset = origin + rows[:, AT] / STEPS
     return Notes(onset, rows[:, DURATION] / STEPS, rows[:, PITCH], rows[:, INSTRUMENT], velocity).sorted()
+
+
+@dataclass
+class Stream:
+    """One stream while it is decoded: what it is read against, its rows, and what was drawn of them so far."""
+
+    chart: Chart
+    controls: np.ndarray  # quantised; the first `given` of them stand in the stream
+    delta: int
+    rng: np.random.Generator
+    ordered: bool = True  # notes of one tick ascend by instrument and pitch; else they only must not come twice
+    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(COLUMNS)), dtype=np.int64))
+    given: int = 0
+    written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
+    belief: np.ndarray = field(default_factory=lambda: np.zeros(CHORDS))  # what the chord drawn last was drawn from
+    expected: list[np.ndarray] = field(default_factory=list)  # that of each written chord
+    chord: int | None = None  # the last chord that was written as an event
+    ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
+    onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
+    begun: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by clock: (instrument, pitch)
+    last: int = 0  # clock of the last event, or of the first row
+
+    @property
+    def clock(self) -> int:
+        return int(self.rows[-1, CLOCK])
+
+    @property
+    def pitches(self) -> np.ndarray:
+        """(N,) pitches of the drawn events."""
+        return np.array([row[PITCH] for row in self.written], dtype=np.int64)
+
+    def columns(self, clock: int) -> np.ndarray:
+        """(6,) chart columns at a clock, with the written chord where chords are written."""
+        out = self.chart.columns(np.array([clock]))[0]
+        if self.chord is not None:
+            out[CHORD_ - BEAT_] = self.chord
+        return out
+
+    def at_clock(self) -> np.ndarray:
+        """The events at the clock's tick."""
+        first = len(self.rows)
+        while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in (EVENT, CONTROL):
+            first -= 1
+        return self.rows[first:][self.rows[first:, KIND] == EVENT]
+
+    def due(self, clock: int) -> np.ndarray:
+        """Rows of the controls that stand right after a row at `clock`. They count as given from now on."""
+        upto = max(self.given, int(np.searchsorted(self.controls[:, 0], clock + self.delta, side="right")))
+        rows = control_rows(self.controls[self.given : upto], np.full(upto - self.given, clock))
+        self.given = upto
+        if len(rows):
+            rows[:, CHART] = self.columns(clock)
+        return rows
+
+    def restart(self, rows: np.ndarray, given: int) -> None:
+        """Become a stream whose whole past is these rows, with nothing drawn yet. `rows` itself is left empty, for the
+        decoder to fill; their events count for the limits."""
+        self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
+        self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
+        events = rows[rows[:, KIND] == EVENT]
+        chords = events[events[:, INSTRUMENT] == CHORD]
+        if len(chords):  # it may slide out of the window and still hold
+            self.chord = int(chords[-1, PITCH])
+        if len(rows):
+            self.last = int((events if len(events) else rows[:1])[-1, CLOCK])
+            recent = events[events[:, CLOCK] > rows[-1, CLOCK] - MAX_DURATION]
+            for row in recent[recent[:, INSTRUMENT] != CHORD]:
+                self._count(row)
+            self._forget(int(rows[-1, CLOCK]))
+
+    def remember(self, row: np.ndarray) -> None:
+        """Note a drawn row, before it is one of the stream's."""
+        self._forget(int(row[CLOCK]))
+        if row[KIND] == EVENT:
+            self.written.append(row)
+            self.last = int(row[CLOCK])
+            if row[INSTRUMENT] != CHORD:
+                self._count(row)
+                self.begun.setdefault(self.last, []).append((int(row[INSTRUMENT]), int(row[PITCH])))
+            else:
+                self.chord = int(row[PITCH])
+                self.expected.append(self.belief)
+
+    def _count(self, row: np.ndarray) -> None:
+        """For the limits: a note that has begun."""
+        self.ends.append((int(row[INSTRUMENT]), int(row[CLOCK] + row[DURATION])))
+        self.onsets.append((int(row[INSTRUMENT]), int(row[CLOCK])))
+
+    def _forget(self, clock: int) -> None:
+        """For the limits: what has ended by then, and onsets a second ago."""
+        self.ends = [(instrument, end) for instrument, end in self.ends if end > clock]
+        self.onsets = [(instrument, t) for instrument, t in self.onsets if t > clock - STEPS]

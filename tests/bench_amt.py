@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from anticipation import amt, checkpoint, gpt2, int8  # noqa: E402
 from anticipation import stream as s  # noqa: E402
 from anticipation.decode import Decoder  # noqa: E402
-from anticipation.grammar import Limits, Stream, pitch_table  # noqa: E402
+from anticipation.grammar import Limits, pitch_table  # noqa: E402
 from anticipation.notes import DRUMS, Notes  # noqa: E402
 
 BAND = Limits(0, 1 << 30, pitch_table([0, 33, 48, DRUMS]))
@@ -63,7 +63,7 @@ def prompt(rows: int) -> np.ndarray:
 
 def decoder(model, takes: int = 1) -> Decoder:
     chart, nothing = s.Chart.of(Notes.of([])), s.quantise(Notes.of([]))
-    streams = [Stream(chart, nothing, amt.DELTA, np.random.default_rng(i), ordered=False) for i in range(takes)]
+    streams = [s.Stream(chart, nothing, amt.DELTA, np.random.default_rng(i), ordered=False) for i in range(takes)]
     return Decoder(model, streams)
 
 

@@ -13,7 +13,7 @@ from strategies import notes
 from anticipation import features
 from anticipation import stream as s
 from anticipation.decode import Decoder, window_of
-from anticipation.grammar import DRUM_KIT, Limits, Stream, nearest_place, pitch_table
+from anticipation.grammar import DRUM_KIT, Limits, nearest_place, pitch_table, silence
 from anticipation.lanes import outliers
 from anticipation.model import Config, EventModel
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
@@ -23,13 +23,13 @@ EMPTY = s.quantise(Notes.of([]))
 GRID = s.Chart.of(Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(80)]))
 
 
-def begin(controls=EMPTY, chart=GRID, header=None, seed=0, events=EMPTY) -> tuple[Stream, np.ndarray]:
+def begin(controls=EMPTY, chart=GRID, header=None, seed=0, events=EMPTY) -> tuple[s.Stream, np.ndarray]:
     header = header or s.Header()
-    stream = Stream(chart, controls, header.delta, np.random.default_rng(seed))
+    stream = s.Stream(chart, controls, header.delta, np.random.default_rng(seed))
     return stream, s.interleave(events, controls, chart, header)
 
 
-def run(model, streams: list[Stream], first: list[np.ndarray], limits: Limits, sampling=None) -> Decoder:
+def run(model, streams: list[s.Stream], first: list[np.ndarray], limits: Limits, sampling=None) -> Decoder:
     """Draw until every stream has reached the end."""
     decoder = Decoder(model, streams, sampling)
     decoder.sync(first)
@@ -156,11 +156,11 @@ def test_the_longer_the_silence_the_likelier_an_event(random_model):
         gaps = np.diff([100, *(int(row[s.CLOCK]) for row in stream.written), 3000])
         assert gaps.max() <= 2 * s.REST + 1 if patience < 1 else gaps.max() > 4 * s.REST
     assert counts[np.inf] < counts[0.02]
-    assert stream.silence(limits) == (stream.clock - stream.last) / s.STEPS
+    assert silence(stream, limits) == (stream.clock - stream.last) / s.STEPS
     stream.restart(rows, 0)
     stream.rows = rows[:1].copy()
     stream.rows[0, s.CLOCK] = 300
-    assert stream.silence(limits) == 2.0 and stream.silence(Limits(100, 3000, limits.table, since=50)) == 2.5
+    assert silence(stream, limits) == 2.0 and silence(stream, Limits(100, 3000, limits.table, since=50)) == 2.5
     assert [Sampling(rest=0.5, patience=4.0).odds(silence) for silence in (0.0, 4.0, 8.0)] == [0.5, 0.25, 1 / 32]
     assert Sampling().odds(1e6) == 1.0
 

@@ -12,13 +12,13 @@ PIANO = 0
 TABLE = g.pitch_table([PIANO, 33, DRUMS, CHORD], np.isin(np.arange(128), [60, 62]))
 
 
-def stream(*drawn: tuple[int, int, int, int]) -> g.Stream:
+def stream(*drawn: tuple[int, int, int, int]) -> s.Stream:
     """A stream that has drawn events of (onset, instrument, pitch, duration) in steps."""
-    out = g.Stream(s.Chart.of(Notes.of([])), np.zeros((0, 5), dtype=np.int64), 0, np.random.default_rng(0))
-    out.extend(s.Header().rows(out.chart))
+    out = s.Stream(s.Chart.of(Notes.of([])), np.zeros((0, 5), dtype=np.int64), 0, np.random.default_rng(0))
+    out.rows = s.Header().rows(out.chart)
     for row in s.event_rows(np.array([(*event, 64) for event in drawn], dtype=np.int64).reshape(-1, 5)):
         out.remember(row)
-        out.extend(row[None])
+        out.rows = np.concatenate([out.rows, row[None]])
     return out
 
 
@@ -80,7 +80,8 @@ def test_a_full_tick_is_left():
 
 def test_a_control_at_the_tick_does_not_reopen_it():
     now = stream((40, 33, 62, 10))
-    now.extend(s.control_rows(np.array([[40, PIANO, 72, 10, 64]]), np.array([40])))
+    control = s.control_rows(np.array([[40, PIANO, 72, 10, 64]]), np.array([40]))
+    now.rows = np.concatenate([now.rows, control])
     assert pitches(g.legal_table(now, limits(), 0)) == {}
 
 

@@ -14,7 +14,7 @@ from anticipation import amt
 from anticipation import stream as s
 from anticipation.decode import Decoder
 from anticipation.errors import RequestError
-from anticipation.grammar import Limits, Stream, nearest_place, pitch_table
+from anticipation.grammar import Limits, nearest_place, pitch_table
 from anticipation.infilling import draw, generate
 from anticipation.lanes import AmtLanes
 from anticipation.notes import DRUMS, Notes
@@ -24,9 +24,9 @@ BAND = pitch_table([0, 33, DRUMS])
 NONE = s.quantise(Notes.of([]))
 
 
-def begin(controls=NONE, events=NONE, cold=True, seed=0) -> tuple[Stream, np.ndarray]:
+def begin(controls=NONE, events=NONE, cold=True, seed=0) -> tuple[s.Stream, np.ndarray]:
     header, chart = s.Header(amt.DELTA, cold=cold), s.Chart.of(Notes.of([]))
-    stream = Stream(chart, controls, amt.DELTA, np.random.default_rng(seed), ordered=False)
+    stream = s.Stream(chart, controls, amt.DELTA, np.random.default_rng(seed), ordered=False)
     return stream, s.interleave(events, controls, chart, header)
 
 

@@ -10,7 +10,7 @@ from strategies import streams
 from anticipation import around, features
 from anticipation import model as m
 from anticipation import stream as s
-from anticipation.grammar import REST_CLASS, Stream
+from anticipation.grammar import REST_CLASS
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 
 GRID = Notes.of(
@@ -166,8 +166,8 @@ def test_training_tells_the_head_of_the_lead_sheet_what_the_decoder_will_tell_it
     read = features.target_chart(rows)
     for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
         clock = int(rows[i + 1, s.CLOCK])
-        stream = Stream(chart, controls, header.delta, np.random.default_rng(0))
-        stream.extend(rows[: i + 1])
+        stream = s.Stream(chart, controls, header.delta, np.random.default_rng(0))
+        stream.restart(rows[: i + 1], 0)
         assert np.array_equal(features.chart_features(stream.columns(clock)), read[i])
 
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from strategies import chords, notes, streams, times
 
 from anticipation import stream as s
-from anticipation.grammar import Stream
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from plugin_bridge.controls import NAMES
 
@@ -16,16 +15,13 @@ NOTHING = s.Chart.of(Notes.of([]))
 
 def streamed(events, controls, chart, header, until) -> np.ndarray:
     """What `interleave` answers, a row at a time, as a decoder feeds it."""
-    stream = Stream(chart, controls, header.delta, np.random.default_rng(0))
-    stream.extend(header.rows(chart))
-    stream.extend(stream.due(0))
+    stream = s.Stream(chart, controls, header.delta, np.random.default_rng(0))
+    rows = [header.rows(chart), stream.due(0)]
     for row in s.event_rows(events, until):
-        if row[s.KIND] == s.EVENT and row[s.INSTRUMENT] == CHORD:
-            stream.chord = int(row[s.PITCH])
+        stream.remember(row)
         row[s.CHART] = stream.columns(int(row[s.CLOCK]))
-        stream.extend(row[None])
-        stream.extend(stream.due(int(row[s.CLOCK])))
-    return stream.rows
+        rows += [row[None], stream.due(int(row[s.CLOCK]))]
+    return np.concatenate(rows)
 
 
 def kind(rows: np.ndarray, which: int) -> np.ndarray:

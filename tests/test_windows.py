@@ -11,7 +11,7 @@ from strategies import notes
 from anticipation import stream as s
 from anticipation.data import Shards
 from anticipation.features import FIELD_SIZES, OFFSETS, targets
-from anticipation.grammar import REST_CLASS, Stream, legal_table
+from anticipation.grammar import REST_CLASS, legal_table
 from anticipation.keys import to_c
 from anticipation.notes import BEAT, CHORD, DRUMS
 from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, live_told
@@ -73,7 +73,7 @@ def test_what_is_to_be_learnt_is_legal(shards, recipe):
     for step in range(3):
         rows, _ = data.rows(step, 0)
         for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
-            stream = Stream(
+            stream = s.Stream(
                 s.Chart.of(shards.notes(shards.pieces[0])[:0]),
                 np.zeros((0, 5)),
                 0,
