@@ -3,13 +3,18 @@ must not be is the grammar's. Knows no weights."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from . import groove
 from . import stream as s
-from .grammar import Limits
 from .harmony import CHORD_TONES, NO_CHORD
 from .notes import DRUMS
+
+if TYPE_CHECKING:
+    from .grammar import Limits
 
 NEVER = -1e6  # a logit
 OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who plays under it
@@ -22,29 +27,48 @@ _PITCHES = np.arange(128)
 _CLASS = _PITCHES % 12
 
 
+@dataclass(frozen=True)
+class Bias:
+    """What a request makes less likely. Times are in steps from the stream's origin; keys of the dict are
+    instruments."""
+
+    chart: s.Chart | None = None  # chords that pitches are to agree with
+    stray: float = 1.0  # factor on the odds of a pitch outside its chord (0: never, unless nothing else is legal)
+    # Factor on the odds of any pitch but the root, for an instrument's first note under a chord.
+    roots: dict[int, float] = field(default_factory=dict)
+    groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
+    usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
+    tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `under` seldom go
+    under: tuple[int, ...] = ()
+    # (end + 1, 2) step at which the piece went as at each, -1 for none, and semitones that it is higher now: form.py
+    before: np.ndarray | None = None
+    # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down
+    taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
+
+
 def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
     """(128,) what is added to the logits of an instrument's pitches at a clock. instrument: None where it is drawn with
     its pitch; then what counts for any pitched one."""
-    bias = np.zeros(128)
-    if limits.chart is not None and limits.stray < 1 and (instrument is None or instrument < DRUMS):
-        chord = limits.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_]
+    out, bias = np.zeros(128), limits.bias
+    if bias.chart is not None and bias.stray < 1 and (instrument is None or instrument < DRUMS):
+        chord = bias.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_]
         if chord < NO_CHORD:
-            bias[~CHORD_TONES[chord][_CLASS]] = np.log(limits.stray) if limits.stray else NEVER
-    if instrument in limits.roots and (root := _new_root(stream, clock, instrument)) is not None:
-        bias[root != _CLASS] += np.log(limits.roots[instrument])
-    if instrument in limits.under and limits.tune is not None:
-        bias[limits.tune[clock] + 1 :] += np.log(OVER)
-    if instrument == DRUMS and limits.groove is not None and limits.groove[clock] >= 0:
+            out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
+    if instrument in bias.roots and (root := _new_root(stream, clock, instrument)) is not None:
+        out[root != _CLASS] += np.log(bias.roots[instrument])
+    if instrument in bias.under and bias.tune is not None:
+        out[bias.tune[clock] + 1 :] += np.log(OVER)
+    if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
         first = not stream.written or stream.written[-1][s.CLOCK] < clock
-        bias += groove.likely(limits.groove[clock], first)
-    if len(limits.taken) and (instrument is None or instrument < DRUMS):
-        first, last, key = limits.taken.T
-        bias[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
-    if limits.before is not None:
-        bias -= _otherwise(stream, limits.before, limits.table, clock, instrument)
+        out += groove.likely(bias.groove[clock], first)
+    if len(bias.taken) and (instrument is None or instrument < DRUMS):
+        first, last, key = bias.taken.T
+        out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
+    if bias.before is not None:
+        out -= _otherwise(stream, bias.before, limits.table, clock, instrument)
     if limits.rhythm is not None:
-        bias += limits.rhythm.taste(stream.pitches)
-    return bias
+        out += limits.rhythm.taste(stream.pitches)
+    return out
 
 
 def _new_root(stream: s.Stream, clock: int, instrument: int) -> int | None:
@@ -119,13 +143,13 @@ def gathered(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray
     shift[stream.clock + shift >= limits.end] = count
     out = np.append(np.full(count, -np.inf), logits[count])
     np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
-    if limits.usual is not None:
+    if limits.bias.usual is not None:
         inside = (clocks >= limits.start) & (clocks < limits.end)
         begins = np.logaddexp.reduce(out[:count])
-        out[:count][inside] += limits.usual[clocks[inside]]
+        out[:count][inside] += limits.bias.usual[clocks[inside]]
         if np.isfinite(begins):  # elsewhere in place of there, not never
             out[:count] += begins - np.logaddexp.reduce(out[:count])
-    if limits.before is not None:
+    if limits.bias.before is not None:
         places = np.flatnonzero(np.isfinite(out[:count]) & (clocks >= limits.start) & (clocks < limits.end))
-        out[np.append(places, count)] -= _anew(stream, limits.before, limits.table, places)
+        out[np.append(places, count)] -= _anew(stream, limits.bias.before, limits.table, places)
     return out

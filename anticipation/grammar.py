@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import stream as s
+from .bias import Bias
 from .grid import nearest
 from .harmony import CHORDS
 from .notes import BEAT, CHORD, DRUMS, INSTRUMENTS
@@ -43,9 +44,8 @@ def pitch_table(
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request allows (`start` to `nearest`, `voices`, `rhythm`), and what it makes less likely: the others, see
-    bias.py. A rest is always legal, so decoding never reaches a dead end. Times are in steps from the stream's origin;
-    keys of the dicts are instruments."""
+    """What a request allows. A rest is always legal, so decoding never reaches a dead end. Times are in steps from the
+    stream's origin; keys of the dicts are instruments."""
 
     start: int  # events lie in start <= onset < end
     end: int
@@ -53,25 +53,14 @@ class Limits:
     polyphony: int | dict[int, int] | None = None  # most notes of an instrument that sound at once
     density: int | dict[int, int] | None = None  # most onsets of an instrument in any second
     nearest: np.ndarray | None = None  # (end + REST + 1,) for each step the nearest one where an event may begin
-    since: int | None = None  # where silence is counted from (default: start)
-    chart: s.Chart | None = None  # chords that pitches are to agree with
-    stray: float = 1.0  # factor on the odds of a pitch outside its chord (0: never, unless nothing else is legal)
     # Most notes that an instrument may sound at once. Those that begin at one time and the given ones that sound then,
     # `sounding` (steps,), count; drawn ones that began before do not, as they are cut short for the new one.
     voices: dict[int, int] = field(default_factory=dict)
     sounding: dict[int, np.ndarray] = field(default_factory=dict)
-    louder: int = 0  # added to every velocity
-    # Factor on the odds of any pitch but the root, for an instrument's first note under a chord.
-    roots: dict[int, float] = field(default_factory=dict)
-    groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
-    usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
-    tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `under` seldom go: bias.py
-    under: tuple[int, ...] = ()
-    # (end + 1, 2) step at which the piece went as at each, -1 for none, and semitones that it is higher now: form.py
-    before: np.ndarray | None = None
-    # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down, bias.py.
-    taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
     rhythm: Rhythm | None = None  # what is answered, note by note; then voices and places are as they were
+    bias: Bias = field(default_factory=Bias)  # what it makes less likely
+    louder: int = 0  # added to every velocity
+    since: int | None = None  # where silence is counted from (default: start)
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import stream as s
+from .bias import Bias
 from .decode import Decoder
 from .dynamics import swell
 from .errors import CheckpointError
@@ -119,12 +120,11 @@ class Planner:
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
-        roots = dict.fromkeys(BASSES, OFF_ROOT)
+        bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
         return [
-            Limits(begin, end, table, most, scene.density, nearest, since=0, chart=chart, stray=stray, louder=louder,
-                   roots=roots, groove=groove)
+            Limits(begin, end, table, most, scene.density, nearest, bias=bias, louder=louder, since=0)
             for table in tables
-        ]  # fmt: skip
+        ]
 
     def _stream(self, known: Rows) -> s.Stream:
         return s.Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from . import stream as s
+from .bias import Bias
 from .dynamics import as_loud, balanced
 from .errors import RequestError
 from .grammar import Limits, nearest_place, pitch_table
@@ -165,22 +165,33 @@ class Prompt:
         own = near.of_instruments(ask.instruments)
         told = s.quantise(own, self.origin)  # also what began before the span and rings into it
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
-        new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
         table = self._table()
+        nearest, usual, before = self._in_place(near)
         return Limits(
             *self.span,
             table,
             ask.polyphony,
             usual_density(near) if ask.density is None else ask.density,
+            nearest,
             voices=voices,
             sounding={i: sounding(told, i, end) for i in voices},
+            rhythm=self._rhythm(own, table),
+            bias=self._bias(usual, before),
+        )
+
+    def _bias(self, usual: np.ndarray | None, before: np.ndarray | None) -> Bias:
+        ask, end = self.request, self.span[1]
+        new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
+        return Bias(
+            chart=self.chart,
+            stray=1.0 if ask.rhythm is None else STRAY,
             roots={i: OFF_ROOT for i in new if i in BASSES},
             groove=places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None,
+            usual=usual,
             tune=self._highest(ask.tune),
             under=tuple(i for i in new if i < DRUMS and VOICES.get(i, CHORDAL) >= CHORDAL),
+            before=before,
             taken=keys_down(self.beside.transpose(self.shift), self.origin),
-            chart=self.chart,
-            **(self._in_rhythm(ask.rhythm, own, table) if ask.rhythm is not None else self._in_place(near)),
         )
 
     def _table(self) -> np.ndarray:
@@ -191,16 +202,16 @@ class Prompt:
         return pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
 
     def _highest(self, tune: Notes | None) -> np.ndarray | None:
-        """`Limits.tune`."""
+        """`Bias.tune`."""
         if tune is None:
             return None
         return highest(s.quantise(tune.transpose(self.shift), self.origin), self.span[1])
 
-    def _in_place(self, near: Notes) -> dict[str, Any]:
-        """The limits on where events begin: `nearest`, `usual` and, for new parts, `before`. near: known notes."""
+    def _in_place(self, near: Notes) -> tuple[np.ndarray | None, ...]:
+        """`Limits.nearest`, `Bias.usual` and, for new parts, `Bias.before`. near: known notes."""
         ask, end = self.request, self.span[1]
-        if ask.places is None:
-            return {}
+        if ask.places is None or ask.rhythm is not None:
+            return None, None, None
         at = np.rint((ask.places - self.origin) * s.STEPS).astype(int)
         inside = ask.places >= ask.start - 1e-3
         nearest, usual = nearest_place(at[inside], end), np.zeros(end + 1)
@@ -210,15 +221,16 @@ class Prompt:
         if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
             came, before = inside & (ask.before[:, 0] >= 0), np.tile([-1, 0], (end + 1, 1))
             before[at[came]] = np.stack([at[ask.before[came, 0]], ask.before[came, 1]], axis=1)
-        return {"nearest": nearest, "usual": usual, "before": before}
+        return nearest, usual, before
 
-    def _in_rhythm(self, rhythm: Notes, own: Notes, table: np.ndarray) -> dict[str, Any]:
-        """The limits where notes of a rhythm are answered: `rhythm`, and as few of other pitches as it says. own: known
-        notes of the instruments that are written."""
-        replaced = rhythm.pitched.of_instruments(self.request.instruments)
-        around, near = own + self.beside, not self.request.ranged
-        answered = Rhythm.of(replaced, around, table, self.shift, self.origin, self.span, near)
-        return {"rhythm": answered, "stray": STRAY}
+    def _rhythm(self, own: Notes, table: np.ndarray) -> Rhythm | None:
+        """`Limits.rhythm`. own: known notes of the instruments that are written. table: what may be written."""
+        ask = self.request
+        if ask.rhythm is None:
+            return None
+        replaced = ask.rhythm.pitched.of_instruments(ask.instruments)
+        around, near = own + self.beside, not ask.ranged
+        return Rhythm.of(replaced, around, table, self.shift, self.origin, self.span, near)
 
     @cached_property
     def near(self) -> Notes:

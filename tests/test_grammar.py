@@ -23,7 +23,9 @@ def stream(*drawn: tuple[int, int, int, int]) -> s.Stream:
 
 
 def limits(start=0, end=1000, **more) -> g.Limits:
-    return g.Limits(start, end, more.pop("table", TABLE), **more)
+    """What is no limit is a bias."""
+    told = {name: more.pop(name) for name in [*more] if name in bias.Bias.__dataclass_fields__}
+    return g.Limits(start, end, more.pop("table", TABLE), bias=bias.Bias(**told), **more)
 
 
 def odds(limits, clock, instrument) -> np.ndarray:
@@ -238,7 +240,7 @@ def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 0, CHORD, 64)]))
     table, keys = g.pitch_table([PIANO, 33, DRUMS]), np.arange(128)
     told = limits(before=np.tile([-1, 0], (1001, 1)), table=table)
-    told.before[[120, 220, 240], 0] = 20, 20, 40
+    told.bias.before[[120, 220, 240], 0] = 20, 20, 40
 
     def costs(clock: int, instrument: int, *more: tuple[int, int, int, int]) -> np.ndarray:
         now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (33, 36), (DRUMS, 38))), *more)
@@ -259,7 +261,7 @@ def test_where_the_piece_goes_as_before_but_higher_a_part_has_its_notes_higher()
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 2, CHORD, 64), (2.0, 1.0, 1, CHORD, 64)]))
     keys, table = np.arange(128), g.pitch_table([PIANO, DRUMS], ranges={PIANO: (0, 80)})
     told = limits(before=np.tile([-1, 0], (1001, 1)), table=table)
-    told.before[[120, 220]] = 20, 2
+    told.bias.before[[120, 220]] = 20, 2
     now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (PIANO, 79), (DRUMS, 38))))
     now.chart = chart
     costs = -bias.pitch_bias(now, told, 120, PIANO) / bias.ANEW

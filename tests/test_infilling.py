@@ -432,8 +432,8 @@ def test_a_verse_that_comes_again_is_accompanied_as_it_was(random_model, monkeyp
 
     assert likeness(0.0) < 0.3 and likeness(20.0) > 0.9
     mine = replace(request, before=counterparts(melody + beats, request.places))
-    assert Prompt.of(model, mine).limits.before is not None
-    assert Prompt.of(model, replace(mine, known=piece + Notes.of([(1.0, 1.0, 50, 0, 80)]))).limits.before is None
+    assert Prompt.of(model, mine).limits.bias.before is not None
+    assert Prompt.of(model, replace(mine, known=piece + Notes.of([(1.0, 1.0, 50, 0, 80)]))).limits.bias.before is None
 
 
 def test_progress_goes_on_over_all_parts(random_model):

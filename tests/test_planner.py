@@ -218,10 +218,10 @@ def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_mode
     struck = [step.note[2] for step in planner.plan(asked) if step.note and step.note[3] == DRUMS]
     assert len(struck) > 5 and KIT[0] <= min(struck) and max(struck) <= KIT[1]
     steps = np.rint((8.5 + 0.25 * np.arange(8) - planner.origin) * s.STEPS).astype(int)
-    places = planner._limits(asked)[0].groove[steps]
+    places = planner._limits(asked)[0].bias.groove[steps]
     assert places.tolist() == [BACK, BETWEEN, BEAT, BETWEEN, BACK, BETWEEN, DOWNBEAT, BETWEEN]
     theirs = Notes.of([(4.0, 0.1, 36, DRUMS, 80)])
-    assert planner._limits(scene(8.1, tune(16) + theirs, instruments=(DRUMS, 33)))[0].groove is None
+    assert planner._limits(scene(8.1, tune(16) + theirs, instruments=(DRUMS, 33)))[0].bias.groove is None
 
 
 @pytest.mark.parametrize("grid", [4, 6])
