@@ -9,6 +9,8 @@ NOTE, CONTROLLER, OTHER, REAL_TIME = "note", "controller", "other", "real time"
 ECHO = 0.1  # seconds within which a message of ours that comes in is an echo
 REPEAT = 0.025  # the same where the player made it (thru): who repeats a note is slower
 EARLY = 0.15  # seconds by which a note may come before the beat that it is meant for
+# Controllers that keyboards and DAWs send by themselves: banks, parameter numbers, modes such as all notes off.
+BANKS, PARAMETERS, MODES = {0, 32}, {98, 99, 100, 101}, set(range(120, 128))
 _LENGTHS = {0x80: 3, 0x90: 3, 0xA0: 3, 0xB0: 3, 0xC0: 2, 0xD0: 2, 0xE0: 3}
 _REAL_TIME = {0xF8, 0xFA, 0xFB, 0xFC}
 

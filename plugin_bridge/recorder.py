@@ -23,12 +23,13 @@ from anticipation.midi import Score
 from anticipation.notes import DRUMS
 
 from .clock import Meter
+from .ears import BANKS, MODES
 from .home import unwritable
 from .scheduler import at_rest
 from .take import CONTROL, PROGRAM, Row, Take, moved_by
 
 OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
-NO_MOVES = {0, 32, *range(120, 128)}  # banks are the program's; modes, such as all notes off, are the port's
+NO_MOVES = BANKS | MODES  # those are the program's, these the port's
 
 
 class Recorder:

@@ -16,10 +16,10 @@ from typing import Any
 from anticipation.errors import AnticipationError, LiveError, RequestError
 
 from .controls import ACTION_CCS, ACTIONS, NAMES, TABLE, Value, nearest
+from .ears import BANKS, MODES, PARAMETERS
 
 STEERED = (*(control.name for control in TABLE if control.kind != "text"), *ACTIONS)  # what a controller may steer
-# What keyboards and DAWs send by themselves, and nobody turns: banks, parameter numbers, modes such as all notes off.
-UNTOUCHED = {0, 32, *range(98, 102), *range(120, 128)}
+UNTOUCHED = BANKS | PARAMETERS | MODES  # controllers that nobody turns
 INSTALL = 'pip install "anticipation-copilot[live]"'
 
 
