@@ -10,7 +10,7 @@ import numpy as np
 from . import casting
 from .beats import hear
 from .errors import RequestError
-from .grid import lag_of, places, way_of
+from .grid import lag_of, places, usual_division
 from .habits import on_free_keys
 from .harmony import estimate_chords
 from .midi import Score
@@ -75,8 +75,10 @@ class Conductor:
         if grid == "free" or self.tempo is None or not len(beats):
             return None
         near = known.audible.between(start - HISTORY, end + FUTURE)
-        ways = self.tempo.ways(beats.onset)
-        return places(near, beats, ways[:, way_of(near, beats, ways)] if grid == "auto" else int(grid))
+        if grid != "auto":
+            return places(near, beats, int(grid))
+        divisions = self.tempo.divisions(beats.onset)
+        return places(near, beats, divisions[:, usual_division(near, beats, divisions)])
 
     def beside(self, score: Score, chosen: list[Part], written: list[int]) -> Notes:
         """The notes of other hands: of parts that are not chosen but play a keyboard that is written. A part whose keys

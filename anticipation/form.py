@@ -10,7 +10,7 @@ from .grid import moment, nearest, position
 from .notes import Notes
 
 EDGE = 0.05  # seconds that a note may reach into a bar without sounding there
-PARTS = 4  # places a beat at which onsets are compared
+PLACES = 4  # of a beat, at which onsets are compared
 VERSE = 32  # beats that are alike, or not
 FEW = 8  # onsets of a verse below which likeness counts for less
 RESTS, PHRASE = 2, 4  # bars in which nothing sounds that are an interlude; bars that people go round in meanwhile
@@ -27,9 +27,9 @@ def earlier(notes: Notes, beats: Notes) -> np.ndarray | None:
     count, notes = len(beats), notes.pitched
     if count < 2 * VERSE:
         return None
-    beat, part = np.divmod(np.rint(position(notes.onset, beats) * PARTS).astype(int), PARTS)
+    beat, part = np.divmod(np.rint(position(notes.onset, beats) * PLACES).astype(int), PLACES)
     inside = (beat >= 0) & (beat < count)
-    roll = np.zeros((count, PARTS, 12), dtype=bool)
+    roll = np.zeros((count, PLACES, 12), dtype=bool)
     roll[beat[inside], part[inside], notes.pitch[inside] % 12] = True
     size, shape = roll.sum((1, 2)), (len(HIGHER), count)
     back, like = np.full(shape, -1), np.zeros(shape)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from .notes import Notes
-from .tempo import EARLY, PARTS
+from .tempo import DIVISIONS, EARLY
 
 NEAR = 1 / 30  # of a beat that a note may be off its place
 FINEST = 24  # parts of a beat: the finest division that notes are typed in by
@@ -59,42 +59,42 @@ def lag_of(notes: Notes, beats: Notes) -> float | None:
     if not len(when):
         return None
     if len(when) < FEW:
-        off = [parts * _off(when, (parts,)).max() for parts in (4, 3)]
+        off = [division * _off(when, (division,)).max() for division in (4, 3)]
         return 0.0 if min(off) * 2 < CHANCE ** (1 / len(when)) else None
-    several = [(parts, _resultant(when, parts), enough) for parts, enough in ((4, 0.3), (3, 0.5))]
+    several = [(division, _resultant(when, division), enough) for division, enough in ((4, 0.3), (3, 0.5))]
     if any(abs(mean) > enough and abs(np.angle(mean)) < np.pi / 3 for _, mean, enough in several) or _typed(when):
         return 0.0
     beat = float(np.median(beats.duration[np.minimum(when.astype(int), len(beats) - 1)]))
     sure = np.sqrt(SURE / len(when))  # by Rayleigh's test
-    late = (_late(when, parts, beat) for parts, mean, enough in several if abs(mean) > max(enough, sure))
+    late = (_late(when, division, beat) for division, mean, enough in several if abs(mean) > max(enough, sure))
     return next((lag for lag in late if lag is not None), None)
 
 
-def _resultant(when: np.ndarray, parts: int) -> complex:
+def _resultant(when: np.ndarray, division: int) -> complex:
     """The mean phase of onsets within the parts of a beat, as a complex number whose length says how alike they are."""
-    return complex(np.exp(2j * np.pi * parts * when).mean())
+    return complex(np.exp(2j * np.pi * division * when).mean())
 
 
 def _typed(when: np.ndarray) -> bool:
     """Whether the onsets are exactly on small parts of beats, as nobody plays them, and not just on the smallest ones.
     (The phases of running sixteenths in six-eight cancel in `_resultant`.) No place may have twice as many onsets as
     the beat itself: then the beats begin at the wrong moment."""
-    small, smallest = (_off(when, parts) < TYPED for parts in (SMALL, (SMALLEST,)))
+    small, smallest = (_off(when, several) < TYPED for several in (SMALL, (SMALLEST,)))
     count = np.bincount(np.rint(when * FINEST).astype(np.int64) % FINEST)
     return bool(np.mean(small) > MOST and np.mean(small | smallest) > ALL and 2 * count[0] > count.max())
 
 
 def _off(when: np.ndarray, several: tuple[int, ...]) -> np.ndarray:
     """(N,) distance in beats from each onset to the nearest place of any of several divisions of the beat."""
-    return np.min([abs((parts * when + 0.5) % 1 - 0.5) / parts for parts in several], axis=0)
+    return np.min([abs((division * when + 0.5) % 1 - 0.5) / division for division in several], axis=0)
 
 
-def _late(when: np.ndarray, parts: int, beat: float) -> float | None:
+def _late(when: np.ndarray, division: int, beat: float) -> float | None:
     """By how many seconds all onsets are behind the parts of a beat, if that is a latency: below LATENCY and a third of
     a part, and the same for parts twice as long (or three times, of thirds); if not, the beats begin elsewhere."""
-    turn = float(np.angle(_resultant(when, parts))) / (2 * np.pi * parts)  # beats
-    agree = _resultant(when - turn, parts // 2).real > 0
-    return turn * beat if agree and abs(turn) * beat < LATENCY and abs(turn) * parts < 1 / 3 else None
+    turn = float(np.angle(_resultant(when, division))) / (2 * np.pi * division)  # beats
+    agree = _resultant(when - turn, division // 2).real > 0
+    return turn * beat if agree and abs(turn) * beat < LATENCY and abs(turn) * division < 1 / 3 else None
 
 
 def on_grid(notes: Notes, beats: Notes) -> bool:
@@ -128,37 +128,37 @@ def gap_of(notes: Notes, beats: Notes) -> float | None:
     return usual / FINEST if np.mean(apart < TYPED * FINEST) > 0.5 else None
 
 
-def way_of(notes: Notes, beats: Notes, ways: np.ndarray) -> int:
-    """The column of `ways` by which the onsets divide the beats: the one that explains the most onsets beyond chance.
-    ways: (len(beats), K) numbers of parts of each beat, see TempoMap.ways."""
+def usual_division(notes: Notes, beats: Notes, divisions: np.ndarray) -> int:
+    """The column of `divisions` by which the onsets divide the beats: the one that explains the most onsets beyond
+    chance. divisions: (len(beats), K) into how many parts each beat may be divided, see TempoMap.divisions."""
     when = position(notes.onset, beats)
     when = when[when >= 0]
     if not len(when):
         return 0
-    parts = ways[np.minimum(when.astype(int), len(beats) - 1)]
-    off = abs(when[:, None] - np.rint(when[:, None] * parts) / parts)
-    return int(np.mean((off < NEAR) - 2 * NEAR * parts, axis=0).argmax())
+    division = divisions[np.minimum(when.astype(int), len(beats) - 1)]
+    off = abs(when[:, None] - np.rint(when[:, None] * division) / division)
+    return int(np.mean((off < NEAR) - 2 * NEAR * division, axis=0).argmax())
 
 
-def parts_of(notes: Notes, beats: Notes) -> int:
+def division_of(notes: Notes, beats: Notes) -> int:
     """Into how many parts (4, 6 or 8) the onsets divide beats that are quarters."""
-    return PARTS[way_of(notes, beats, np.tile(PARTS, (len(beats), 1)))]
+    return DIVISIONS[usual_division(notes, beats, np.tile(DIVISIONS, (len(beats), 1)))]
 
 
-def divided(beats: Notes, parts: int | np.ndarray) -> np.ndarray:
-    """Seconds of the places of every beat, each beat divided into `parts` (a number, or one for each beat)."""
-    several = np.broadcast_to(parts, len(beats))
+def divided(beats: Notes, division: int | np.ndarray) -> np.ndarray:
+    """Seconds of the places of every beat. division: into how many parts a beat is divided, or each of the beats is."""
+    several = np.broadcast_to(division, len(beats))
     place = np.arange(several.sum()) - np.repeat(np.cumsum(several) - several, several)
     return np.repeat(beats.onset, several) + np.repeat(beats.duration / several, several) * place
 
 
-def places(notes: Notes, beats: Notes, parts: int | np.ndarray | None = None) -> np.ndarray:
+def places(notes: Notes, beats: Notes, division: int | np.ndarray | None = None) -> np.ndarray:
     """Seconds, ascending, where new notes may begin so that they go with `notes`: wherever one of those begins, and at
-    the places of beats divided into `parts` (a number, or one for each beat; by default `parts_of` the notes), but for
-    places within a twelfth of a beat of a note."""
-    parts = parts_of(notes, beats) if parts is None else parts
-    grid = divided(beats, parts)
-    near = np.repeat(beats.duration / 12, parts)
+    the places of the beats' division (a number of parts, or one for each beat; by default `division_of` the notes), but
+    for places within a twelfth of a beat of a note."""
+    division = division_of(notes, beats) if division is None else division
+    grid = divided(beats, division)
+    near = np.repeat(beats.duration / 12, division)
     onset = np.unique(notes.onset)
     if len(onset):
         grid = grid[abs(onset[nearest(grid, onset)] - grid) > near]

@@ -82,7 +82,7 @@ def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> 
     return out
 
 
-def usual_parts(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
+def usual_places(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
     """(N,) factors on the odds of a note at each place (seconds, ascending), by how often known notes divide the beat
     in the same way: beside a tune of quarters people play few sixteenths. 1 on the beat, where a known note begins, and
     everywhere if too few notes are known."""
@@ -90,11 +90,11 @@ def usual_parts(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
     when = moments(known)
     if not len(beats) or not len(places) or len(when) < ENOUGH:
         return odds
-    parts = FINEST // np.gcd(np.rint(FINEST * position(places, beats)).astype(int), FINEST)  # of the beat
+    division = FINEST // np.gcd(np.rint(FINEST * position(places, beats)).astype(int), FINEST)
     at = nearest(when, places)
     over = len(beats.between(when[0] - EDGE, when[-1] + EDGE))
-    often = np.bincount(parts[at], minlength=FINEST + 1) / max(over, 1)
-    odds = np.where(parts == 1, 1.0, np.minimum((often[parts] + SELDOM) / USUAL, 1.0))
+    often = np.bincount(division[at], minlength=FINEST + 1) / max(over, 1)
+    odds = np.where(division == 1, 1.0, np.minimum((often[division] + SELDOM) / USUAL, 1.0))
     odds[at] = 1.0
     return odds
 

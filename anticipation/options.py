@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SEEDS = 1 << 24  # a seed that is not given is drawn below this
 MAX_TAKES = 32  # takes of a request, and drafts of a take
-MOST_PARTS = 24  # parts of a beat
+MOST_PLACES = 24  # of a beat
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Options:
             raise RequestError("--top-p is more than 0 and at most 1, --temperature more than 0")
         if self.seed < 0:
             raise RequestError("--seed is 0 or more")
-        if self.grid not in ("auto", "free") and self.grid not in map(str, range(1, MOST_PARTS + 1)):
-            raise RequestError(f"--grid is auto, free, or 1 to {MOST_PARTS} places a beat, not {self.grid!r}")
+        if self.grid not in ("auto", "free") and self.grid not in map(str, range(1, MOST_PLACES + 1)):
+            raise RequestError(f"--grid is auto, free, or 1 to {MOST_PLACES} places a beat, not {self.grid!r}")
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """The flags of those of the named options that differ from the default."""

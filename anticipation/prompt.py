@@ -26,7 +26,7 @@ from .habits import (
     on_free_keys,
     sounding,
     usual_density,
-    usual_parts,
+    usual_places,
     usual_range,
     usual_voices,
 )
@@ -216,7 +216,7 @@ class Prompt:
         inside = ask.places >= ask.start - 1e-3
         nearest, usual = nearest_place(at[inside], end), np.zeros(end + 1)
         inside &= ask.places < ask.end
-        usual[at[inside]] = np.log(usual_parts(near, ask.known.beats, ask.places)[inside])
+        usual[at[inside]] = np.log(usual_places(near, ask.known.beats, ask.places)[inside])
         before = None
         if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
             came, before = inside & (ask.before[:, 0] >= 0), np.tile([-1, 0], (end + 1, 1))

@@ -9,8 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .grid import position
 from .notes import Notes
 
-PARTS = 4  # places a beat at which onsets are compared
-WINDOW = 8 * PARTS  # places that have to be alike: two bars of four beats
+PLACES = 4  # of a beat, at which onsets are compared
+WINDOW = 8 * PLACES  # places that have to be alike: two bars of four beats
 FEW = 8  # with fewer onsets in both passages together, likeness counts for less
 ALIKE = 0.4  # likeness of a repetition; 1: no note differs
 SHORTEST = 4  # beats between a passage and its repetition, at least
@@ -26,12 +26,12 @@ def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
     melody = melody.between(beats.onset[0], now)
     when = _inside(melody.onset, beats)
     here = float(_inside(np.array([now]), beats)[0])
-    count = int(here * PARTS + 0.5)  # places that are over; those that a note may still be drawn to are not
-    places = np.rint(when * PARTS).astype(int)
+    count = int(here * PLACES + 0.5)  # places that are over; those that a note may still be drawn to are not
+    places = np.rint(when * PLACES).astype(int)
     roll = np.zeros((WINDOW + count, 12), bool)
     over = places < count
     roll[WINDOW + places[over], melody.pitch[over] % 12] = True
-    passages = sliding_window_view(roll, WINDOW, axis=0)[count % PARTS :: PARTS]  # whole beats ago; the last is now
+    passages = sliding_window_view(roll, WINDOW, axis=0)[count % PLACES :: PLACES]  # whole beats ago; the last is now
     same = (passages & passages[-1]).sum((1, 2))
     alike = 2 * same / np.maximum(passages.sum((1, 2)) + passages[-1].sum(), FEW)
     alike = alike[: len(alike) - SHORTEST]
@@ -52,24 +52,24 @@ def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.nda
     notes = notes.pitched.between(*beats.onset[:1], *beats.onset[-1:]) if len(beats) > 1 else notes[:0]
     if not len(notes):
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    places = np.rint(_inside(notes.onset, beats) * PARTS).astype(int)
-    first, last = (round(float(place) * PARTS) for place in _inside(np.array([start, end]), beats))
-    roll = np.zeros((len(beats) * PARTS + 1, 12), dtype=bool)
+    places = np.rint(_inside(notes.onset, beats) * PLACES).astype(int)
+    first, last = (round(float(place) * PLACES) for place in _inside(np.array([start, end]), beats))
+    roll = np.zeros((len(beats) * PLACES + 1, 12), dtype=bool)
     roll[places, notes.pitch % 12] = True
     known = np.zeros(len(roll), dtype=bool)
     lowest, highest = int(places.min()), int(places.max()) + 1
     known[lowest:highest] = True
     known[first:last] = bool(len(notes.between(start, end)))
-    around = np.arange(max(first - AROUND * PARTS, 0), min(last + AROUND * PARTS, len(roll)))
+    around = np.arange(max(first - AROUND * PLACES, 0), min(last + AROUND * PLACES, len(roll)))
     offsets, alike = [], []
     for offset in range(-len(beats), len(beats) + 1):
-        step = offset * PARTS
+        step = offset * PLACES
         apart = abs(offset) >= SHORTEST and (last + step <= first or first + step >= last)
         if not apart or first + step < lowest or last + step > highest:
             continue
         here = around[(around + step >= 0) & (around + step < len(roll))]
         here = here[known[here] & known[here + step]]
-        if len(here) >= SHORTEST * PARTS:
+        if len(here) >= SHORTEST * PLACES:
             one, other = roll[here], roll[here + step]
             offsets.append(offset)
             alike.append(2 * (one & other).sum() / max(one.sum() + other.sum(), 2 * FEW))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import stream as s
-from .grid import FINEST, divided, gap_of, moment, nearest, parts_of, position
+from .grid import FINEST, divided, division_of, gap_of, moment, nearest, position
 from .notes import Notes
 
 REACH = 0.008  # seconds: half a step of the model's grid, and some for rounding
@@ -16,7 +16,7 @@ def ends_of(known: Notes, beats: Notes) -> tuple[int, float] | None:
     """How typed notes end: into how many parts they divide beats, and how many beats behind a part of a beat they end.
     None where the notes were played."""
     gap = gap_of(known, beats)
-    return None if gap is None else (parts_of(known, beats), gap)
+    return None if gap is None else (division_of(known, beats), gap)
 
 
 def snap(
@@ -46,7 +46,7 @@ def snap(
     return notes.replace(onset=onset, duration=off - onset)[off > onset].sorted()
 
 
-def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float) -> np.ndarray:
+def _ended(notes: Notes, onset: np.ndarray, beats: Notes, division: int, gap: float) -> np.ndarray:
     """When notes that begin at `onset` (seconds) end if they all end `gap` beats behind a part of a beat: the coarsest
     part that the drawn duration may stand for. No note is made shorter than half of its duration."""
     offset = notes.offset.round(6)
@@ -54,7 +54,7 @@ def _ended(notes: Notes, onset: np.ndarray, beats: Notes, parts: int, gap: float
     doubt = (0.5 / s.STEPS + DOUBT * notes.duration) / beats.duration[i]
     when = position(offset, beats) - gap
     out = np.rint(when * FINEST) / FINEST
-    for coarse in (parts, 1):
+    for coarse in (division, 1):
         place = np.rint(when * coarse) / coarse
         out = np.where(abs(place - when) <= doubt, place, out)
     ends = moment(out + gap, beats)

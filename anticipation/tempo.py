@@ -9,7 +9,7 @@ import numpy as np
 
 from .notes import BEAT, Notes
 
-PARTS = (4, 6, 8)  # into how many parts music may divide a quarter: sixteenths, triplets of them, thirty-seconds
+DIVISIONS = (4, 6, 8)  # into how many parts music may divide a quarter: sixteenths, triplets of them, thirty-seconds
 EARLY = 1 / 16  # of a beat, half of the finest part: a note that comes before a beat by less is early for it
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
 
@@ -76,12 +76,12 @@ class TempoMap:
         column = np.full(int(keep.sum()), BEAT)
         return Notes(onset[:-1][keep], np.diff(onset)[keep], np.minimum(places[:-1][keep], 15), column, column * 0 + 64)
 
-    def ways(self, times: np.ndarray) -> np.ndarray:
+    def divisions(self, times: np.ndarray) -> np.ndarray:
         """(N, 3) the numbers of parts into which the beat at each time (seconds) may be divided: into sixteenths, into
         triplets of them (in 6/8 and its like into four), into thirty-seconds."""
         at = np.searchsorted([tick for tick, *_ in self.meters], self.ticks(times), side="right") - 1
         several = [
-            [n // unit for n in (48, 32, 96)] if compound(beats, unit) else [n * 4 // max(unit, 4) for n in PARTS]
+            [n // unit for n in (48, 32, 96)] if compound(beats, unit) else [n * 4 // max(unit, 4) for n in DIVISIONS]
             for _, beats, unit in self.meters
         ]
         return np.maximum(several, 1)[np.maximum(at, 0)]

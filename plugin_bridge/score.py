@@ -45,7 +45,7 @@ class Told:
         self.ranged = settings["low"] > 0 or settings["high"] < 127
         self.channels = self._channels()
         self.meter = parse_meter(settings["meter"])
-        self.ways = TempoMap(meters=((0, *self.meter),)).ways(np.zeros(1))  # of dividing a beat
+        self.divisions = TempoMap(meters=((0, *self.meter),)).divisions(np.zeros(1))
         if settings["chords"]:
             parse_chart(settings["chords"], np.arange(2.0))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anticipation.grid import way_of
+from anticipation.grid import usual_division
 from anticipation.notes import DRUMS, Notes
 from anticipation.scene import Scene
 
@@ -82,7 +82,7 @@ class Session:
         self.since, self.cold = -np.inf, True
         self.calm = self._looked = 0.0  # stream time since when the mind has kept up; when that was looked at
         self._starves, self._starved = False, 0.0  # seconds in which nothing was decided, less a fifth of the others
-        self.parts = int(self.told.ways[0, 0])  # places a beat, as the player divides it
+        self.division = int(self.told.divisions[0, 0])  # places a beat, as the player divides it
         self.drop_plan()
 
     def drop_plan(self) -> None:
@@ -224,14 +224,14 @@ class Session:
         chords = told.chart(self.since, start + 20.0, grid, self.known)
         instruments, beats = tuple(self.asked), self.known.beats(start + 12.0)
         heard = (late + ahead).between(now - CUT, start + 12.0)
-        ways = told.ways[np.zeros(len(beats), int)]
-        way = way_of(heard, beats, ways) if len(heard) >= ENOUGH and len(beats) else 0
-        self.parts = int(told.ways[0, way])
+        divisions = np.repeat(told.divisions, len(beats), axis=0)
+        which = usual_division(heard, beats, divisions) if len(heard) >= ENOUGH and len(beats) else 0
+        self.division = int(told.divisions[0, which])
         return Scene(
             start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
             since=self.since, cold=self.cold, pitches=told.pitches, ranged=told.ranged,
             polyphony=settings["polyphony"] or None, density=settings["density"] or None,
-            grid=self.parts if settings["quantise"] >= 0.5 else None, turns=2 if self.parts % 3 else 3,
+            grid=self.division if settings["quantise"] >= 0.5 else None, turns=2 if self.division % 3 else 3,
             chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip
@@ -287,7 +287,7 @@ class Session:
 
     def _quantised(self, onset: float, now: float, grid: Grid) -> float:
         """Drawn to the nearest place of the beat; never to where it is too late."""
-        nearest = grid.time_of(round(grid.beat_at(onset) * self.parts) / self.parts)
+        nearest = grid.time_of(round(grid.beat_at(onset) * self.division) / self.division)
         moved = onset + (nearest - onset) * self.settings["quantise"]
         return moved if moved >= now + self.early + 0.002 else onset
 

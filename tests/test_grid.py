@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anticipation.grid import cut, gap_of, lag_of, moment, on_grid, parts_of, places, position, way_of
+from anticipation.grid import cut, division_of, gap_of, lag_of, moment, on_grid, places, position, usual_division
 from anticipation.notes import Notes
 from anticipation.tempo import TempoMap
 
@@ -30,8 +30,8 @@ def line(phases: list[float], jitter: float = 0.0) -> Notes:
      ([0, 0.125, 0.25, 0.375], 8), ([], 4)],
 )  # fmt: skip
 def test_notes_tell_how_their_beats_are_divided(phases, parts):
-    assert parts_of(line(phases), BEATS) == parts
-    assert parts_of(line(phases, 0.012), BEATS) == parts, "played by hand"
+    assert division_of(line(phases), BEATS) == parts
+    assert division_of(line(phases, 0.012), BEATS) == parts, "played by hand"
 
 
 @pytest.mark.parametrize("phases", [[0], [0, 0.5], [0, 1 / 3, 2 / 3], [0, 2 / 3], [0, 1 / 6, 0.5]])
@@ -111,18 +111,18 @@ def test_beats_are_divided_as_their_metre_is(metre, step, seconds):
     beats = tempo.beats(20.0)
     at = tempo.seconds(np.arange(0, 19_000, step))
     tune = Notes.of((float(t), 0.1, 60, 0, 64) for t in at)
-    ways = tempo.ways(beats.onset)
-    assert beats.duration[0] / ways[0, way_of(tune, beats, ways)] == pytest.approx(seconds)
+    divisions = tempo.divisions(beats.onset)
+    assert beats.duration[0] / divisions[0, usual_division(tune, beats, divisions)] == pytest.approx(seconds)
 
 
 def test_where_the_metre_changes_so_does_what_a_beat_is_divided_into():
     tempo = TempoMap(480, (), ((0, 7, 8), (1680, 4, 4)))
     beats = tempo.beats(3.75)
-    ways = tempo.ways(beats.onset)
+    divisions = tempo.divisions(beats.onset)
     tune = Notes.of((0.25 * i, 0.2, 60, 0, 64) for i in range(15))
-    found = places(Notes.of([]), beats, ways[:, way_of(tune, beats, ways)])
+    found = places(Notes.of([]), beats, divisions[:, usual_division(tune, beats, divisions)])
     np.testing.assert_allclose(np.diff(found), 0.125)
-    assert ways[0].tolist() == [2, 3, 4] and ways[-1].tolist() == [4, 6, 8]
+    assert divisions[0].tolist() == [2, 3, 4] and divisions[-1].tolist() == [4, 6, 8]
 
 
 def test_who_is_early_for_a_beat_begins_with_it():

@@ -17,7 +17,7 @@ from anticipation.habits import (
     lone_tune,
     on_free_keys,
     sounding,
-    usual_parts,
+    usual_places,
     usual_range,
     usual_voices,
 )
@@ -155,14 +155,14 @@ def test_beats_are_divided_as_elsewhere():
     quarters = Notes.of((0.5 * i, 0.4, 60 + i % 5, 0, 80) for i in range(4, 36) if i != 20)
     at = np.arange(0, 20, 0.125)  # beats, quarters of one, halves, quarters
     rare = habits.SELDOM / habits.USUAL
-    np.testing.assert_allclose(usual_parts(quarters, grid, at).reshape(-1, 4), [[1.0, rare, rare, rare]] * 40)
+    np.testing.assert_allclose(usual_places(quarters, grid, at).reshape(-1, 4), [[1.0, rare, rare, rare]] * 40)
     once = quarters + Notes.of([(10.26, 0.2, 62, 0, 80)])
-    odds = usual_parts(once, grid, at).reshape(-1, 4)
+    odds = usual_places(once, grid, at).reshape(-1, 4)
     assert odds[20].tolist() == pytest.approx([1.0, rare, 1.0, rare]) and rare < odds[0, 2] < 2 * rare
     eighths = quarters + quarters.shift(0.25)
-    np.testing.assert_allclose(usual_parts(eighths, grid, at).reshape(-1, 4), [[1.0, rare, 1.0, rare]] * 40)
-    assert (usual_parts(quarters[:7], grid, at) == 1).all() and (usual_parts(quarters, grid[:0], at) == 1).all()
-    assert not len(usual_parts(quarters, grid, at[:0]))
+    np.testing.assert_allclose(usual_places(eighths, grid, at).reshape(-1, 4), [[1.0, rare, 1.0, rare]] * 40)
+    assert (usual_places(quarters[:7], grid, at) == 1).all() and (usual_places(quarters, grid[:0], at) == 1).all()
+    assert not len(usual_places(quarters, grid, at[:0]))
 
 
 @given(notes(), st.integers(1, 900))

@@ -312,7 +312,7 @@ def test_the_grid_is_of_eighths_and_sixteenths_in_every_metre(meter, parts, turn
     mind = regular_mind()
     made = stage(mind, listen=0, meter=meter, quantise=1.0)
     made.run([], 2.0)
-    assert mind.scenes[-1].grid == made.session.parts == parts and mind.scenes[-1].turns == turns
+    assert mind.scenes[-1].grid == made.session.division == parts and mind.scenes[-1].turns == turns
 
 
 def test_the_grid_draws_notes_to_sixteenths():
