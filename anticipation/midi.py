@@ -101,13 +101,11 @@ class Score:
         )
 
     @classmethod
-    def from_notes(
-        cls, notes: Notes, tempo: TempoMap | None = None, *, stamp: str = "", moves: Sequence[Move] = ()
-    ) -> Score:
+    def from_notes(cls, notes: Notes, tempo: TempoMap | None = None) -> Score:
         """A fresh file: a tempo track and one track per instrument. See `with_notes`. Raises MidiError."""
         tempo = tempo or TempoMap()
         file = smf.File(1, tempo.ppqn, chunks=((b"MTrk", tempo_track(tempo)),))
-        return cls.from_bytes(file.encode()).with_notes(notes, stamp=stamp, moves=moves)
+        return cls.from_bytes(file.encode()).with_notes(notes)
 
     @classmethod
     def from_pretty_midi(cls, midi) -> Score:

@@ -22,7 +22,7 @@ HUNG, HOPELESS = 2.0, 30.0  # seconds without a word of an answer that is owed: 
 LOOK = 0.5  # seconds between two looks that count at most: a machine that slept in between has asked nobody
 
 
-def think(connection, checkpoint: str | None, threads: int, seed: int, weights: str) -> None:
+def think(connection, checkpoint: str | None, threads: int, weights: str) -> None:
     """The process. Answers the newest question, step by step; a newer one is looked for after every step."""
     ignore_signals()
     import gc
@@ -45,7 +45,7 @@ def think(connection, checkpoint: str | None, threads: int, seed: int, weights: 
         return
     rate = steps / (time.perf_counter() - begin)
     gc.freeze()
-    planner, ask = Planner(model, seed), None
+    planner, ask = Planner(model), None
     with suppress(EOFError, OSError):  # the parent is gone
         connection.send(("ready", {"events_per_second": rate, "fingerprint": model.fingerprint}))
         while True:
@@ -54,7 +54,7 @@ def think(connection, checkpoint: str | None, threads: int, seed: int, weights: 
                 ask = answer(connection, planner, ask)
             except (AnticipationError, ValueError, IndexError, RuntimeError) as error:
                 connection.send(("error", f"{type(error).__name__}: {error}"))
-                planner, ask = Planner(model, seed), None
+                planner, ask = Planner(model), None
 
 
 def answer(connection, planner, ask: Ask) -> Ask | None:
@@ -78,10 +78,9 @@ class Mind:
         report: Callable[[tuple], None],
         checkpoint: str | None = None,
         threads: int = 1,
-        seed: int = 0,
         weights: str = "float32",
     ) -> None:
-        self.report, self.settings = report, (checkpoint, threads, seed, weights)
+        self.report, self.settings = report, (checkpoint, threads, weights)
         self.state = "dead"  # loading, ready, hung, restarting, dead
         self.broken = ""  # why the model cannot be loaded; another process could not load it either
         self._process: Any = None

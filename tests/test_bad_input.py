@@ -359,7 +359,7 @@ def test_what_live_cannot_do_is_told_before_it_opens_anything(refused, tmp_path,
 def test_a_mind_whose_parent_has_gone_while_it_loaded_ends_without_a_word(random_checkpoint):
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=think, args=(theirs, str(random_checkpoint), 1, 0, "float32"), daemon=True)
+    process = context.Process(target=think, args=(theirs, str(random_checkpoint), 1, "float32"), daemon=True)
     process.start()
     theirs.close()
     ours.close()
@@ -371,7 +371,7 @@ def test_a_mind_whose_parent_has_gone_while_it_loaded_ends_without_a_word(random
 def test_ctrl_c_before_a_child_has_come_to_itself_is_left_to_the_parent(tmp_path):
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=think, args=(theirs, str(tmp_path / "typo"), 1, 0, "float32"), daemon=True)
+    process = context.Process(target=think, args=(theirs, str(tmp_path / "typo"), 1, "float32"), daemon=True)
     child.start(process)
     theirs.close()
     os.kill(process.pid, signal.SIGINT)
