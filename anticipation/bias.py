@@ -65,7 +65,7 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
         first, last, key = bias.taken.T
         out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
     if bias.before is not None:
-        out -= _otherwise(stream, bias.before, limits.table, clock, instrument)
+        out -= _pitch_costs(stream, bias.before, limits.table, clock, instrument)
     if limits.rhythm is not None:
         out += limits.rhythm.taste(stream.pitches)
     return out
@@ -80,7 +80,7 @@ def _new_root(stream: s.Stream, clock: int, instrument: int) -> int | None:
     return begun[-1, 1] % 12 if next(own, -np.inf) < begun[-1, 0] - ROUNDING else None
 
 
-def _again(stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
+def _begun_before(stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
     """What a stream began when the piece went as it does at a clock, as (instrument, pitch), as much higher as it goes
     now, so far as that is legal. Under another chord drums alone would begin it again."""
     there, higher = before[clock].tolist()
@@ -93,12 +93,12 @@ def _again(stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int) 
     return [(one, pitch) for one, pitch in moved if pitch < 128 and table[one, pitch]]
 
 
-def _otherwise(
+def _pitch_costs(
     stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int, instrument: int | None
 ) -> np.ndarray:
     """(128,) nats that an instrument's next pitch costs at a clock: ANEW if it was not begun when the piece went like
     this, and for each one that was and is passed over, or chords would climb."""
-    pitches = [pitch for one, pitch in _again(stream, before, table, clock) if instrument in (None, one)]
+    pitches = [pitch for one, pitch in _begun_before(stream, before, table, clock) if instrument in (None, one)]
     if not pitches:
         return np.zeros(128)
     last = max((pitch for one, pitch in stream.begun.get(clock, []) if one == instrument), default=-1)
@@ -106,7 +106,40 @@ def _otherwise(
     return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
 
 
-def _anew(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
+def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray:
+    """Shift logits (the last class is the rest), gathered at the places where an event may begin, each of which is as
+    likely as is usual there beside the others, less what it costs to begin what was not begun before."""
+    out, bias, count = _gathered(logits, stream, limits), limits.bias, len(logits) - 1
+    clocks = stream.clock + np.arange(count)
+    inside = (clocks >= limits.start) & (clocks < limits.end)
+    if bias.usual is not None:
+        begins = np.logaddexp.reduce(out[:count])
+        out[:count][inside] += bias.usual[clocks[inside]]
+        if np.isfinite(begins):  # elsewhere in place of there, not never
+            out[:count] += begins - np.logaddexp.reduce(out[:count])
+    if bias.before is not None:
+        places = np.flatnonzero(np.isfinite(out[:count]) & inside)
+        out[np.append(places, count)] -= _shift_costs(stream, bias.before, limits.table, places)
+    return out
+
+
+def _gathered(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray:
+    """Shift logits with the probability of every step moved to the nearest step where an event may begin, so that a
+    beat whose probability is spread over neighbouring steps stays as likely as it was. What would move to the end, or
+    beyond the last shift, goes to the rest; else everything later would be played at the last place."""
+    count = len(logits) - 1
+    shift = np.arange(count)
+    if limits.nearest is not None:
+        clocks = stream.clock + shift
+        inside = (clocks >= limits.start) & (clocks < limits.end)
+        shift[inside] = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
+    shift[stream.clock + shift >= limits.end] = count
+    out = np.append(np.full(count, -np.inf), logits[count])
+    np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
+    return out
+
+
+def _shift_costs(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
     within a second: for each place up to there where something was begun when the piece went like this and now is not,
     or the other way round, and for a chord that has a note more or less."""
@@ -116,7 +149,7 @@ def _anew(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.nd
         there = int(before[stream.clock + shift, 0])
         here = [] if shift or there < 0 else stream.begun.get(stream.clock, [])
         if here:
-            notes = _again(stream, before, table, stream.clock)
+            notes = _begun_before(stream, before, table, stream.clock)
             if any(note not in here and (note > here[-1] or not stream.ordered) for note in notes):
                 passed += ANEW
             elif len(here) >= len(stream.begun.get(there, [])):
@@ -126,30 +159,4 @@ def _anew(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.nd
         elif there >= 0:
             out[i] += ANEW
     out[-1] = passed
-    return out
-
-
-def gathered(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray:
-    """Shift logits (the last class is the rest) with the probability of every step moved to the nearest step where an
-    event may begin, so that a beat whose probability is spread over neighbouring steps stays as likely as it was. What
-    would move to the end, or beyond the last shift, goes to the rest; else everything later would be played at the last
-    place."""
-    count = len(logits) - 1
-    clocks = stream.clock + np.arange(count)
-    shift = np.arange(count)
-    if limits.nearest is not None:
-        inside = (clocks >= limits.start) & (clocks < limits.end)
-        shift[inside] = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
-    shift[stream.clock + shift >= limits.end] = count
-    out = np.append(np.full(count, -np.inf), logits[count])
-    np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
-    if limits.bias.usual is not None:
-        inside = (clocks >= limits.start) & (clocks < limits.end)
-        begins = np.logaddexp.reduce(out[:count])
-        out[:count][inside] += limits.bias.usual[clocks[inside]]
-        if np.isfinite(begins):  # elsewhere in place of there, not never
-            out[:count] += begins - np.logaddexp.reduce(out[:count])
-    if limits.bias.before is not None:
-        places = np.flatnonzero(np.isfinite(out[:count]) & (clocks >= limits.start) & (clocks < limits.end))
-        out[np.append(places, count)] -= _anew(stream, limits.bias.before, limits.table, places)
     return out

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import amt, around
 from . import stream as s
-from .bias import gathered, pitch_bias
+from .bias import pitch_bias, shift_logits
 from .cache import Cache
 from .features import DURATIONS, FIELD_NAMES, VELOCITIES, chart_features, row_features, velocity_of
 from .gpt2 import GPT2
@@ -188,7 +188,7 @@ class EventDraw:
             temperature = heat[j] if heat else self.sampling.temperature
             logits, instrument, exempt, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
             if field == SHIFT:
-                logits, exempt = gathered(logits, stream, limits), REST_CLASS
+                logits, exempt = shift_logits(logits, stream, limits), REST_CLASS
                 odds = self.sampling.odds(silence(stream, limits))
             elif field == PITCH:
                 clock = stream.clock + int(self.classes[j, SHIFT])
@@ -280,7 +280,7 @@ class AmtLanes(Lanes):
         for j, i in enumerate(active):
             legal = np.append(shifts[j][: s.REST], shifts[j][s.REST :].any())  # after a second an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
-            onto = gathered(logits.cpu().numpy(), mine[j], limits[j])
+            onto = shift_logits(logits.cpu().numpy(), mine[j], limits[j])
             odds = sampling.odds(silence(mine[j], limits[j]))
             shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, s.REST, odds)
         self._feed_one(active, amt.TIME.start + now + shift)

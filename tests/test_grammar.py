@@ -133,7 +133,7 @@ def test_what_lies_behind_the_end_is_rest():
     before = np.exp(logits)
     for places, first in ((None, 38), ([12, 37, 62], 38), ([12, 45, 51], 37)):  # 49 is nearer to 51
         nearest = None if places is None else g.nearest_place(np.array(places), 50)
-        mass = np.exp(bias.gathered(logits, now, limits(end=50, nearest=nearest)))
+        mass = np.exp(bias.shift_logits(logits, now, limits(end=50, nearest=nearest)))
         np.testing.assert_allclose(mass[101], before[first:].sum())
         np.testing.assert_allclose(mass[:38].sum(), before[:first].sum())
         assert not mass[38:101].any()
@@ -144,12 +144,12 @@ def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_i
     now = stream((12, PIANO, 60, 10))
     logits = np.random.default_rng(0).normal(size=102)
     told = limits(nearest=g.nearest_place(np.array([10, 37, 62, 150]), 200))
-    mass, before = np.exp(bias.gathered(logits, now, told)), np.exp(logits)
+    mass, before = np.exp(bias.shift_logits(logits, now, told)), np.exp(logits)
     near = {25: range(12, 38), 50: range(38, 95)}  # the middles are 23.5, 49.5 and 106
     np.testing.assert_allclose([mass[shift] for shift in near], [before[list(steps)].sum() for steps in near.values()])
     np.testing.assert_allclose(mass[101], before[101] + before[95:101].sum())
     assert np.count_nonzero(mass) == 3
-    np.testing.assert_allclose(bias.gathered(logits, now, limits()), logits)
+    np.testing.assert_allclose(bias.shift_logits(logits, now, limits()), logits)
 
 
 def test_pitches_agree_with_the_chord_of_their_time():
@@ -200,12 +200,12 @@ def test_an_event_is_as_likely_as_its_step_is_usual():
     usual[10:60] = np.log(0.25)
     logits = np.linspace(0.0, 1.0, g.REST_CLASS + 1)
     for one in (stream(), stream((20, PIANO, 60, 10))):
-        told, plain = (bias.gathered(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
+        told, plain = (bias.shift_logits(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
         more = told[:-1] - plain[:-1] - usual[one.clock :][: g.REST_CLASS]
         assert np.ptp(more) < 1e-9 < more[0] and told[-1] == plain[-1]
         assert np.logaddexp.reduce(told) == pytest.approx(np.logaddexp.reduce(plain))
     never = np.append(np.full(g.REST_CLASS, -np.inf), 0.0)
-    np.testing.assert_array_equal(bias.gathered(never, stream(), limits(usual=usual)), never)
+    np.testing.assert_array_equal(bias.shift_logits(never, stream(), limits(usual=usual)), never)
 
 
 def test_where_the_piece_goes_as_before_so_does_a_part():
@@ -221,7 +221,7 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
         now = stream(*verse, *more)
         now.chart = chart or now.chart
         at = [place - now.clock for place in (190, 200, 225, 250, 270) if place >= now.clock] + [g.REST_CLASS]
-        return (bias.gathered(logits, now, free)[at] - bias.gathered(logits, now, told)[at]).tolist()
+        return (bias.shift_logits(logits, now, free)[at] - bias.shift_logits(logits, now, told)[at]).tolist()
 
     one = bias.ANEW
     np.testing.assert_allclose(costs(), [0, 0, 2 * one, one, 2 * one, 2 * one])
