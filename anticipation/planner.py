@@ -21,16 +21,18 @@ from .harmonist import Harmonist
 from .infilling import PATIENCE
 from .keys import moved, shift_to_c
 from .lanes import context_of
-from .notes import DRUMS, INSTRUMENTS, Notes
+from .notes import DRUMS, Notes
 from .playable import BASSES, KIT, RANGES, VOICES
-from .prompt import OFF_ROOT, higher
+from .prompt import LEAD, OFF_ROOT, higher
 from .sampling import Sampling
 from .scene import Rows, Scene, rows_of
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays
 STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pitches are right no more than by chance
-STUBBORN = 3  # plans in a row that have to hear the same other key before it is believed
+# Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
+# are fewer than YOUNG; of fewer than FEW the band's own tell the key with them.
+STUBBORN, YOUNG, FEW = 3, 24, 8
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,52 @@ class Planner:
         chart, chords for pitched instruments are the harmonist's."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
-        self._place(scene)
+        self._settle(scene)
         if self._harmonist and not len(scene.chart.chords) and any(i < DRUMS for i in scene.instruments):
             scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
         decoder = self._ready(scene)
         for row in self._draw(decoder, self._limits(scene)):
             yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row), self.fed)
 
+    def _settle(self, scene: Scene) -> None:
+        """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,
+        the key if it is clearly another."""
+        moves = not scene.since <= self.origin <= scene.start
+        if moves:
+            self.origin, self.cold = self._beginning(scene)
+        parts: list[tuple[int, ...]] = [scene.instruments]
+        if self.listens:
+            parts = [(i,) for i in dict.fromkeys(scene.instruments)]
+        if self._hear_key(scene) or moves or parts != self._parts:
+            self._decoder, self._parts = None, parts
+
+    def _beginning(self, scene: Scene) -> tuple[float, bool]:
+        """Where a new stream begins: with the first thing that is known, so far as a model is shown it; and whether
+        the music begins there."""
+        past = scene.known[scene.known.onset < scene.start]
+        first = float(past.onset[0]) if len(past) else scene.start
+        earliest = scene.start - s.HISTORY
+        return max(first - LEAD, earliest, scene.since), scene.cold and first > earliest
+
+    def _hear_key(self, scene: Scene) -> bool:
+        """Whether the transposition changed. The player decides the key, or without him the band."""
+        theirs = scene.player.between(scene.start - MEMORY, np.inf)
+        known = theirs if len(theirs.pitched) >= FEW else theirs + scene.own.between(scene.start - MEMORY, scene.start)
+        shift = shift_to_c(known, scene.pitches)
+        self._other = [*self._other[1 - STUBBORN :], shift] if shift != self.shift else []
+        young = len(theirs.pitched) < YOUNG
+        if not self._other or not (young or len(self._other) == STUBBORN and len(set(self._other)) == 1):
+            return False
+        self.shift, self._other = shift, []
+        return True
+
     def _ready(self, scene: Scene) -> Decoder:
         """The decoder, having read the scene up to its start. Raises CheckpointError."""
-        several = self._prepare(scene)
-        decoder = self._decoder or Decoder(self.model, [self._stream(known) for known in several])
+        several = self._told(scene)
+        decoder = self._decoder
+        if decoder is None:
+            streams = [s.Stream(k.chart, k.controls, k.delta, self.rng, ordered=self.reads) for k in several]
+            decoder = Decoder(self.model, streams)
         for stream, known in zip(decoder.streams, several, strict=True):
             stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
         decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
@@ -86,6 +123,53 @@ class Planner:
             stream.written = [row for row in stream.rows if row[s.KIND] == s.EVENT]
         self._decoder, self.fed = decoder, self.fed + decoder.fed - before
         return decoder
+
+    def _told(self, scene: Scene) -> list[Rows]:
+        """What each part is told. When a window is nearly full, the origin moves to half a window ago."""
+        several = self._rows(scene)
+        window = context_of(self.model)
+        longest = max((known.rows for known in several), key=len)
+        if len(longest) > window - ROOM:
+            recent = longest[-(window // 2) :]
+            recent = recent[recent[:, s.KIND] != s.CONTROL]
+            steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
+            self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None
+            several = self._rows(scene)
+        return several
+
+    def _rows(self, scene: Scene) -> list[Rows]:
+        """The rows of each part: its own notes, and the other parts' like late ones of the player. If one stream writes
+        the whole band, all that the band has played is its own."""
+        out = []
+        for part in self._parts:
+            others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
+            mine = scene.own if not len(others) else scene.own.of_instruments(part)
+            told = replace(scene, own=mine, late=scene.late + others, instruments=part)
+            out.append(rows_of(told, self.origin, self.shift, self.cold, reads_chart=self.reads, looks=self.listens))
+        return out
+
+    def _limits(self, scene: Scene) -> list[Limits]:
+        """Of each part."""
+        pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
+        begin, end = (round((t - self.origin) * s.STEPS) for t in (scene.start, scene.end))
+        nearest = groove = None
+        if scene.grid and len(scene.chart.beats):
+            nearest = nearest_place((divided(scene.chart.beats, scene.grid) - self.origin) * s.STEPS, end)
+        ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
+        tables = [pitch_table(part, pitches, ranges) for part in self._parts]
+        chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
+        if DRUMS in scene.instruments and not (scene.player.instrument == DRUMS).any():
+            groove = places_of(chart.beats, np.arange(end + 1))
+        stray = 0.0 if scene.chord_lock else STRAY
+        player = scene.player.between(scene.start - MEMORY, scene.end)
+        louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
+        limit = scene.polyphony
+        most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
+        bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
+        return [
+            Limits(begin, end, table, most, scene.density, nearest, bias=bias, louder=louder, since=0)
+            for table in tables
+        ]
 
     def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:
         """Events and rests of all parts, by time. The part that is furthest behind draws next, and the others are
@@ -101,89 +185,6 @@ class Planner:
             ready = sorted((row for row in waiting if row[s.CLOCK] <= reached), key=lambda row: int(row[s.CLOCK]))
             waiting = [row for row in waiting if row[s.CLOCK] > reached]
             yield from ready
-
-    def _limits(self, scene: Scene) -> list[Limits]:
-        """Of each part."""
-        origin = self.origin
-        pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
-        begin, end = (round((t - origin) * s.STEPS) for t in (scene.start, scene.end))
-        nearest = groove = None
-        if scene.grid and len(scene.chart.beats):
-            nearest = nearest_place((divided(scene.chart.beats, scene.grid) - origin) * s.STEPS, end)
-        ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
-        tables = [pitch_table([i for i in part if i < INSTRUMENTS], pitches, ranges) for part in self._parts]
-        chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
-        if DRUMS in scene.instruments and not (scene.player.instrument == DRUMS).any():
-            groove = places_of(chart.beats, np.arange(end + 1))
-        stray = 0.0 if scene.chord_lock else STRAY
-        player = scene.player.between(scene.start - MEMORY, scene.end)
-        louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
-        limit = scene.polyphony
-        most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
-        bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
-        return [
-            Limits(begin, end, table, most, scene.density, nearest, bias=bias, louder=louder, since=0)
-            for table in tables
-        ]
-
-    def _stream(self, known: Rows) -> s.Stream:
-        return s.Stream(known.chart, known.controls, known.delta, self.rng, ordered=self.reads)
-
-    def _place(self, scene: Scene) -> None:
-        """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,
-        the key if it is clearly another."""
-        moves = not scene.since <= self.origin <= scene.start
-        if moves:
-            self.origin, self.cold = self._beginning(scene)
-        parts: list[tuple[int, ...]] = [scene.instruments]
-        if self.listens:
-            parts = [(i,) for i in dict.fromkeys(scene.instruments)]
-        if self._hear_key(scene) or moves or parts != self._parts:
-            self._decoder, self._parts = None, parts
-
-    def _prepare(self, scene: Scene) -> list[Rows]:
-        """The rows of a scene, for each part. When a window is nearly full, the origin moves to half a window ago."""
-        several = self._rows(scene)
-        window = context_of(self.model)
-        longest = max((known.rows for known in several), key=len)
-        if len(longest) > window - ROOM:
-            recent = longest[-(window // 2) :]
-            recent = recent[recent[:, s.KIND] != s.CONTROL]
-            steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
-            self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None
-            several = self._rows(scene)
-        return several
-
-    def _rows(self, scene: Scene) -> list[Rows]:
-        """What each part is told: its own notes, and the other parts' like late ones of the player. If one stream
-        writes the whole band, all that the band has played is its own."""
-        out = []
-        for part in self._parts:
-            others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
-            mine = scene.own if not len(others) else scene.own.of_instruments(part)
-            told = replace(scene, own=mine, late=scene.late + others, instruments=part)
-            out.append(rows_of(told, self.origin, self.shift, self.cold, reads_chart=self.reads, looks=self.listens))
-        return out
-
-    def _beginning(self, scene: Scene) -> tuple[float, bool]:
-        """Where a new stream begins: with the first thing that is known, at most half a minute ago; and whether the
-        music begins there."""
-        past = scene.known[scene.known.onset < scene.start]
-        first = float(past.onset[0]) if len(past) else scene.start
-        return max(first - 0.05, scene.start - 30.0, scene.since), scene.cold and first > scene.start - 30.0
-
-    def _hear_key(self, scene: Scene) -> bool:
-        """Whether the transposition changed. The player decides the key, or without him the band."""
-        theirs = scene.player
-        theirs = theirs[theirs.onset >= scene.start - MEMORY]
-        known = theirs if len(theirs.pitched) >= 8 else theirs + scene.own.between(scene.start - MEMORY, scene.start)
-        shift = shift_to_c(known, scene.pitches)
-        self._other = [*self._other[1 - STUBBORN :], shift] if shift != self.shift else []
-        young = len(theirs.pitched) < 24
-        if not self._other or not (young or len(self._other) == STUBBORN and len(set(self._other)) == 1):
-            return False
-        self.shift, self._other = shift, []
-        return True
 
     def _note(self, row: np.ndarray) -> tuple[float, float, int, int, int] | None:
         if row[s.KIND] != s.EVENT:
