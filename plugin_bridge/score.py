@@ -123,13 +123,8 @@ class Heard:
     told: bool = False
 
     def note(self) -> tuple[float, float, int, int, int]:
-        return (
-            self.onset if self.place is None else self.place,
-            self.guess,
-            self.pitch,
-            self.instrument,
-            self.velocity,
-        )
+        onset = self.onset if self.place is None else self.place
+        return onset, self.guess, self.pitch, self.instrument, self.velocity
 
 
 class Known:
@@ -137,30 +132,25 @@ class Known:
     they have to be: the model's cache is valid only up to the first change.
 
     heard: all notes, by onset. open: those that are held, by (channel, pitch). over: those that have ended since
-    `Session.ended` was last called. bar: seconds of one."""
+    `Session.ended` was last called. timeline: what the DAW has sent, in song seconds. bar: seconds of one."""
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
         self.open: dict[tuple[int, int], Heard] = {}
-        self.over: list[Heard] = []  # those that have ended and nobody asked for yet
+        self.over: list[Heard] = []
         self._ends: dict[tuple[int, int], float] = {}  # (channel, pitch) -> when its last note ended
-        self.timeline = Notes.of([])  # song seconds
-        self.bar = 2.0  # seconds
+        self.timeline = Notes.of([])
+        self.bar = 2.0
         self._beats: dict[int, tuple[float, int, float]] = {}  # beat number -> time, place, period
 
     # Notes
 
     def press(
-        self,
-        time: float,
-        channel: int,
-        pitch: int,
-        velocity: int,
-        instrument: int,
-        round_: float | None,
+        self, time: float, channel: int, pitch: int, velocity: int, instrument: int, round_: float | None,
         timeline: Notes,
-    ) -> None:
-        """A note begins. Those of one key that come at once, after the machine stood still, follow each other."""
+    ) -> None:  # fmt: skip
+        """A note begins. Those of one key that come at once, after the machine stood still, follow each other. round_:
+        seconds after which the player's bars come round, if they do. timeline: what the DAW wrote around this time."""
         self.release(time, channel, pitch)
         time = max(time, self._ends.get((channel, pitch), time))
         lengths = [h.duration for h in self.heard[-8:] if h.duration is not None]

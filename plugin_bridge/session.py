@@ -204,13 +204,16 @@ class Session:
         horizon = max(self.settings["horizon"] * RELIEF[self.level][0], 2 * self.commit_seconds)
         start = max(now + self.commit_seconds + LEAD, span[0])
         own = self.played + [note for _, note in self.plan if note[0] < start]
-        ample = settled or self._decided > start + AMPLE
-        if not self.surprised and self.frontier >= self._end > start:  # all that was asked is decided
+        at_work = self._end > max(start, self.frontier)
+        if self.surprised:
+            if at_work and not settled and self._decided <= start + AMPLE:
+                return None  # as soon as it can be taken off its question
+        elif at_work:
+            return None
+        elif self._end > start:  # all that was asked is decided
             if self._end >= min(now + self.commit_seconds + horizon / 2, span[1]):
                 return None
             start, own = self._end, self.played + [note for _, note in self.plan]
-        elif self._end > max(start, self.frontier) and not (self.surprised and ample):
-            return None  # it is at work
         if start >= min(start + horizon, span[1]) or start > now + 10.0:
             return None
         self.surprised = self.changed = False
