@@ -29,6 +29,7 @@ HORIZON = 10 * STEPS  # how far ahead the chart looks
 HISTORY, FUTURE = 30.0, 10.0  # seconds before a span and behind it that a model is shown; its window holds no more
 
 START_KIND, EVENT, CONTROL, REST_KIND = range(4)
+NOTES = (EVENT, CONTROL)  # kinds of rows that are notes, or chord symbols
 STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
 
 # The columns of a row. An event's shift is its onset minus the clock (>= 0), a control's too (negative when it comes
@@ -239,7 +240,7 @@ class Stream:
     def at_clock(self) -> np.ndarray:
         """The events at the clock's tick."""
         first = len(self.rows)
-        while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in (EVENT, CONTROL):
+        while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in NOTES:
             first -= 1
         return self.rows[first:][self.rows[first:, KIND] == EVENT]
 

@@ -56,7 +56,7 @@ def test_the_neighbours_of_an_event_are_those_that_are_known(parts):
     soon, line = around.told(rows)[1:]
     for i, row in enumerate(rows[:-1]):
         known = rows[: i + 1]
-        known = known[np.isin(known[:, s.KIND], (s.EVENT, s.CONTROL))]
+        known = known[np.isin(known[:, s.KIND], s.NOTES)]
         begin, end = moments(known, int(row[s.CLOCK]))
         assert soon[i].tolist() == begin + [wait + s.REST + 1 for wait in end] and soon[i].max() < around.SOON
         event = rows[i + 1]

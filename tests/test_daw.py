@@ -167,23 +167,15 @@ def test_bitwig_and_live_show_how_a_request_was_understood(run, daw):
 
 @needs_lua
 def test_scripts_say_when_nobody_is_there(run, tmp_path):
-    told = run(
-        LUA,
-        HOSTS / "reaper_host.lua",
-        access.SCRIPTS / "reaper.lua",
-        "vary;;2;;;8;no",
-        ANTICIPATION_CONFIG=str(tmp_path),
-    )
-    assert "anticipate live" in lua_tracks(told)[1][0]
+    def told() -> str:
+        script, config = access.SCRIPTS / "reaper.lua", str(tmp_path)
+        return lua_tracks(run(LUA, HOSTS / "reaper_host.lua", script, "vary;;2;;;8;no", ANTICIPATION_CONFIG=config))[1][
+            0
+        ]
+
+    assert "anticipate live" in told()
     access.write_link(tmp_path / "live.curl", "http://127.0.0.1:9", "x")  # it was killed, and left its link
-    told = run(
-        LUA,
-        HOSTS / "reaper_host.lua",
-        access.SCRIPTS / "reaper.lua",
-        "vary;;2;;;8;no",
-        ANTICIPATION_CONFIG=str(tmp_path),
-    )
-    assert "does not answer" in lua_tracks(told)[1][0]
+    assert "does not answer" in told()
 
 
 @needs_node

@@ -241,7 +241,7 @@ def test_no_stream_opens_with_a_note(random_model, start, first):
     piece it is told that."""
     known = MELODY.shift(first)
     told = Prompt.of(random_model(), ask(start, 20.0, known, (33,)))
-    notes = told.rows[np.isin(told.rows[:, s.KIND], [s.EVENT, s.CONTROL])]
+    notes = told.rows[np.isin(told.rows[:, s.KIND], s.NOTES)]
     assert notes[0, s.AT] == round(max(LEAD, first - start) * s.STEPS)
     assert bool(told.rows[0, s.VELOCITY]) == (not start) and told.origin <= start
 

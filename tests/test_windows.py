@@ -46,7 +46,7 @@ def test_a_window_is_made_of_the_notes_of_its_piece(shards, recipe):
     for step in range(6):
         rows, piece = data.rows(step, 0)
         notes = shards.notes(piece).audible
-        given = np.isin(rows[:, s.KIND], (s.EVENT, s.CONTROL)) & (rows[:, s.INSTRUMENT] < CHORD)
+        given = np.isin(rows[:, s.KIND], s.NOTES) & (rows[:, s.INSTRUMENT] < CHORD)
         own = rows[given][np.lexsort((rows[given, s.PITCH], rows[given, s.INSTRUMENT], rows[given, s.AT]))]
         assert len(rows) <= LENGTH and (rows[given, s.INSTRUMENT] != BEAT).all()
         assert len(np.unique(own[:, [s.AT, s.INSTRUMENT, s.PITCH]], axis=0)) == len(own)
