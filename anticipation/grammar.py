@@ -71,12 +71,6 @@ def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
     return places[nearest(steps, places)]
 
 
-def silence(stream: s.Stream, limits: Limits) -> float:
-    """Seconds since the last event, or since silence is counted."""
-    since = limits.start if limits.since is None else limits.since
-    return max(stream.clock - max(stream.last, since), 0) / s.STEPS
-
-
 def free(stream: s.Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
     """(INSTRUMENTS, N) whether each instrument has a voice free, and an onset left, at each of N clocks from now on."""
     out = np.ones((INSTRUMENTS, len(clocks)), dtype=bool)
@@ -165,3 +159,9 @@ def ending(limits: Limits, row: np.ndarray) -> int:
         if clock < place < clock + duration <= place + BEYOND:
             return place - clock
     return duration
+
+
+def silence(stream: s.Stream, limits: Limits) -> float:
+    """Seconds since the last event, or since silence is counted."""
+    since = limits.start if limits.since is None else limits.since
+    return max(stream.clock - max(stream.last, since), 0) / s.STEPS

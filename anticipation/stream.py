@@ -3,7 +3,8 @@
 A stream is a table of rows (`COLUMNS`), each with the clock at which it stands. *Start* rows say what is wanted. An
 *event* is a note, or a chord symbol, of the part that is written; the clock moves to its onset. A *rest* moves it by a
 second; a shorter one is a *look*, see `event_rows`. A *control* is a note that is given; the clock stays. The *chart*,
-beats and chords as in a lead sheet, stands in columns beside each row.
+beats and chords as in a lead sheet, stands in columns beside each row. `interleave` makes the whole table at once; a
+`Stream` is one that grows row by row while it is decoded.
 
 The only file that knows the anticipation rule (Thickstun, Hall, Donahue, Liang 2024): a control at time s stands right
 after the first event, rest or start row at or after s - delta. Knows no bins, no weights and no files.
