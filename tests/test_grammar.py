@@ -194,6 +194,21 @@ def test_a_tune_is_left_on_top():
         assert (odds(*where) == 1).all()
 
 
+def test_what_was_just_begun_is_seldom_begun_again():
+    """By a pitched part, at once; a chord's lowest note. A row of repeats that is there may go on."""
+
+    def dear(*drawn: tuple[int, int, int, int], clock: int = 100, instrument: int = PIANO) -> list[int]:
+        factors = np.exp(bias.pitch_bias(stream(*drawn), limits(), clock, instrument))
+        np.testing.assert_allclose(factors[factors != 1], bias.AGAIN)
+        return np.flatnonzero(factors != 1).tolist()
+
+    last = (80, PIANO, 60, 10)
+    assert dear(last) == dear((60, PIANO, 62, 10), last) == dear(last, (80, PIANO, 64, 10)) == dear(
+        (60, PIANO, 60, 10), (60, PIANO, 62, 10), last) == dear(last, (90, 33, 40, 10)) == [60]  # fmt: skip
+    assert dear((60, PIANO, 60, 10), last) == dear(last, clock=106) == dear(last, clock=80) == dear() == []
+    assert dear(last, instrument=33) == dear((80, DRUMS, 38, 10), instrument=DRUMS) == []
+
+
 def test_an_event_is_as_likely_as_its_step_is_usual():
     """Beside the others; the rest has the odds that it had, also where nothing is left to be usual."""
     usual = np.zeros(1001)
