@@ -88,7 +88,7 @@ def _new_root(stream: s.Stream, clock: int, instrument: int) -> int | None:
 def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
     """The lowest pitch of an instrument's last moment before a clock, if that was QUICK steps before or less and began
     other pitches than the moment before it. A row of repeats that is there may go on."""
-    own = stream.rows[(stream.rows[:, s.KIND] == s.EVENT) & (stream.rows[:, s.INSTRUMENT] == instrument)]
+    own = stream.rows[np.isin(stream.rows[:, s.KIND], s.LINE) & (stream.rows[:, s.INSTRUMENT] == instrument)]
     if not len(own) or not ROUNDING < clock - own[-1, s.CLOCK] <= QUICK:
         return None
     last = _last_moment(own)
@@ -127,10 +127,13 @@ def _pitch_costs(
     return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
 
 
-def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray:
+def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np.ndarray) -> np.ndarray:
     """Shift logits (the last class is the rest), gathered at the places where an event may begin, each of which is as
-    likely as is usual there beside the others, less what it costs to begin what was not begun before."""
+    likely as is usual there beside the others, less what it costs to begin what was not begun before. legal: (102,)
+    which may be drawn."""
     out, bias, count = _gathered(logits, stream, limits), limits.bias, len(logits) - 1
+    if stream.wait < count:
+        out = _ahead(out, stream.wait, bool(legal[stream.wait]))
     clocks = stream.clock + np.arange(count)
     inside = (clocks >= limits.start) & (clocks < limits.end)
     if bias.usual is not None:
@@ -157,6 +160,15 @@ def _gathered(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarra
     shift[stream.clock + shift >= limits.end] = count
     out = np.append(np.full(count, -np.inf), logits[count])
     np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
+    return out
+
+
+def _ahead(logits: np.ndarray, wait: int, together: bool) -> np.ndarray:
+    """Shift logits where an echo is `wait` steps ahead: what comes after it is all one, and goes to the rest. together:
+    an event may begin with it."""
+    after = np.arange(len(logits)) >= wait + together
+    out = np.where(after, -np.inf, logits)
+    out[-1] = np.logaddexp.reduce(logits[after])
     return out
 
 

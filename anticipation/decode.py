@@ -100,15 +100,19 @@ class Decoder:
 
     @torch.inference_mode()
     def next_event(self, limits: list[Limits | None], together: bool = False) -> list[np.ndarray | None]:
-        """Draw an event or a rest for every stream that has limits; feed it, with the controls that stand after it.
+        """Draw an event or a rest for every stream that has limits; feed it, with the controls that stand after it. What
+        is drawn is what comes next, so where an echo comes before it, that is fed in its place.
+
         together: the streams are parts of one band, and what one has drawn is told to the others at once, as a control.
-        Returns the drawn rows."""
+        Returns the rows that were drawn, or fed in their place."""
         active = [i for i, limit in enumerate(limits) if limit is not None]
         drawn: list[np.ndarray | None] = [None] * len(limits)
         several = [NOTHING] * len(limits)
         told: list[Limits] = [limit for limit in limits if limit is not None]
         for i, row in zip(active, self.lanes.draw(self.streams, active, told, self.sampling), strict=True):
             stream = self.streams[i]
+            echo = stream.overtaken(row)
+            row = row if echo is None else echo
             stream.remember(row)
             drawn[i] = row
             several[i] = np.concatenate([row[None], stream.due(int(row[s.CLOCK]))])

@@ -64,7 +64,7 @@ def row_features(rows: np.ndarray) -> np.ndarray:
     kind = rows[..., s.KIND]
     start, rest = kind == s.START_KIND, kind == s.REST_KIND
     out = np.empty((*rows.shape[:-1], len(FEATURES)), dtype=np.int64)
-    out[..., 0] = kind
+    out[..., 0] = np.where(kind == s.ECHO, s.EVENT, kind)  # to the trunk both are the past of the parts
     out[..., 1] = shift_bin(rows[..., s.SHIFT])
     out[..., 2] = np.where(rest, INSTRUMENTS, rows[..., s.INSTRUMENT])
     out[..., 3] = np.where(rest, 128, np.where(start, 129, 0) + rows[..., s.PITCH])
@@ -77,17 +77,19 @@ def row_features(rows: np.ndarray) -> np.ndarray:
 
 def targets(rows: np.ndarray) -> np.ndarray:
     """(..., T, columns) rows to (..., T, 5) classes of what follows each row; -100 where a field is given, not drawn:
-    all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord."""
+    all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord. An echo has those
+    by which it is sorted."""
     after = rows[..., 1:, :]
-    event = after[..., s.KIND] == s.EVENT
+    event = np.isin(after[..., s.KIND], s.LINE)
+    echo = after[..., s.KIND] == s.ECHO
     rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
     out = np.full((*rows.shape[:-1], 5), -100, dtype=np.int64)
     body = out[..., :-1, :]
     body[..., 0] = np.where(rest, REST_CLASS, np.where(event, after[..., s.SHIFT], -100))
     body[..., 1] = np.where(event, after[..., s.INSTRUMENT], -100)
     body[..., 2] = np.where(event, after[..., s.PITCH], -100)
-    body[..., 3] = np.where(event, duration_bin(after[..., s.DURATION]), -100)
-    played = event & (after[..., s.INSTRUMENT] != CHORD) & (after[..., s.VELOCITY] > 0)
+    body[..., 3] = np.where(event & ~echo, duration_bin(after[..., s.DURATION]), -100)
+    played = event & ~echo & (after[..., s.INSTRUMENT] != CHORD) & (after[..., s.VELOCITY] > 0)
     body[..., 4] = np.where(played, velocity_bin(after[..., s.VELOCITY]), -100)
     return out
 

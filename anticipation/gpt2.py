@@ -86,6 +86,7 @@ class GPT2(nn.Module):
 
     family = "amt"
     reads_chart = False
+    echoes = False
     takes_late = False
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' files, where they came from some

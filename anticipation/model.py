@@ -17,8 +17,10 @@ from .around import HEARD, KEYS_AT, LINE, NO_KEY, SOON
 from .cache import Cache
 from .features import CHART_AT, FEATURES, FIELD_SIZES, OFFSETS
 from .markov import Markov
+from .notes import CHORD
 
-PITCH = 2  # the field that intervals are for
+INSTRUMENT, PITCH = 1, 2  # fields of the head; intervals are for the second
+NEVER = -1e9  # a logit whose gradient is no NaN
 INTERVALS = 4  # worths that each interval has, which the state weighs
 # What the tables of notes around, and the worths of intervals, are multiplied by. So they learn faster: they begin at
 # zero, and Adam moves all weights alike.
@@ -110,6 +112,7 @@ class EventModel(nn.Module):
     family = "event"
     reads_chart = True  # takes beats, chords and instruments as input, and music transposed to C
     anticipates = True  # trained on controls
+    echoes = True  # is told given notes of the parts that it writes a second time, when they begin
     takes_late = True  # trained on controls that arrive after their onset, as a live player's notes do
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' file, where they came from one
@@ -234,18 +237,35 @@ class EventModel(nn.Module):
 
         Returns (nats, which). which: (M,) flat indices into (B * T) of the rows that are followed by something drawn,
         as `followed` gives them; passing them in saves waiting for a GPU to compute them. nats: (M, 5), 0 where a field
-        is not drawn.
+        is not drawn. An echo (a target without duration) costs in place of a shift that nothing is drawn before it.
         """
         which = followed(targets) if which is None else which
         x = self.trunk(features, clock, at).flatten(0, 1)[which]
         target, *told = (x.flatten(0, 1)[which] for x in (targets, chart, heard, soon, line))
         heads = self.heads(x)
         drawn = target.clamp(min=0)
-        nats = [
-            F.cross_entropy(self.field(i, heads[:, i], drawn[:, :i], *told), target[:, i], reduction="none")
-            for i in range(5)
-        ]
-        return torch.stack(nats, 1), which
+        logits = [self.field(i, heads[:, i], drawn[:, :i], *told) for i in range(5)]
+        nats = torch.stack([F.cross_entropy(logits[i], target[:, i], reduction="none") for i in range(5)], 1)
+        echo = (target[:, PITCH] >= 0) & (target[:, PITCH + 1] < 0)
+        passed = F.pad(nothing_before(logits[: PITCH + 1], drawn)[:, None], (0, 4))
+        return torch.where(echo[:, None], passed, nats), which
+
+
+def nothing_before(logits: list[Tensor], echo: Tensor) -> Tensor:
+    """(M,) nats that what is drawn next is the echo, or comes after it in the order of a stream: later, or with it and
+    of a later instrument, or of that instrument and not lower. logits: of shift, instrument and pitch. echo: (M, 5) its
+    classes."""
+    out = torch.zeros(len(echo), device=echo.device)
+    for field in reversed(range(len(logits))):  # from P(pitch not lower) to P(shift longer) + P(same) * the rest of it
+        log = logits[field].log_softmax(-1)
+        classes = torch.arange(log.shape[-1], device=echo.device)
+        later = classes > echo[:, field, None]
+        if field == INSTRUMENT:  # chords come before the notes of their time
+            later &= classes < CHORD
+        later = log.masked_fill(~later, NEVER).logsumexp(-1)
+        same = log.gather(1, echo[:, field, None])[:, 0]
+        out = torch.logaddexp(later, same + out)
+    return -out
 
 
 def count_parameters(model: nn.Module) -> int:

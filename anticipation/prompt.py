@@ -98,14 +98,16 @@ class Prompt:
 
     rows: the stream up to the span. chart: what they are read against. controls: known notes that the model does not
     write itself, quantised; those that are not in `rows` yet are told as they come due, `delta` steps before their
-    onset. shift: semitones up to C; 0 for a model that reads no chart, which is told nothing but notes, in their own
-    key. origin: seconds at which the rows begin.
+    onset. echoes: those of them that are in the span, and in a part that is written. shift: semitones up to C; 0 for a
+    model that reads no chart, which is told nothing but notes, in their own key. origin: seconds at which the rows
+    begin.
     """
 
     request: Infill
     rows: np.ndarray
     chart: s.Chart
     controls: np.ndarray
+    echoes: np.ndarray
     delta: int
     shift: int
     origin: float
@@ -144,12 +146,14 @@ class Prompt:
         until = int((request.start - origin) * s.STEPS) - s.REST
         chart = s.Chart.of(sheet.transpose(shift) if reads else sheet[:0], origin)
         rows = s.interleave(events, controls, chart, header, until=until)
-        return cls(request, rows, chart, controls, header.delta, shift, origin)
+        said = np.isin(controls[:, 1], request.instruments) & (controls[:, 0] < round((request.end - origin) * s.STEPS))
+        said &= model.echoes and request.rhythm is None  # a rhythm has an order of its own
+        return cls(request, rows, chart, controls, controls[said], header.delta, shift, origin)
 
     def stream(self, model, seed: int | tuple[int, ...]) -> s.Stream:
         """A stream that is read against this, and has no rows yet."""
         rng = np.random.default_rng(seed)
-        return s.Stream(self.chart, self.controls, self.delta, rng, ordered=model.reads_chart)
+        return s.Stream(self.chart, self.controls, self.delta, rng, ordered=model.reads_chart, echoes=self.echoes)
 
     @cached_property
     def span(self) -> tuple[int, int]:

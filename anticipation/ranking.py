@@ -104,8 +104,11 @@ def misfit(model, known: Notes, start: float, end: float, drafts: list[Notes]) -
     chart = s.Chart.of(told, origin)
     header = s.Header(instruments=tuple(events.instruments) if model.reads_chart else None, cold=not origin)
     written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *drafts))
-    pieces = [(draft, *piece) for draft, answer in enumerate(answers)
-              for piece in windows(s.interleave(written, answer, chart, header), lanes.context_of(model))]  # fmt: skip
+    pieces = []
+    for draft, answer in enumerate(answers):
+        said = answer[np.isin(answer[:, 1], written[:, 1]) & model.echoes]
+        rows = s.interleave(written, answer, chart, header, echoes=said)
+        pieces += [(draft, *piece) for piece in windows(rows, lanes.context_of(model))]
     total = np.zeros(len(drafts))
     for i in range(0, len(pieces), BATCH):
         few = pieces[i : i + BATCH]

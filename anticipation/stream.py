@@ -1,10 +1,11 @@
 """The interleaved stream: events, rests, controls and the chart they are read against, in 10 ms steps.
 
 A stream is a table of rows (`COLUMNS`), each with the clock at which it stands. *Start* rows say what is wanted. An
-*event* is a note, or a chord symbol, of the part that is written; the clock moves to its onset. A *rest* moves it by a
-second; a shorter one is a *look*, see `event_rows`. A *control* is a note that is given; the clock stays. The *chart*,
-beats and chords as in a lead sheet, stands in columns beside each row. `interleave` makes the whole table at once; a
-`Stream` is one that grows row by row while it is decoded.
+*event* is a note, or a chord symbol, of a part that is written; the clock moves to its onset. A *rest* moves it by a
+second; a shorter one is a *look*, see `event_rows`. A *control* is a note that is given; the clock stays. An *echo* is
+a given note of a part that is written, said again among the events when its time comes: so the past of a part is one
+line, whoever wrote it. The *chart*, beats and chords as in a lead sheet, stands in columns beside each row.
+`interleave` makes the whole table at once; a `Stream` is one that grows row by row while it is decoded.
 
 The only file that knows the anticipation rule (Thickstun, Hall, Donahue, Liang 2024): a control at time s stands right
 after the first event, rest or start row at or after s - delta. Knows no bins, no weights and no files.
@@ -29,8 +30,9 @@ NO_BEAT, UNKNOWN_CHORD = 16, CHORDS  # chart columns where nothing is known
 HORIZON = 10 * STEPS  # how far ahead the chart looks
 HISTORY, FUTURE = 30.0, 10.0  # seconds before a span and behind it that a model is shown; its window holds no more
 
-START_KIND, EVENT, CONTROL, REST_KIND = range(4)
-NOTES = (EVENT, CONTROL)  # kinds of rows that are notes, or chord symbols
+START_KIND, EVENT, CONTROL, REST_KIND, ECHO = range(5)
+NOTES = (EVENT, CONTROL)  # kinds of rows that say a note, or a chord symbol, for the first time
+LINE = (EVENT, ECHO)  # kinds of rows that are the past of the parts that are written
 STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
 
 # The columns of a row. An event's shift is its onset minus the clock (>= 0), a control's too (negative when it comes
@@ -41,6 +43,7 @@ COLUMNS = KIND, SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY, BEAT_, WAIT, PERIO
     range(14)
 )
 CHART = slice(BEAT_, CHANGE + 1)
+_NONE = np.zeros((0, 5), dtype=np.int64)  # quantised notes
 
 
 def quantise(notes: Notes, origin: float = 0.0, strokes: bool = True) -> np.ndarray:
@@ -50,12 +53,16 @@ def quantise(notes: Notes, origin: float = 0.0, strokes: bool = True) -> np.ndar
     onset = np.rint((notes.onset - origin) * STEPS).astype(np.int64)
     duration = np.clip(np.rint(notes.duration * STEPS), 1, MAX_DURATION).astype(np.int64)
     duration = np.where((notes.instrument == DRUMS) & strokes, 10, duration)
-    rank = np.where(notes.instrument == CHORD, -1, notes.instrument)
-    order = np.lexsort((-duration, notes.pitch, rank, onset))
-    table = np.stack([onset, notes.instrument, notes.pitch, duration, notes.velocity], axis=1)[order]
+    table = np.stack([onset, notes.instrument, notes.pitch, duration, notes.velocity], axis=1)
+    table = table[np.lexsort((-duration, notes.pitch, rank(table), onset))]
     same = np.zeros(len(table), dtype=bool)
     same[1:] = (table[1:, :3] == table[:-1, :3]).all(1)
     return table[~same]
+
+
+def rank(table: np.ndarray) -> np.ndarray:
+    """(N,) what quantised notes of one onset are sorted by, before their pitch: chords first, then by instrument."""
+    return np.where(table[:, 1] == CHORD, -1, table[:, 1])
 
 
 @dataclass(frozen=True)
@@ -123,17 +130,25 @@ class Header:
         return out
 
 
-def event_rows(events: np.ndarray, until: int = 0, looks: np.ndarray | tuple[int, ...] = ()) -> np.ndarray:
+def event_rows(
+    events: np.ndarray, until: int = 0, looks: np.ndarray | tuple[int, ...] = (), echoes: np.ndarray = _NONE
+) -> np.ndarray:
     """Rows of quantised events with the rests between them, and after the last while the clock is before `until`.
 
     looks: steps to which the clock is moved by a shorter rest, ahead of the events that begin there. It says that there
     is no event before, and that what is known by then has been told. A look is given, as controls are, and not drawn.
+    echoes: quantised notes that are given too, each in its place among the events; an event that is one of them is left
+    out.
     """
     looks = np.unique(np.asarray(looks, dtype=np.int64))
     looks = looks[looks > 0]
-    events = np.concatenate([np.pad(looks[:, None], ((0, 0), (0, 4))), events])
-    order = np.argsort(events[:, 0], kind="stable")
-    events, look = events[order], order < len(looks)
+    kinds = np.repeat([REST_KIND, ECHO, EVENT], [len(looks), len(echoes), len(events)])
+    events = np.concatenate([np.pad(looks[:, None], ((0, 0), (0, 4))), echoes, events])
+    order = np.lexsort((events[:, 2], rank(events), kinds != REST_KIND, events[:, 0]))
+    events, kinds = events[order], kinds[order]
+    twice = np.zeros(len(events), dtype=bool)
+    twice[1:] = (events[1:, :3] == events[:-1, :3]).all(1) & (kinds[:-1] == ECHO)
+    events, kinds = events[~twice], kinds[~twice]
     onset = events[:, 0]
     gap = np.diff(onset, prepend=0)
     rests = np.maximum(-(-gap // REST) - 1, 0)  # so that what is left is 1..REST, or the gap itself when short
@@ -141,7 +156,7 @@ def event_rows(events: np.ndarray, until: int = 0, looks: np.ndarray | tuple[int
     where = np.arange(len(events)) + np.cumsum(rests)
     out = np.zeros((len(events) + int(rests.sum()) + tail, len(COLUMNS)), dtype=np.int64)
     out[:, KIND], out[:, SHIFT] = REST_KIND, REST
-    out[where, KIND] = np.where(look, REST_KIND, EVENT)
+    out[where, KIND] = kinds
     out[where, SHIFT] = gap - rests * REST
     out[where, INSTRUMENT : VELOCITY + 1] = events[:, 1:]
     out[:, CLOCK] = np.cumsum(out[:, SHIFT])
@@ -160,18 +175,19 @@ def control_rows(controls: np.ndarray, clock: np.ndarray) -> np.ndarray:
 
 def interleave(
     events: np.ndarray, controls: np.ndarray, chart: Chart, header: Header, *, told: np.ndarray | None = None,
-    looks: np.ndarray | tuple[int, ...] = (), until: int = 0, limit: int | None = None,
+    looks: np.ndarray | tuple[int, ...] = (), until: int = 0, limit: int | None = None, echoes: np.ndarray = _NONE,
 ) -> np.ndarray:  # fmt: skip
     """The whole stream at once, (N, len(COLUMNS)): start rows, then events and rests with each control right after the
     first row whose clock reaches the step at which it is told.
 
     events, controls: from `quantise`, relative to the stream's origin. told: (controls,) steps, by default the onsets
-    less delta. looks: as for `event_rows`. until: keep resting until this step. limit: at most this many rows. Decoding
-    does the same a row at a time (`Stream.due`): a test holds both equal.
+    less delta. looks: as for `event_rows`. until: keep resting until this step. limit: at most this many rows. echoes:
+    those of the controls that are said again when their time comes. Decoding does the same a row at a time
+    (`Stream.due`, `Stream.overtaken`): a test holds both equal.
     """
     start = header.rows(chart)
     told = controls[:, 0] - header.delta if told is None else told
-    body = event_rows(events[:limit], until, looks)
+    body = event_rows(events[:limit], until, looks, echoes[:limit])
     stops = np.concatenate([[0], body[:, CLOCK]])  # the start rows are the first stopping time, at clock 0
     after = np.searchsorted(stops, told, side="left")
     reached = after < len(stops)
@@ -211,8 +227,10 @@ class Stream:
     delta: int
     rng: np.random.Generator
     ordered: bool = True  # notes of one tick ascend by instrument and pitch; else they only must not come twice
+    echoes: np.ndarray = field(default_factory=lambda: _NONE)  # of the controls; the first `echoed` stand in the stream
     rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(COLUMNS)), dtype=np.int64))
     given: int = 0
+    echoed: int = 0
     written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
     belief: np.ndarray = field(default_factory=lambda: np.zeros(CHORDS))  # what the chord drawn last was drawn from
     expected: list[np.ndarray] = field(default_factory=list)  # that of each written chord
@@ -239,11 +257,30 @@ class Stream:
         return out
 
     def at_clock(self) -> np.ndarray:
-        """The events at the clock's tick."""
+        """The events and echoes at the clock's tick."""
         first = len(self.rows)
-        while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in NOTES:
+        while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in (*NOTES, ECHO):
             first -= 1
-        return self.rows[first:][self.rows[first:, KIND] == EVENT]
+        return self.rows[first:][np.isin(self.rows[first:, KIND], LINE)]
+
+    @property
+    def wait(self) -> int:
+        """Steps until the next echo; more than a rest where there is none within it."""
+        return int(self.echoes[self.echoed, 0]) - self.clock if self.echoed < len(self.echoes) else MAX_DURATION
+
+    def overtaken(self, row: np.ndarray) -> np.ndarray | None:
+        """The row of the next echo, if a drawn row comes after it or is the same note; then it counts as said."""
+        if self.wait > row[SHIFT]:
+            return None
+        note = self.echoes[self.echoed]
+        if row[KIND] == EVENT and self.wait == row[SHIFT]:
+            own = row[[AT, INSTRUMENT, PITCH]]
+            if (rank(own[None])[0], own[2]) < (rank(note[None])[0], note[2]):
+                return None
+        self.echoed += 1
+        out = control_rows(note[None], np.array([self.clock]))[0]
+        out[KIND], out[CLOCK], out[CHART] = ECHO, note[0], self.columns(int(note[0]))
+        return out
 
     def due(self, clock: int) -> np.ndarray:
         """Rows of the controls that stand right after a row at `clock`. They count as given from now on."""
@@ -258,6 +295,7 @@ class Stream:
         """Become a stream whose whole past is these rows, with nothing drawn yet. `rows` itself is left empty, for the
         decoder to fill; their events count for the limits."""
         self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
+        self.echoed = int((rows[:, KIND] == ECHO).sum())
         self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
         events = rows[rows[:, KIND] == EVENT]
         chords = events[events[:, INSTRUMENT] == CHORD]
@@ -271,11 +309,12 @@ class Stream:
             self._forget(int(rows[-1, CLOCK]))
 
     def remember(self, row: np.ndarray) -> None:
-        """Note a drawn row, before it is one of the stream's."""
+        """Note a drawn row, or an echo, before it is one of the stream's. For the limits echoes are known notes."""
         self._forget(int(row[CLOCK]))
+        if row[KIND] in LINE:
+            self.last = int(row[CLOCK])
         if row[KIND] == EVENT:
             self.written.append(row)
-            self.last = int(row[CLOCK])
             if row[INSTRUMENT] != CHORD:
                 self._count(row)
                 self.begun.setdefault(self.last, []).append((int(row[INSTRUMENT]), int(row[PITCH])))

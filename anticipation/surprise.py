@@ -16,9 +16,10 @@ from .model import EventModel
 
 
 def drawn(rows: np.ndarray) -> np.ndarray:
-    """Boolean mask: the rows of a stream that a model draws. Controls, looks and start rows are given."""
+    """Boolean mask: the rows of a stream that a model draws, and the echoes, before which it draws nothing. Controls,
+    looks and start rows are given."""
     rest = (rows[:, s.KIND] == s.REST_KIND) & (rows[:, s.SHIFT] == s.REST)
-    return (rows[:, s.KIND] == s.EVENT) | rest
+    return np.isin(rows[:, s.KIND], s.LINE) | rest
 
 
 def _event(model: EventModel, several: list[np.ndarray]) -> torch.Tensor:
@@ -44,6 +45,7 @@ _LOSSES: dict[str, Callable[..., torch.Tensor]] = {"event": _event, "amt": _amt}
 @torch.no_grad()
 def nats(model: EventModel | GPT2, several: list[np.ndarray]) -> list[np.ndarray]:
     """For each of several streams (start rows first, no longer than the model's window) the nats of its `drawn` rows,
-    (n, fields): shift, instrument, pitch, duration, velocity of ours; time, duration, note of AMT's."""
+    (n, fields): shift, instrument, pitch, duration, velocity of ours, of an echo that nothing comes before it, in place
+    of the shift; time, duration, note of AMT's."""
     losses = _LOSSES[model.family](model, several).double().cpu().numpy()
     return np.split(losses, np.cumsum([drawn(rows).sum() for rows in several])[:-1])
