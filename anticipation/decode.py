@@ -100,8 +100,8 @@ class Decoder:
 
     @torch.inference_mode()
     def next_event(self, limits: list[Limits | None], together: bool = False) -> list[np.ndarray | None]:
-        """Draw an event or a rest for every stream that has limits; feed it, with the controls that stand after it. What
-        is drawn is what comes next, so where an echo comes before it, that is fed in its place.
+        """Draw an event or a rest for every stream that has limits; feed it, with the controls that stand after it.
+        Drawn is what comes next, so where an echo comes before it, that is fed in its place.
 
         together: the streams are parts of one band, and what one has drawn is told to the others at once, as a control.
         Returns the rows that were drawn, or fed in their place."""

@@ -23,9 +23,9 @@ EMPTY = s.quantise(Notes.of([]))
 GRID = s.Chart.of(Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(80)]))
 
 
-def begin(controls=EMPTY, chart=GRID, header=None, seed=0, events=EMPTY) -> tuple[s.Stream, np.ndarray]:
+def begin(controls=EMPTY, chart=GRID, header=None, seed=0, events=EMPTY, echoes=EMPTY) -> tuple[s.Stream, np.ndarray]:
     header = header or s.Header()
-    stream = s.Stream(chart, controls, header.delta, np.random.default_rng(seed))
+    stream = s.Stream(chart, controls, header.delta, np.random.default_rng(seed), echoes=echoes)
     return stream, s.interleave(events, controls, chart, header)
 
 
@@ -84,6 +84,39 @@ def test_what_a_random_model_draws_is_inside_the_limits(random_model, limits, kn
         assert limits.polyphony is None or sounding.sum() <= limits.polyphony
         last_second = note & (instrument == who) & (onset > at - s.STEPS) & (onset <= at)
         assert limits.density is None or last_second.sum() <= limits.density
+
+
+@settings(max_examples=40)
+@given(
+    limits(),
+    notes(max_size=20, instruments=st.sampled_from([0, 24, 33])),
+    st.integers(0, 99),
+    st.sampled_from([0, 300]),
+)
+def test_given_notes_of_a_part_are_said_in_their_places_whatever_is_drawn(random_model, limits, known, seed, delta):
+    table = s.quantise(known)
+    echoes = table[(table[:, 0] < limits.end) & (table[:, 1] < 30)]
+    stream, first = begin(table, header=s.Header(delta), seed=seed, echoes=echoes)
+    run(random_model(512), [stream], [first], limits)
+    said = stream.rows[stream.rows[:, s.KIND] == s.ECHO][:, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION, s.VELOCITY]]
+    np.testing.assert_array_equal(said, echoes)
+    written = np.array(stream.written, dtype=np.int64).reshape(-1, len(s.COLUMNS))
+    events = written[:, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION, s.VELOCITY]]
+    whole = s.interleave(events, table, GRID, s.Header(delta), echoes=echoes, until=stream.clock)
+    np.testing.assert_array_equal(stream.rows, whole)
+
+
+def test_what_lies_behind_an_echo_only_says_that_the_echo_is_next():
+    """A model that wants a note at 40 steps and no other, and a given note after 20: the note comes after it."""
+    model = EventModel(Config(depth=1, window=64)).requires_grad_(False)
+    model.logits[0].bias[40] = 50.0
+    known = s.quantise(Notes.of([(0.2, 0.1, 60, 0, 64)]))
+    stream, first = begin(known, echoes=known)
+    decoder = Decoder(model, [stream])
+    decoder.sync([first])
+    rows = [decoder.next_event([Limits(0, 200, pitch_table([0]))])[0] for _ in range(2)]
+    assert [(row[s.KIND], row[s.CLOCK]) for row in rows] == [(s.ECHO, 20), (s.EVENT, 60)]
+    assert len(stream.written) == 1
 
 
 @settings(max_examples=40)

@@ -159,6 +159,20 @@ def test_an_untrained_event_model_pays_for_its_alphabet(shards):
     assert out["all"] == pytest.approx(sum(v for k, v in out.items() if k not in ("all", "events")), abs=1e-3)
 
 
+def test_both_families_write_the_same_events_where_one_is_told_echoes(shards):
+    excerpts = yardstick.held_out(shards, "dev", "random", 4)
+    assert excerpts
+    for one in excerpts:
+        ours, theirs = one.rows(echoes=True), one.rows()
+        events, same = (rows[rows[:, s.KIND] == s.EVENT][:, [s.AT, s.INSTRUMENT, s.PITCH]] for rows in (ours, theirs))
+        np.testing.assert_array_equal(events, same)
+        assert (ours[:, s.KIND] == s.ECHO).any() and not (theirs[:, s.KIND] == s.ECHO).any()
+    net = EventModel(Config(1, 64))
+    assert yardstick.tally(net, excerpts).row()["events"] == sum(
+        (e.rows()[:, s.KIND] == s.EVENT).sum() for e in excerpts
+    )
+
+
 def test_an_untrained_amt_pays_for_the_slots_less_what_is_past(shards):
     """Even odds of 16,513 notes and rests, 1,000 durations, and of the times from the clock on."""
     net = gpt2.GPT2(gpt2.Config(1, 32, 2)).requires_grad_(False)

@@ -246,6 +246,21 @@ def test_no_stream_opens_with_a_note(random_model, start, first):
     assert bool(told.rows[0, s.VELOCITY]) == (not start) and told.origin <= start
 
 
+def test_given_notes_of_a_part_that_is_written_are_said_again_in_the_span(random_model):
+    """Its past is one line, whoever wrote it. Not the other parts' notes, nor those behind the span."""
+    tune = MELODY.replace(instrument=MELODY.instrument * 0 + 33)
+    request = ask(4.0, 8.0, MELODY + tune, (33,))
+    model = random_model(512)
+    _, decoder = infilling.draw(model, [request], [(0,)])
+    said = decoder.streams[0].rows
+    said = said[said[:, s.KIND] == s.ECHO]
+    prompt = Prompt.of(model, request)
+    assert len(said) == len(tune.between(4.0, 8.0)) > 0 and set(said[:, s.INSTRUMENT]) == {33}
+    assert (said[:, s.PITCH] - prompt.shift).tolist() == tune.between(4.0, 8.0).pitch.tolist()
+    model.echoes = False  # as AMT is, which is asked by its own rule
+    assert not len(Prompt.of(model, request).echoes)
+
+
 # ---- the grid undone -------------------------------------------------------------------------------------------------
 
 

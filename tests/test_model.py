@@ -10,6 +10,7 @@ from strategies import streams
 from anticipation import around, features
 from anticipation import model as m
 from anticipation import stream as s
+from anticipation.batch import collate
 from anticipation.grammar import REST_CLASS
 from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 
@@ -77,6 +78,42 @@ def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it
     read = features.target_chart(rows) - features.OFFSETS[features.CHART_AT : features.CHART_AT + 6]
     assert read[:, 3].tolist() == [s.UNKNOWN_CHORD, 5, 5, 7]  # of the second chord only the first is known
     assert read[:-1, 0].tolist() == rows[1:, s.BEAT_].tolist()
+
+
+def test_an_echo_is_sorted_by_what_it_begins_with_and_never_drawn():
+    events, given_ = np.array([[0, 0, 60, 50, 80]]), np.array([[20, 0, 72, 30, 99]])
+    rows = s.interleave(events, given_, s.Chart.of(Notes.of([])), s.Header(), echoes=given_)
+    assert features.targets(rows)[-2].tolist() == [20, 0, 72, -100, -100]
+    kinds = features.row_features(rows)[:, 0].tolist()
+    assert kinds == [s.START_KIND, s.CONTROL, s.EVENT, s.EVENT]  # to the trunk it is an event
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 99), st.integers(0, 101), st.integers(0, 128), st.integers(0, 127))
+def test_nothing_before_an_echo_is_all_that_is_not_before_it(seed, shift, instrument, pitch):
+    """Against the sum over all events and the rest, by the order of a stream."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = [torch.randn(1, size, generator=generator) * 2 for size in features.FIELD_SIZES[:3]]
+    when, who, what = (logit[0].double().softmax(0).numpy() for logit in logits)
+    rank = np.arange(len(who))
+    rank[CHORD:] = -1  # chords come first
+    later = when[shift + 1 :].sum()
+    later += when[shift] * (who[rank > instrument].sum() + who[instrument] * what[pitch:].sum())
+    found = m.nothing_before(logits, torch.tensor([[shift, instrument, pitch, 0, 0]]))
+    assert found.item() == pytest.approx(-np.log(later), abs=1e-4)
+
+
+def test_an_echo_costs_what_nothing_before_it_costs_and_can_be_learned(random_model):
+    model = random_model(64)
+    events, given_ = np.array([[0, 0, 60, 50, 80], [90, 0, 60, 50, 80]]), np.array([[20, 0, 127, 30, 99]])
+    rows = s.interleave(events, given_, s.Chart.of(Notes.of([])), s.Header(), echoes=given_)
+    columns = {name: torch.from_numpy(x) for name, x in collate([rows], len(rows)).items()}
+    nats, _ = model.losses(**{name: x if x.is_floating_point() else x.long() for name, x in columns.items()})
+    assert nats.shape == (3, 5) and nats[1, 0] > 0 and not nats[1, 1:].any()
+    assert nats[0].all() and nats[2].all()
+    fresh = m.EventModel(m.Config(1, window=64))
+    fresh.losses(**{name: x if x.is_floating_point() else x.long() for name, x in columns.items()})[0].sum().backward()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in fresh.parameters())
 
 
 @pytest.mark.parametrize("preset, millions", [("tiny", 4.8), ("mini", 7.9), ("small", 45)])

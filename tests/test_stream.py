@@ -13,25 +13,51 @@ from plugin_bridge.controls import NAMES
 NOTHING = s.Chart.of(Notes.of([]))
 
 
-def streamed(events, controls, chart, header, until) -> np.ndarray:
-    """What `interleave` answers, a row at a time, as a decoder feeds it."""
-    stream = s.Stream(chart, controls, header.delta, np.random.default_rng(0))
-    rows = [header.rows(chart), stream.due(0)]
-    for row in s.event_rows(events, until):
-        stream.remember(row)
+def streamed(events, controls, chart, header, until, echoes) -> np.ndarray:
+    """What `interleave` answers, a row at a time, as a decoder feeds it: what comes after an echo is drawn again."""
+    stream = s.Stream(chart, controls, header.delta, np.random.default_rng(0), echoes=echoes)
+    start = header.rows(chart)
+    stream.rows, left = np.concatenate([start, stream.due(0)]), list(events)
+    while left or stream.clock < until or stream.echoed < len(echoes):
+        wait = left[0][0] - stream.clock if left else s.MAX_DURATION
+        row = s.event_rows(s.quantise(Notes.of([])), until=stream.clock + s.REST)[-1]
+        if wait <= s.REST:
+            row = s.event_rows(left[0][None] - [stream.clock, 0, 0, 0, 0])[-1]
+        row[[s.CLOCK, s.AT]] = stream.clock + row[s.SHIFT]
         row[s.CHART] = stream.columns(int(row[s.CLOCK]))
-        rows += [row[None], stream.due(int(row[s.CLOCK]))]
-    return np.concatenate(rows)
+        echo = stream.overtaken(row)
+        row = row if echo is None else echo
+        if left and row[s.KIND] in s.LINE and (row[[s.AT, s.INSTRUMENT, s.PITCH]] == left[0][:3]).all():
+            left.pop(0)
+        stream.remember(row)
+        if row[s.INSTRUMENT] == CHORD and row[s.KIND] == s.EVENT:
+            row[s.CHORD_] = row[s.PITCH]
+        stream.rows = np.concatenate([stream.rows, row[None], stream.due(int(row[s.CLOCK]))])
+    return stream.rows
 
 
 def kind(rows: np.ndarray, which: int) -> np.ndarray:
     return rows[rows[:, s.KIND] == which]
 
 
-@given(streams())
-def test_batch_interleaving_equals_streaming(request):
+@given(streams(), st.sets(st.sampled_from([0, 24, 33, 48, 127, DRUMS])))
+def test_batch_interleaving_equals_streaming(request, parts):
     events, controls, chart, header, until = request
-    np.testing.assert_array_equal(s.interleave(events, controls, chart, header, until=until), streamed(*request))
+    echoes = controls[np.isin(controls[:, 1], list(parts))]
+    rows = s.interleave(events, controls, chart, header, until=until, echoes=echoes)
+    np.testing.assert_array_equal(rows, streamed(*request, echoes))
+
+
+def test_an_echo_stands_among_the_events_where_its_note_begins():
+    events = s.quantise(Notes.of([(0.0, 1, 60, 0, 70), (0.5, 1, 60, 0, 70), (0.5, 1, 67, 0, 70), (2.0, 1, 60, 0, 70)]))
+    given_ = s.quantise(Notes.of([(0.5, 1, 64, 0, 90), (1.7, 1, 60, 0, 90), (2.0, 1, 60, 0, 90)]))
+    rows = s.interleave(events, given_, NOTHING, s.Header(), echoes=given_)
+    line = rows[np.isin(rows[:, s.KIND], s.LINE)]
+    # The event that is a given note is not there twice; the others stand in the order of times, then of pitches.
+    assert line[:, s.AT].tolist() == [0, 50, 50, 50, 170, 200]
+    assert line[:, s.PITCH].tolist() == [60, 60, 64, 67, 60, 60]
+    assert (line[:, s.KIND] == s.ECHO).tolist() == [False, False, True, False, True, True]
+    assert len(kind(rows, s.CONTROL)) == 3  # an echo does not stand in for what is told ahead
 
 
 @given(streams())

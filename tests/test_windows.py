@@ -57,6 +57,24 @@ def test_a_window_is_made_of_the_notes_of_its_piece(shards, recipe):
         )
 
 
+@pytest.mark.parametrize("kind", ["random", "span", "parts", "live"])
+def test_given_notes_of_what_is_written_are_echoed_but_not_to_who_plays_live(shards, kind):
+    seen = 0
+    for step in range(6):
+        rows, _ = windows(shards, recipe=Recipe({kind: 1.0}, plans=False)).rows(step, 0)
+        control, echo, event = (rows[rows[:, s.KIND] == which] for which in (s.CONTROL, s.ECHO, s.EVENT))
+        own = control[
+            np.isin(control[:, s.INSTRUMENT], event[:, s.INSTRUMENT]) & (control[:, s.AT] < rows[-1, s.CLOCK])
+        ]
+        seen += len(echo)
+        if kind == "live":
+            assert not len(echo)
+        elif len(own):
+            names = [s.AT, s.INSTRUMENT, s.PITCH]
+            assert {tuple(row) for row in own[:, names]} <= {tuple(row) for row in echo[:, names]}
+    assert seen or kind in ("live", "parts")
+
+
 def found(own: np.ndarray, notes) -> bool:
     """Whether all (instrument, pitch) pairs are the piece's."""
     pairs = set(zip(notes.instrument.tolist(), notes.pitch.tolist(), strict=True))

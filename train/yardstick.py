@@ -54,14 +54,18 @@ class Excerpt:
     delta: float = amt.DELTA / s.STEPS
     piece: int = 0
 
-    def rows(self, hint: str = "") -> np.ndarray:
+    def rows(self, hint: str = "", echoes: bool = False) -> np.ndarray:
         """At most 341 rows, the first a start row that tells nothing but delta and `cold`. What AMT cannot be told is
         hidden, unless it is the hint: `beats`, or `velocities` (if not hidden, those of past notes would hint at the
-        next ones)."""
+        next ones). echoes: with those that ours is told; without, the events are the same."""
         chart = s.Chart.of(self.beats if hint == "beats" else Notes.of([]))
         events, controls = (s.quantise(self.audible[which]) for which in (~self.given, self.given))
         header = s.Header(delta=round(self.delta * s.STEPS), cold=self.cold)
-        rows = s.interleave(events, controls, chart, header, limit=ROWS)
+        said = controls[np.isin(controls[:, 1], events[:, 1]) & (self.delta >= 0)]
+        rows = s.interleave(events, controls, chart, header, limit=ROWS, echoes=said)
+        if not echoes:
+            events = events[: (rows[:, s.KIND] == s.EVENT).sum()]
+            rows = s.interleave(events, controls, chart, header, limit=ROWS)
         rows[rows[:, s.KIND] != s.START_KIND, s.VELOCITY] *= hint == "velocities"
         return rows
 
@@ -111,13 +115,14 @@ def held_out(shards: Any, split: str, kind: str, most: int, delta: float | None 
 
 
 def event_sums(net: Any, excerpts: list[Excerpt], hint: str) -> list[dict[str, float]]:
-    """Nats by field, and the events, of each excerpt by the event transformer."""
+    """Nats by field, and the events, of each excerpt by the event transformer. That nothing is drawn before an echo
+    costs, too, and counts with the time."""
     several, told, out = [], [], []
     for one in excerpts:
-        rows = one.rows(hint)
+        rows = one.rows(hint, net.echoes)
         shift, cost = one.key()
         event = rows[:, s.KIND] == s.EVENT
-        pitched = (event | (rows[:, s.KIND] == s.CONTROL)) & (rows[:, s.INSTRUMENT] < 128)
+        pitched = np.isin(rows[:, s.KIND], (*s.NOTES, s.ECHO)) & (rows[:, s.INSTRUMENT] < 128)
         rows[pitched, s.PITCH] += shift
         refinement = float(REFINEMENT[features.duration_bin(rows[event, s.DURATION])].sum())
         told.append({"duration refinement": refinement, "key": cost, "events": int(event.sum())})
