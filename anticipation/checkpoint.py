@@ -21,7 +21,7 @@ from . import gpt2, huggingface, int8, markov
 from .around import LINE, SOON
 from .errors import CheckpointError, RequestError, reason
 from .files import shipped
-from .model import INTERVALS, Config, EventModel
+from .model import INTERVALS, Config, EventModel, Undrawn
 
 Model = EventModel | gpt2.GPT2
 WEIGHTS = "model.safetensors"
@@ -161,7 +161,7 @@ def _load(folder: Path, stored: dict) -> Model:
     if any(stored.get(name) != value for name, value in config.to_dict().items()):
         raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Undrawn():
             model = build(config)
         tensors = {name: t.float() for name, t in load_file(folder / WEIGHTS).items()}
         new = {name: p for name, p in model.named_parameters() if name.startswith(absent)}

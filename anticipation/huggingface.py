@@ -12,6 +12,7 @@ from torch import Tensor
 from .amt import CONTEXT, VOCABULARY
 from .errors import CheckpointError, reason
 from .gpt2 import GPT2, Config
+from .model import Undrawn
 
 INSTALL = "pip install 'anticipation-copilot[hub]'"
 _TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # theirs are (in, out)
@@ -99,7 +100,7 @@ def load(folder: Path, stored: dict) -> GPT2:
     config = config_of(stored, folder)
     theirs = {name.removeprefix("transformer."): t for name, t in read_tensors(weight_files(folder)).items()}
     head = theirs.pop("lm_head.weight", None)
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         model = GPT2(config)
     ours = {name: t for name, t in theirs.items() if not name.endswith((".attn.bias", ".attn.masked_bias"))}
     try:

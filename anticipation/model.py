@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from . import stream as s
 from .around import HEARD, KEYS_AT, LINE, NO_KEY, SOON
@@ -270,3 +271,15 @@ def nothing_before(logits: list[Tensor], echo: Tensor) -> Tensor:
 
 def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
+
+
+class Undrawn(TorchFunctionMode):
+    """Where modules are made without random weights, as others are to be loaded into them. Drawing any on the device
+    "meta" would cost no time itself, but torch imports its compiler for it, which takes about as long as all the rest
+    of torch."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func.__name__ == "normal_":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)

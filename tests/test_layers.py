@@ -98,6 +98,21 @@ def test_reading_a_file_loads_no_torch():
     }
 
 
+def test_weights_are_read_and_played_without_torchs_compiler(tmp_path):
+    """Every command and every live start would wait for it as long as for the rest of torch. Of both families, and as
+    Hugging Face has them."""
+    code = f"""
+from anticipation import checkpoint, gpt2, infilling, notes, prompt
+amt = gpt2.GPT2(gpt2.Config(1, 32, 2))
+for name, how in (("ours", False), ("theirs", True)):
+    checkpoint.save(amt, {str(tmp_path)!r} + "/" + name, hugging_face=how)
+for name in (None, {str(tmp_path / "ours")!r}, {str(tmp_path / "theirs")!r}):
+    infilling.generate(checkpoint.load(name), prompt.Infill(notes.Notes.of([]), 0.0, 1.0, (0,)))
+"""
+    modules = loaded(code)
+    assert "torch" in modules and "torch._dynamo" not in modules
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in TICKS])
 def test_only_the_file_formats_know_ticks(name):
     """Ticks per quarter note, conversion to ticks, and the bytes of MIDI messages. Only `sound` speaks MIDI too."""
