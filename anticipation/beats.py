@@ -85,7 +85,7 @@ class _Pointer:
         self.first = np.cumsum(np.append(0, np.tile(self.periods, self.bar)))[:-1].reshape(self.bar, -1)
         self.before = np.roll(self.first + self.periods - 1, 1, axis=0)  # the last state of the beat before
         several = [(beat, period) for beat in range(self.bar) for period in self.periods.tolist()]
-        self.odds = np.concatenate([self._odds(table, *each) for each in several])
+        self.odds = np.asfortranarray(np.concatenate([self._odds(table, *each) for each in several]))
 
     def _odds(self, table: np.ndarray, beat: int, period: int) -> np.ndarray:
         """(period, marks) log probability of an onset in each frame of a beat that lasts `period` frames."""
@@ -107,14 +107,18 @@ def _follow(frames: np.ndarray, mark: np.ndarray, pointer: _Pointer) -> tuple[fl
     """Viterbi's algorithm: the log probability of the likeliest path, the frames at which its beats begin, and their
     places in the bar. frames, mark: of the onsets."""
     told = dict(zip(frames.tolist(), mark.tolist(), strict=True))
-    score = np.tile(np.repeat(pointer.usual - np.log(pointer.periods * pointer.bar), pointer.periods), pointer.bar)
     came = np.zeros((frames[-1] + 1, *pointer.first.shape), np.int16)  # from which tempo
+    room = np.empty(frames[-1] + len(pointer.odds))
+    score = room[frames[-1] :]
+    score[:] = np.tile(np.repeat(pointer.usual - np.log(pointer.periods * pointer.bar), pointer.periods), pointer.bar)
+    turned = np.empty((*pointer.first.shape, len(pointer.periods)))  # made once: so large a table is slow to come by
+    rows = np.arange(0, turned.size, len(pointer.periods)).reshape(pointer.first.shape)
     for frame in range(len(came)):
         if frame:
-            turned = score[pointer.before][:, None] + pointer.turn
+            np.add(score[pointer.before][:, None], pointer.turn, out=turned)
             came[frame] = best = turned.argmax(2)
-            score[1:] = score[:-1]  # a frame on; those that begin a beat come from the one before
-            score[pointer.first] = np.take_along_axis(turned, best[:, :, None], 2)[:, :, 0]
+            score = room[len(came) - 1 - frame :][: len(score)]  # all are a frame on, and stay where they are;
+            score[pointer.first] = turned.ravel()[rows + best]  # but the first frames of beats
         if frame in told:
             score += pointer.odds[:, told[frame]]
     end = int(score.argmax())
