@@ -242,7 +242,7 @@ def demo(args: argparse.Namespace) -> None:
     """Three accompaniments of a bundled melody."""
     from .midi import read, write
     from .render import piano_roll
-    from .sound import synthesize
+    from .sound import check_soundfont, synthesize
     from .tasks import accompany
 
     source = shipped(f"examples/{EXAMPLE}")
@@ -251,8 +251,8 @@ def demo(args: argparse.Namespace) -> None:
     taken = next((path for path in wanted if path.exists()), None)
     if taken and not args.force:
         raise FileError(f"{taken} exists already; --force overwrites it, --output names another folder")
-    if args.soundfont and not args.soundfont.is_file():
-        raise RequestError(f"cannot read soundfont {args.soundfont}: there is no such file")
+    if args.soundfont:
+        check_soundfont(args.soundfont)
     options = Options(seed=args.seed, style="pop")
     score, model = read(source), open_model(args)
     make_folder(args.output)
@@ -260,7 +260,7 @@ def demo(args: argparse.Namespace) -> None:
     for stem, instruments in zip(stems, ("piano", "strings,bass", "nylon guitar,bass"), strict=True):
         take = accompany(score, model, instruments, options=options)[0]
         path = args.output / f"{stem}.mid"
-        synthesize(take.score, path.with_suffix(".wav"), soundfont=args.soundfont)  # first: it may not be a soundfont
+        synthesize(take.score, path.with_suffix(".wav"), soundfont=args.soundfont)  # first: FluidSynth may refuse it
         write(take.score, path, force=args.force)
         piano_roll(
             score.notes, take.notes, path.with_suffix(".png"), title=stem, beats=score.beats(),

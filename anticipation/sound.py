@@ -175,15 +175,20 @@ def _mastered(mix: np.ndarray, rate: int) -> Iterator[np.ndarray]:
 # ---- FluidSynth ----------------------------------------------------------------------------------------------------
 
 
-def _fluidsynth(midi: Any, soundfont: Path, rate: int) -> np.ndarray:
-    """Float32 frames [samples, 2] from the `fluidsynth` program, or from pyfluidsynth through pretty_midi."""
+def check_soundfont(soundfont: Path) -> None:
+    """Raises RequestError for a missing or foreign one. FluidSynth itself would go on in silence."""
     try:
         with open(soundfont, "rb") as file:
             head = file.read(12)
     except OSError as error:
         raise RequestError(f"cannot read soundfont {soundfont}: {error.strerror}") from error
-    if head[:4] != b"RIFF" or head[8:] not in (b"sfbk", b"DLS "):  # FluidSynth itself would go on in silence
+    if head[:4] != b"RIFF" or head[8:] not in (b"sfbk", b"DLS "):
         raise RequestError(f"{soundfont} is not a soundfont (.sf2 or .sf3)")
+
+
+def _fluidsynth(midi: Any, soundfont: Path, rate: int) -> np.ndarray:
+    """Float32 frames [samples, 2] from the `fluidsynth` program, or from pyfluidsynth through pretty_midi."""
+    check_soundfont(soundfont)
     program = shutil.which("fluidsynth")
     if program:
         return _run_fluidsynth(program, midi, soundfont.resolve(), rate)
