@@ -2,6 +2,7 @@
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import band
 import numpy as np
@@ -87,18 +88,22 @@ def fill_notes(seed: int) -> Notes:
     return Notes.of([*rows, (0.0, 0.1, 36, DRUMS, 90), (1.0, 0.1, 36, DRUMS, 90)])
 
 
+def prepared(files: dict[str, Notes], folder: Path) -> Shards:
+    """Shards of pieces by their names, at 120 bpm."""
+    for name, notes in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        midi.write(midi.Score.from_notes(notes, TempoMap.constant(120)), folder / name)
+    prepare.prepare([folder], folder / "shards")
+    return Shards(folder / "shards")
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory) -> Shards:
     folder = tmp_path_factory.mktemp("corpus")
     files = {f"pop909/{i:03d}__{i:03d}.mid": song_notes(i) for i in (1, 2, 3, 5)}
     files |= {f"groove/drummer1__session1__{i}_rock_120_beat_4-4.mid": drum_notes(i, 16 + i) for i in range(3)}
     files |= {f"groove/drummer1__session1__{i}_rock_120_fill_4-4.mid": fill_notes(i) for i in (7, 8)}
-    for name, notes in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        midi.write(midi.Score.from_notes(notes, TempoMap.constant(120)), folder / name)
-    out = tmp_path_factory.mktemp("shards")
-    prepare.prepare([folder], out)
-    return Shards(out)
+    return prepared(files, folder)
 
 
 @pytest.fixture(scope="module")

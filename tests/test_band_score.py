@@ -7,13 +7,11 @@ import band_score
 import numpy as np
 import prepare
 import pytest
-from test_band import drum_notes, song_notes
+from test_band import drum_notes, prepared, song_notes
 
-from anticipation import midi
 from anticipation.data import Shards
 from anticipation.errors import AnticipationError
 from anticipation.notes import Notes
-from anticipation.tempo import TempoMap
 
 pytest.importorskip("symusic")
 
@@ -23,11 +21,7 @@ def shards(tmp_path_factory) -> Shards:
     folder = tmp_path_factory.mktemp("corpus")
     files = {f"freedoom/{i}.mid": song_notes(i) + drum_notes(i, 24) for i in range(12)}
     files |= {"pop909/005__005.mid": song_notes(5), "groove/a__0_rock_120_beat_4-4.mid": drum_notes(0, 16)}
-    for name, notes in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        midi.write(midi.Score.from_notes(notes, TempoMap.constant(120)), folder / name)
-    prepare.prepare([folder], folder / "shards")
-    return Shards(folder / "shards")
+    return prepared(files, folder)
 
 
 def test_a_checkpoint_has_one_score(shards, random_checkpoint, monkeypatch, capsys):

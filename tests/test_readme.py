@@ -3,11 +3,13 @@
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from anticipation import checkpoint, cli
+from anticipation import checkpoint, cli, commands
+from anticipation.options import Options
 
 HOME = Path(__file__).parent.parent
 README = (HOME / "README.md").read_text(encoding="utf-8")
@@ -35,18 +37,20 @@ def test_python_example(desk, capsys):
 
 
 def test_command_lines(desk, random_checkpoint, monkeypatch):
-    """With random weights; the two above and below write with what ships."""
+    """With random weights and two drafts; the two above and below write with what ships."""
     monkeypatch.setattr(checkpoint, "default_checkpoint", lambda: random_checkpoint)
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("anticipate ")]
     assert len(lines) >= 2
     for line in lines:
         if " live " in line:
             continue  # plays until it is stopped: test_live.py
-        assert cli.main(shlex.split(line)[1:]) == 0, line
+        assert cli.main([*shlex.split(line)[1:], "--best-of", "2"]) == 0, line
     assert {path.name for path in desk.glob("*.mid")} >= {"song-1.mid", "song-2.mid", "song-3.mid", "new.mid"}
 
 
-def test_demo(desk):
+def test_demo(desk, monkeypatch):
+    """With two drafts in place of eight."""
+    monkeypatch.setattr(commands, "Options", partial(Options, best_of=2))
     assert cli.main(["demo", "-q"]) == 0
     made = sorted(path.suffix for path in (desk / "anticipate-demo").iterdir())
     assert made == [".mid"] * 3 + [".png"] * 3 + [".wav"] * 3
