@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from . import gpt2, huggingface, int8, markov
 from .around import LINE, SOON
 from .errors import CheckpointError, RequestError, reason
-from .files import shipped
+from .files import put, shipped
 from .model import INTERVALS, Config, EventModel, Undrawn
 
 Model = EventModel | gpt2.GPT2
@@ -97,7 +96,7 @@ def save(
                 (Path(scratch) / markov.FILE).chmod(0o644)
                 names.insert(0, markov.FILE)
             for name in names:
-                os.replace(Path(scratch) / name, folder / name)
+                put(Path(scratch) / name, folder / name)
         for name in {markov.FILE, huggingface.SHARD_INDEX} - set(names):  # of before: it would be read with these
             (folder / name).unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:

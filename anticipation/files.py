@@ -1,4 +1,5 @@
-"""Files: those that ship with us, and others written wholly or not at all. Knows nothing of what is in them."""
+"""Files: those that ship with us, and others written wholly or not at all, also where the power fails. Knows nothing of
+what is in them."""
 
 from __future__ import annotations
 
@@ -16,9 +17,34 @@ def shipped(name: str) -> Path:
     return home / name if (home / name).exists() else home.parent / name
 
 
+def settle(path: Path) -> None:
+    """Have a file on the disk itself, with its name: what the system has only in its memory is gone where the power
+    fails. May take long. Raises OSError."""
+    _sync(path)
+    with contextlib.suppress(OSError):  # Windows does so itself
+        _sync(path.parent)
+
+
+def put(draft: Path, target: Path) -> None:
+    """A finished draft takes the place of `target`; also where the power fails meanwhile, there is one or the other,
+    whole. Raises OSError."""
+    _sync(draft)  # else many a disk has the name first, and as yet an empty file
+    os.replace(draft, target)
+    settle(target)
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place on success, so that a failure leaves no half a file.
+def replacing(path: str | os.PathLike[str], settled: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place on success, so that a failure leaves no half a file. Not
+    `settled`: nor does it wait for the disk; see `settle`.
 
     Raises FileError for what the system refuses.
     """
@@ -26,7 +52,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.parent / f".{target.name[:60]}.{os.getpid()}.tmp"
     try:
         yield temporary
-        os.replace(temporary, target)
+        (put if settled else os.replace)(temporary, target)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     finally:

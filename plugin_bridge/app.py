@@ -32,6 +32,7 @@ from .transport import Transport
 
 IDLE, STANDING = 0.1, 0.25  # seconds between looks: while playing, while not
 ARRIVES = 0.05  # seconds that a MIDI system takes to hand on what it holds: JACK, two of its periods
+SETTLED = 3.0  # seconds that the exit waits at most for a disk
 CAUGHT_UP = 1.0  # seconds that the end of a take waits at most for what was played before it
 
 
@@ -202,6 +203,7 @@ class App:
             self._osc.server_close()
         self.hands.close()
         self.mind.close()
+        self.recorder.settled(SETTLED)
 
     def _catch_up(self, stops: bool) -> None:
         """Before a take ends, what was played until now goes into it: after a machine stood still it is on its way.

@@ -1,30 +1,31 @@
 """Recorder: every take as a .mid, both sides and the tempo map, written safely while playing. Knows notes and tempos in
 song seconds and files; knows no ports.
 
-While a take runs its notes go line by line into a journal, which is flushed at once; the .mid is made of it when the
-take ends, or at the next start if there was no end. A journal is deleted only once its .mid is written.
+While a take runs its notes go line by line into a journal; the .mid is made when the take ends, or at the next start of
+the journal if there was no end. A journal is deleted only once its .mid is on the disk.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TextIO
+from threading import Thread
 
 from anticipation.errors import AnticipationError, FileError, RequestError
+from anticipation.files import replacing, settle
 from anticipation.midi import Score
 from anticipation.notes import DRUMS
 
 from .clock import Meter
 from .ears import BANKS, MODES
 from .home import unwritable
+from .journal import Journal, claim
 from .scheduler import at_rest
 from .take import CONTROL, PROGRAM, Row, Take, moved_by
 
@@ -40,13 +41,13 @@ class Recorder:
         self.take = Take()  # the one that runs, or the last
         self.told = ""  # the last thing worth telling a person
         self._begin = self._end = 0.0  # wall times; end is infinite while it runs
-        self._journal: TextIO | None = None
+        self._journal: Journal | None = None
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
-        self._path = folder  # of the journal: each take has its own
         self._moved: dict[
             tuple[int, ...], Sequence[int]
         ] = {}  # the last message of each pedal, wheel and key's pressure
-        self._unsaved: list[tuple[Take, Path]] = []  # over, with their journals
+        self._unsaved: list[tuple[Take, Journal | None]] = []  # over, with their journals
+        self._settling: list[Thread] = []  # bring to the disk what was saved
         self._takes: dict[str, dict] = {}
         if reason := unwritable(folder):
             raise FileError(f"cannot keep takes in {folder}: {reason}; choose another folder with --takes")
@@ -66,11 +67,9 @@ class Recorder:
         with suppress(AnticipationError):  # a take that cannot be saved is no reason not to play the next
             self.end(wall)
         self._begin, self._end, self.take, self._known = wall, float("inf"), Take(), (0.0, beat)
-        self._path = self.folder / f".take-{os.getpid()}-{time.time_ns()}.journal"
         self._find()
         try:
-            self._journal = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
-            _claim(self._journal)
+            self._journal = Journal(self.folder / f".take-{os.getpid()}-{time.time_ns()}.journal", self._no_journal)
         except OSError as error:  # nor is no journal
             self._no_journal(error)
         self._add("meter", 0.0, *meter)
@@ -139,15 +138,10 @@ class Recorder:
     def _add(self, *entry) -> None:
         self.take.add(*entry)
         if self._journal:
-            try:
-                self._journal.write(json.dumps(entry) + "\n")
-                self._journal.flush()
-            except OSError as error:
-                self._no_journal(error)
+            self._journal.add(entry)
 
     def _no_journal(self, error: OSError) -> None:
         """The disk is full, or gone: play on."""
-        self._journal = None
         self.told = f"the take is in memory only until it is saved: {error.strerror}"
 
     def end(self, wall: float) -> str | None:
@@ -158,22 +152,21 @@ class Recorder:
             for rest in self.take.rests():
                 self._add("move", max(wall - self._begin, 0.0), *rest)
             self._end = wall
-            self._unsaved.append((self.take, self._path))
+            self._unsaved.append((self.take, self._journal))
             if self._journal:
-                with suppress(OSError):
-                    self._journal.close()
+                self._journal.end()
                 self._journal = None
         names: list[str] = []
         problem = None
         for entry in list(self._unsaved):
             try:
-                names += [self._save(score, "take") for score in entry[0].scores()]
+                saved = [self._save(score, "take") for score in entry[0].scores()]
             except AnticipationError as error:
                 problem = error
                 continue
+            names += saved
             self._unsaved.remove(entry)
-            with suppress(OSError):
-                entry[1].unlink()
+            self._settle(saved, entry[1])
         if problem:
             raise problem
         return ", ".join(names) or None
@@ -184,7 +177,9 @@ class Recorder:
         try:
             with suppress(AnticipationError):
                 scores = [score for take, _ in self._unsaved for score in take.scores()]
-                return ", ".join(self._save(score, "take") for score in scores)
+                names = [self._save(score, "take") for score in scores]
+                self._settle(names)
+                return ", ".join(names)
         finally:
             self.folder = own
         return None
@@ -197,7 +192,35 @@ class Recorder:
         cut = replace(self.take, heard=heard).last_bars(bars, end)
         if not len(cut):
             raise RequestError("nothing has sounded that could be kept")
-        return self._save(cut.score(), "kept")
+        name = self._save(cut.score(), "kept")
+        self._settle([name])
+        return name
+
+    def _settle(self, names: Sequence[str], journal: Journal | None = None) -> None:
+        """Have takes on the disk, and then no journal of them. In a thread: nobody who plays waits for a disk."""
+        paths = [self.folder / name for name in names]
+
+        def run() -> None:
+            try:
+                for path in paths:
+                    with suppress(FileNotFoundError):  # somebody has moved it
+                        settle(path)
+                if journal:
+                    journal.join()
+                    journal.path.unlink(missing_ok=True)
+            except OSError as error:
+                self.told = f"{', '.join(names)} may be lost if the power fails: {error.strerror}"
+
+        thread = Thread(target=run, daemon=True, name="settling")
+        self._settling = [*filter(Thread.is_alive, self._settling), thread]
+        thread.start()
+
+    def settled(self, seconds: float) -> None:
+        """At the end of it all: wait until what was saved is on the disk, at most so long."""
+        end = time.monotonic() + seconds
+        joins = [thread.join for thread in self._settling] + [journal.join for _, journal in self._unsaved if journal]
+        for join in joins:
+            join(max(end - time.monotonic(), 0.0))
 
     def _find(self) -> None:
         """The folder may have been moved or deleted since: then there is another."""
@@ -205,18 +228,12 @@ class Recorder:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def _save(self, score: Score, kind: str) -> str:
-        from anticipation.midi import write
-
         self._find()
         stem = time.strftime(f"{kind}-%Y%m%d-%H%M%S")
-        for number in count(1):
-            name = f"{stem}.mid" if number == 1 else f"{stem}-{number}.mid"
-            try:
-                write(score, self.folder / name)
-                break
-            except FileError:
-                if not os.path.exists(self.folder / name):  # else another take has this name
-                    raise
+        names = (f"{stem}.mid" if number == 1 else f"{stem}-{number}.mid" for number in count(1))
+        name = next(name for name in names if not (self.folder / name).exists())
+        with replacing(self.folder / name, settled=False) as draft:
+            draft.write_bytes(score.data)
         self._takes[name] = {"name": name, "seconds": round(score.end, 2), "notes": len(score.notes)}
         return name
 
@@ -245,7 +262,7 @@ class Recorder:
         journal.replace(journal)  # which Windows refuses where another program has it open: that one still plays
         take = Take()
         with open(journal, encoding="utf-8", errors="replace") as file:
-            if not _claim(file):
+            if not claim(file):
                 return
             lines = file.read().splitlines()
         for line in lines:
@@ -257,20 +274,5 @@ class Recorder:
             journal.replace(journal.with_suffix(".bad"))
             return
         for score in scores:
-            self._save(score, "rescued")
+            settle(self.folder / self._save(score, "rescued"))
         journal.unlink(missing_ok=True)
-
-
-def _claim(journal: TextIO) -> bool:
-    """Have an open journal for ourselves, for as long as it is open or we live. False: somebody else has it. Nobody can
-    on Windows, nor on a disk that knows no locks."""
-    if sys.platform != "win32":
-        import fcntl
-
-        try:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
-    return True

@@ -23,6 +23,7 @@ from anticipation.symbols import chord_name
 from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults
+from plugin_bridge.journal import Journal
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
 from plugin_bridge.reports import REPORTS
@@ -60,6 +61,20 @@ def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
+def written(rehearsal) -> Journal:
+    """The journal of the take that runs, with all lines in its file."""
+    journal = rehearsal.app.recorder._journal
+    journal._lines.join()
+    return journal
+
+
+def fill_disk(rehearsal):
+    """No more lines go into the journal of the take that runs."""
+    journal = written(rehearsal)
+    file = journal._file
+    journal._file = SimpleNamespace(write=full_disk, flush=full_disk, fileno=file.fileno, close=file.close)
+
+
 def test_a_take_that_cannot_be_written_is_told_and_made_at_the_next_stop(rehearsal, monkeypatch):
     """Be there a journal of it or not; those that come after are takes of their own."""
     made = rehearsal()
@@ -69,14 +84,14 @@ def test_a_take_that_cannot_be_written_is_told_and_made_at_the_next_stop(rehears
         made.app.act("stop")
         assert "No space" in made.told[-1] and made.told[-1].endswith("stop tries again")
         made.app.act("start")
-        made.app.recorder._journal.close()
-        made.app.recorder._journal = SimpleNamespace(write=full_disk, close=lambda: None)
+        fill_disk(made)
         made.run(1.0, key(0.1, 62))
         made.app.act("stop")
         assert not taken(made) and not made.app.recorder.takes()
     made.app.act("stop")
     assert made.told[-1].count("take-") == 2 and [n.pitch.tolist() for n in taken(made)] == [[60], [62]]
     made.app.act("stop")
+    made.app.recorder.settled(5.0)
     assert len(taken(made)) == 2 and not list(made.app.recorder.folder.glob(".take-*"))
 
 
@@ -97,14 +112,40 @@ def test_a_take_that_its_folder_does_not_hold_is_saved_elsewhere_at_the_end(rehe
     made, folder = rehearsal(), tmp_path / "elsewhere"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    made.app.recorder._journal.close()
-    made.app.recorder._journal = SimpleNamespace(write=full_disk, close=lambda: None)
+    fill_disk(made)
     made.run(1.0, key(0.1, 60))
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda a, b: replace(a, b) if folder in Path(b).parents else full_disk())
     made.app.close()
     (path,) = folder.glob("take-*.mid")
     assert made.told[-1] == f"saved in {folder}: {path.name}" and read(path).notes.pitch.tolist() == [60]
+
+
+def test_nobody_who_plays_waits_for_a_disk(rehearsal, monkeypatch):
+    """However long it takes until what is written is on it; until then there is a journal."""
+    begun, over, asked = threading.Event(), threading.Event(), []
+
+    def fsync(number):
+        asked.append((threading.current_thread(), os.fstat(number).st_ino))
+        begun.set()
+        over.wait(20.0)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    made = rehearsal()
+    made.run(1.0, key(0.1, 60))
+    path = written(made).path
+    assert begun.wait(10.0) and '"heard"' in path.read_text(encoding="utf-8")
+    kept = made.app.act("keep")["name"]
+    made.app.act("start")  # which ends the take
+    made.run(1.0, key(0.1, 62))
+    made.app.act("stop")
+    assert [n.pitch.tolist() for n in taken(made)] == [[60], [62]] and path.exists()
+    over.set()
+    made.app.recorder.settled(10.0)
+    folder = made.app.recorder.folder
+    assert not list(folder.glob(".take*"))
+    assert {file.stat().st_ino for file in (folder / kept, *folder.glob("*.mid"))} <= {number for _, number in asked}
+    assert threading.current_thread() not in [thread for thread, _ in asked]
 
 
 def test_a_folder_of_takes_that_goes_is_made_again(rehearsal):
@@ -165,9 +206,10 @@ def test_a_line_that_says_nothing_costs_no_other(tmp_path, line):
 
 def test_a_disk_that_is_full_while_playing_is_told_and_the_take_is_whole(rehearsal):
     made = rehearsal()
-    made.app.recorder._journal.close()
-    made.app.recorder._journal = SimpleNamespace(write=full_disk)
-    made.run(1.0, key(0.1, 60))
+    fill_disk(made)
+    made.run(0.5, key(0.1, 60))
+    written(made)
+    made.run(0.1)
     assert made.told[-1] == "the take is in memory only until it is saved: No space left on device"
     made.app.act("stop")
     assert [n.pitch.tolist() for n in taken(made)] == [[60]]
@@ -177,7 +219,7 @@ def test_what_was_held_as_the_program_was_killed_is_rescued(rehearsal, tmp_path)
     """As long as is known; and a note that has ended is there once."""
     made = rehearsal(listen=0)
     made.run(3.0, [(0.5, [0x90, 48, 80]), *key(1.0, 60), (1.5, [0x90, 60, 70]), *key(2.0, 62), (2.9, [0x90, 64, 60])])
-    (journal,) = made.app.recorder.folder.glob(".take*")
+    journal = written(made).path
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / ".take-999999999.journal").write_bytes(journal.read_bytes())
     (name,) = [take["name"] for take in Recorder(tmp_path / "new").takes()]
@@ -198,6 +240,7 @@ def test_a_journal_is_rescued_unless_its_program_still_runs(rehearsal):
     (rescued,) = Recorder(folder).takes()
     assert read(folder / rescued["name"]).notes.pitch.tolist() == [72]
     made.app.act("stop")
+    made.app.recorder.settled(5.0)
     assert taken(made)[0].pitch.tolist() == [60] and not list(folder.glob(".take*"))
 
 

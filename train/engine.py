@@ -28,6 +28,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from anticipation.checkpoint import find_device
 from anticipation.errors import AnticipationError, reason
+from anticipation.files import put
 
 CLIP = 1.0  # the largest norm of a gradient; a larger one is scaled down
 
@@ -223,7 +224,7 @@ class Engine:
             draft = path.with_suffix(".new")
             try:
                 torch.save(state, draft)
-                draft.replace(path)
+                put(draft, path)
             except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
                 draft.unlink(missing_ok=True)
                 kept = f"; {path} still holds the state before" if path.exists() else ""
