@@ -17,7 +17,7 @@ from .clock import Clock
 from .controls import check, check_action
 from .deeds import DEEDS
 from .ears import Upbeat
-from .hands import Hands
+from .hands import ARRIVES, Hands
 from .home import config_folder
 from .meters import Meters
 from .mind import Mind
@@ -31,7 +31,6 @@ from .session import Session
 from .transport import Transport
 
 IDLE, STANDING = 0.1, 0.25  # seconds between looks: while playing, while not
-ARRIVES = 0.05  # seconds that a MIDI system takes to hand on what it holds: JACK, two of its periods
 SETTLED = 3.0  # seconds that the exit waits at most for a disk
 CAUGHT_UP = 1.0  # seconds that the end of a take waits at most for what was played before it
 
@@ -208,7 +207,7 @@ class App:
     def _catch_up(self, stops: bool) -> None:
         """Before a take ends, what was played until now goes into it: after a machine stood still it is on its way.
         stops: the band is silent at once."""
-        if threading.current_thread() is self._heart or not self.hands.works:  # the heart is who it comes to
+        if threading.current_thread() is self._heart:  # who it comes to
             return
         self.caught_up.clear()
         if stops and self.clock.playing:

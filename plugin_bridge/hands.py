@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partialmethod
 from typing import Any
 
 from anticipation.errors import LiveError
@@ -28,6 +29,7 @@ LOOK, DOZE = 0.001, 0.02  # shortest and longest time between two readings of th
 TELL, BEAT = 0.05, 1.0  # seconds between reports of figures: when they have changed, and when they have not
 PATIENCE = 8.0  # seconds without a report after which the process counts as hung (JACK's own timeouts are 5 s and less)
 WATCH = 1.0  # seconds between two looks at which ports exist
+ARRIVES = 0.05  # seconds that a MIDI system takes to hand on what it holds: JACK, two of its periods
 HELD_UP = 1.0  # seconds that a command waits at most for hands that do not read
 LEAVE = 3.0  # seconds in which they are to end; to close the ports of a JACK that hangs takes longer, and is left out
 RETRY = 1.0  # seconds between two attempts to start another process
@@ -106,7 +108,7 @@ class Player:
                     return
             self._tell()
 
-    def _hear(self) -> float | None:
+    def _hear(self, patience: float = 0.0) -> float | None:
         """Report what has come in. Answers when the last of it came. A parent that stands still has time for it later;
         who waited for him would end no note meanwhile."""
         heard = None
@@ -116,15 +118,18 @@ class Player:
                 heard = wall
                 if not self.echo.is_echo(wall, message):
                     self._untold.append(("heard", wall, data))
-        while self._untold and writable(self.connection, 0.0):
+        while self._untold and writable(self.connection, patience):
             self.connection.send(self._untold.popleft())
         return heard
 
     def end(self) -> None:
-        """However it came to an end: no note, pedal or bend of ours is left behind."""
+        """However it came to an end: no note, pedal or bend of ours is left behind, and what was played is told."""
         with suppress(OSError):
             self.scheduler.silence()
             self.scheduler.release()
+        with suppress(OSError):
+            time.sleep(ARRIVES)
+            self._hear(HELD_UP)
         self.pair.close()
 
     def _do(self, verb: Callable, *args) -> Any:
@@ -228,30 +233,18 @@ class Hands:
     def silence(self, channels: Iterable[int] | None = None) -> None:
         self._say("silence", channels)
 
-    def hold(self) -> None:
-        self._say("hold")
-
-    def go(self) -> None:
-        self._say("go")
-
-    def release(self) -> None:
-        self._say("release")
-
-    def panic(self) -> None:
-        self._say("panic")
-
     def catch_up(self) -> None:
         """Report all that has come in so far, and then "caught_up"."""
-        self._say("catch_up")
+        if self._connection.closed:
+            self.report(("caught_up",))
+        else:
+            self._say("catch_up")
 
     def pause(self) -> None:
         """Rest, until we `wake`: all is off when this returns, unless the hands hang."""
         self._paused.clear()
         self._say("pause")
         self._paused.wait(1.0)
-
-    def wake(self) -> None:
-        self._say("wake")
 
     def _say(self, *told) -> None:
         """Send a command. Where the process is gone or hangs it is dropped. It may have been the end of a note: should
@@ -269,6 +262,9 @@ class Hands:
                     self._connection.send(command)
         finally:
             self._lock.release()
+
+    hold, go = partialmethod(_say, "hold"), partialmethod(_say, "go")
+    release, panic, wake = partialmethod(_say, "release"), partialmethod(_say, "panic"), partialmethod(_say, "wake")
 
     def close(self) -> None:
         """All notes off, and the end. Where the hands hang, they are ended."""
@@ -312,8 +308,14 @@ class Hands:
                 self._take(message)
             if not self._closing.is_set():
                 self.works, self.sounding = False, 0
-                self._before = (self.sent, self.dropped)
                 self.report(("hands", "lost"))
+                if message := self._next(LEAVE):  # they only hung, and have what was played meanwhile
+                    self.works = True
+                    self.report(("hands", "back"))
+                    self._take(message)
+                    continue
+                self._before = (self.sent, self.dropped)
+                self.report(("caught_up",))  # whoever waits for more waits in vain
             self._end()
             while not self._closing.wait(RETRY):
                 with suppress(LiveError):

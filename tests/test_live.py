@@ -306,6 +306,22 @@ def test_hands_and_midi_systems_may_die(mortal, random_checkpoint, tmp_path):
         made.close()
 
 
+def test_hands_that_only_hung_have_what_was_played_meanwhile(app, monkeypatch):
+    monkeypatch.setattr("plugin_bridge.hands.PATIENCE", 2.0)
+    app.act("start")
+    player, pid = client([[None, 0], *tune(8, every=0.05), [None, 0]], 200.0), app.hands.pid
+    assert player.stdout.readline() == "enough\n"
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        go(player)
+        assert until(lambda: not app.hands.works)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert until(lambda: app.hands.works) and app.hands.pid == pid
+    assert until(lambda: len(app.session.known.heard) == 8)
+    finish(player, now=True)
+
+
 def test_it_does_not_hear_itself(app):
     subprocess.run(["jack_connect", "Anticipation-01:out", "Anticipation:in"], check=True)
     app.set("listen", 0)
@@ -419,8 +435,10 @@ def test_ctrl_z_leaves_nothing_sounding_and_fg_goes_on(random_checkpoint, tmp_pa
     check_clean(notes_of(heard))
 
 
-def test_what_was_played_while_all_of_us_stood_still_is_in_the_take(random_checkpoint, tmp_path):
-    """Also where the player has had enough of it: his Ctrl-C waits together with his notes."""
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_played_while_all_of_us_stood_still_is_in_the_take(random_checkpoint, tmp_path, end):
+    """Also where the player has had enough of it: his Ctrl-C waits together with his notes; or a system that goes down,
+    which asks all our processes."""
     process = command(random_checkpoint, tmp_path / "takes", process_group=0)
     try:
         read_until(process, "ready")
@@ -428,7 +446,7 @@ def test_what_was_played_while_all_of_us_stood_still_is_in_the_take(random_check
         assert player.stdout.readline() == "enough\n"
         os.killpg(process.pid, signal.SIGSTOP)
         go(player)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, end)
         os.killpg(process.pid, signal.SIGCONT)
         process.communicate(timeout=20)
     finally:
