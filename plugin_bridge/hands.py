@@ -19,7 +19,7 @@ from anticipation.errors import LiveError
 from . import ports
 from .child import ask_for_priority, ignore_signals, start, waiter, writable
 from .ears import EchoGuard, parse
-from .scheduler import Scheduler
+from .scheduler import PROGRAM, Scheduler
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
 # ("hands", "lost" or "back"), ("caught_up",). Within: ("open", names), ("error", text), ("figures", dict), ("paused",).
@@ -51,15 +51,15 @@ def play(connection, api: str, in_name: str | None, out_name: str | None) -> Non
             return
         connection.send(("open", pair.names()))
         ask_for_priority()
-        player = Player(connection, pair)
+        loop = Loop(connection, pair)
         try:
-            player.run()
+            loop.run()
         finally:
-            player.end()
+            loop.end()
 
 
-class Player:
-    """The loop of the process: one thread, which polls its input. No callback, because rtmidi would call it in the MIDI
+class Loop:
+    """What the process does: one thread, which polls its input. No callback, because rtmidi would call it in the MIDI
     system's thread, where it waits for Python's lock; JACK's whole graph waits with it, and the holder of the lock may
     in turn be waiting for the graph."""
 
@@ -228,7 +228,7 @@ class Hands:
     def programs(self, channels: dict[int, int]) -> None:
         """Choose the sound of each channel: channel 0-15 -> program."""
         for channel, program in channels.items():
-            self._say("send", [0xC0 | channel, program])
+            self._say("send", [PROGRAM | channel, program])
 
     def silence(self, channels: Iterable[int] | None = None) -> None:
         self._say("silence", channels)

@@ -26,8 +26,8 @@ from .clock import Meter
 from .ears import BANKS, MODES
 from .home import unwritable
 from .journal import Journal, claim
-from .scheduler import at_rest
-from .take import CONTROL, PROGRAM, Row, Take, moved_by
+from .scheduler import CONTROL_CHANGE, PROGRAM, at_rest
+from .take import Row, Take, moved_by
 
 OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
 NO_MOVES = BANKS | MODES  # those are the program's, these the port's
@@ -113,7 +113,7 @@ class Recorder:
         """The player moved a pedal or a wheel: a message of a channel that is no note. What he moves while no take runs
         is as he left it when one begins."""
         kind = message[0] & 0xF0
-        if kind == PROGRAM or kind == CONTROL and message[1] in NO_MOVES:
+        if kind == PROGRAM or kind == CONTROL_CHANGE and message[1] in NO_MOVES:
             return
         self._moved[moved_by(message)] = message
         if self.runs:

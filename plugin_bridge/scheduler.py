@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-NOTE_OFF, NOTE_ON, CONTROL_CHANGE, PRESSURE, BEND = 0x80, 0x90, 0xB0, 0xD0, 0xE0
+NOTE_OFF, NOTE_ON, TOUCH, CONTROL_CHANGE, PROGRAM, PRESSURE, BEND = range(0x80, 0xF0, 0x10)
 MODULATION, SUSTAIN, SOSTENUTO, SOFT, ALL_SOUND_OFF, ALL_NOTES_OFF = 1, 64, 66, 67, 120, 123
 OFF_FIRST, THEN_ON = 0, 1
 PATIENCE = 0.02  # seconds by which a note may be late

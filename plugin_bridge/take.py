@@ -13,7 +13,7 @@ from anticipation.tempo import TempoMap
 
 from .clock import Meter
 from .ears import CONTROLLER, OTHER, parse
-from .scheduler import at_rest
+from .scheduler import CONTROL_CHANGE, TOUCH, at_rest
 
 PPQN = 480
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
@@ -21,7 +21,6 @@ SHORTEST = 0.01  # seconds of a note
 UNKNOWN = 0.5  # seconds of one whose end nobody heard of
 TAIL = 0.25  # seconds of a note that are no more than its end
 EARLY = 0.06  # seconds by which who plays on a bar line may come before it
-TOUCH, CONTROL, PROGRAM = 0xA0, 0xB0, 0xC0
 Row = tuple[float, float, int, int, int, int]  # onset, duration, pitch, instrument, velocity, the player's channel
 T = TypeVar("T", Meter, float)
 
@@ -167,7 +166,7 @@ def _standing(start: float, moves: Sequence[Move]) -> list[Move]:
 
 def moved_by(message: Sequence[int]) -> tuple[int, ...]:
     """Which pedal, wheel or key a message is of."""
-    return tuple(message[: 2 if message[0] & 0xF0 in (TOUCH, CONTROL) else 1])
+    return tuple(message[: 2 if message[0] & 0xF0 in (TOUCH, CONTROL_CHANGE) else 1])
 
 
 def _since(start: float, rows: Sequence[Row]) -> list[Row]:

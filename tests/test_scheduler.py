@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anticipation.errors import LiveError
 from plugin_bridge import ports
 from plugin_bridge.ears import EchoGuard, parse
-from plugin_bridge.hands import Hands, Player, nap
+from plugin_bridge.hands import Hands, Loop, nap
 from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
 
 
@@ -186,11 +186,12 @@ def test_who_is_silent_for_long_is_still_heard_within_a_moment(silence):
 
 
 class Wire:
-    """The two ports of hands, as Player uses them."""
+    """The two ports of hands, as their Loop uses them."""
 
     def __init__(self):
         self.sent = []
         self.send = self.sent.append
+        self.input = SimpleNamespace(read=list)
 
     def names(self):
         return {}
@@ -201,28 +202,40 @@ class Wire:
 
 def test_however_hands_end_no_note_no_pedal_and_no_bend_is_left():
     """A program that is killed hangs up, and they are all that can still lift the player's pedal."""
-    player = Player(None, Wire())
+    loop = Loop(None, Wire())
     for gesture in ([0x90, 60, 80], [0xB0, 64, 127], [0xB0, 1, 40], [0xE0, 0, 100]):
-        player._obey("pass_on", gesture, time.perf_counter())
-    before = len(player.pair.sent)
-    player.end()
-    left = player.pair.sent[before:]
+        loop._obey("pass_on", gesture, time.perf_counter())
+    before = len(loop.pair.sent)
+    loop.end()
+    left = loop.pair.sent[before:]
     assert sorted(left[:-1]) == [[0x80, 60, 64], [0xB0, 1, 0], [0xB0, 64, 0], [0xE0, 0, 64]] and left[-1] == "closed"
+
+
+def test_hands_that_end_tell_what_was_played_last():
+    """It is on its way from the MIDI system while they are asked to end; a parent that reads slowly is waited for."""
+    (ours, theirs), played = Pipe(), [(n / 1000, [0xE0, n % 128, n // 128]) for n in range(5000)]
+    loop = Loop(ours, Wire())
+    loop.pair.input = SimpleNamespace(read=lambda: [played.pop(0) for _ in list(played)])
+    ends = threading.Thread(target=loop.end, daemon=True)
+    ends.start()
+    assert [theirs.recv()[1] for _ in range(5000)] == [n / 1000 for n in range(5000)]
+    ends.join(60.0)
+    assert not ends.is_alive() and loop.pair.sent == ["closed"]
 
 
 def test_a_parent_that_stands_still_holds_up_no_hands_and_loses_no_note():
     """More than a pipe holds is played meanwhile; afterwards it is told all of it, in order."""
     (ours, theirs), flood = Pipe(), [(n / 1000, [0xE0, n % 128, n // 128]) for n in range(5000)]
-    player = Player(ours, Wire())
-    player.pair.input = SimpleNamespace(read=lambda: [flood.pop(0) for _ in flood[:50]])
-    looks = threading.Thread(target=lambda: [player._hear() for _ in range(100)], daemon=True)
+    loop = Loop(ours, Wire())
+    loop.pair.input = SimpleNamespace(read=lambda: [flood.pop(0) for _ in flood[:50]])
+    looks = threading.Thread(target=lambda: [loop._hear() for _ in range(100)], daemon=True)
     looks.start()
     looks.join(60.0)
     assert not looks.is_alive() and not flood
     told = []
-    while player._untold or theirs.poll():
+    while loop._untold or theirs.poll():
         told.append(theirs.recv())
-        player._hear()
+        loop._hear()
     assert told == [("heard", n / 1000, [0xE0, n % 128, n // 128]) for n in range(5000)]
 
 
@@ -239,12 +252,12 @@ def test_no_process_for_hands_is_one_line(monkeypatch):
 
 def test_fast_repeats_that_are_passed_on_are_no_echoes():
     """32nds on a hi-hat at 120 bpm, all at one velocity."""
-    player, hit = Player(None, Wire()), parse([0x99, 42, 100])
+    loop, hit = Loop(None, Wire()), parse([0x99, 42, 100])
     for _ in range(8):
-        player._obey("pass_on", [0x99, 42, 100], time.perf_counter())
-        assert not player.echo.is_echo(time.perf_counter() + 0.0625, hit)
-        player._obey("pass_on", [0x89, 42, 0], time.perf_counter())
-    assert player.pair.sent == [[0x99, 42, 100], [0x89, 42, 64]] * 8
+        loop._obey("pass_on", [0x99, 42, 100], time.perf_counter())
+        assert not loop.echo.is_echo(time.perf_counter() + 0.0625, hit)
+        loop._obey("pass_on", [0x89, 42, 0], time.perf_counter())
+    assert loop.pair.sent == [[0x99, 42, 100], [0x89, 42, 64]] * 8
 
 
 def test_what_comes_back_at_once_is_an_echo_whoever_made_it():
@@ -258,12 +271,12 @@ def test_what_comes_back_at_once_is_an_echo_whoever_made_it():
 
 
 def test_what_an_mpe_player_tells_one_channel_after_another_is_no_echo():
-    player = Player(None, Wire())
+    loop = Loop(None, Wire())
     for channel in range(1, 5):
         for gesture in ([0xE0 | channel, 0, 64], [0xB0 | channel, 74, 64], [0xD0 | channel, 0]):
-            assert not player.echo.is_echo(time.perf_counter(), parse(gesture))
-            player._obey("pass_on", gesture, time.perf_counter())
-    assert len(player.pair.sent) == 12
+            assert not loop.echo.is_echo(time.perf_counter(), parse(gesture))
+            loop._obey("pass_on", gesture, time.perf_counter())
+    assert len(loop.pair.sent) == 12
 
 
 class Midi:
