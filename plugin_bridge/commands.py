@@ -121,6 +121,8 @@ def live(args: argparse.Namespace) -> None:
 def check_flags(args: argparse.Namespace) -> None:
     """Before a port is opened or a process started: those would fail later, and elsewhere. Raises AnticipationError."""
     check_model(args)
+    if args.play and settings_of(args).get("sync") == "clock":
+        raise RequestError("--sync clock waits for the DAW to start; leave --play out")
     for flag, port in (("--port", args.port), ("--osc", args.osc)):
         if not 0 <= port < 1 << 16:
             raise RequestError(f"{flag} is a port from 0 to 65535, not {port}")

@@ -346,6 +346,7 @@ def test_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
         (["--device", "cuda"], "--device cuda: live playing is on the CPU; leave it out"),
         (["--port", "99999"], "--port is a port from 0 to 65535, not 99999"),
         (["--osc", "-1"], "--osc is a port from 0 to 65535, not -1"),
+        (["--sync", "clock", "--play"], "--sync clock waits for the DAW to start; leave --play out"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
