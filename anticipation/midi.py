@@ -25,7 +25,7 @@ from .parts import Part, find_part, parts_of
 from .sharing import share
 from .tempo import TempoMap
 from .tracks import channels_in_use, key_signatures, merged, note_table, scan, tempo_map
-from .written import free_channel, head, note_events, said_for, tempo_track, title, voice
+from .written import channel_events, free_channel, head, note_events, said_for, stands, tempo_track, title, voice
 
 MAX_BYTES = 8 << 20  # the largest file we open: at worst it takes about 1 GB and 10 s to read
 MAX_HOURS = 4
@@ -238,8 +238,10 @@ class Score:
         channel) -> instrument of the channels in use, to which its own is added."""
         instrument = int(notes.instrument[0])
         home = None if origin is None else (self._ports[origin.track], origin.channel)
-        port, channel = place = free_channel(taken, instrument, home)
-        taken[place] = instrument
+        ticks = self.tempo.ticks(np.array([notes.onset.min(), notes.end])).tolist()
+        joins = home is not None and stands(self._said_on(*home), instrument, *ticks)
+        port, channel = place = free_channel(taken, instrument, home, joins)
+        taken.setdefault(place, instrument)
         body = list(note_events(notes, self.tempo, channel))
         moved = [(int(self.tempo.ticks(at)), kind | channel, data) for at, kind, data in moves]
         end = max(row[0] for row in (body[-1], *moved))
@@ -249,6 +251,11 @@ class Score:
         name = title(self._file.tracks[origin.track], origin.name) if origin else instrument_name(instrument).encode()
         return smf.track([*head(name, stamp, port), *rows, smf.meta(end, smf.END_OF_TRACK)])
 
+    def _said_on(self, port: int, channel: int) -> list[smf.Event]:
+        """What all tracks of a port say of a channel's sound."""
+        bodies = zip(self._ports, self._file.tracks, strict=True)
+        return channel_events((body for its, body in bodies if its == port), channel)
+
     def _settings(self, instrument: int, place: tuple[int, int], origin: Part | None, first: int) -> list[smf.Event]:
         """What makes (port, channel) `place` sound, by tick `first`, like the part that the notes belong to, or else
         like the instrument."""
@@ -256,8 +263,9 @@ class Score:
         if place not in self._channels:
             said = said_for(self._file.tracks, self._ports, origin.track, origin.channel) if origin else []
             return voice(said, instrument % DRUMS, channel, first)
-        if instrument < DRUMS:
-            return [(0, smf.PROGRAM | channel, bytes([instrument]))]
+        if instrument < DRUMS:  # which it has already; but some programs read each track by itself
+            steady = self._channels[place] == instrument
+            return [(0 if steady else first, smf.PROGRAM | channel, bytes([instrument]))]
         return []  # the file's drums keep their kit
 
 

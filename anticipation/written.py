@@ -93,11 +93,18 @@ def tempo_track(tempo: TempoMap) -> bytes:
     return smf.track([*rows, smf.meta(rows[-1][0], smf.END_OF_TRACK)])
 
 
+def stands(said: list[smf.Event], program: int, first: int, last: int) -> bool:
+    """Whether a channel, which all of `said` is for, has one program from tick `first` to `last`."""
+    changes = [(tick, data[0]) for tick, status, data in said if status & 0xF0 == smf.PROGRAM]
+    before = [chosen for tick, chosen in changes if tick <= first]
+    return {*(before[-1:] or [0]), *(chosen for tick, chosen in changes if first < tick <= last)} == {program}
+
+
 def free_channel(
-    taken: dict[tuple[int, int], int], instrument: int, home: tuple[int, int] | None = None
+    taken: dict[tuple[int, int], int], instrument: int, home: tuple[int, int] | None = None, joins: bool = False
 ) -> tuple[int, int]:
-    """(port, channel) for a new part: a free one; else that of a part with the same program, preferably `home`, where
-    the part plays that it goes with; else one on a further port."""
+    """(port, channel) for a new part: a free one; else `home`, where the part plays that it goes with, if it `joins`
+    that; else that of a part with the same program, preferably home; else one on a further port."""
     if instrument == DRUMS:
         return 0, DRUM_CHANNEL
     spoken = {channel for _, channel in taken}  # on any port: many players know only one
@@ -106,7 +113,7 @@ def free_channel(
     alike.sort(key=lambda place: place != home)
     others = ((port, channel) for port in range(128) for channel in MELODIC_CHANNELS)
     further = (place for place in others if place not in taken)
-    return next(chain(alone, alike, further, [(0, 0)]))
+    return next(chain(alone, [home] if home and joins else [], alike, further, [(0, 0)]))
 
 
 def note_events(notes: Notes, tempo: TempoMap, channel: int) -> Iterator[smf.Event]:

@@ -106,11 +106,23 @@ def test_where_no_channel_is_left_a_fill_joins_its_part(random_model):
     assert said(take.score, fill.track) == [(0, 0xC0, (GUITAR,))]
 
 
+def test_where_no_channel_is_left_a_fill_joins_its_part_while_that_has_the_program(random_model):
+    """A further port's channel is another part's for a player that knows one port: its piano would be a guitar."""
+    others = [track((0, 0xC0 | c, (40 + c,)), *notes_on(c, 60, 4)) for c in range(16) if c not in (2, 9)]
+    lead = track(*SETUP, (12000, 0xC2, (30,)), *notes_on(2, 50), name="Lead")
+    score = file_of(*others, lead)
+    (take,) = tasks.infill(score, random_model(), 4.0, 8.0, parts=["steel guitar"], options=QUICK)
+    fill = next(part for part in take.score.parts if part.stamp)
+    assert (fill.channel, fill.instrument) == (2, GUITAR) and not take.score._ports[fill.track]
+    first = int(take.score.tempo.ticks(take.score.notes.onset[fill.mask].min()))
+    assert said(take.score, fill.track) == [(first, 0xC0, (GUITAR,))]
+
+
 def test_where_no_channel_is_left_and_none_is_alike_a_further_port_is_set(random_model):
     """A channel on which the program changes is nobody's to join."""
     others = [track((0, 0xC0 | c, (40 + c,)), *notes_on(c, 60, 4)) for c in range(16) if c not in (2, 9)]
-    score = file_of(*others, track(*SETUP, (12000, 0xC2, (30,)), *notes_on(2, 50), name="Lead"))
-    (take,) = tasks.infill(score, random_model(), 4.0, 8.0, parts=["steel guitar"], options=QUICK)
+    score = file_of(*others, track(*SETUP, (2500, 0xC2, (30,)), *notes_on(2, 50), name="Lead"))
+    (take,) = tasks.infill(score, random_model(), 1.0, 8.0, parts=["steel guitar"], options=QUICK)
     fill = next(part for part in take.score.parts if part.stamp)
     assert fill.instrument == GUITAR and WANTED[0] in said(take.score, fill.track)
     assert smf.meta(0, smf.PORT, b"\1")[2] in take.score._file.tracks[fill.track]
