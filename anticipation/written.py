@@ -104,14 +104,17 @@ def free_channel(
     taken: dict[tuple[int, int], int], instrument: int, home: tuple[int, int] | None = None, joins: bool = False
 ) -> tuple[int, int]:
     """(port, channel) for a new part: a free one; else `home`, where the part plays that it goes with, if it `joins`
-    that; else that of a part with the same program, preferably home; else one on a further port."""
+    that; else that of a part with the same program, preferably home; else one on a further port. For a player that
+    knows one port, that is another part's channel: the one whose program is most like the new one."""
     if instrument == DRUMS:
         return 0, DRUM_CHANNEL
     spoken = {channel for _, channel in taken}  # on any port: many players know only one
     alone = [(0, channel) for channel in MELODIC_CHANNELS if channel not in spoken]
     alike = [place for place, playing in taken.items() if playing == instrument and place[1] != DRUM_CHANNEL]
     alike.sort(key=lambda place: place != home)
-    others = ((port, channel) for port in range(128) for channel in MELODIC_CHANNELS)
+    apart = {channel: abs(playing - instrument) for (port, channel), playing in taken.items() if not port}
+    nearest = sorted(MELODIC_CHANNELS, key=lambda channel: apart.get(channel, 0))
+    others = ((port, channel) for port in range(128) for channel in nearest)
     further = (place for place in others if place not in taken)
     return next(chain(alone, [home] if home and joins else [], alike, further, [(0, 0)]))
 

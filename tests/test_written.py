@@ -128,6 +128,13 @@ def test_where_no_channel_is_left_and_none_is_alike_a_further_port_is_set(random
     assert smf.meta(0, smf.PORT, b"\1")[2] in take.score._file.tracks[fill.track]
 
 
+def test_a_further_port_has_the_channel_that_sounds_most_like_it():
+    """A player that knows one port plays both parts with one sound: a bass is to be another bass, and no flute."""
+    score = file_of(*[track((0, 0xC0 | c, (5 * c,)), *notes_on(c, 60, 4)) for c in range(16) if c != 9])
+    (bass,) = score.with_notes(Notes.of([(1.0, 0.4, 40, 33, 80)])).parts[15:]
+    assert bass.instrument == 33 and score.parts[bass.channel].instrument == 35
+
+
 def test_drums_keep_their_kit(random_model):
     score = file_of(track((0, 0xC9, (16,)), (0, 0xB9, (7, 70)), *notes_on(9, 36), name="Kit"))
     (take,) = tasks.infill(score, random_model(), 4.0, 8.0, options=QUICK)
