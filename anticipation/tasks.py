@@ -204,6 +204,8 @@ def harmonize(
     known = conductor.on_beat(voice, score, end)
     request = _request(known, start, end, [number], options, conductor)
     given = conductor.chords(score, options.chords, start, end)
+    if given is None and not len(known.pitched):
+        raise RequestError("nothing there has a pitch that chords could go with: say which with --chords")
     if given is None:
         plans = Outlook(request).plan(model, takes=options.takes, seed=options.seed)
     else:
