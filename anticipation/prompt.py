@@ -15,6 +15,7 @@ import numpy as np
 from . import stream as s
 from .bias import Bias
 from .dynamics import as_loud, balanced
+from .ending import Ending
 from .errors import RequestError
 from .grammar import Limits, nearest_place, pitch_table
 from .groove import places_of
@@ -55,7 +56,8 @@ class Infill:
     a melody under which new chords stay. before: where the piece goes as it has gone before (`form.counterparts`), for
     new parts. rhythm: pitched notes of every instrument, each of which is answered by one that begins and ends when it
     does and is as loud, near its pitch unless `ranged`; nothing else is written, and polyphony, density and places mean
-    nothing. beside: what other hands play on the keyboard that is written for; its keys are left to them.
+    nothing. beside: what other hands play on the keyboard that is written for; its keys are left to them. ending: where
+    the piece comes to rest within the span.
 
     Raises RequestError where there is nothing to write.
     """
@@ -75,6 +77,7 @@ class Infill:
     before: np.ndarray | None = None
     rhythm: Notes | None = None
     beside: Notes | None = None
+    ending: Ending | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -158,8 +161,11 @@ class Prompt:
     @cached_property
     def span(self) -> tuple[int, int]:
         """The steps between which events lie."""
-        begin, end = (round((t - self.origin) * s.STEPS) for t in (self.request.start, self.request.end))
-        return begin, end if self.request.rhythm is None else max(end, begin + 1)
+        ask = self.request
+        begin, end = (round((t - self.origin) * s.STEPS) for t in (ask.start, ask.end))
+        if ask.ending is not None:
+            end = min(end, round((ask.ending.last - self.origin) * s.STEPS) + 1)
+        return begin, end if ask.rhythm is None else max(end, begin + 1)
 
     @cached_property
     def limits(self) -> Limits:
@@ -219,7 +225,7 @@ class Prompt:
         at = np.rint((ask.places - self.origin) * s.STEPS).astype(int)
         inside = ask.places >= ask.start - 1e-3
         nearest, usual = nearest_place(at[inside], end), np.zeros(end + 1)
-        inside &= ask.places < ask.end
+        inside &= (ask.places < ask.end) & (at <= end)
         usual[at[inside]] = np.log(usual_places(near, ask.known.beats, ask.places)[inside])
         before = None
         if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
@@ -266,7 +272,8 @@ class Prompt:
         notes = give_way(notes, ask.known.audible, self.limits.voices)
         beats = ask.known.beats.between(-np.inf, ask.end)
         notes = on_free_keys(notes, self.near + self.beside)
-        return let_ring(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
+        notes = let_ring(notes, self.near, ask.end, ask.end + (float(beats.duration[-1]) if len(beats) else RING))
+        return notes if ask.ending is None else ask.ending.held(notes)
 
 
 def higher(ranges: dict[int, tuple[int, int]], shift: int) -> dict[int, tuple[int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import casting
 from .conductor import Conductor, within
+from .ending import ending_of
 from .errors import RequestError
 from .grid import cut
 from .instruments import instrument_number
@@ -274,7 +275,7 @@ def _write(
     rhythm = score.notes[gone].shift(-conductor.lag) if keeps_rhythm else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
     beside = conductor.beside(score, chosen, instruments)
-    like, score = casting.origins(score, gone, chosen, keeps_rhythm), score.without(gone)
+    like, whole, score = casting.origins(score, gone, chosen, keeps_rhythm), score.end, score.without(gone)
     known = conductor.on_beat(known, score, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(score, options.chords, start, end)
@@ -286,6 +287,8 @@ def _write(
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = cut(known.audible, known.beats, start, end)
     request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside)
+    if rhythm is None:
+        request = replace(request, ending=ending_of(known, request.start, request.end, whole - conductor.lag))
     sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(
         model,

@@ -1,0 +1,89 @@
+"""Laws of endings: where the last known note is held, new parts begin their last notes with it and hold them too."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from anticipation import tasks
+from anticipation.ending import Ending, ending_of
+from anticipation.midi import Score
+from anticipation.notes import DRUMS, Notes
+from anticipation.tempo import TempoMap
+
+Options = partial(tasks.Options, best_of=1)
+BEAT = 0.5  # seconds
+TEMPO = TempoMap.constant(120.0)
+FLUTE, PIANO, BASS = 73, 0, 33
+
+
+def tune(*beats: float) -> Notes:
+    """Notes of so many beats, one after another."""
+    onset = np.cumsum([0, *beats[:-1]]) * BEAT
+    return Notes.of(
+        (on, count * BEAT, 72 + i % 3, FLUTE, 80) for i, (on, count) in enumerate(zip(onset, beats, strict=True))
+    )
+
+
+def ending(notes: Notes, start: float = 0.0, end: float | None = None, piece_end: float | None = None) -> Ending | None:
+    known = notes + TEMPO.beats(notes.end + 4)
+    return ending_of(known, start, notes.end if end is None else end, notes.end if piece_end is None else piece_end)
+
+
+def test_new_parts_end_with_a_held_note():
+    assert ending(tune(*[1] * 12, 4)) == Ending(6.0, 8.0)
+    assert ending(tune(*[0.5] * 14, 1)) == Ending(3.5, 4.0)
+
+
+def test_or_where_the_last_bar_begins_that_it_is_held_through():
+    assert ending(tune(*[1] * 10, 6)) == Ending(6.0, 8.0)
+    assert ending(tune(*[1] * 8, 12)) == Ending(8.0, 10.0)
+    assert ending(tune(*[1] * 10, 2.5)) == Ending(5.0, 6.25)  # half a beat is too little to end in
+
+
+@pytest.mark.parametrize(
+    ("notes", "where"),
+    [
+        (tune(*[1] * 16), {}),  # a loop, which goes on to its end
+        (tune(*[4] * 8), {}),
+        (tune(*[1] * 12, 4), {"piece_end": 9.0}),  # others play on
+        (tune(*[1] * 12, 4), {"end": 5.0}),
+        (tune(*[1] * 12, 4), {"start": 7.0}),  # a continuation
+        (tune(2, 4), {}),  # too little to tell
+    ],
+)
+def test_other_pieces_do_not_end_so(notes, where):
+    assert ending(notes, **where) is None
+
+
+def test_no_ending_is_told_without_beats():
+    assert ending_of(tune(*[1] * 12, 4), 0.0, 8.0, 8.0) is None
+
+
+def test_what_sounds_with_the_last_notes_is_held_with_them():
+    """Not what has ended by then, nor drums."""
+    keys = Notes.of([(5.0, 0.5, 60, PIANO, 80), (5.5, 1.0, 62, PIANO, 80), (6.0, 0.5, 64, PIANO, 80)])
+    others = Notes.of([(6.0, 3.0, 40, BASS, 80), (6.0, 0.25, 36, DRUMS, 80)])
+    assert Ending(6.0, 8.0).held(keys + others).offset.tolist() == [5.5, 8.0, 8.0, 8.0, 6.25]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_written_parts_come_to_rest_with_the_piece(random_model, seed):
+    """A model that knows nothing begins notes at any place, but none after the tune's last note, and holds what it has
+    there."""
+    score = Score.from_notes(tune(*[1] * 12, 4), TEMPO)
+    (take,) = tasks.accompany(score, random_model(), [PIANO, BASS, DRUMS], options=Options(seed=seed))
+    assert len(take.notes) > 20
+    assert take.notes.onset.max() < 6.0 + 0.05
+    sounding = take.notes.pitched[take.notes.pitched.offset > 6.1]
+    assert len(sounding)
+    assert np.allclose(sounding.offset, 8.0, atol=0.01)
+
+
+def test_of_a_hole_at_the_end_the_other_parts_tell(random_model):
+    bass = Notes.of((i * BEAT, BEAT, 40, BASS, 80) for i in range(16))
+    score = Score.from_notes(tune(*[1] * 12, 4) + bass, TEMPO)
+    (take,) = tasks.infill(score, random_model(), 4.0, 8.0, parts=["finger bass"], options=Options(seed=1))
+    assert take.notes.onset.max() < 6.0 + 0.05
+    whole = tasks.infill(score, random_model(), 4.0, 8.0, parts=["flute"], options=Options(seed=1))  # the bass plays on
+    assert max(take.notes.onset.max() for take in whole) > 6.0
