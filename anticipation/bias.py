@@ -37,8 +37,9 @@ class Bias:
 
     chart: s.Chart | None = None  # chords that pitches are to agree with
     stray: float = 1.0  # factor on the odds of a pitch outside its chord (0: never, unless nothing else is legal)
-    # Factor on the odds of any pitch but the root, for an instrument's first note under a chord.
+    # Factor on the odds of any pitch but the root, for an instrument's first note under a chord, and from `last` on.
     roots: dict[int, float] = field(default_factory=dict)
+    last: int | None = None  # step at which the piece comes to rest
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `under` seldom go
@@ -57,7 +58,7 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
         chord = bias.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_]
         if chord < NO_CHORD:
             out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
-    if instrument in bias.roots and (root := _new_root(stream, clock, instrument)) is not None:
+    if instrument in bias.roots and (root := _new_root(stream, clock, instrument, bias.last)) is not None:
         out[root != _CLASS] += np.log(bias.roots[instrument])
     if instrument in bias.under and bias.tune is not None:
         out[bias.tune[clock] + 1 :] += np.log(OVER)
@@ -76,13 +77,14 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     return out
 
 
-def _new_root(stream: s.Stream, clock: int, instrument: int) -> int | None:
-    """The root of the chord at a clock, if an instrument has begun no note under it."""
+def _new_root(stream: s.Stream, clock: int, instrument: int, last: int | None) -> int | None:
+    """The root of the chord at a clock, if an instrument has begun no note under it, or is to end there."""
     begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
     if not len(begun) or begun[-1, 1] >= NO_CHORD:
         return None
     own = (row[s.CLOCK] for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument)
-    return begun[-1, 1] % 12 if next(own, -np.inf) < begun[-1, 0] - ROUNDING else None
+    ends = last is not None and clock >= last - ROUNDING
+    return begun[-1, 1] % 12 if ends or next(own, -np.inf) < begun[-1, 0] - ROUNDING else None
 
 
 def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:

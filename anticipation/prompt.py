@@ -196,6 +196,7 @@ class Prompt:
             chart=self.chart,
             stray=1.0 if ask.rhythm is None else STRAY,
             roots={i: OFF_ROOT for i in new if i in BASSES},
+            last=None if ask.ending is None else end - 1,
             groove=places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None,
             usual=usual,
             tune=self._highest(ask.tune),

@@ -183,6 +183,9 @@ def test_a_bass_begins_a_chord_with_its_root():
         np.testing.assert_allclose(odds(clock, (50, 33, 60, 10)), a_minor)
     assert (odds(150, (98, 33, 60, 10)) == 1).all() and (odds(96, (50, 33, 60, 10)) == 1).all()
     assert (odds(250) == 1).all() and (odds(50, instrument=PIANO) == 1).all()
+    told = limits(roots={33: 0.25}, last=150)  # and it ends on it
+    np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), a_minor)
+    assert (odds(140, (98, 33, 60, 10)) == 1).all()
 
 
 def test_a_tune_is_left_on_top():
