@@ -25,6 +25,7 @@ STROKES = np.array([
      [25, 93, 6, 380, 97, 104, 19, 156, 83],
      [25, 149, 7, 296, 30, 39, 11, 71, 117]],
 ])  # fmt: skip
+USUAL = STROKES.sum((0, 1)) / STROKES.sum()  # the same anywhere, as shares
 OWN = 0.5  # how far people's odds are divided by how often they strike each drum at all, as the model knows that itself
 
 
@@ -42,6 +43,11 @@ def group_of(pitches: np.ndarray) -> np.ndarray:
     for number, group in enumerate(GROUPS):
         out[group] = number
     return out[pitches]
+
+
+def shares(pitches: np.ndarray) -> np.ndarray:
+    """(9,) the share of each group in some strokes."""
+    return np.bincount(group_of(pitches), minlength=len(USUAL)) / max(len(pitches), 1)
 
 
 _LIKELY = _likely()

@@ -6,7 +6,8 @@ anticipated (`misfit`; the noisy channel, as in Li et al. 2016, https://arxiv.or
 too easily, so a draft that repeats itself more than is usual is marked down (`dullness`). A slip, such as a bar that is
 a sixteenth late and takes the next ones with it, occurs in one draft and not in the others, so what a draft shares with
 the others counts for it (`likeness`; minimum Bayes risk, as in Kumar and Byrne 2004,
-https://aclanthology.org/N04-1022/). Where nothing follows, so does coming to rest at the end (`closing`).
+https://aclanthology.org/N04-1022/). Of drums that is the bass drum alone, so one that strikes little else is marked
+down (`lopsided`). Where nothing follows, coming to rest at the end counts (`closing`).
 """
 
 from __future__ import annotations
@@ -15,32 +16,33 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from . import lanes
+from . import groove, lanes
 from . import stream as s
 from .decode import window_of
 from .keys import estimate_key, shift_to_c
 from .metrics import note_f1, onset_f1, repeats
-from .notes import TOGETHER, Notes
+from .notes import DRUMS, TOGETHER, Notes
 from .surprise import drawn, nats
 
 AROUND = 10.0  # seconds on both sides of the span in which the known notes are asked about
 LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
 # The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
-# does; of having e times the notes of the middle draft, or 1/e; of beginning whenever the other drafts do, and again of
-# beginning the same notes; of each nat of being an end.
-DULL, CROWDED, COMMON, CLOSED = 0.6, 0.3, 1.0, 0.1
+# does; of having e times the notes of the middle draft, or 1/e; of striking none of the drums that are usual; of
+# beginning whenever the other drafts do, and again of beginning the same notes; of each nat of being an end.
+DULL, CROWDED, LOPSIDED, COMMON, CLOSED = 0.6, 0.3, 1.0, 1.0, 0.1
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
 RESTS, BREATH = 3.0, 0.5  # BREATH: seconds that stand for a beat where none are known
 RARE = 0.02  # share of time that is added to every pitch class: a tune may end on one that it has not had
-ENOUGH = 8  # moments of a part that tell how often it repeats itself
+ENOUGH = 8  # moments of a part that tell how often it repeats itself, strokes that tell which drums it has
 
 
 def fittest(model, known: Notes, start: float, end: float, drafts: list[Notes]) -> int:
     """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts."""
     lost = misfit(model, known, start, end, drafts) + DULL * dullness(known, drafts) + CROWDED * oddness(drafts)
+    lost += LOPSIDED * lopsided(known, drafts)
     return int(np.argmin(lost - COMMON * likeness(drafts) - CLOSED * closing(known, start, end, drafts)))
 
 
@@ -49,6 +51,15 @@ def oddness(drafts: list[Notes]) -> np.ndarray:
     notes explain more of what is known, whatever they are."""
     count = np.array([len(draft) + 1 for draft in drafts])
     return abs(np.log(count / np.median(count)))
+
+
+def lopsided(known: Notes, drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) in what share of its strokes a draft strikes other drums than are usual: in the same part elsewhere or,
+    if that is hardly known, to people. Zeros where there are no drums."""
+    drums = [draft.pitch[draft.instrument == DRUMS] for draft in drafts]
+    own = known.pitch[known.instrument == DRUMS]
+    usual = groove.shares(own) if len(own) >= ENOUGH else groove.USUAL
+    return np.array([abs(groove.shares(some) - usual).sum() / 2 if len(some) else 0.0 for some in drums])
 
 
 def likeness(drafts: list[Notes]) -> np.ndarray:

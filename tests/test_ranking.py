@@ -15,8 +15,8 @@ from test_infilling import FLUTE, MELODY, ask
 from anticipation import amt, checkpoint, infilling
 from anticipation import stream as s
 from anticipation.infilling import generate
-from anticipation.notes import Notes
-from anticipation.ranking import closing, dullness, fittest, likeness, misfit, oddness, windows
+from anticipation.notes import DRUMS, Notes
+from anticipation.ranking import closing, dullness, fittest, likeness, lopsided, misfit, oddness, windows
 from anticipation.surprise import drawn, nats
 from anticipation.tempo import TempoMap
 
@@ -142,6 +142,18 @@ def test_who_has_more_or_fewer_notes_than_the_middle_draft_loses_by_it():
     takes = [PADS[:n] for n in (0, 3, 5, 5, 11)]
     assert oddness(takes).tolist() == pytest.approx(np.log([6, 6 / 4, 1, 1, 2]).tolist())
     assert oddness(takes[:1]).tolist() == [0.0]
+
+
+def test_a_drummer_plays_more_than_the_bass_drum(random_model):
+    """But where his part has nothing else elsewhere, that is right; others have no drums to strike."""
+    beat, kick = (
+        Notes.of((0.125 * i, 0.1, pitches[i % 8], DRUMS, 80) for i in range(64))
+        for pitches in ([36, 42, 38, 42, 36, 36, 38, 42], [36] * 8)
+    )
+    off = lopsided(TUNE, [beat, kick, TUNE])
+    assert off[0] < 0.35 < 0.75 < off[1] and off[2] == 0
+    assert lopsided(TUNE + kick.shift(20.0), [beat, kick]).tolist() == [0.625, 0.0]
+    assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [kick, beat]) == 1
 
 
 def test_what_comes_to_rest_on_the_tonic_is_an_end(random_model):
