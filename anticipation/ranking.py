@@ -37,6 +37,7 @@ ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
 RESTS, BREATH = 3.0, 0.5  # BREATH: seconds that stand for a beat where none are known
 RARE = 0.02  # share of time that is added to every pitch class: a tune may end on one that it has not had
 ENOUGH = 8  # moments of a part that tell how often it repeats itself, strokes that tell which drums it has
+APART = 0.4  # in what share of 60 strokes a band or a drummer strikes other drums than all of them do: the median
 
 
 def fittest(model, known: Notes, start: float, end: float, drafts: list[Notes]) -> int:
@@ -55,11 +56,12 @@ def oddness(drafts: list[Notes]) -> np.ndarray:
 
 def lopsided(known: Notes, drafts: list[Notes]) -> np.ndarray:
     """(drafts,) in what share of its strokes a draft strikes other drums than are usual: in the same part elsewhere or,
-    if that is hardly known, to people. Zeros where there are no drums."""
+    if that is hardly known, to people; so far as it is more than APART. Zeros where there are no drums."""
     drums = [draft.pitch[draft.instrument == DRUMS] for draft in drafts]
     own = known.pitch[known.instrument == DRUMS]
     usual = groove.shares(own) if len(own) >= ENOUGH else groove.USUAL
-    return np.array([abs(groove.shares(some) - usual).sum() / 2 if len(some) else 0.0 for some in drums])
+    apart = np.array([abs(groove.shares(some) - usual).sum() / 2 if len(some) else 0.0 for some in drums])
+    return np.maximum(apart - APART, 0.0)
 
 
 def likeness(drafts: list[Notes]) -> np.ndarray:

@@ -151,8 +151,8 @@ def test_a_drummer_plays_more_than_the_bass_drum(random_model):
         for pitches in ([36, 42, 38, 42, 36, 36, 38, 42], [36] * 8)
     )
     off = lopsided(TUNE, [beat, kick, TUNE])
-    assert off[0] < 0.35 < 0.75 < off[1] and off[2] == 0
-    assert lopsided(TUNE + kick.shift(20.0), [beat, kick]).tolist() == [0.625, 0.0]
+    assert off[0] == off[2] == 0.0 and off[1] > 0.3
+    assert lopsided(TUNE + kick.shift(20.0), [beat, kick]).tolist() == pytest.approx([0.225, 0.0])
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [kick, beat]) == 1
 
 
