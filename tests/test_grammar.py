@@ -127,13 +127,30 @@ def test_events_begin_where_there_is_a_place():
     assert shifts(now, limits(nearest=g.nearest_place(np.array([], int), 200))) == []
 
 
+def shift_logits(logits: np.ndarray, now: s.Stream, told: g.Limits) -> np.ndarray:
+    return bias.shift_logits(logits, now, told, g.legal_shifts(now, told))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_lies_behind_an_echo_is_rest(together):
+    """And what begins with it, where nothing may."""
+    now, logits = stream((12, PIANO, 60, 10)), np.random.default_rng(0).normal(size=102)
+    now.echoes = np.array([[30, PIANO, 64, 10, 80]])
+    alone = {"table": g.pitch_table([PIANO]), "voices": {PIANO: 1}, "sounding": {PIANO: np.arange(300) >= 30}}
+    mass, before = np.exp(shift_logits(logits, now, limits(**({} if together else alone)))), np.exp(logits)
+    stop = 18 + together
+    np.testing.assert_allclose(mass[:stop], before[:stop])
+    assert not mass[stop:101].any()
+    np.testing.assert_allclose(mass[101], before[stop:].sum())
+
+
 def test_what_lies_behind_the_end_is_rest():
     """Else what the model would play later is all played at the last place."""
     now, logits = stream((12, PIANO, 60, 10)), np.random.default_rng(0).normal(size=102)
     before = np.exp(logits)
     for places, first in ((None, 38), ([12, 37, 62], 38), ([12, 45, 51], 37)):  # 49 is nearer to 51
         nearest = None if places is None else g.nearest_place(np.array(places), 50)
-        mass = np.exp(bias.shift_logits(logits, now, limits(end=50, nearest=nearest)))
+        mass = np.exp(shift_logits(logits, now, limits(end=50, nearest=nearest)))
         np.testing.assert_allclose(mass[101], before[first:].sum())
         np.testing.assert_allclose(mass[:38].sum(), before[:first].sum())
         assert not mass[38:101].any()
@@ -144,12 +161,12 @@ def test_a_place_has_the_probability_of_what_lies_around_it_and_the_rest_keeps_i
     now = stream((12, PIANO, 60, 10))
     logits = np.random.default_rng(0).normal(size=102)
     told = limits(nearest=g.nearest_place(np.array([10, 37, 62, 150]), 200))
-    mass, before = np.exp(bias.shift_logits(logits, now, told)), np.exp(logits)
+    mass, before = np.exp(shift_logits(logits, now, told)), np.exp(logits)
     near = {25: range(12, 38), 50: range(38, 95)}  # the middles are 23.5, 49.5 and 106
     np.testing.assert_allclose([mass[shift] for shift in near], [before[list(steps)].sum() for steps in near.values()])
     np.testing.assert_allclose(mass[101], before[101] + before[95:101].sum())
     assert np.count_nonzero(mass) == 3
-    np.testing.assert_allclose(bias.shift_logits(logits, now, limits()), logits)
+    np.testing.assert_allclose(shift_logits(logits, now, limits()), logits)
 
 
 def test_pitches_agree_with_the_chord_of_their_time():
@@ -218,12 +235,12 @@ def test_an_event_is_as_likely_as_its_step_is_usual():
     usual[10:60] = np.log(0.25)
     logits = np.linspace(0.0, 1.0, g.REST_CLASS + 1)
     for one in (stream(), stream((20, PIANO, 60, 10))):
-        told, plain = (bias.shift_logits(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
+        told, plain = (shift_logits(logits, one, limits(**more)) for more in ({"usual": usual}, {}))
         more = told[:-1] - plain[:-1] - usual[one.clock :][: g.REST_CLASS]
         assert np.ptp(more) < 1e-9 < more[0] and told[-1] == plain[-1]
         assert np.logaddexp.reduce(told) == pytest.approx(np.logaddexp.reduce(plain))
     never = np.append(np.full(g.REST_CLASS, -np.inf), 0.0)
-    np.testing.assert_array_equal(bias.shift_logits(never, stream(), limits(usual=usual)), never)
+    np.testing.assert_array_equal(shift_logits(never, stream(), limits(usual=usual)), never)
 
 
 def test_where_the_piece_goes_as_before_so_does_a_part():
@@ -239,7 +256,7 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
         now = stream(*verse, *more)
         now.chart = chart or now.chart
         at = [place - now.clock for place in (190, 200, 225, 250, 270) if place >= now.clock] + [g.REST_CLASS]
-        return (bias.shift_logits(logits, now, free)[at] - bias.shift_logits(logits, now, told)[at]).tolist()
+        return (shift_logits(logits, now, free)[at] - shift_logits(logits, now, told)[at]).tolist()
 
     one = bias.ANEW
     np.testing.assert_allclose(costs(), [0, 0, 2 * one, one, 2 * one, 2 * one])
