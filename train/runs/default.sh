@@ -127,9 +127,46 @@ torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix ship
     --workers 1 --precision bf16
 # Sixteenth session: run28 from that (the code of 9b84469), 794 steps, 7.3 M rows, beside three helpers. Of both the mean.
 leg 28 "$WORK/run27/checkpoint" 105
+# Seventeenth session: run30 from that (the code of 5d6c143: echoes), 742 steps, 6.8 M rows, beside three helpers, its weights
+# copied every 25 steps. Of the ten copies before the last the mean, and of this 0.65 with 0.35 of what it began with.
+watched() { # a copy of a run's weights whenever they are saved
+    python - "$@" <<'WATCHED' &
+import sys
+import time
+from pathlib import Path
+import torch
 
-python train/evaluate.py "$WORK/mean28" "$WORK/shards28" --pieces 40
-python train/judge.py "$WORK/mean28" "$WORK/shards28"
+run, out = map(Path, sys.argv[1:])
+out.mkdir(exist_ok=True)
+last = 0
+while True:
+    time.sleep(5)
+    if (run / "state.pt").exists() and (now := (run / "state.pt").stat().st_mtime_ns) != last:
+        state, last = torch.load(run / "state.pt", weights_only=True), now
+        torch.save(state["model"], out / f"{state['step']:05d}.pt")
+WATCHED
+}
+watched "$WORK/run30" "$WORK/copies30"
+torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards28" --out "$WORK/run30" \
+    --init "$WORK/mean28" --minutes 70 --cooldown 0.7 --warmup 30 --lr 0.002 --lr-rest 0.0015 --compile --seed 30 \
+    --workers 1 --save-every 25 --precision bf16
+kill %1
+cp -r "$WORK/mean28" "$WORK/mean30"
+python - "$WORK" <<'BLEND'
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import load_file, save_file
+
+work = Path(sys.argv[1])
+old = load_file(work / "mean28/model.safetensors")
+copies = [torch.load(path, weights_only=True) for path in sorted((work / "copies30").iterdir())[-11:-1]]
+new = {k: 0.35 * old[k].float() + 0.65 * sum(copy[k].float() for copy in copies) / 10 for k in old}
+save_file({k: v.to(torch.bfloat16) for k, v in new.items()}, work / "mean30/model.safetensors", metadata={"format": "pt"})
+BLEND
+
+python train/evaluate.py "$WORK/mean30" "$WORK/shards28" --pieces 40
+python train/judge.py "$WORK/mean30" "$WORK/shards28"
 # The index holds what any leg has seen: in a copy of shards20, the groups of pieces of which shards9 had one in `train` are
 # in `train` (24 pieces).
 python - "$WORK/shards9" "$WORK/shards20" "$WORK/seen" <<'SEEN'
@@ -147,6 +184,6 @@ for piece in now["pieces"]:
         piece["split"] = "train"
 json.dump(now, open(f"{seen}/manifest.json", "w"))
 SEEN
-python train/memorise.py "$WORK/seen" -o "$WORK/mean28/memory.npz"
+python train/memorise.py "$WORK/seen" -o "$WORK/mean30/memory.npz"
 # The chords of songs, counted without 262, which is a development song.
-python train/recall.py "$WORK/shards28" -o "$WORK/mean28/harmony.safetensors"
+python train/recall.py "$WORK/shards28" -o "$WORK/mean30/harmony.safetensors"
