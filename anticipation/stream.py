@@ -144,7 +144,8 @@ def event_rows(
     looks = looks[looks > 0]
     kinds = np.repeat([REST_KIND, ECHO, EVENT], [len(looks), len(echoes), len(events)])
     events = np.concatenate([np.pad(looks[:, None], ((0, 0), (0, 4))), echoes, events])
-    order = np.lexsort((events[:, 2], rank(events), kinds != REST_KIND, events[:, 0]))
+    within = (events[:, 2], rank(events), kinds != REST_KIND) if len(echoes) else ()  # else in the order that they have
+    order = np.lexsort((*within, events[:, 0]))
     events, kinds = events[order], kinds[order]
     twice = np.zeros(len(events), dtype=bool)
     twice[1:] = (events[1:, :3] == events[:-1, :3]).all(1) & (kinds[:-1] == ECHO)
