@@ -80,16 +80,15 @@ def targets(rows: np.ndarray) -> np.ndarray:
     all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord. An echo has those
     by which it is sorted."""
     after = rows[..., 1:, :]
-    event = np.isin(after[..., s.KIND], s.LINE)
-    echo = after[..., s.KIND] == s.ECHO
+    event, line = after[..., s.KIND] == s.EVENT, np.isin(after[..., s.KIND], s.LINE)
     rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
     out = np.full((*rows.shape[:-1], 5), -100, dtype=np.int64)
     body = out[..., :-1, :]
-    body[..., 0] = np.where(rest, REST_CLASS, np.where(event, after[..., s.SHIFT], -100))
-    body[..., 1] = np.where(event, after[..., s.INSTRUMENT], -100)
-    body[..., 2] = np.where(event, after[..., s.PITCH], -100)
-    body[..., 3] = np.where(event & ~echo, duration_bin(after[..., s.DURATION]), -100)
-    played = event & ~echo & (after[..., s.INSTRUMENT] != CHORD) & (after[..., s.VELOCITY] > 0)
+    body[..., 0] = np.where(rest, REST_CLASS, np.where(line, after[..., s.SHIFT], -100))
+    body[..., 1] = np.where(line, after[..., s.INSTRUMENT], -100)
+    body[..., 2] = np.where(line, after[..., s.PITCH], -100)
+    body[..., 3] = np.where(event, duration_bin(after[..., s.DURATION]), -100)
+    played = event & (after[..., s.INSTRUMENT] != CHORD) & (after[..., s.VELOCITY] > 0)
     body[..., 4] = np.where(played, velocity_bin(after[..., s.VELOCITY]), -100)
     return out
 

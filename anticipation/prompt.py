@@ -149,9 +149,10 @@ class Prompt:
         until = int((request.start - origin) * s.STEPS) - s.REST
         chart = s.Chart.of(sheet.transpose(shift) if reads else sheet[:0], origin)
         rows = s.interleave(events, controls, chart, header, until=until)
-        said = np.isin(controls[:, 1], request.instruments) & (controls[:, 0] < round((request.end - origin) * s.STEPS))
-        said &= model.echoes and request.rhythm is None  # a rhythm has an order of its own
-        return cls(request, rows, chart, controls, controls[said], header.delta, shift, origin)
+        echoed = model.echoes and request.rhythm is None  # a rhythm has an order of its own
+        echoes = s.echoes_of(controls, request.instruments if echoed else ())
+        echoes = echoes[echoes[:, 0] < round((request.end - origin) * s.STEPS)]
+        return cls(request, rows, chart, controls, echoes, header.delta, shift, origin)
 
     def stream(self, model, seed: int | tuple[int, ...]) -> s.Stream:
         """A stream that is read against this, and has no rows yet."""

@@ -119,8 +119,8 @@ def misfit(model, known: Notes, start: float, end: float, drafts: list[Notes]) -
     written, *answers = (s.quantise(n.transpose(shift), origin, strokes=model.reads_chart) for n in (events, *drafts))
     pieces = []
     for draft, answer in enumerate(answers):
-        said = answer[np.isin(answer[:, 1], written[:, 1]) & model.echoes]
-        rows = s.interleave(written, answer, chart, header, echoes=said)
+        echoes = s.echoes_of(answer, events.instruments if model.echoes else ())
+        rows = s.interleave(written, answer, chart, header, echoes=echoes)
         pieces += [(draft, *piece) for piece in windows(rows, lanes.context_of(model))]
     total = np.zeros(len(drafts))
     for i in range(0, len(pieces), BATCH):

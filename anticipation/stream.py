@@ -13,6 +13,7 @@ after the first event, rest or start row at or after s - delta. Knows no bins, n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -172,6 +173,11 @@ def control_rows(controls: np.ndarray, clock: np.ndarray) -> np.ndarray:
     out[:, INSTRUMENT : VELOCITY + 1] = controls[:, 1:]
     out[:, CLOCK], out[:, AT] = clock, controls[:, 0]
     return out
+
+
+def echoes_of(controls: np.ndarray, instruments: Iterable[int]) -> np.ndarray:
+    """Those of quantised controls (N, 5) that are echoed where these instruments are written."""
+    return controls[np.isin(controls[:, 1], list(instruments))]
 
 
 def interleave(

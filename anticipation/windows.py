@@ -196,7 +196,7 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         looks = rng.exponential(LOOK * s.STEPS, length // 2).cumsum().astype(np.int64)
         looks = looks[looks < window.audible.end * s.STEPS]
     table = s.quantise(controls.transpose(shift))
-    echoes = table[np.isin(table[:, 1], [] if live else events.instruments)]
+    echoes = s.echoes_of(table, () if live else events.instruments)
     if live:
         told = live_told(table, np.isin(table[:, 1], mates), delta, looks, rng)
     header = s.Header(

@@ -61,8 +61,8 @@ class Excerpt:
         chart = s.Chart.of(self.beats if hint == "beats" else Notes.of([]))
         events, controls = (s.quantise(self.audible[which]) for which in (~self.given, self.given))
         header = s.Header(delta=round(self.delta * s.STEPS), cold=self.cold)
-        said = controls[np.isin(controls[:, 1], events[:, 1]) & (self.delta >= 0)]
-        rows = s.interleave(events, controls, chart, header, limit=ROWS, echoes=said)
+        own = s.echoes_of(controls, events[:, 1] if self.delta >= 0 else ())
+        rows = s.interleave(events, controls, chart, header, limit=ROWS, echoes=own)
         if not echoes:
             events = events[: (rows[:, s.KIND] == s.EVENT).sum()]
             rows = s.interleave(events, controls, chart, header, limit=ROWS)
