@@ -262,6 +262,47 @@ def test_weights_of_another_run_can_be_the_start(run, preset):
     assert checkpoint.fingerprint(first / "checkpoint") == checkpoint.fingerprint(again / "checkpoint")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="SIGKILL, and torchrun with gloo")
+def test_the_checkpoint_can_be_the_mean_of_the_last_weights(run, launch, tmp_path, monkeypatch):
+    """Of the last two of four updates, also where it was killed between these, and where two processes shard them."""
+    flags = ["--average", "0.5", "--batch", "4", "--precision", "fp32", "--length", "64"]
+    seen, step = [], engine.Engine.step
+
+    def noted(self, *rest):
+        done = step(self, *rest)
+        seen.append({name: weight.clone() for name, weight in self.net.state_dict().items()})
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.Engine, "step", noted)
+        whole = run("whole", *flags)
+    mean = checkpoint.load(whole / "checkpoint").state_dict()
+    for name, weight in mean.items():
+        assert torch.allclose(weight, (seen[2][name] + seen[3][name]) / 2, rtol=0.005, atol=1e-6)  # it is in bf16
+    assert any(not torch.equal(seen[3][name].bfloat16().float(), weight) for name, weight in mean.items())
+
+    launch("killed", *flags, kill_at=3)
+    again = run("killed", *flags, "--resume")
+    assert checkpoint.fingerprint(again / "checkpoint") == checkpoint.fingerprint(whole / "checkpoint")
+    assert launch("two", *flags, "--fsdp", processes=2, kill_at=3).returncode
+    assert launch("two", *flags, "--fsdp", "--resume", processes=2).returncode == 0
+    assert state(tmp_path / "two")["averaged"] == 2
+    two = checkpoint.load(tmp_path / "two" / "checkpoint").state_dict()
+    assert max(float((two[name] - mean[name]).abs().max()) for name in mean) < 0.05
+
+    longer = state(run("whole", *flags, "--resume", "--steps", "9"))  # its mean is of the new end
+    assert longer["averaged"] == 4
+
+
+def test_some_of_the_first_weights_can_stay(run):
+    first = run("a") / "checkpoint"
+    kept = run("b", "--init", str(first), "--init-share", "0.25")
+    old, new = checkpoint.load(first).state_dict(), torch.load(kept / "state.pt", weights_only=True)["model"]
+    for name, weight in checkpoint.load(kept / "checkpoint").state_dict().items():
+        assert torch.allclose(weight, 0.25 * old[name] + 0.75 * new[name], rtol=0.01, atol=1e-6)
+        assert not torch.equal(old[name], new[name])
+
+
 @pytest.mark.parametrize("preset, steps, least", [("tiny", 40, 0.5), ("amt-tiny", 15, 0.99)])
 def test_it_learns(run, shards, preset, steps, least):
     """On one batch: from the entropy of the alphabet to a good deal less."""
@@ -470,6 +511,8 @@ def test_what_does_not_fit_is_one_line(run, shards, tmp_path, capsys, monkeypatc
     )
     refused("is of another size than --preset small", "--init", str(first / "checkpoint"), "--preset", "small")
     refused("no checkpoint", "--init", str(tmp_path / "nothing"))
+    refused("of which weights? say --init", "--init-share", "0.5")
+    refused("are shares, from 0 to 1", "--average", "1.5")
     refused("start it as torchrun", "--fsdp")
     refused("AMT's context is 1024 tokens", "--preset", "amt-tiny", "--length", "64")
     refused("no folder of shards", data=tmp_path)

@@ -153,6 +153,8 @@ class Engine:
             self.objective = DistributedDataParallel(self.objective, device_ids=ids)
         self.optimizers = recipe.optimizers(self.net, optimizer)
         self.peaks = peaks[: len(self.optimizers)]
+        self.mean: dict[str, Tensor] = {}  # of the weights after the last updates, see Schedule.average
+        self.averaged = 0  # updates
 
     def step(self, step: int, batch: dict[str, Tensor], share: float) -> tuple[dict[str, float], bool]:
         """One update from this process's share of a batch (on the CPU). share: of the training that is over, 0-1.
@@ -184,7 +186,22 @@ class Engine:
             if good:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if good:
+            self._average(share)
         return {"loss": sum(mean), **dict(zip(self.recipe.fields, mean, strict=True)), "norm": norm}, good
+
+    @torch.no_grad()
+    def _average(self, share: float) -> None:
+        """Count the weights in their mean, where it is time to (Izmailov et al. 2018). A training that is made longer
+        begins its mean anew."""
+        if not self.schedule.averages(share):
+            self.mean, self.averaged = {}, 0
+            return
+        weights = self.net.state_dict()
+        self.mean = self.mean or {name: torch.zeros_like(w) for name, w in weights.items()}
+        self.averaged += 1
+        for name, mean in self.mean.items():
+            mean.lerp_(weights[name], 1 / self.averaged)
 
     def _moved(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A batch on the device; for a GPU from pinned memory, so that the copy is not waited for."""
@@ -206,12 +223,12 @@ class Engine:
         return nullcontext()
 
     def whole(self, fresh) -> Any:
-        """A network, made by `fresh()`, that one process can evaluate, sample from and save: with the very weights, or
-        copies of them where they are sharded; never compiled, as that would happen again for each mode and length. All
-        processes have to call this."""
+        """A network, made by `fresh()`, that one process can evaluate, sample from and save: with the mean of the last
+        weights where one is kept, else the very weights, or copies of them where they are sharded; never compiled, as
+        that would happen again for each mode and length. All processes have to call this."""
         with torch.device("meta"):
             plain = fresh()
-        plain.load_state_dict(_whole(self.net.state_dict()), assign=True)
+        plain.load_state_dict(_whole(self.mean or self.net.state_dict()), assign=True)
         plain.markov = self.net.markov
         return plain.to(self.place.device)
 
@@ -219,6 +236,7 @@ class Engine:
         """The state of the run, from one process, to a temporary file that is renamed. Raises AnticipationError, and
         then the state before it is still there."""
         state = facts | {"model": _whole(self.net.state_dict()), "guard": vars(self.guard)}
+        state |= {"mean": _whole(self.mean), "averaged": self.averaged}
         state["optimizers"] = [_whole(o.state_dict()) for o in self.optimizers]
         if self.place.rank == 0:
             draft = path.with_suffix(".new")
@@ -242,10 +260,12 @@ class Engine:
             self.net.load_state_dict({n: _like(p, own[n]) for n, p in state["model"].items()})
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 _load_optimizer(optimizer, saved)
-            self.guard = Guard(**state.get("guard", {}))
+            self.guard = Guard(**state.pop("guard", {}))
+            self.averaged = state.pop("averaged", 0)
+            self.mean = {n: _like(w, own[n]).to(own[n].device) for n, w in state.pop("mean", {}).items()}
         except Exception as error:  # torch.load raises whatever a broken pickle leads its machine to
             raise AnticipationError(f"{path} is no state of this run ({reason(error)})") from None
-        return {name: value for name, value in state.items() if name not in ("model", "optimizers", "guard")}
+        return {name: value for name, value in state.items() if name not in ("model", "optimizers")}
 
 
 @contextmanager

@@ -315,11 +315,12 @@ PRESETS["large"] = replace(PRESETS["large"], settings=replace(OURS, recompute=Tr
 @dataclass(frozen=True)
 class Schedule:
     """Share of the peak rate. `trapezoid`: up, flat, down to zero over the last `cooldown`; `cosine`: up, and along a
-    cosine to zero."""
+    cosine to zero. average: over the last so much of the training the weights are averaged."""
 
     name: str
     warmup: int
     cooldown: float = field(default=0.3)
+    average: float = field(default=0.0)
 
     def rate(self, step: int, share: float) -> float:
         """step: of the warm-up. share: of the whole training that is over, 0-1."""
@@ -328,3 +329,6 @@ class Schedule:
         if self.name == "cosine":
             return up * 0.5 * (1.0 - math.cos(math.pi * left))
         return min(up, left / max(self.cooldown, 1e-9))
+
+    def averages(self, share: float) -> bool:
+        return 1.0 - share <= self.average

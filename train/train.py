@@ -52,6 +52,7 @@ def flags() -> argparse.ArgumentParser:
     add("--schedule", choices=["trapezoid", "cosine"])
     add("--warmup", type=int, help="steps")
     add("--cooldown", type=float, default=0.3, help="share of the training over which a trapezoid falls to 0")
+    add("--average", type=float, default=0.0, help="the checkpoint is the mean of the weights over this last share")
     add("--seed", type=int, default=0)
     add("--mix", choices=MIXES, default="all", help="all: by notes; shipped: as checkpoints/default was trained")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -66,16 +67,12 @@ def flags() -> argparse.ArgumentParser:
     add("--fsdp", action="store_true", help="shard weights and momenta over the processes of torchrun")
     add("--resume", action="store_true", help="go on from the state in --out, if there is one")
     add("--init", type=Path, metavar="CHECKPOINT", help="start from these weights; those of fewer blocks grow")
+    add("--init-share", type=float, default=0.0, help="the share that they have in the checkpoint at the end, 0-1")
     add("--save-every", type=int, default=100, metavar="STEPS")
     add("--eval-every", type=int, default=500, metavar="STEPS", help="held-out numbers on the way; 0: never")
     add("--eval-pieces", type=int, default=24, help="held-out excerpts on the way; four times as many at the end")
-    add(
-        "--sample-every",
-        type=int,
-        default=1000,
-        metavar="STEPS",
-        help="write accompaniments of held-out melodies; 0: never",
-    )
+    hearing = "write accompaniments of held-out melodies; 0: never"
+    add("--sample-every", type=int, default=1000, metavar="STEPS", help=hearing)
     add("--log-every", type=int, default=20, metavar="STEPS")
     add("--bench-loader", type=float, metavar="SECONDS", help="only measure what the loader feeds")
     add("--bench-model", type=float, metavar="SECONDS", help="only measure what the network eats")
@@ -98,6 +95,10 @@ def chosen(args: argparse.Namespace) -> tuple[Preset, Settings]:
             raise AnticipationError(f"--{name.replace('_', '-')} must be at least {low}")
     if args.minutes is not None and not 0 < args.minutes < math.inf:
         raise AnticipationError("--minutes must be more than 0")
+    if not 0 <= args.average <= 1 or not 0 <= args.init_share < 1:
+        raise AnticipationError("--average and --init-share are shares, from 0 to 1")
+    if args.init_share and not args.init:
+        raise AnticipationError("--init-share: of which weights? say --init")
     return preset, settings
 
 
@@ -112,7 +113,7 @@ def build(args: argparse.Namespace, preset: Preset, settings: Settings, place: P
         initialise(net, args.init, args.preset)
     precision = args.precision or ("fp32" if place.device.type == "cpu" else "bf16")
     layout = Layout(args.fsdp, args.compile, settings.recompute, precision == "bf16", settings.micro)
-    schedule = Schedule(settings.schedule, settings.warmup, args.cooldown)
+    schedule = Schedule(settings.schedule, settings.warmup, args.cooldown, args.average)
     peaks = (settings.lr, settings.lr_rest)
     return Engine(net, preset.recipe, place, layout, peaks, settings.optimizer, schedule, args.seed)
 
@@ -271,13 +272,14 @@ class Training:
         net = self.engine.whole(self.fresh)
         if self.engine.place.rank == 0:
             args, set_ = self.args, self.settings
+            if args.init_share:  # after Wortsman et al. 2022
+                first = self.fresh()
+                initialise(first, args.init, args.preset)
+                old, new, share = first.state_dict(), net.state_dict(), args.init_share
+                net.load_state_dict({name: w.lerp(old[name].to(w), share) for name, w in new.items()}, assign=True)
             card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": self.step}
-            card |= {
-                "rows": self.step * set_.batch * set_.length,
-                "seconds": round(self.seconds),
-                "device": args.device,
-            }
-            card |= {"command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
+            card |= {"rows": self.step * set_.batch * set_.length, "seconds": round(self.seconds)}
+            card |= {"device": args.device, "command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
             if self.held_out:
                 with exact():
                     table = evaluate(net, self.shards, self.held_out, 4 * args.eval_pieces)
