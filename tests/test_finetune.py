@@ -62,8 +62,8 @@ def test_it_gets_better_on_what_it_never_saw(random_model, pieces):
     base = random_model()
     before = {name: p.clone() for name, p in base.state_dict().items()}
     said = []
-    net, outcome = finetune.finetune(base, pieces, steps=12, say=said.append)
-    assert outcome.better and outcome.after < 0.8 * outcome.before and 0 < outcome.step <= outcome.steps == 12
+    net, outcome = finetune.finetune(base, pieces, steps=30, say=said.append)
+    assert outcome.better and outcome.after < 0.8 * outcome.before and 0 < outcome.step <= outcome.steps == 30
     first, last = outcome.proof
     assert last < 0.8 * first and f"{first:.3f} -> {last:.3f} in files that chose nothing" in str(outcome)
     assert said[0].startswith("before: ") and "2 of 12 files" in said[0] and len(said) == 13
@@ -84,6 +84,19 @@ def test_the_best_is_kept_and_not_the_last(random_model, pieces, monkeypatch):
     assert (outcome.before, outcome.after, outcome.step, outcome.steps) == (9.0, 6.0, 3, 10)
     assert all(torch.equal(p, seen[3][name]) for name, p in net.state_dict().items())
     assert not all(torch.equal(p, seen[10][name]) for name, p in net.state_dict().items())
+
+
+def test_what_is_kept_lies_between_the_base_and_what_was_trained(random_model, pieces, monkeypatch):
+    monkeypatch.setattr(finetune, "bits", lambda net, held: 1.0)
+    base = random_model()
+    several = []
+    for stays in (1.0, 0.5, 0.0):
+        monkeypatch.setattr(finetune, "STAYS", stays)
+        several.append(finetune.finetune(base, pieces, steps=2)[0].state_dict())
+    for name, weight in base.state_dict().items():
+        same, half, other = (weights[name] for weights in several)
+        assert torch.equal(same, weight) and torch.allclose(half, (weight + other) / 2, atol=1e-6)
+        assert not torch.equal(other, weight)
 
 
 def test_luck_in_choosing_is_no_proof(random_model, pieces, tmp_path, monkeypatch):
