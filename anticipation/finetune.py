@@ -2,9 +2,10 @@
 transformer and folders of MIDI; knows no shards on disk and no clusters.
 
 What is kept lies half way between the base and what was trained: on files that neither has seen it is better than
-both (Wortsman et al. 2022; train/LOG.md). Held-out files are never trained on, and the weights that cost the fewest bits
-on them are kept. But the lowest of a dozen evaluations is an optimistic estimate. So where there are enough files, half of the held-out ones have no say in
-that choice: they are the split `proof`, evaluated once, with the weights that the other half chose.
+both (Wortsman et al. 2022; train/LOG.md). Held-out files are never trained on, and the weights that cost the fewest
+bits on them are kept. But the lowest of a dozen evaluations is an optimistic estimate. So where there are enough files,
+half of the held-out ones have no say in that choice: they are the split `proof`, evaluated once, with the weights that
+the other half chose.
 """
 
 from __future__ import annotations
