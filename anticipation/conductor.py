@@ -61,7 +61,7 @@ class Conductor:
         known = _moved(known, -self.lag).sorted()
         if self.tempo is None:
             return known
-        further = end > score.tempo.bar_seconds(score.end)[-1] + 1e-6
+        further = end > max(score.end, score.tempo.bars_on(score.end, 0)) + 1e-6
         return known + self.tempo.beats(end + FUTURE if further else score.length)
 
     def as_played(self, notes: Notes) -> Notes:

@@ -42,6 +42,20 @@ def test_a_grid_that_is_asked_for_is_that_of_the_file():
     assert Conductor.of(drummer(0.0), 4.0, 12.0, "auto") == Conductor(TEMPO)
 
 
+@pytest.mark.parametrize("over", [-0.3, 0.0, 0.02])  # seconds by which the last note rings into the next bar
+def test_a_piece_that_goes_on_for_a_bar_has_beats_there(random_model, over):
+    """One that ended right on a bar line had none, so there was no place where a note might begin, and none did."""
+    score = Score.from_notes(Notes.of((i, 1 + over * (i == 15), 60 + i % 5, 0, 80) for i in range(16)), TEMPO)
+
+    def beats(end: float) -> Notes:
+        return Conductor.of(score, 0.0, end, "auto").on_beat(score.notes, score, end).beats
+
+    end = score.tempo.bars_on(score.end, 1)
+    assert beats(score.end).onset[-1] < score.end and beats(end).end >= end == 18.0
+    (take,) = tasks.continue_(score, random_model(), bars=1, options=Options(seed=1, best_of=1))
+    assert len(take.notes)
+
+
 def keyboard(doubled: int = 0, program: int = 0) -> Score:
     """A hand of eight low keys and one of eight high ones, the first so many of whose 64 notes are the other's too."""
     low = Notes.of((i, 0.9, 48 + i % 2 + 2 * k, program, 80) for i in range(32) for k in range(8))
