@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import __version__, check, commands, tools
 from .errors import AnticipationError
@@ -21,10 +21,15 @@ SPINS = "3000"
 RHYTHM = "keep the rhythm: each note gives way to one of another pitch, as long and as loud (drums stay)"
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="anticipate", description="Music infilling: write the parts that a MIDI file lacks."
-    )
+class Parser(argparse.ArgumentParser):
+    """One that tells in one line what is wrong with the flags."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    top = Parser(prog="anticipate", description="Music infilling: write the parts that a MIDI file lacks.")
     top.add_argument("--version", action="version", version=f"anticipate {__version__}")
     several = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_, run, *groups in COMMANDS:

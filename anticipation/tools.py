@@ -138,8 +138,10 @@ def event_tokens(args: argparse.Namespace, score: Score) -> None:
     controls = score.notes[score.part(args.melody).mask] if args.melody else Notes.of([])
     events = score.notes[~score.part(args.melody).mask] if args.melody else score.notes
     header = s.Header(round(args.delta * s.STEPS), tuple(events.instruments))
-    rows = s.interleave(s.quantise(events), s.quantise(controls), s.Chart.of(score.beats()), header)
-    kinds = ("start", "event", "control", "rest")
+    given = s.quantise(controls)
+    echoes = s.echoes_of(given, events.instruments)
+    rows = s.interleave(s.quantise(events), given, s.Chart.of(score.beats()), header, echoes=echoes)
+    kinds = ("start", "event", "control", "rest", "echo")
     if not args.ids:
         print("kind     shift instr pitch   dur   vel  beat  wait period chord  next change  clock")
     for row in rows[:, : s.AT].tolist():

@@ -132,7 +132,7 @@ def check_model(args: argparse.Namespace) -> None:
     """The flags that say what the mind thinks with. Raises AnticipationError."""
     if args.device not in ("auto", "cpu"):
         raise RequestError(f"--device {args.device}: live playing is on the CPU; leave it out")
-    if (args.threads or 1) < 1:
+    if args.threads is not None and args.threads < 1:
         raise RequestError("--threads must be at least 1")
     if args.model:
         from anticipation.checkpoint import find, read_config

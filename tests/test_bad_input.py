@@ -342,7 +342,7 @@ def test_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
     "flags, words",
     [
         (["--model", "typo"], "no checkpoint at typo"),
-        (["--threads", "-2"], "--threads must be at least 1"),
+        (["--threads", "0"], "--threads must be at least 1"),
         (["--device", "cuda"], "--device cuda: live playing is on the CPU; leave it out"),
         (["--port", "99999"], "--port is a port from 0 to 65535, not 99999"),
         (["--osc", "-1"], "--osc is a port from 0 to 65535, not -1"),

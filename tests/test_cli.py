@@ -86,10 +86,12 @@ def test_info_without_a_name_is_of_the_shipped_checkpoint_wherever_one_stands(an
     "flags",
     [[], ["polka"], ["accompany"], ["accompany", "a.mid"], ["accompany", "a.mid", "-o", "b.mid", "--takes", "x"]],
 )
-def test_flags_that_make_no_sense_exit_with_2(flags, capsys):
+def test_flags_that_make_no_sense_are_told_in_one_line_and_exit_with_2(flags, capsys):
     with pytest.raises(SystemExit) as stop:
         main(flags)
-    assert stop.value.code == 2 and "usage: anticipate" in capsys.readouterr().err
+    told, command = capsys.readouterr().err, "anticipate accompany" if flags[:1] == ["accompany"] else "anticipate"
+    assert stop.value.code == 2 and told.startswith(f"{command}: ") and told.endswith(f"; see {command} --help\n")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -303,6 +305,11 @@ def test_tokens_are_the_rows_of_the_stream(anticipate, melody):
     rows = [[int(x) for x in line.split()] for line in stdout.splitlines()]
     assert [row[0] for row in rows] == [0] + [2] * 11 and {len(row) for row in rows} == {13}  # five seconds ahead
     assert len(anticipate("tokens", melody)[1].splitlines()) == 1 + 1 + 32  # a head, a start row, the notes
+    score = read(melody)
+    write(score.with_notes(score.notes.transpose(-12)), melody, force=True)
+    _, stdout, _ = anticipate("tokens", melody, "--melody", "0")
+    kinds = [line.split()[0] for line in stdout.splitlines()]
+    assert kinds.count("event") == kinds.count("echo") == 32, "what is given of the part that is written comes again"
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.png"])
