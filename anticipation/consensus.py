@@ -27,7 +27,7 @@ from .infilling import draw
 from .markov import Markov
 from .notes import CHORD, DRUMS, Notes
 from .prompt import Infill, Prompt
-from .reprise import ALIKE, echoes
+from .reprise import ALIKE, elsewhere
 from .sampling import Sampling
 
 PIANO = 0
@@ -165,9 +165,9 @@ class Outlook:
         return self.request.known.between(self.request.start - SONG, self.request.end + SONG)
 
     @cached_property
-    def echoes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places where the music goes as around the span: see `reprise.echoes`."""
-        return echoes(self.near, self.near.beats, self.request.start, self.request.end)
+    def elsewhere(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places where the music goes as around the span: see `reprise.elsewhere`."""
+        return elsewhere(self.near, self.near.beats, self.request.start, self.request.end)
 
     @property
     def ahead(self) -> bool:
@@ -177,18 +177,18 @@ class Outlook:
     @property
     def again(self) -> bool:
         """Whether the music around the span goes as elsewhere in the piece."""
-        return bool((self.echoes[1] >= ALIKE).any())
+        return bool((self.elsewhere[1] >= ALIKE).any())
 
     @property
     def harmonises(self) -> bool:
         """Whether there is something to plan towards, and pitches are to be written."""
         return any(i < DRUMS for i in self.request.instruments) and (self.ahead or self.again)
 
-    def echoed(self) -> tuple[np.ndarray, np.ndarray]:
+    def heard_elsewhere(self) -> tuple[np.ndarray, np.ndarray]:
         """The chords that are heard where the music goes as it does around the span, as odds (N, NO_CHORD), and their
         weight (N, 1). What begins like the verse is taken to go on like the verse."""
         beats, count = self.near.beats, len(self.edges) - 1
-        offsets, alike = self.echoes
+        offsets, alike = self.elsewhere
         if not len(offsets):
             return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
         votes = np.zeros((count, len(beats)))
@@ -211,7 +211,7 @@ class Outlook:
         """
         known, edges = self.request.known, self.edges
         chords, sure = heard(known, edges)
-        opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), self.echoed()]
+        opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), self.heard_elsewhere()]
         if model.markov:
             opinions.append((recalled(model.markov, known, edges), 1.0))
         if sure.mean() >= PLAIN or not self.ahead and self.again:
@@ -221,9 +221,9 @@ class Outlook:
         return [self._decided([*opinions, (odds, 1.0)]) for odds in several]
 
     def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> Notes:
-        """The plan by these opinions, of which the first is what is heard and the second what is echoed. Beats of an
-        interlude without an echo take the odds of the beats that it leads to: where nothing is known, the least risk
-        would be to stay on one chord."""
+        """The plan by these opinions, of which the second is what is heard elsewhere. Beats of an interlude that is nowhere
+        else take the odds of the beats that it leads to: where nothing is known, the least risk would be to stay on one
+        chord."""
         odds, beats = pooled(opinions), self.request.known.beats.between(self.request.start, self.request.end)
         first = len(odds) - len(beats)  # what lies before the first beat
         there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))

@@ -45,7 +45,7 @@ def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
     return melody[comes].replace(onset=beats.onset[beat] + part * beats.duration[beat])
 
 
-def echoes(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+def elsewhere(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
     """Places where the music may go as around a span (seconds), as two columns: how many beats they are away,
     ascending, and how alike they are (0-1), by what is known before and after the span and, if anything is, within
     it."""

@@ -21,7 +21,7 @@ from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
 from anticipation.infilling import draw
 from anticipation.notes import CHORD, DRUMS, Notes
 from anticipation.prompt import Infill, Prompt
-from anticipation.reprise import echoes
+from anticipation.reprise import elsewhere
 from anticipation.symbols import parse_chord
 from anticipation.tempo import TempoMap
 
@@ -174,7 +174,7 @@ def test_an_interlude_has_chords_that_go_on(random_model):
 
 def test_what_is_alike_is_looked_for_once(random_model, monkeypatch):
     asked, (played, beats) = [], two_verses()
-    monkeypatch.setattr(consensus_module, "echoes", lambda *where: asked.append(where) or echoes(*where))
+    monkeypatch.setattr(consensus_module, "elsewhere", lambda *where: asked.append(where) or elsewhere(*where))
     outlook = Outlook(ask(48.0, 56.0, played.between(0.0, 48.0) + beats, (0,)))
     assert outlook.harmonises and len(outlook.plan(random_model(), takes=2)) == 2 and len(asked) == 1
 
@@ -183,9 +183,9 @@ def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():
     """Which no song that was counted, and no draft, can know; a tune alone plays no chords that could come again."""
     symbols, (played, beats) = VERSE, two_verses()
     hole = played.between(0, 44.0) + played.between(52.0, 64.0) + beats
-    odds, sure = Outlook(ask(44.0, 52.0, hole)).echoed()
+    odds, sure = Outlook(ask(44.0, 52.0, hole)).heard_elsewhere()
     assert (odds.argmax(1) == np.repeat(symbols[6:10], 4)).all() and (sure > 1.0).all()
     np.testing.assert_allclose(odds.sum(1), 1.0)
     tune = played[np.append(True, np.diff(played.onset) > 0)]
     for silent in (tune.between(0, 44.0) + beats, played.between(44.0, 52.0) + beats, beats, played.between(0, 44.0)):
-        assert not Outlook(ask(44.0, 52.0, silent)).echoed()[1].any()
+        assert not Outlook(ask(44.0, 52.0, silent)).heard_elsewhere()[1].any()

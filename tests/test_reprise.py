@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation.notes import Notes
-from anticipation.reprise import ALIKE, AROUND, SHORTEST, WINDOW, echoes, reprise
+from anticipation.reprise import ALIKE, AROUND, SHORTEST, WINDOW, elsewhere, reprise
 from anticipation.tempo import TempoMap, beat_notes
 
 BEATS = TempoMap.constant(120.0).beats(60.0)
@@ -78,14 +78,14 @@ def test_a_hole_in_a_verse_is_found_in_the_other(seed, second, into, length):
     song = tune(seed, 128) + tune(seed + 1).shift(32.0) + tune(seed, 128).shift(48.0)
     begin = into + 48.0 * second
     known = song.between(0, begin) + song.between(begin + length, 80.0)
-    offsets, alike = echoes(known, TempoMap.constant(120.0).beats(90.0), begin, begin + length)
+    offsets, alike = elsewhere(known, TempoMap.constant(120.0).beats(90.0), begin, begin + length)
     assert offsets[alike > 0.9].tolist() == [-96 if second else 96]
     assert np.sort(alike)[-2] < 0.5 and (np.diff(offsets) > 0).all()
 
 
-def test_an_echo_lies_beside_the_span_and_within_what_is_known():
+def test_what_is_elsewhere_lies_beside_the_span_and_within_what_is_known():
     known = tune(1).between(0, 6.0) + tune(1).between(8.0, 16.0)
-    offsets, _ = echoes(known, BEATS, 6.0, 8.0)
+    offsets, _ = elsewhere(known, BEATS, 6.0, 8.0)
     assert offsets.tolist() == [*range(-12, -3), *range(4, 16)]
     for music, beats, end in (
         (known[:0], BEATS, 8.0),
@@ -93,7 +93,7 @@ def test_an_echo_lies_beside_the_span_and_within_what_is_known():
         (known, BEATS, 16.0),
         (known, BEATS, 6.0),
     ):
-        offsets, alike = echoes(music, beats, 6.0, end)
+        offsets, alike = elsewhere(music, beats, 6.0, end)
         assert len(offsets) == len(alike) and (end != 16.0 or not len(offsets))
 
 
@@ -102,6 +102,6 @@ def test_what_is_known_in_the_span_tells_it_too():
     song, beats = tune(2) + tune(3).shift(16.0) + tune(2).shift(32.0), TempoMap.constant(120.0).beats(60.0)
     other = Notes.of((0.5 * i, 0.4, 36 + i % 12, 33, 80) for i in range(96))
     known = song + other.between(0, 30.0) + other.between(48.0, 60.0)
-    offsets, alike = echoes(known, beats, 33.0, 45.0)
+    offsets, alike = elsewhere(known, beats, 33.0, 45.0)
     assert offsets[alike.argmax()] == -64
     assert AROUND * 0.5 < 15.0  # seconds: what lies around the span is not that verse
