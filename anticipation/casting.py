@@ -3,7 +3,7 @@ and which part new notes belong to. Knows scores; knows no models, and writes no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def instruments(names: str | Iterable[str | int]) -> list[int]:
     return list(dict.fromkeys(instrument_number(name) for name in several))
 
 
-def mask(parts: list[Part]) -> np.ndarray:
+def mask(parts: Sequence[Part]) -> np.ndarray:
     """Mask of the notes of several parts."""
     return np.any([part.mask for part in parts], axis=0)
 
@@ -59,7 +59,7 @@ def resting(score: Score, start: float, end: float) -> list[Part]:
     return silent if near.any() else []
 
 
-def origins(score: Score, gone: np.ndarray, parts: list[Part], answered: bool) -> list[tuple[Part, Notes]]:
+def origins(score: Score, gone: np.ndarray, parts: Sequence[Part], answered: bool) -> list[tuple[Part, Notes]]:
     """The parts that new notes may belong to, and for each the notes that tell which new ones are its own: those that
     stay, or all of them where none stays.
 

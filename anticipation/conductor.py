@@ -3,6 +3,7 @@ scores; knows no models, and writes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,7 @@ class Conductor:
         divisions = self.tempo.divisions(beats.onset)
         return places(near, beats, divisions[:, usual_division(near, beats, divisions)])
 
-    def beside(self, score: Score, chosen: list[Part], written: list[int]) -> Notes:
+    def beside(self, score: Score, chosen: Sequence[Part], written: list[int]) -> Notes:
         """The notes of other hands: of parts that are not chosen but play a keyboard that is written. A part whose keys
         the chosen ones share (SHARED) is no hand beside them, but plays on a keyboard of its own."""
         hands = score.notes[:0]

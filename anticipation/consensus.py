@@ -221,9 +221,9 @@ class Outlook:
         return [self._decided([*opinions, (odds, 1.0)]) for odds in several]
 
     def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> Notes:
-        """The plan by these opinions, of which the second is what is heard elsewhere. Beats of an interlude that is nowhere
-        else take the odds of the beats that it leads to: where nothing is known, the least risk would be to stay on one
-        chord."""
+        """The plan by these opinions, the second of which is what is heard elsewhere. Beats of an interlude of which it
+        says nothing take the odds of the beats that they lead to: where nothing is known, the least risk would be to
+        stay on one chord."""
         odds, beats = pooled(opinions), self.request.known.beats.between(self.request.start, self.request.end)
         first = len(odds) - len(beats)  # what lies before the first beat
         there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))

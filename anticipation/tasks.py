@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Model = EventModel | GPT2
 
 MOST_BARS = 1000  # that a piece may be continued by
-GUIDES = (GM_NAMES.index("slow strings"),)  # plays given chords to a model that reads no symbols
+GUIDES = (GM_NAMES.index("slow strings"),)  # plays given chords to a model that reads no symbols, and to nobody else
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options on the drawing of notes, of which harmonize does none
 ALL_STAY = "no note there gives way: the output is the file as it was"
 INTRO = 16  # a longer rest before the first note, in bars, is left empty: 95 % of people's songs have a shorter one
@@ -65,13 +65,12 @@ def accompany(
     seconds; by default the whole piece, but without its beginning if that is empty for more than INTRO bars. Raises
     RequestError."""
     options = options or Options()
-    chosen = casting.instruments(instruments)
+    written = casting.instruments(instruments)
     begin, remarks = _opening(score) if start is None and end is None else (start or 0.0, ())
     start, end = begin, _inside(score, begin, end)
     known = casting.followed(score, melody)
-    known = casting.shown_as(known, known.onset >= start, chosen, casting.STAND_INS)
-    none = np.zeros(len(score.notes), bool)
-    takes = _write(score, none, model, known, start, end, chosen, options, "accompany", [], melody=melody)
+    known = casting.shown_as(known, known.onset >= start, written, casting.STAND_INS)
+    takes = _write("accompany", score, model, options, start, end, known, written, melody=melody)
     return [replace(take, remarks=take.remarks + remarks) for take in takes]
 
 
@@ -101,12 +100,12 @@ def infill(
     chosen, named = casting.chosen(score, parts)
     silent = casting.resting(score, start, end) if parts is None and instruments is None else []
     chosen = [part for part in chosen if part not in silent]
-    hole = _begins(score, start, end) & casting.mask(chosen)
+    gone = _begins(score, start, end) & casting.mask(chosen)
     options = options or Options()
-    hole = answerable(score.notes, hole, options) if rhythm else hole
+    gone = answerable(score.notes, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen] if instruments is None else casting.instruments(instruments)
-    rest = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~hole]
-    takes = _write(score, hole, model, rest, start, end, written, options, "infill", chosen, rhythm, parts=named)
+    known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
+    takes = _write("infill", score, model, options, start, end, known, written, gone, chosen, rhythm, parts=named)
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
     return [replace(take, remarks=take.remarks + remarks) for take in takes]
 
@@ -139,10 +138,10 @@ def continue_(
     end = begin + seconds
     if end > MAX_HOURS * 3600:
         raise RequestError(f"the piece would be longer than {MAX_HOURS} hours")
-    hole, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
+    gone, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
     written = known.instruments or score.notes.instruments if instruments is None else casting.instruments(instruments)
     options = options or Options()
-    return _write(score, hole, model, known, begin, end, written, options, "continue", score.parts)
+    return _write("continue", score, model, options, begin, end, known, written, gone, score.parts)
 
 
 def vary(
@@ -172,7 +171,7 @@ def vary(
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     return _write(
-        score, gone, model, known, start, end, written, options, "vary", chosen, rhythm, keep=keep, parts=named
+        "vary", score, model, options, start, end, known, written, gone, chosen, rhythm, keep=keep, parts=named
     )
 
 
@@ -262,15 +261,16 @@ def _request(
 
 
 def _write(
-    score: Score, gone: np.ndarray, model, known: Notes, start: float, end: float, instruments: list[int],
-    options: Options, task: str, chosen: list[Part], keeps_rhythm: bool = False, **asked: object,
+    task: str, score: Score, model, options: Options, start: float, end: float, known: Notes, instruments: list[int],
+    gone: np.ndarray | None = None, chosen: Sequence[Part] = (), keeps_rhythm: bool = False, **asked: object,
 ) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score. gone: mask of its notes that give way. known: what the model
-    is told, in the score's own time. chosen: parts that new notes may belong to. keeps_rhythm: see `infill`. asked:
-    what only this task takes, for the stamp."""
+    """Generate, and put what was written into the score. known: what the model is told, in the score's own time. gone:
+    mask of the score's notes that give way (default: none). chosen: parts that new notes may belong to. keeps_rhythm:
+    see `infill`. asked: what only this task takes, for the stamp."""
     from .consensus import Outlook
     from .infilling import generate
 
+    gone = np.zeros(len(score.notes), bool) if gone is None else gone
     conductor = Conductor.of(score, start, end, options.grid)
     rhythm = score.notes[gone].shift(-conductor.lag) if keeps_rhythm else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
@@ -281,7 +281,7 @@ def _write(
     chords = conductor.chords(score, options.chords, start, end)
     outlook, charts = Outlook(request), None
     if chords is not None:
-        told = chords if model.reads_chart else _guide(chords, instruments)
+        told = chords if model.reads_chart else voicing(chords, casting.stand_in(GUIDES, instruments))
         request = replace(request, known=request.known + told)
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
@@ -289,18 +289,10 @@ def _write(
     request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside)
     if rhythm is None:
         request = replace(request, ending=ending_of(known, request.start, request.end, whole - conductor.lag))
-    sampling = Sampling(options.temperature, options.top_p)
     written, fed = generate(
-        model,
-        request,
-        takes=options.takes,
-        seed=options.seed,
-        sampling=sampling,
-        charts=charts,
-        progress=options.progress,
-        in_turn=True,
-        best_of=options.best_of,
-    )
+        model, request, takes=options.takes, seed=options.seed, sampling=Sampling(options.temperature, options.top_p),
+        charts=charts, progress=options.progress, in_turn=True, best_of=options.best_of,
+    )  # fmt: skip
     asked |= {"rhythm": "kept"} if keeps_rhythm else {}
     takes = []
     for take, notes in enumerate(written):
@@ -311,8 +303,3 @@ def _write(
         remarks = (*conductor.remarks, SPARE.format(spare)) if spare else conductor.remarks
         takes.append(Take(score.with_notes(notes, stamp=said, like=like), notes, used, fed, remarks))
     return takes
-
-
-def _guide(chords: Notes, instruments: list[int]) -> Notes:
-    """Chords for a model that reads no symbols, as a part that plays them: the model hears it, and nobody else does."""
-    return voicing(chords, casting.stand_in(GUIDES, instruments))
