@@ -11,8 +11,9 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 EXAMPLE = "auld-lang-syne.mid"
 MIDI = (".mid", ".midi")  # what an output's name ends in
+OWN = {  # what only one task takes, by its name in tasks.py
+    "accompany": ("instruments", "melody", "start", "end"),
+    "infill": ("parts", "instruments", "rhythm", "start", "end"),
+    "continue_": ("seconds", "bars", "start", "instruments"),
+    "vary": ("keep", "parts", "rhythm", "start", "end"),
+    "harmonize": ("melody", "instruments"),
+}
 
 
 def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
@@ -132,22 +140,33 @@ def make_folder(folder: Path) -> None:
         raise FileError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
-def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]) -> None:
-    """Read, generate and write for every input. task: its name in tasks.py. asked: what only this task takes, for a
-    score."""
-    from dataclasses import replace
+def options_of(args: argparse.Namespace) -> Options:
+    """What every task takes, of the flags that were given. Without a seed one is drawn. Raises RequestError."""
+    low, high = pitch_range(args.range)
+    given = {field.name: getattr(args, field.name, None) for field in fields(Options)}
+    given |= {"low": low, "high": high, "seed": random.randrange(SEEDS) if given["seed"] is None else given["seed"]}
+    return Options(**{name: value for name, value in given.items() if value is not None})
 
+
+def own_of(task: str, args: argparse.Namespace, score: Score) -> dict:
+    """What only this task takes, of the flags that were given, as its function has it. Raises RequestError."""
+    given = {name: getattr(args, name) for name in OWN[task]}
+    if "end" in given:
+        given["start"], given["end"] = span(args, score)
+    if "parts" in given:
+        given["parts"] = names(given["parts"])
+    if task == "harmonize":
+        given["instrument"] = given.pop("instruments")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def run_task(task: str, args: argparse.Namespace) -> None:
+    """Read, generate and write for every input. task: a name in OWN."""
     from . import tasks
     from .midi import read, write
     from .symbols import simplified
 
-    seed = args.seed if args.seed is not None else random.randrange(SEEDS)
-    low, high = pitch_range(args.range)
-    options = Options(
-        takes=args.takes, best_of=args.best_of, seed=seed, top_p=args.top_p, temperature=args.temperature,
-        scale=args.scale, low=low, high=high, polyphony=args.polyphony, density=args.density, grid=args.grid,
-        chords=args.chords, style=args.style,
-    )  # fmt: skip
+    options = options_of(args)
     jobs = [(source, read(source), outputs(args, source)) for source in args.input]
     twice = [path for path, count in Counter(path for *_, paths in jobs for path in paths).items() if count > 1]
     if twice:
@@ -156,7 +175,7 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
         say(args, f"chords: {', '.join(less)}")
     for source, score, _ in jobs:  # before anything is computed
         with naming(source, jobs):
-            asked(score)
+            own_of(task, args, score)
     model = open_model(args)
     written: list[str] = []
     facts = {"takes": args.takes, "events": 0, "seconds": 0.0, "compute_seconds": 0.0}
@@ -164,7 +183,8 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
         say(args, *(f"{source}: {line}" for line in score.repairs))
         begin = time.perf_counter()
         with naming(source, jobs), progress_bar(args.quiet) as update:
-            takes = getattr(tasks, task)(score, model, **asked(score), options=replace(options, progress=update))
+            own = own_of(task, args, score)
+            takes = getattr(tasks, task)(score, model, **own, options=replace(options, progress=update))
         facts["compute_seconds"] += time.perf_counter() - begin
         say(args, *(f"{source}: {line}" for line in takes[0].remarks))
         make_folder(paths[0].parent)
@@ -175,10 +195,10 @@ def run_task(args: argparse.Namespace, task: str, asked: Callable[[Score], dict]
             facts["seconds"] += float(take.notes.end - take.notes.onset.min()) if len(take.notes) else 0.0
             chart = f" on {describe(take, score)}" if len(take.chords) else ""
             say(args, f"{path}: {len(take.notes)} notes{chart}")
-    say(args, f"seed {seed}")
+    say(args, f"seed {options.seed}")
     if args.json:
         rounded = {name: round(value, 3) for name, value in facts.items()}
-        print(json.dumps({"output": written, **rounded, "seed": seed, "model": model.fingerprint}))
+        print(json.dumps({"output": written, **rounded, "seed": options.seed, "model": model.fingerprint}))
 
 
 @contextmanager
@@ -208,34 +228,7 @@ def say(args: argparse.Namespace, *lines: str) -> None:
             print(line, file=sys.stderr)
 
 
-def hole(args: argparse.Namespace, score: Score) -> dict:
-    """`span` as `infill` and `vary` take it."""
-    start, end = span(args, score)
-    return {"start": start or 0.0, "end": end}
-
-
-def accompany(args: argparse.Namespace) -> None:
-    own = {"instruments": args.instruments, "melody": args.melody}
-    run_task(args, "accompany", lambda score: own | dict(zip(("start", "end"), span(args, score), strict=True)))
-
-
-def infill(args: argparse.Namespace) -> None:
-    own = {"parts": names(args.parts), "instruments": args.instruments, "rhythm": args.rhythm}
-    run_task(args, "infill", lambda score: own | hole(args, score))
-
-
-def continue_(args: argparse.Namespace) -> None:
-    own = {"seconds": args.seconds, "bars": args.bars, "start": args.start, "instruments": args.instruments}
-    run_task(args, "continue_", lambda score: own)
-
-
-def vary(args: argparse.Namespace) -> None:
-    own = {"keep": args.keep, "parts": names(args.parts), "rhythm": args.rhythm}
-    run_task(args, "vary", lambda score: own | hole(args, score))
-
-
-def harmonize(args: argparse.Namespace) -> None:
-    run_task(args, "harmonize", lambda score: {"melody": args.melody, "instrument": args.instruments})
+accompany, infill, continue_, vary, harmonize = (partial(run_task, task) for task in OWN)
 
 
 def demo(args: argparse.Namespace) -> None:

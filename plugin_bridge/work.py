@@ -4,17 +4,16 @@ HTTP, no queue and no process."""
 from __future__ import annotations
 
 import json
-import random
+from argparse import Namespace
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
-from anticipation.commands import describe, names, pitch_range, span
+from anticipation import tasks
+from anticipation.commands import describe, options_of, own_of
 from anticipation.errors import RequestError
 from anticipation.midi import Score
 from anticipation.notes import DRUMS, Notes, instrument_name
-from anticipation.options import MAX_TAKES, SEEDS, Options
-from anticipation.tasks import accompany, continue_, harmonize, infill, vary
 from anticipation.tempo import TempoMap
 
 from .clock import beats_of
@@ -48,12 +47,12 @@ def parse(task: str, given: dict[str, str]) -> dict[str, Any]:
             options[name.replace("-", "_")] = kind(text)
         except ValueError:
             raise RequestError(f"{name} {text!r} is not a number") from None
-    if not 1 <= options.setdefault("takes", Options.takes) <= MAX_TAKES:
-        raise RequestError(f"takes must be 1 to {MAX_TAKES}")
-    options.setdefault("seed", random.randrange(SEEDS))
-    Options(**{name: options[name] for name in ("best_of", "top_p", "temperature", "seed") if name in options})
-    pitch_range(options.get("range"))
-    return options
+    return options | {"seed": options_of(flags(task, options)).seed}
+
+
+def flags(task: str, o: dict[str, Any]) -> Namespace:
+    """Options as the command has them: those that are not given are None."""
+    return Namespace(**(dict.fromkeys(TASKS[task]) | o))
 
 
 def rows_in(given: dict) -> tuple[list[list[Any]], str]:
@@ -131,28 +130,14 @@ def _tempo_map(tempos: list, meters: list, unit: str) -> TempoMap:
 def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable[[float, float], None]) -> list[dict]:
     """Do a task. Returns for every take {"mid": bytes, "facts": ...}, see README.md. Raises AnticipationError."""
     score, unit = (Score.from_bytes(body), "seconds") if body[:4] == b"MThd" else score_of_rows(body)
-    low, high = pitch_range(o.get("range"))
-    several = ("best_of", "scale", "polyphony", "density", "grid", "chords", "style", "top_p", "temperature")
-    limits = {name: o[name] for name in several if name in o}
-    options = Options(takes=o["takes"], seed=o["seed"], low=low, high=high, progress=progress, **limits)
     if unit == "quarters":
         o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}
-    where = None if task == "continue" else o.get("bars")
-    start, end = span(SimpleNamespace(bars=where, start=o.get("start"), end=o.get("end")), score)  # type: ignore
-    instruments, melody, parts = o.get("instruments"), o.get("melody"), names(o.get("parts"))
-    hole: Any = {"parts": parts, "start": start or 0.0, "end": end, "rhythm": bool(o.get("rhythm")), "options": options}
-    run: dict[str, Callable[[], list]] = {
-        "accompany": lambda: accompany(
-            score, model, instruments or "piano", melody=melody, start=start, end=end, options=options
-        ),
-        "infill": lambda: infill(score, model, instruments=instruments, **hole),
-        "continue": lambda: continue_(
-            score, model, o.get("seconds"), bars=o.get("bars"), start=start, instruments=instruments, options=options
-        ),
-        "vary": lambda: vary(score, model, keep=o.get("keep", 0.5), **hole),
-        "harmonize": lambda: harmonize(score, model, melody=melody, instrument=instruments or "piano", options=options),
-    }
-    return [{"mid": take.score.data, "facts": _facts(take, score, unit, o["seed"])} for take in run[task]()]
+    if not o.get("instruments"):  # scripts send fields that are left empty
+        o = o | {"instruments": None}
+    args, name = flags(task, o), "continue_" if task == "continue" else task
+    options = replace(options_of(args), progress=progress)
+    takes = getattr(tasks, name)(score, model, **own_of(name, args, score), options=options)
+    return [{"mid": take.score.data, "facts": _facts(take, score, unit, options.seed)} for take in takes]
 
 
 def _facts(take, score: Score, unit: str, seed: int) -> dict:
