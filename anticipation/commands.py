@@ -70,9 +70,10 @@ def span(args: argparse.Namespace, score: Score) -> tuple[float | None, float | 
     return score.bars(int(first), int(last))
 
 
-def names(text: str | None) -> list[str] | None:
-    """'piano, bass' -> ['piano', 'bass']."""
-    return None if text is None else [name.strip() for name in text.split(",")]
+def part_names(text: str, score: Score) -> list[str]:
+    """'piano, bass' -> ['piano', 'bass'], but 'Flutes 1, 2' stays one where a part has that name."""
+    whole = any(part.name.lower() == text.strip().lower() for part in score.parts)
+    return [text] if whole else [name.strip() for name in text.split(",")]
 
 
 def open_model(args: argparse.Namespace):
@@ -112,6 +113,8 @@ def outputs(args: argparse.Namespace, source: Path) -> list[Path]:
     folder = len(args.input) > 1 or args.output.is_dir()
     named = source if source.suffix.lower() in MIDI else source.with_suffix(".mid")  # of karaoke, .kar
     path = args.output / named.name if folder else args.output
+    if folder and args.output.suffix.lower() in MIDI and not args.output.is_dir():
+        raise RequestError(f"several inputs need a folder: {args.output} would be one file")
     if folder:
         check_folder(args.output)
     if path.suffix.lower() not in MIDI:
@@ -153,8 +156,8 @@ def own_of(task: str, args: argparse.Namespace, score: Score) -> dict:
     given = {name: getattr(args, name) for name in OWN[task]}
     if "end" in given:
         given["start"], given["end"] = span(args, score)
-    if "parts" in given:
-        given["parts"] = names(given["parts"])
+    if given.get("parts") is not None:
+        given["parts"] = part_names(given["parts"], score)
     if task == "harmonize":
         given["instrument"] = given.pop("instruments")
     return {name: value for name, value in given.items() if value is not None}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from anticipation import commands
@@ -144,6 +145,18 @@ def test_several_inputs_go_to_a_folder_under_their_names(anticipate, melody, tmp
     ]
     code, _, _ = anticipate("accompany", melody, "-o", tmp_path / "new", "--end", 2)  # a folder that exists
     assert code == 0 and (tmp_path / "new" / "melody.mid").exists()
+    code, _, stderr = anticipate("accompany", melody, other, "-o", tmp_path / "both.mid", "--end", 2)
+    assert code == 2 and "several inputs need a folder" in stderr and not (tmp_path / "both.mid").exists()
+
+
+def test_a_part_may_have_a_comma_in_its_name(anticipate, melody, tmp_path):
+    score = read(melody)
+    data = score.with_notes(score.notes.replace(instrument=np.full(32, 42))).data
+    melody.write_bytes(data.replace(b"\x05flute", b"\x05a, b1").replace(b"\x05cello", b"\x05a, b2"))
+    for parts, written in (("a, b1", 1), ("A, b2 ", 1), ("0, 1", 2)):
+        out = tmp_path / "out.mid"
+        assert anticipate("infill", melody, "-o", out, "--bars", "2", "--parts", parts, "--force")[0] == 0
+        assert sum(part.fills for part in read(out).parts) == written
 
 
 def test_karaoke_comes_out_as_midi(anticipate, melody, tmp_path):
