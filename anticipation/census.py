@@ -74,15 +74,13 @@ class Census:
         """The columns of a line in a table, by name."""
         return {
             "pieces": self.pieces, "weight": round(self.weight), "hours": round(self.seconds / 3600, 1),
-            "notes": self.notes, "instruments": round(self.mean("parts"), 1), "with drums %": self._of(self.drums),
+            "notes": self.notes, "instruments": round(self.mean("parts"), 1),
+            "with drums %": round(100 * self.drums / max(self.pieces, 1)),
             "polyphony": round(self.mean("polyphony"), 1), "bpm": round(self.mean("tempo") * TEMPO_BIN),
             "with grid %": round(100 * self.share("tempo")), "velocity": round(self.mean("velocity")),
             "known %": round(100 * self.share("velocity")), "train": self.splits["train"],
             "valid": self.splits["valid"], "dev": self.splits["dev"],
         }  # fmt: skip
-
-    def _of(self, count: int) -> int:
-        return round(100 * count / max(self.pieces, 1))
 
 
 def census(shards: Shards) -> dict[str, Census]:

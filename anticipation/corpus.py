@@ -137,10 +137,6 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _opener(path: Path) -> Any:
-    return TARS[suffix(path.name)]
-
-
 def _in_archive(path: Path, above: tuple[str, ...], stem: str, source: str | None) -> Iterator[Member]:
     """The members of an archive as if it were unpacked where it is, without a top folder that bears the archive's own
     name. If the archive is damaged, a last member says so."""
@@ -184,7 +180,8 @@ def _zipped(path: Path, above: tuple[str, ...], stem: str, source: str | None) -
 
 
 def _tarred(path: Path, above: tuple[str, ...], stem: str, source: str | None) -> Iterator[Member]:
-    with _opener(path)(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
+    opened: Any = TARS[suffix(path.name)]
+    with opened(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
         for entry in archive:
             if not entry.isfile() or not _wanted(PurePosixPath(entry.name).name):
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,6 +13,7 @@ CHORD = 129  # a chord symbol: pitch is the symbol (see harmony.py), duration ho
 BEAT = 130  # a beat of the grid: pitch is its place in the bar (0: downbeat), duration the time to the next one
 INSTRUMENTS = 131
 TOGETHER = 0.03  # seconds within which onsets are one: a chord as people strike it
+Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
 
 _GM_NAMES = """
     piano,bright piano,electric grand,honky-tonk,electric piano,electric piano 2,harpsichord,clavinet,celesta,
@@ -70,8 +71,8 @@ class Notes:
             object.__setattr__(self, field.name, column)
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[float, float, int, int, int]]) -> Notes:
-        """Sorted Notes from (onset, duration, pitch, instrument, velocity) rows."""
+    def of(cls, rows: Iterable[Note]) -> Notes:
+        """Sorted."""
         table = np.array(list(rows), dtype=np.float64).reshape(-1, 5)
         return cls(*table.T).sorted()
 
@@ -105,8 +106,8 @@ class Notes:
             np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
         )
 
-    def __iter__(self):
-        """Rows (onset, duration, pitch, instrument, velocity) as plain Python numbers."""
+    def __iter__(self) -> Iterator[Note]:
+        """In plain Python numbers."""
         return iter(zip(*(getattr(self, f.name).tolist() for f in fields(self)), strict=True))
 
     @property

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .files import replacing
 from .harmony import NO_CHORD
-from .notes import DRUMS, Notes, instrument_name
+from .notes import DRUMS, Note, Notes, instrument_name
 from .symbols import chord_name
 from .timbres import DRUM_SOUNDS, drum_name
 
@@ -81,7 +81,7 @@ class Roll:
     def x(self, seconds: float) -> float:
         return LEFT + (min(max(seconds, self.start), self.end) - self.start) * self.scale
 
-    def box(self, note: tuple[float, float, int, int, int]) -> tuple[float, float, float, float]:
+    def box(self, note: Note) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of a note."""
         onset, duration, pitch, instrument, _ = note
         left, right = self.x(onset), self.x(onset + duration)

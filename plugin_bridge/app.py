@@ -19,6 +19,7 @@ from .deeds import DEEDS
 from .ears import Upbeat
 from .hands import ARRIVES, Hands
 from .home import config_folder
+from .known import checked_timeline
 from .meters import Meters
 from .mind import Mind
 from .mpe import Zones
@@ -26,7 +27,6 @@ from .player import begun
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
 from .reports import REPORTS
-from .score import checked_timeline
 from .session import Session
 from .transport import Transport
 

@@ -13,7 +13,7 @@ from anticipation.errors import RequestError
 from anticipation.harmony import estimate_chords
 from anticipation.instruments import instrument_number
 from anticipation.keys import key_clarity
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes, instrument_name
+from anticipation.notes import BEAT, CHORD, DRUMS, Note, Notes, instrument_name
 from anticipation.symbols import chart_bars, parse_chart, parse_scale
 from anticipation.tempo import TempoMap
 
@@ -122,7 +122,7 @@ class Heard:
     place: float | None = None
     told: bool = False
 
-    def note(self) -> tuple[float, float, int, int, int]:
+    def note(self) -> Note:
         onset = self.onset if self.place is None else self.place
         return onset, self.guess, self.pitch, self.instrument, self.velocity
 
@@ -261,7 +261,7 @@ class Known:
                         if time < end)  # fmt: skip
 
 
-def checked_timeline(notes, replace_from) -> tuple[list[tuple[float, float, int, int, int]], float]:
+def checked_timeline(notes, replace_from) -> tuple[list[Note], float]:
     """What a DAW sent, checked. Raises RequestError."""
     try:
         rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]

@@ -43,9 +43,7 @@ class Recorder:
         self._begin = self._end = 0.0  # wall times; end is infinite while it runs
         self._journal: Journal | None = None
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
-        self._moved: dict[
-            tuple[int, ...], Sequence[int]
-        ] = {}  # the last message of each pedal, wheel and key's pressure
+        self._moved: dict[tuple[int, ...], Sequence[int]] = {}  # the last message of each pedal, wheel, key's pressure
         self._unsaved: list[tuple[Take, Journal | None]] = []  # over, with their journals
         self._settling: list[Thread] = []  # bring to the disk what was saved
         self._takes: dict[str, dict] = {}

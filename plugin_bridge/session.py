@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from anticipation.grid import usual_division
-from anticipation.notes import DRUMS, Notes
+from anticipation.notes import DRUMS, Note, Notes
 from anticipation.scene import Scene
 
 from .clock import Grid
 from .controls import defaults
+from .known import Heard, Known, Told
 from .mpe import Zones
-from .score import Heard, Known, Told
 from .take import Row
 from .turns import Turns
 
-Note = tuple[float, float, int, int, int]  # onset, duration, pitch, instrument, velocity
 LEAD = 0.02  # seconds after `commit` at which a new plan begins: what becomes final while it is computed lies before
 SETTLE = 0.25  # seconds that a question is given where the next ones would come too fast for any to be answered
 AMPLE = 0.2  # seconds of music that is decided, by whichever plan; with less, the mind is not taken off its question

@@ -17,7 +17,7 @@ from anticipation.notes import DRUMS, Notes, instrument_name
 from anticipation.tempo import TempoMap
 
 from .clock import beats_of
-from .score import MAX_NOTES
+from .known import MAX_NOTES
 
 ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit quarters or seconds"
 PPQN = 960  # of the scores that are made from rows of notes

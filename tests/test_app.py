@@ -24,10 +24,10 @@ from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults
 from plugin_bridge.journal import Journal
+from plugin_bridge.known import Told
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
 from plugin_bridge.reports import REPORTS
-from plugin_bridge.score import Told
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """Laws of the AMT family behind the decoder, with a random model as the fuzzer. Each known defect of the public sampler
-(design.md, section 11) has its test here or below `test_amt_tasks`."""
+has its test here, but for repeated notes that are cut (test_midi.py)."""
 
 import copy
 

@@ -162,7 +162,7 @@ def test_a_state_knows_relative_time_only(random_model, rows, later):
 @settings(max_examples=20)
 @given(rows_of())
 def test_the_loss_is_the_surprise_of_the_decoder(random_model, rows):
-    """`losses`, all rows at once, against `field`, one row and one field after another, as `Decoder._draw` does."""
+    """`losses`, all rows at once, against `field`, one row and one field after another, as `EventDraw` does."""
     model, targets = random_model(), features.targets(rows)
     around_it = [torch.from_numpy(column) for column in (features.target_chart(rows), *around.told(rows))]
     nats, which = model.losses(*tensors(rows), *(c[None] for c in around_it), torch.from_numpy(targets)[None])

@@ -90,9 +90,7 @@ def load_block(block: list[Member], out: Path, annotations: Path | None) -> None
     outcome: Counter = Counter()
     texts = [member for member in block if member.licence]
     licences = {}
-    for member in sorted(
-        texts, key=lambda member: -LICENCES.index(member.name.lower())
-    ):  # the best comes last, and stays
+    for member in sorted(texts, key=lambda member: -LICENCES.index(member.name.lower())):  # the best comes last: stays
         try:
             licences[member.source] = member.read().decode("utf-8", "replace")[:LICENCE_LENGTH]
         except MidiError:
