@@ -1,5 +1,6 @@
-"""Habits: how busy, thick and high a part is around a span, as it is to be within it; a new part has what its
-instrument can play. Knows notes; draws nothing.
+"""Habits: how busy, thick and high a part is around a span, as it is to be within it (`usual_...`); a new part has what
+its instrument can play. And drawn notes that are cut short or left out so that a part keeps to that, and to keys that
+are free. Knows notes; draws nothing.
 
 A model that goes on from its own notes can swarm, and a tune of which every other note is known grows chords; of
 people's parts 3 % do either (train/LOG.md).

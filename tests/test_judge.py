@@ -4,6 +4,8 @@ can be worked by hand, and the same seed makes the same table."""
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import _script
 import anchors
@@ -249,6 +251,18 @@ def test_two_checkpoints_in_one_run(run, random_checkpoint):
     low = ["silence", "another song", "melody's pitches", "nearest neighbour", "previous bar", "human"]
     assert writers[:6] == low and len(writers) == 6 + 1 + 1, "the same folder twice is one model"
     assert run(judge, random_checkpoint, *flags)[1].splitlines()[-1] == stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("script, flags", [(judge, ["--threads", 1]), (listen, ["-o", "page", "--force"])])
+def test_where_nothing_is_held_out_there_is_no_table_and_no_page(run, tmp_path, monkeypatch, script, flags):
+    """The page that was there stays."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(script, "Shards", lambda folder: SimpleNamespace(folder=folder, split=lambda name: []))
+    Path("page").mkdir()
+    Path("page", "index.html").write_text("of before")
+    code, stdout, stderr = run(script, *flags)
+    assert code == 2 and not stdout and "shards holds out no" in stderr
+    assert Path("page", "index.html").read_text() == "of before"
 
 
 def test_a_second_model_is_compared(run, random_model, tmp_path):

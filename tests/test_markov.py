@@ -1,15 +1,19 @@
 """Laws of the chords that are recalled: against sums over all paths, in every key, and from a file or not at all."""
 
+from collections import Counter
 from itertools import product
 
+import _script
 import numpy as np
 import pytest
+import recall
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from anticipation import checkpoint
 from anticipation.consensus import consensus, recalled
+from anticipation.data import write as write_shards
 from anticipation.errors import CheckpointError
 from anticipation.grid import edges_of
 from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_notes
@@ -141,3 +145,17 @@ def test_a_broken_file_is_one_line(markov, tmp_path, change):
         (tmp_path / FILE).write_bytes(b"\x80\x04pickle")
     with pytest.raises(CheckpointError, match="^[^\n]*harmony.safetensors[^\n]*$"):
         Markov.load(tmp_path / FILE)
+
+
+@pytest.mark.parametrize("what", [["--keys"], ["--beats"], ["--drums"], ["-o", FILE]])
+def test_shards_without_songs_to_count_are_told_in_one_line(tmp_path, monkeypatch, capsys, what):
+    monkeypatch.chdir(tmp_path)
+    write_shards(
+        tmp_path / "shards", [("folk", "1.mid", "", Notes.of([(0, 1, 60, 0, 64)]))], Counter(), {}, split="train"
+    )
+    monkeypatch.setattr("sys.argv", ["recall", "shards", *what])
+    with pytest.raises(SystemExit, match="2"):
+        _script.run(recall.main)
+    out, err = capsys.readouterr()
+    assert "recall: shards has no training pieces of " in err and err.count("\n") == 1
+    assert not out and not (tmp_path / FILE).exists()

@@ -25,7 +25,7 @@ from anticipation import checkpoint, metrics
 from anticipation.beats import hear
 from anticipation.consensus import Outlook
 from anticipation.data import Shards
-from anticipation.errors import RequestError
+from anticipation.errors import AnticipationError, RequestError
 from anticipation.grid import places
 from anticipation.infilling import generate
 from anticipation.memory import Memory
@@ -269,7 +269,9 @@ def main() -> None:
         jury.rubrics |= copies(Memory.load(args.memory))
     pairs: list[tuple[Row, Row]] = []
     for task in args.tasks:
-        questions = jury.cases(task)
+        if not (questions := jury.cases(task)):
+            print(f"{task}: left out, {args.shards} holds out nothing to ask", file=sys.stderr)
+            continue
         for name, anchor in anchors(jury.shards, task, args.seed).items():
             jury.score(task, name, questions, [[notes] for notes in anchor(questions)])
         for chords in args.chords if task == "accompany" else ["planned"]:
@@ -278,6 +280,8 @@ def main() -> None:
                 terms = Terms(beats, chords, args.takes, args.seed, args.best_of, sampling)
                 rows = [judge(model, jury, name, task, terms) for name, model in models.items()]
                 pairs += [(rows[0], row) for row in rows[1:] if rows[0] and row]
+    if not jury.rows:
+        raise AnticipationError(f"{args.shards} holds out no pieces for {', '.join(args.tasks)}")
     print(table(jury))
     if pairs:
         print("\n" + differences(jury, pairs))

@@ -148,6 +148,8 @@ def page(model, shards: Shards, folder: Path, *, seed: int, count: int = 12) -> 
             made.mkdir()
             drawn_cases = enumerate(drawn(shards, seed, count), 1)
             items = [example(model, case, number, seed, made) for number, case in drawn_cases]
+            if not items:
+                raise RequestError(f"{shards.folder} holds out nothing to ask")
             intro = (
                 f"Held-out music, drawn by seed {seed} and not picked; one take each, by checkpoint "
                 f"{html.escape(str(model.fingerprint or 'unsaved'))}. Grey: what was given. Colour: what was written. "

@@ -30,6 +30,7 @@ from safetensors.numpy import save
 from anticipation.beats import BARS, marks
 from anticipation.consensus import CHANGE, consensus, recalled
 from anticipation.data import Shards
+from anticipation.errors import AnticipationError
 from anticipation.files import replacing
 from anticipation.grid import edges_of, position
 from anticipation.groove import STROKES, count
@@ -40,6 +41,7 @@ from anticipation.notes import BEAT, CHORD, DRUMS, Notes
 from anticipation.windows import top_part
 
 TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
+DRUMMERS = ["groove", "freedoom"]
 LEAST = 20  # notes that a melody has to have, and beats
 # Counts of pitch classes in C major with which `pairs` begins: any that favour the scale will do.
 SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)
@@ -138,15 +140,17 @@ def main() -> None:
                         "or whose drums are people's")  # fmt: skip
     args = parser.parse_args()
     shards = Shards(args.shards)
-    sources = args.sources or ["pop909"]
+    sources = args.sources or (TRUE_BEATS if args.beats else DRUMMERS if args.drums else ["pop909"])
+    if not any(piece.source in sources for piece in shards.split("train")):
+        raise AnticipationError(f"{args.shards} has no training pieces of {', '.join(sources)}; see --sources")
     if args.keys:
         table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", sources))
         print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
     elif args.drums:
-        table = strokes(shards, "train", args.sources or ["groove", "freedoom"])
+        table = strokes(shards, "train", sources)
         print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
     elif args.beats:
-        for bar, odds in struck(shards, args.sources or TRUE_BEATS).items():
+        for bar, odds in struck(shards, sources).items():
             print(bar, odds.round(2).tolist())
     if not args.output:
         return
