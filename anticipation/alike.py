@@ -52,13 +52,13 @@ def _grouped(notes: Notes) -> np.ndarray:
     return strikes(notes.onset) | (np.diff(notes.instrument, prepend=-1) != 0)
 
 
-def lines(notes: Notes) -> np.ndarray:
+def line_shingles(notes: Notes) -> np.ndarray:
     """Shingles of the upper line of every part: runs of its intervals. Of drums alone: runs of the drums struck and of
     the ratios of the times between them."""
     notes = notes.audible
     pitched = notes.pitched
     if not len(pitched):
-        return _drum_lines(notes)
+        return _drum_shingles(notes)
     order = np.lexsort((pitched.pitch, pitched.onset, pitched.instrument))
     pitched = pitched[order]
     starts = np.flatnonzero(_grouped(pitched))
@@ -67,7 +67,7 @@ def lines(notes: Notes) -> np.ndarray:
     return _shingles(np.diff(top) + 128, np.diff(part) == 0, SHINGLE)
 
 
-def _drum_lines(drums: Notes) -> np.ndarray:
+def _drum_shingles(drums: Notes) -> np.ndarray:
     starts = np.flatnonzero(_grouped(drums))
     if len(starts) < SHINGLE + 2:
         return np.zeros(0, np.uint32)
@@ -79,10 +79,10 @@ def _drum_lines(drums: Notes) -> np.ndarray:
 
 def texture(notes: Notes) -> np.ndarray:
     """Shingles of all pitched notes, each onset read from its lowest to its highest; for drums alone those of
-    `lines`."""
+    `line_shingles`."""
     pitched = notes.pitched
     if not len(pitched):
-        return lines(notes)
+        return line_shingles(notes)
     onset = np.cumsum(strikes(pitched.onset))
     pitch = pitched.pitch[np.lexsort((pitched.pitch, onset))]
     return _shingles(np.diff(pitch) + 128, np.ones(len(pitch) - 1, bool), SHINGLE)
@@ -125,7 +125,7 @@ def likely_pairs(prints: np.ndarray) -> np.ndarray:
 
 def related(shingles: Sequence[np.ndarray]) -> np.ndarray:
     """(pairs, 2) pieces that have rare passages in common, however much longer one of them is: a movement and its
-    quartet, a song and an arrangement of it. shingles: those of `lines`, of every piece.
+    quartet, a song and an arrangement of it. shingles: those of `line_shingles`, of every piece.
 
     Hashes are looked at in slices, so that the memory holds little more than the shingles themselves.
     """

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .alike import SKETCH, Groups, copies_of, lines, related, sketch, takes, tune_hash
+from .alike import SKETCH, Groups, copies_of, line_shingles, related, sketch, takes, tune_hash
 from .errors import AnticipationError
 from .notes import Notes
 
@@ -113,7 +113,7 @@ class Shards:
         try:
             return np.fromfile(self.folder / "prints.bin", "<u4").reshape(len(self.pieces), SKETCH)
         except (OSError, ValueError):
-            return np.array([sketch(lines(self.notes(p))) for p in self.pieces], np.uint32).reshape(-1, SKETCH)
+            return np.array([sketch(line_shingles(self.notes(p))) for p in self.pieces], np.uint32).reshape(-1, SKETCH)
 
 
 class _Columns:
@@ -170,7 +170,7 @@ def write(
     with _Columns(folder) as columns:
         for source, name, digest, notes in pieces:
             audible = notes.audible
-            start = columns.add(notes, sketch(lines(notes)))
+            start = columns.add(notes, sketch(line_shingles(notes)))
             tune, seconds = tune_hash(notes), round(audible.end, 2)
             kept.append(Piece(source, name, split, start, len(notes), len(audible), seconds, digest, tune))
         columns.settle(kept, outcome + Counter(kept=len(kept)), licences)
@@ -247,7 +247,7 @@ def _decide(
         groups.join(i, same[i])
         groups.join(i, alike[i])
     human = [i for i in left if pieces[i].source not in synthetic]
-    for one, other in related([lines(notes(i)) for i in human]).tolist():
+    for one, other in related([line_shingles(notes(i)) for i in human]).tolist():
         groups.join(human[one], human[other])
     splits = _splits(pieces, groups, split, synthetic)
     for i, piece in enumerate(pieces):

@@ -1,5 +1,5 @@
-"""Form: where a piece comes again in itself, verse after verse, and what its rests lead to. Knows notes and beats;
-draws nothing."""
+"""Form: where a piece comes again in itself, verse after verse and beat by beat, and what its rests lead to. Where one
+span of it does: reprise.py. Knows notes and beats; draws nothing."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation import alike, midi
-from anticipation.alike import Groups, is_copy, lines, overlap, related, sketch, tune_hash
+from anticipation.alike import Groups, is_copy, line_shingles, overlap, related, sketch, tune_hash
 from anticipation.data import Shards, join
 from anticipation.notes import Notes
 
@@ -43,25 +43,29 @@ def stretched(notes: Notes, factor: float) -> Notes:
 )
 def test_copies_are_found(change):
     one = song(1)
-    assert is_copy(one, change(one)) and overlap(sketch(lines(one)), sketch(lines(change(one)))) > 0.9
+    assert is_copy(one, change(one)) and overlap(sketch(line_shingles(one)), sketch(line_shingles(change(one)))) > 0.9
 
 
 def test_other_music_is_no_copy():
-    assert not is_copy(song(1), song(2)) and overlap(sketch(lines(song(1))), sketch(lines(song(2)))) < 0.1
+    assert (
+        not is_copy(song(1), song(2)) and overlap(sketch(line_shingles(song(1))), sketch(line_shingles(song(2)))) < 0.1
+    )
     assert not is_copy(song(1), song(1)[:150]), "a part of it"
     drums = Notes.of((0.6 * i, 0.1, 36, 128, 90) for i in range(200))
     assert not is_copy(song(1), song(1) + drums), "the same with a drummer is another piece"
     assert not is_copy(song(1), song(1, changed=0.3))
-    assert alike.ALIKE < overlap(lines(song(1)), lines(song(1, changed=0.03))) < alike.COPY, "another take"
+    assert alike.ALIKE < overlap(line_shingles(song(1)), line_shingles(song(1, changed=0.03))) < alike.COPY, (
+        "another take"
+    )
 
 
 @given(strategies.notes(max_size=60))
 def test_a_piece_is_like_itself_and_prints_are_sets(notes):
-    shingles = lines(notes)
+    shingles = line_shingles(notes)
     assert (np.diff(shingles.astype(np.int64)) > 0).all()
     assert overlap(sketch(shingles), sketch(shingles)) in (0.0, 1.0)
     if len(notes):
-        assert np.array_equal(lines(notes.shift(2.0)), shingles)
+        assert np.array_equal(line_shingles(notes.shift(2.0)), shingles)
 
 
 @given(
@@ -139,7 +143,7 @@ def test_music_of_a_development_song_is_never_trained_on(tmp_path):
         "other_cover": cover.transpose(3),
         "pop909_007__007": song(1),
     }
-    assert all(overlap(lines(song(5)), lines(one)) < alike.ALIKE for one in (work, cover))
+    assert all(overlap(line_shingles(song(5)), line_shingles(one)) < alike.ALIKE for one in (work, cover))
     prepare.prepare([folder_of(tmp_path, **songs)], tmp_path / "shards")
     pieces = Shards(tmp_path / "shards").pieces
     assert {piece.name[:4]: piece.split for piece in pieces} == {
