@@ -72,7 +72,7 @@ class Notes:
 
     @classmethod
     def of(cls, rows: Iterable[Note]) -> Notes:
-        """Sorted."""
+        """Sorted Notes from (onset, duration, pitch, instrument, velocity) rows."""
         table = np.array(list(rows), dtype=np.float64).reshape(-1, 5)
         return cls(*table.T).sorted()
 
@@ -107,7 +107,7 @@ class Notes:
         )
 
     def __iter__(self) -> Iterator[Note]:
-        """In plain Python numbers."""
+        """Rows as plain Python numbers."""
         return iter(zip(*(getattr(self, f.name).tolist() for f in fields(self)), strict=True))
 
     @property

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Model = EventModel | GPT2
 
 MOST_BARS = 1000  # that a piece may be continued by
-GUIDES = (GM_NAMES.index("slow strings"),)  # plays given chords to a model that reads no symbols, and to nobody else
+GUIDES = (GM_NAMES.index("slow strings"),)  # plays chords to a model that reads no symbols; nobody else hears it
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options on the drawing of notes, of which harmonize does none
 ALL_STAY = "no note there gives way: the output is the file as it was"
 INTRO = 16  # a longer rest before the first note, in bars, is left empty: 95 % of people's songs have a shorter one
