@@ -1,9 +1,14 @@
 """Decoder: streams of rows and their model's caches made to agree, and the drawing of one legal event at a time.
 
+Rows are read (the trunk runs over them) when something is to be drawn after them, and not before: what was drawn last
+waits for nobody, and of several parts only the one that draws next is read.
+
 Knows streams and windows. Knows no encoding (lanes.py does), no MIDI, no seconds and no tasks.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -35,96 +40,105 @@ class Decoder:
         self.model, self.streams, self.sampling = model, streams, sampling or Sampling()
         self.lanes = LANES[model.family](model, len(streams))
         self.base = [0] * len(streams)  # rows given to `sync` that have slid out of the window
+        self.unread = [0] * len(streams)  # how many of each stream's last rows the trunk has not run over
 
     @property
     def fed(self) -> int:
         """What the trunk ran over so far, of all streams: rows, or for AMT tokens."""
         return self.lanes.fed
 
-    @torch.inference_mode()
     def sync(self, several: list[np.ndarray]) -> None:
-        """Make each stream end in these rows (the whole stream, start rows first): what agrees with the cache stays,
-        the rest is fed. Nothing of it counts as drawn, but the limits remember its events. Streams that are one and the
-        same array are fed once."""
+        """Make each stream end in these rows (the whole stream, start rows first): of what agrees with the cache
+        nothing is read again. Nothing of it counts as drawn, but the limits remember its events. Streams that are one
+        and the same array are read once, at once."""
         if len(several) > 1 and all(rows is several[0] for rows in several):
             self._share(several[0])
             return
-        self._feed([self._differing(i, rows) for i, rows in enumerate(several)])
+        for i, rows in enumerate(several):
+            self._renew(i, rows)
 
-    def _differing(self, i: int, rows: np.ndarray) -> np.ndarray:
-        """Cut a stream back to what it shares with `rows`; return the rows that are to be fed."""
+    def _renew(self, i: int, rows: np.ndarray) -> None:
+        """Make stream i end in these rows."""
         stream = self.streams[i]
         if self.base[i] >= len(rows) or self.lanes.excess(window_of(rows, self.base[i])):
             self.base[i] = self.lanes.excess(rows)
         wanted = window_of(rows, self.base[i])
-        there = stream.rows
+        there = stream.rows[: len(stream.rows) - self.unread[i]]
         both = min(len(there), len(wanted))
         differs = np.flatnonzero((there[:both] != wanted[:both]).any(1))
         same = int(differs[0]) if len(differs) else both
+        if same < max(len(there), len(wanted)):
+            same = min(same, len(wanted) - 1)  # the last row's state is wanted, and only reading it brings it back
         stream.restart(rows, int((rows[:, s.KIND] == s.CONTROL).sum()))
-        if same == len(there) == len(wanted):
-            stream.rows = there
-            return NOTHING
-        same = min(same, len(wanted) - 1)  # the last row's state is wanted, and only feeding it brings it back
-        stream.rows = wanted[:same]
-        return wanted[same:]
+        stream.rows, self.unread[i] = wanted, len(wanted) - same
 
     def _share(self, rows: np.ndarray) -> None:
-        """Feed one stream and copy its cache to the others."""
+        """Read one stream and copy its cache to the others."""
         one = Decoder(self.model, self.streams[:1], self.sampling)
-        one._feed([one._differing(0, rows)])
+        one._renew(0, rows)
+        one.read([0])
         self.lanes.share(one.lanes)
         there = one.streams[0].rows
         for i, stream in enumerate(self.streams):
             stream.restart(rows, one.streams[0].given)
-            stream.rows, self.base[i] = there, one.base[0]
+            stream.rows, self.base[i], self.unread[i] = there, one.base[0], 0
 
     def _slide(self, i: int, rows: np.ndarray) -> np.ndarray:
-        """A stream that outgrows the window keeps its start rows and its newer half, and this is fed once more. In the
-        long run that is two rows fed for each, at constant memory."""
+        """A stream that outgrows the window keeps its start rows and its newer half, and this is read once more. In the
+        long run that is two rows read for each, at constant memory."""
         start = int((rows[:, s.KIND] == s.START_KIND).sum())
         base = max(self.lanes.excess(rows), start)
         self.base[i] += base - (start if self.base[i] else 0)
         return window_of(rows, base)
 
-    def _feed(self, several: list[np.ndarray]) -> None:
-        """Append rows (any number for each stream, also none) and run the trunk over them."""
-        for i, (stream, new) in enumerate(zip(self.streams, several, strict=True)):
-            if len(new):
-                rows = np.concatenate([stream.rows, new])
-                if self.lanes.excess(rows):
-                    several[i] = rows = self._slide(i, rows)
-                stream.rows = rows
+    @torch.inference_mode()
+    def read(self, which: Iterable[int]) -> None:
+        """Run the trunk over what it has not run over of these streams: `lanes.state` is that of their last rows."""
+        several = [NOTHING] * len(self.streams)
+        for i in which:
+            stream = self.streams[i]
+            several[i] = stream.rows[len(stream.rows) - self.unread[i] :]
+            self.unread[i] = 0
         if any(map(len, several)):
             self.lanes.feed(self.streams, several)
 
+    def _append(self, i: int, new: np.ndarray) -> None:
+        """Go on with rows that are to be read when the stream draws next."""
+        rows = np.concatenate([self.streams[i].rows, new])
+        self.unread[i] += len(new)
+        if self.lanes.excess(rows):
+            rows = self._slide(i, rows)
+            self.unread[i] = len(rows)
+        self.streams[i].rows = rows
+
     @torch.inference_mode()
     def next_event(self, limits: list[Limits | None], together: bool = False) -> list[np.ndarray | None]:
-        """Draw an event or a rest for every stream that has limits; feed it, with the controls that stand after it.
-        Drawn is what comes next, so where an echo comes before it, that is fed in its place.
+        """Draw an event or a rest for every stream that has limits, and append it, with the controls that stand after
+        it. Drawn is what comes next, so where an echo comes before it, that is appended in its place.
 
         together: the streams are parts of one band, and what one has drawn is told to the others at once, as a control.
-        Returns the rows that were drawn, or fed in their place."""
+        Returns the rows that were drawn, or appended in their place."""
         active = [i for i, limit in enumerate(limits) if limit is not None]
         drawn: list[np.ndarray | None] = [None] * len(limits)
-        several = [NOTHING] * len(limits)
         told: list[Limits] = [limit for limit in limits if limit is not None]
+        self.read(active)
         for i, row in zip(active, self.lanes.draw(self.streams, active, told, self.sampling), strict=True):
             stream = self.streams[i]
             echo = stream.overtaken(row)
             row = row if echo is None else echo
             stream.remember(row)
             drawn[i] = row
-            several[i] = np.concatenate([row[None], stream.due(int(row[s.CLOCK]))])
+            self._append(i, np.concatenate([row[None], stream.due(int(row[s.CLOCK]))]))
         for i, row in enumerate(drawn) if together else ():
             if row is not None and row[s.KIND] == s.EVENT:
-                several = [new if k == i else self._told(k, new, row) for k, new in enumerate(several)]
-        self._feed(several)
+                for k in range(len(drawn)):
+                    if k != i:
+                        self._append(k, self._told(k, row))
         return drawn
 
-    def _told(self, i: int, new: np.ndarray, event: np.ndarray) -> np.ndarray:
-        """The rows that stream i is about to be fed, followed by another stream's event as a control."""
-        clock = int(new[-1, s.CLOCK]) if len(new) else self.streams[i].clock
+    def _told(self, i: int, event: np.ndarray) -> np.ndarray:
+        """Another stream's event as a control of stream i."""
+        clock = self.streams[i].clock
         row = s.control_rows(event[None, [s.AT, s.INSTRUMENT, s.PITCH, s.DURATION, s.VELOCITY]], np.array([clock]))
         row[:, s.CHART] = self.streams[i].columns(clock)
-        return np.concatenate([new, row])
+        return row

@@ -89,8 +89,9 @@ class EventLanes(Lanes):
         """Run the trunk over the rows that each stream has just got."""
         new = [rows.copy() for rows in several]
         for i, (stream, rows) in enumerate(zip(streams, new, strict=True)):
-            self.cache.length[i] = len(stream.rows) - len(rows)
-            if len(rows):  # times stay small however long the stream has run
+            if len(rows):
+                self.cache.length[i] = len(stream.rows) - len(rows)
+                # Times stay small however long the stream has run.
                 rows[:, [s.CLOCK, s.AT]] -= stream.rows[0, s.CLOCK]
         self._run(new)
 

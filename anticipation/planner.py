@@ -117,6 +117,7 @@ class Planner:
         decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
         before = decoder.fed
         decoder.sync([known.rows for known in several])
+        decoder.read([0])  # the others when they draw
         if not decoder.lanes.state.isfinite().all():
             raise CheckpointError("the weights are broken: what they answer is no number, and they would play nothing")
         for stream in decoder.streams:  # a bass that has begun its chord begins it no more

@@ -45,6 +45,7 @@ def full_state(model: EventModel, rows: np.ndarray) -> torch.Tensor:
 
 
 def check_states(decoder: Decoder) -> None:
+    decoder.read(range(len(decoder.streams)))
     for stream, state in zip(decoder.streams, decoder.lanes.state, strict=True):
         torch.testing.assert_close(state, full_state(decoder.model, stream.rows), atol=1e-4, rtol=0)
 
@@ -248,6 +249,7 @@ def test_a_sync_feeds_only_what_differs(random_model):
     for wanted, fed in ((rows[:10], 10), (rows, 11), (rows, 0), (other, 6), (other[:12], 1), (other, 9)):
         before = decoder.fed
         decoder.sync([wanted])
+        decoder.read([0])
         assert decoder.fed - before == fed
         check_states(decoder)
 
@@ -260,7 +262,22 @@ BAND = Limits(0, 3000, pitch_table([0, 33, DRUMS]))
 def test_without_sliding_every_row_is_fed_once(random_model):
     stream, first = begin(s.quantise(Notes.of([(i, 1, 72, 73, 80) for i in range(30)])))
     decoder = run(random_model(), [stream], [first], BAND)
+    check_states(decoder)
     assert decoder.fed == len(stream.rows) < decoder.model.config.window
+
+
+def test_what_was_drawn_is_read_when_its_stream_draws_next(random_model):
+    """Nobody waits for it before; and of two parts, which are told of each other, only the one that draws."""
+    decoder, (_, first) = Decoder(random_model(rests=-9.0), [begin()[0], begin(seed=1)[0]]), begin()
+    decoder.sync([first.copy(), first.copy()])
+    fed = []
+    for limits in ([BAND, None], [None, BAND], [None, BAND], [BAND, None]):
+        before, decoder.lanes.state[:] = decoder.fed, torch.nan
+        rows = decoder.next_event(limits, together=True)
+        read = [bool(state.isfinite().all()) for state in decoder.lanes.state]
+        assert read == [row is not None for row in rows] == [limit is not None for limit in limits]
+        fed.append(decoder.fed - before)
+    assert fed == [1, 2, 1, 3]
     check_states(decoder)
 
 
@@ -270,9 +287,9 @@ def test_what_takes_share_is_fed_once(random_model):
     streams = [begin(seed=seed)[0] for seed in range(3)]
     limits = Limits(3000, 3500, BAND.table)
     decoder = run(random_model(), streams, [first] * 3, limits)
+    check_states(decoder)
     assert decoder.fed == len(first) + sum(len(stream.rows) - len(first) for stream in streams)
     assert len({len(stream.written) for stream in streams} | {0}) > 1
-    check_states(decoder)
 
 
 def test_a_stream_slides_for_ever_at_constant_cost(random_model):
@@ -350,10 +367,12 @@ def test_a_stream_that_has_slid_still_knows_where_it_is(random_model):
     decoder.sync([rows])
     for _ in range(200):
         rows = np.concatenate([rows, decoder.next_event([Limits(0, 1 << 30, BAND.table)])])
+    decoder.read([0])
     assert decoder.base[0] > 64 and stream.rows[0, s.VELOCITY] == 0 < rows[0, s.VELOCITY]
     for wanted, fed in ((rows, 0), (rows[:-3], 1), (rows, 3)):
         before = decoder.fed
         decoder.sync([wanted])
+        decoder.read([0])
         assert decoder.fed - before == fed
         check_states(decoder)
 
@@ -365,6 +384,7 @@ def test_hours_do_not_matter(random_model):
     late[:, [s.CLOCK, s.AT]] += 24 * 3600 * s.STEPS
     decoder = Decoder(random_model(64), [begin()[0], begin()[0]])
     decoder.sync([rows, late])
+    decoder.read([0, 1])
     torch.testing.assert_close(decoder.lanes.state[0], decoder.lanes.state[1], atol=1e-4, rtol=0)
 
 

@@ -33,6 +33,7 @@ def begin(controls=NONE, events=NONE, cold=True, seed=0) -> tuple[s.Stream, np.n
 def check(decoder: Decoder) -> None:
     """Each cache holds the published encoding of its rows, and the last state is that of a full forward pass."""
     lanes = decoder.lanes
+    decoder.read(range(len(decoder.streams)))
     for i, stream in enumerate(decoder.streams):
         rows = stream.rows
         start = int(rows[:, s.AT].min())
@@ -69,11 +70,13 @@ def test_only_what_differs_is_fed_and_a_note_costs_three_tokens(random_amt):
     for wanted, fed in ((rows[:10], 4 + 27), (rows, 33), (rows, 0), (other, 16), (other, 0)):
         before = decoder.fed
         decoder.sync([wanted])
+        decoder.read([0])
         assert decoder.fed - before == fed
     spent = 0
     for _ in range(10):
         before = decoder.fed
         decoder.next_event([Limits(0, 1 << 30, BAND)])
+        decoder.read([0])
         spent += decoder.fed - before
     assert spent == 30
     check(decoder)
