@@ -57,21 +57,22 @@ PRESETS = {  # about 5, 8, 45, 125 and 440 M parameters
 
 
 def rotation(index: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotary angles (Su et al. 2021), half over the row's index, half over its time in steps: (..., 32) cos and sin.
-    Relative time reaches attention directly; nothing is absolute, so a stream can slide for ever."""
+    """Rotary angles (Su et al. 2021), half over the row's index, half over its time in steps, for `rotate`: (..., 64)
+    cos and sin, of which each angle is there twice, and the first sine negative. Relative time reaches attention
+    directly; nothing is absolute, so a stream can slide for ever."""
     pairs = HEAD // 4
     ramp = torch.arange(pairs, device=index.device, dtype=torch.float32) / pairs
     by_index = index[..., None].float() * 1024.0**-ramp
     by_time = time[..., None].float() * (2 * np.pi / 12) * 1000.0**-ramp  # wavelengths of 0.12 s to 2 min
     angle = torch.cat([by_index, by_time], -1)
-    return angle.cos(), angle.sin()
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
 
 
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """x (B, heads, T, 64) turned by angles (B, T, 32)."""
-    cos, sin = (t[:, None].to(x.dtype) for t in turn)
-    a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+    """x (..., 64), whose pairs are half of it apart, turned by angles of the same shape."""
+    cos, sin = (t.to(x.dtype) for t in turn)
+    return x * cos + x.roll(HEAD // 2, -1) * sin
 
 
 def norm(x: Tensor) -> Tensor:
@@ -97,8 +98,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, turns, cache: Cache | None, layer: int) -> Tensor:
         batch, length, width = x.shape
-        q, k, v = self.qkv(norm(x)).view(batch, length, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
-        q, k = rotate(norm(q), turns[0]), rotate(norm(k), turns[1])
+        qkv = self.qkv(norm(x)).view(batch, length, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
+        (q, k), v = rotate(norm(qkv[:2]), turns), qkv[2]
         if cache is None:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
@@ -195,7 +196,9 @@ class EventModel(nn.Module):
         batch, length, _ = features.shape
         x = norm(self.embed(features.reshape(batch * length, -1)).view(batch, length, -1))
         place = torch.arange(length, device=x.device).expand(batch, -1) if cache is None else cache.begin(length)
-        turns = rotation(place, clock), rotation(place, at)
+        times = torch.stack([clock, at])  # of queries, of keys
+        cos, sin = rotation(place.expand_as(times), times)
+        turns = cos[:, :, None], sin[:, :, None]  # for all heads
         for i, block in enumerate(self.blocks):
             x = block(x, turns, cache, i)
         return norm(x)

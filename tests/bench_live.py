@@ -135,7 +135,7 @@ def steady(args, folder: str) -> None:
     row(f"note-on to a plan that knows it, {len(meters.reactions)} notes", f"p50 {react['p50']} ms, p95 {react['p95']}",
         "p50 <= 60 ms, p95 <= 150 ms")  # fmt: skip
     row(
-        "rows read for a player's note (the drawn event included)",
+        "rows read for a player's note before its plan's first step",
         f"median {np.median(meters.suffixes):g}, p95 {np.quantile(meters.suffixes, 0.95):g}",
         "the changed suffix only",
     )
