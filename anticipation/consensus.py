@@ -110,7 +110,8 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
         before, after = np.arange(edges[0], first - STEP, -STEP)[:0:-1], np.arange(edges[-1], last, STEP)[1:]
         steps = np.concatenate([before, edges, after])
     places = np.pad(beats.pitch, (len(before), len(steps) - 1 - len(before) - len(beats)), constant_values=1)
-    return markov.odds(melody, steps, places)[np.searchsorted(steps, _middle(edges)) - 1]
+    asked = np.searchsorted(steps, _middle(edges)) - 1
+    return markov.odds(melody, steps, places, asked[0])[asked - asked[0]]
 
 
 def pooled(opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:

@@ -61,13 +61,13 @@ class Markov:
         heard += [np.roll(kinds[symbol // 12], symbol % 12) for symbol in range(NO_CHORD)]
         return cls(moves / moves.sum(2, keepdims=True), heard / heard.sum(1, keepdims=True), first)
 
-    def odds(self, melody: Notes, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """(N, chords) probability of each chord between two edges (N + 1, seconds), by the whole melody, which may
-        modulate. places: (N,) in the bar. The forward-backward algorithm (Rabiner 1989) over chords and all twelve
-        keys. Which key it begins in is also told by how the notes follow one another: where they are few, that says
-        more than their chords."""
+    def odds(self, melody: Notes, edges: np.ndarray, places: np.ndarray, first: int = 0) -> np.ndarray:
+        """(N - first, chords) probability of each chord between two edges (N + 1, seconds), from the `first` that is
+        asked for, by the whole melody, which may modulate. places: (N,) in the bar. The forward-backward algorithm
+        (Rabiner 1989) over chords and all twelve keys. Which key it begins in is also told by how the notes follow one
+        another: where they are few, that says more than their chords."""
         harmony = np.clip(classes_at_once(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
-        shares, steps = _shares(melody, edges) * (1.0 + TELLING * harmony), self.moves[np.asarray(places) % PLACES]
+        shares, places = _shares(melody, edges) * (1.0 + TELLING * harmony), np.asarray(places) % PLACES
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
         likely = heard @ np.log(self.heard).T
         likely = np.exp(likely - likely.max((1, 2), keepdims=True))
@@ -75,12 +75,13 @@ class Markov:
         before[0] *= key_odds(melody)[:, None] * self.first
         for i in range(1, len(likely)):
             last = before[i - 1] / before[i - 1].sum()
-            before[i] *= (1 - MODULATES) * (last @ steps[i]) + MODULATES / 12 * self.first
-        for i in range(len(likely) - 2, -1, -1):
+            before[i] *= (1 - MODULATES) * (last @ self.moves[places[i]]) + MODULATES / 12 * self.first
+        for i in range(len(likely) - 2, first - 1, -1):
             next_ = likely[i + 1] * after[i + 1]
             next_ /= next_.sum()
-            after[i] = (1 - MODULATES) * (next_ @ steps[i + 1].T) + MODULATES / 12 * (next_ @ self.first).sum()
-        odds = before * after
+            moved = next_ @ self.moves[places[i + 1]].T
+            after[i] = (1 - MODULATES) * moved + MODULATES / 12 * (next_ @ self.first).sum()
+        odds = before[first:] * after[first:]
         odds /= odds.sum((1, 2), keepdims=True)
         return np.sum([transposed(odds[:, key], key) for key in range(12)], axis=0)
 

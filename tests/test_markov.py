@@ -78,6 +78,7 @@ def test_odds_are_the_sum_over_all_paths(count, seed):
     chords = np.array([[chord // 12 * 12 + (chord + key) % 12 for chord, key in path] for path in paths])
     expected = np.tensordot(weights / weights.sum(), chords[..., None] == np.arange(NO_CHORD), 1)
     np.testing.assert_allclose(markov.odds(melody, edges, places), expected, atol=1e-9)
+    np.testing.assert_array_equal(markov.odds(melody, edges, places, 2), markov.odds(melody, edges, places)[2:])
 
 
 def test_a_song_that_changes_its_key_is_recalled_throughout(markov):
