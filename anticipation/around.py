@@ -88,7 +88,7 @@ def told(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     as far as the row knows: what the decoder would be told there. Where no event follows, nothing is heard and the line
     is empty."""
     everywhere = np.arange(len(rows))
-    before = np.flatnonzero(np.isin(rows[1:, s.KIND], s.LINE))
+    before = np.flatnonzero(s.of_kinds(rows[1:], s.LINE))
     event = rows[before + 1]
     sounds = np.zeros((len(rows), HEARD), dtype=np.float32)
     sounds[before] = heard(rows, event[:, s.CLOCK], before)
@@ -99,4 +99,4 @@ def told(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _notes(rows: np.ndarray) -> np.ndarray:
     """Mask of the rows that are notes, drawn or given, each note once."""
-    return np.isin(rows[:, s.KIND], s.NOTES)
+    return s.of_kinds(rows, s.NOTES)

@@ -90,7 +90,7 @@ def _new_root(stream: s.Stream, clock: int, instrument: int, last: int | None) -
 def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
     """The lowest pitch of an instrument's last moment before a clock, if that was QUICK steps before or less and began
     other pitches than the moment before it. A row of repeats that is there may go on."""
-    own = stream.rows[np.isin(stream.rows[:, s.KIND], s.LINE) & (stream.rows[:, s.INSTRUMENT] == instrument)]
+    own = stream.rows[s.of_kinds(stream.rows, s.LINE) & (stream.rows[:, s.INSTRUMENT] == instrument)]
     if not len(own) or not ROUNDING < clock - own[-1, s.CLOCK] <= QUICK:
         return None
     last = _last_moment(own)

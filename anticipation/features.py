@@ -80,7 +80,7 @@ def targets(rows: np.ndarray) -> np.ndarray:
     all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord. An echo has those
     by which it is sorted."""
     after = rows[..., 1:, :]
-    event, line = after[..., s.KIND] == s.EVENT, np.isin(after[..., s.KIND], s.LINE)
+    event, line = after[..., s.KIND] == s.EVENT, s.of_kinds(after, s.LINE)
     rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
     out = np.full((*rows.shape[:-1], 5), -100, dtype=np.int64)
     body = out[..., :-1, :]

@@ -144,7 +144,7 @@ class EventDraw:
         self.rest = self.classes[:, SHIFT] == REST_CLASS
         shift = np.where(self.rest, s.REST, self.classes[:, SHIFT])
         rows = drawn_rows(self.streams, self.rest, shift)
-        self.chart[:] = rows[:, s.CHART]
+        self.chart = chart_features(rows[:, s.CHART])
         for j, stream in enumerate(self.streams):
             self.heard[j] = around.heard(stream.rows, rows[j : j + 1, s.CLOCK], np.array([len(stream.rows)]))
         if not self.rest.all():
@@ -179,7 +179,7 @@ class EventDraw:
 
     def _field(self, field: int, legal: list[np.ndarray], heat: list[float] | None = None) -> None:
         """Draw a field of every row that is no rest from its legal classes. heat: temperatures, or sampling's."""
-        told = (self.classes[:, :field], chart_features(self.chart), self.heard, self.soon, self.line)
+        told = (self.classes[:, :field], self.chart, self.heard, self.soon, self.line)
         tensors = (torch.from_numpy(x).to(self.heads.device) for x in told)
         several = self.model.field(field, self.heads[:, field], *tensors).cpu().numpy()
         # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.

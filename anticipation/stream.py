@@ -47,6 +47,12 @@ CHART = slice(BEAT_, CHANGE + 1)
 _NONE = np.zeros((0, 5), dtype=np.int64)  # quantised notes
 
 
+def of_kinds(rows: np.ndarray, kinds: tuple[int, ...]) -> np.ndarray:
+    """(...) which of (..., columns) rows are of these kinds. It is asked several times for every row that is drawn, and
+    np.isin takes eight times as long."""
+    return np.logical_or.reduce([rows[..., KIND] == kind for kind in kinds])
+
+
 def quantise(notes: Notes, origin: float = 0.0, strokes: bool = True) -> np.ndarray:
     """(N, 5) int64 of onset step, instrument, pitch, duration steps, velocity; sorted the way a stream has them (chords
     before notes, then by instrument and pitch), one note per (onset, instrument, pitch). strokes: drums have no length
@@ -268,7 +274,8 @@ class Stream:
         first = len(self.rows)
         while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in (*NOTES, ECHO):
             first -= 1
-        return self.rows[first:][np.isin(self.rows[first:, KIND], LINE)]
+        there = self.rows[first:]
+        return there[of_kinds(there, LINE)]
 
     @property
     def wait(self) -> int:

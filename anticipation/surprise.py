@@ -19,7 +19,7 @@ def drawn(rows: np.ndarray) -> np.ndarray:
     """Boolean mask: the rows of a stream that a model draws, and the echoes, before which it draws nothing. Controls,
     looks and start rows are given."""
     rest = (rows[:, s.KIND] == s.REST_KIND) & (rows[:, s.SHIFT] == s.REST)
-    return np.isin(rows[:, s.KIND], s.LINE) | rest
+    return s.of_kinds(rows, s.LINE) | rest
 
 
 def _event(model: EventModel, several: list[np.ndarray]) -> torch.Tensor:
