@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from .habits import lone_tune
 from .instruments import instrument_number
 from .midi import Score
 from .notes import DRUMS, GM_NAMES, Notes
 from .parts import Part
+from .playable import CHORDAL, GUITARS, PIANOS
 
 VOICE = GM_NAMES.index("voice")  # what sings the tunes of POP909, so what the model knows best as a tune
 # Where an instrument is written, its notes in other parts are shown to the model as another instrument's, or it would
@@ -86,6 +88,19 @@ def shown_as(notes: Notes, others: np.ndarray, written: list[int], wanted: tuple
     by the first free one of `wanted`, so that the model does not take them for what it has written itself."""
     shown = others & np.isin(notes.instrument, written) & (notes.instrument < DRUMS)
     return notes.replace(instrument=np.where(shown, stand_in(wanted, written), notes.instrument))
+
+
+def accompanied(notes: Notes, start: float, written: list[int]) -> Notes:
+    """Notes of who is accompanied from `start` (seconds) on, as a model is shown them. What is written may have played
+    itself before that, unless there is nothing but a tune. To who plays chords a tune on the piano sings, or it would
+    be one hand of two, beside which they write a line; to a guitar any does, as the model knows few tunes beside it."""
+    whose, lone = set(written), lone_tune(notes) is not None
+    if lone and whose & set(GUITARS):
+        whose |= set(range(DRUMS))
+    elif lone and whose & set(CHORDAL):
+        whose |= set(PIANOS)
+    sings = np.isin(notes.instrument, [*whose - {DRUMS}]) & (lone | (notes.onset >= start))
+    return notes.replace(instrument=np.where(sings, stand_in(STAND_INS, written), notes.instrument))
 
 
 def stand_in(wanted: tuple[int, ...], instruments: list[int]) -> int:

@@ -3,7 +3,7 @@ as books on orchestration have them. Knows nothing of what is played."""
 
 from __future__ import annotations
 
-from .notes import GM_NAMES
+from .notes import DRUMS, GM_NAMES
 
 # Lowest and highest pitch, notes at once. Those that are not here play anything: keyboards, ensembles, synthesizers.
 _CAN = {
@@ -23,7 +23,9 @@ _CAN = {
 }  # fmt: skip
 RANGES = {GM_NAMES.index(name): (low, high) for name, (low, high, _) in _CAN.items()}
 VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
+PIANOS, GUITARS = range(4), range(24, 32)
 KEYBOARDS = (*range(9), *range(16, 21))  # pianos to celesta, organs
 BASSES = (*range(32, 40), GM_NAMES.index("contrabass"))
-CHORDAL = 3  # notes at once that make a chord
+TRIAD = 3  # notes at once that make a chord
+CHORDAL = tuple(i for i in range(DRUMS) if VOICES.get(i, TRIAD) >= TRIAD)
 KIT = 35, 59  # General MIDI percussion of a drum kit; above are congas, shakers ...

@@ -33,7 +33,7 @@ from .habits import (
 )
 from .keys import moved, shift_to_c
 from .notes import DRUMS, Notes
-from .playable import BASSES, CHORDAL, VOICES
+from .playable import BASSES, CHORDAL
 from .rhythm import STRAY, Rhythm
 from .snapping import ends_of, snap
 
@@ -201,7 +201,7 @@ class Prompt:
             groove=places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None,
             usual=usual,
             tune=self._highest(ask.tune),
-            under=tuple(i for i in new if i < DRUMS and VOICES.get(i, CHORDAL) >= CHORDAL),
+            under=tuple(i for i in new if i in CHORDAL),
             before=before,
             taken=keys_down(self.beside.transpose(self.shift), self.origin),
         )

@@ -68,8 +68,7 @@ def accompany(
     written = casting.instruments(instruments)
     begin, remarks = _opening(score) if start is None and end is None else (start or 0.0, ())
     start, end = begin, _inside(score, begin, end)
-    known = casting.followed(score, melody)
-    known = casting.shown_as(known, known.onset >= start, written, casting.STAND_INS)
+    known = casting.accompanied(casting.followed(score, melody), start, written)
     takes = _write("accompany", score, model, options, start, end, known, written, melody=melody)
     return [replace(take, remarks=take.remarks + remarks) for take in takes]
 

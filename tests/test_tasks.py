@@ -327,6 +327,25 @@ def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, m
     assert not set(request.known.audible.instruments) & set(request.instruments)
 
 
+@pytest.mark.parametrize(
+    "tune, more, who, told",
+    [(PIANO, (), "nylon guitar", {53}), (FLUTE, (), "bass,nylon guitar", {53}), (PIANO, (), "voice,strings", {52}),
+     (FLUTE, (), "strings", {FLUTE}), (PIANO, (), "piano", {53}), (FLUTE, (), "piano", {FLUTE}),
+     (PIANO, (), "cello", {PIANO}), (PIANO, line(BASS, 40), "nylon guitar", {PIANO, BASS}),
+     (PIANO, line(DRUMS, 38), "nylon guitar", {53, DRUMS}), (PIANO, line(BASS, 40), "piano", {PIANO, 53, BASS})],
+)  # fmt: skip
+def test_a_lone_tune_sings_where_chords_are_written(random_model, monkeypatch, tune, more, who, told):
+    """Also before the span, where else what is written may have played. A model knows no tune beside a guitar."""
+    asked, generate = [], infilling.generate
+    monkeypatch.setattr(
+        infilling, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
+    )
+    score = Score.from_notes(Notes.of([*line(tune, 72), *more]), TEMPO)
+    (take,) = tasks.accompany(score, random_model(), who, start=A, end=B, options=Options(seed=1, chords="none"))
+    assert set(asked[0].known.audible.instruments) == told
+    assert in_ticks(take.score, old(take.score)) == in_ticks(score)
+
+
 def test_stamps_tell_apart_what_was_asked_for(random_model):
     def stamp(task, **options) -> str:
         (take,) = task(random_model(), Options(seed=5, best_of=1, chords="none", **options))
