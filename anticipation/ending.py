@@ -24,8 +24,10 @@ class Ending:
     until: float
 
     def held(self, notes: Notes) -> Notes:
-        """Notes of which those that sound right after the last ones begin all end with the piece, but for drums."""
-        stay = (notes.instrument < DRUMS) & (notes.offset > self.last + 2 * LATE)
+        """Notes of which those that begin last, and those that sound right after, all end with the piece, but for
+        drums."""
+        stay = (notes.onset > self.last - LATE) | (notes.offset > self.last + 2 * LATE)
+        stay &= notes.instrument < DRUMS
         return notes.replace(duration=np.where(stay, self.until - notes.onset, notes.duration))
 
 

@@ -193,15 +193,17 @@ class Prompt:
     def _bias(self, usual: np.ndarray | None, before: np.ndarray | None) -> Bias:
         ask, end = self.request, self.span[1]
         new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
+        chordal = [i for i in new if i in CHORDAL]
+        bass = np.isin(ask.known.instrument, BASSES).any()
         return Bias(
             chart=self.chart,
             stray=1.0 if ask.rhythm is None else STRAY,
-            roots={i: OFF_ROOT for i in new if i in BASSES},
+            roots={i: OFF_ROOT for i in new if i in (BASSES if bass else (*BASSES, *chordal))},
             last=None if ask.ending is None else end - 1,
             groove=places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None,
             usual=usual,
             tune=self._highest(ask.tune),
-            under=tuple(i for i in new if i in CHORDAL),
+            chordal=tuple(chordal),
             before=before,
             taken=keys_down(self.beside.transpose(self.shift), self.origin),
         )

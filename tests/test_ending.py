@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from anticipation import tasks
+from anticipation import bias, prompt, tasks
 from anticipation.ending import Ending, ending_of
 from anticipation.midi import Score
 from anticipation.notes import DRUMS, Notes
@@ -61,8 +61,8 @@ def test_no_ending_is_told_without_beats():
 
 
 def test_what_sounds_with_the_last_notes_is_held_with_them():
-    """Not what has ended by then, nor drums."""
-    keys = Notes.of([(5.0, 0.5, 60, PIANO, 80), (5.5, 1.0, 62, PIANO, 80), (6.0, 0.5, 64, PIANO, 80)])
+    """Also a short one that begins with them; not what has ended by then, nor drums."""
+    keys = Notes.of([(5.0, 0.5, 60, PIANO, 80), (5.5, 1.0, 62, PIANO, 80), (6.0, 0.05, 64, PIANO, 80)])
     others = Notes.of([(6.0, 3.0, 40, BASS, 80), (6.0, 0.25, 36, DRUMS, 80)])
     assert Ending(6.0, 8.0).held(keys + others).offset.tolist() == [5.5, 8.0, 8.0, 8.0, 6.25]
 
@@ -78,6 +78,25 @@ def test_written_parts_come_to_rest_with_the_piece(random_model, seed):
     sounding = take.notes.pitched[take.notes.pitched.offset > 6.1]
     assert len(sounding)
     assert np.allclose(sounding.offset, 8.0, atol=0.01)
+
+
+def test_who_plays_chords_ends_with_one_on_its_root(random_model, monkeypatch):
+    """Beside a bass the root is the bass's. A model that knows nothing draws many a note out of order, which goes."""
+    monkeypatch.setattr(prompt, "OFF_ROOT", 1e-9)
+    bass = Notes.of((i * BEAT, BEAT, 40, BASS, 80) for i in range(13))
+
+    def last_chords(known: Notes, lone: float) -> list[np.ndarray]:
+        monkeypatch.setattr(bias, "LONE", lone)
+        options = Options(seed=1, takes=8, chords="| Am | %")
+        takes = tasks.accompany(Score.from_notes(known, TEMPO), random_model(), [PIANO], options=options)
+        return [take.notes.pitch[abs(take.notes.onset - 6.0) < 0.05] for take in takes]
+
+    alone, seldom, beside = (
+        last_chords(known, lone)
+        for known, lone in ((tune(*[1] * 12, 4), 1e-9), (tune(*[1] * 12, 4), 0.999), (tune(*[1] * 12, 4) + bass, 1e-9))
+    )
+    assert {pitches.min() % 12 for pitches in alone} == {9} != {pitches.min() % 12 for pitches in beside}
+    assert sum(map(len, alone)) > 1.5 * sum(map(len, seldom))
 
 
 def test_of_a_hole_at_the_end_the_other_parts_tell(random_model):

@@ -203,15 +203,38 @@ def test_a_bass_begins_a_chord_with_its_root():
     told = limits(roots={33: 0.25}, last=150)  # and it ends on it
     np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), a_minor)
     assert (odds(140, (98, 33, 60, 10)) == 1).all()
+    told = limits(roots={PIANO: 0.25}, last=150, chordal=(PIANO,))  # and its last one, who plays chords
+    np.testing.assert_allclose(odds(150, (98, PIANO, 40, 10), instrument=PIANO), a_minor)
+    for one in (odds(150, (150, PIANO, 40, 10), instrument=PIANO), odds(100, instrument=PIANO)):
+        assert (one == 1).all()
 
 
 def test_a_tune_is_left_on_top():
     """By who plays under it, so far as it sounds; its own pitch is free."""
     tune = np.append(np.full(100, 72), np.full(901, 127))
-    told = limits(tune=tune, under=(PIANO,))
+    told = limits(tune=tune, chordal=(PIANO,))
     np.testing.assert_allclose(odds(told, 50, PIANO), np.where(np.arange(128) > 72, bias.OVER, 1.0))
-    for where in ((told, 100, PIANO), (told, 50, 33), (limits(under=(PIANO,)), 50, PIANO)):
+    for where in ((told, 100, PIANO), (told, 50, 33), (limits(chordal=(PIANO,)), 50, PIANO)):
         assert (odds(*where) == 1).all()
+
+
+def test_who_plays_chords_ends_with_one():
+    """What would pass the last moment goes there, until that has enough notes; nothing else gains by it."""
+    some = g.pitch_table([PIANO], np.arange(128) > 40)
+
+    def gains(*drawn: tuple[int, int, int, int], end: int = 151, who: int = PIANO) -> dict[int, float]:
+        now, free = stream(*drawn), limits(end=end, table=some)
+        told = limits(end=end, table=some, last=150, chordal=(who,))
+        odds = np.exp([shift_logits(np.zeros(g.REST_CLASS + 1), now, each) for each in (told, free)])
+        return {int(i): (odds[0] - odds[1])[i] for i in np.flatnonzero(odds[0] != odds[1])}
+
+    chord = [(150, PIANO, pitch, 10) for pitch in (60, 64, 67)]
+    for shift, drawn in ((0, chord[:1]), (0, chord[:2]), (50, [(100, PIANO, 60, 10)])):
+        rest = np.exp(shift_logits(np.zeros(g.REST_CLASS + 1), stream(*drawn), limits(end=151)))[-1]
+        gained = rest * (1 - bias.LONE)
+        assert gains(*drawn) == {shift: pytest.approx(gained), g.REST_CLASS: pytest.approx(-gained)}
+    assert gains(*chord) == gains(*chord[:1], who=24) == gains((20, PIANO, 60, 10)) == {}
+    assert gains((100, PIANO, 60, 10), end=140) == {}  # it must not begin there
 
 
 def test_what_was_just_begun_is_seldom_begun_again():
