@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from . import stream as s
 from .decode import Decoder
 from .form import counterparts
 from .habits import lone_tune
 from .notes import CHORD, Notes
+from .playable import GUITARS, PIANOS, RANGES, VOICES
 from .prompt import Infill, Prompt
 from .ranking import fittest
 from .sampling import Sampling
 
+PIANO = PIANOS[0]
 INSIST = 3  # times that a silent take is drawn again
 RELUCTANCE = 0.1  # factor on the odds of a rest each time
 # Factor on the odds of a rest where the beats are known, and seconds of silence that halve them (Sampling.patience):
@@ -61,7 +65,9 @@ def generate(
     for number, part in enumerate(parts):
         same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning
         asks = [
-            same.setdefault((id(ask), id(notes)), replace(ask, known=ask.known + notes, instruments=part))
+            same.setdefault(
+                (id(ask), id(notes)), _asked(model, replace(ask, known=ask.known + notes, instruments=part))
+            )
             for ask, notes in zip(requests, written, strict=True)
         ]
         stage = progress and _stage(progress, number, len(parts))
@@ -69,9 +75,26 @@ def generate(
         seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
         drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, stage)
         new = [_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of]) for i, ask in enumerate(asks)]
+        if len(part) == 1:  # what was written for another is its own
+            new = [own.replace(instrument=np.full(len(own), part[0])) for own in new]
         written = [before + own for before, own in zip(written, new, strict=True)]
         fed += rows
     return written, fed
+
+
+def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infill:
+    """A part of a request as the model is asked for it. Ours has heard few guitars, and under nothing but a tune it
+    writes a second one: there it writes for a piano what a guitar can play (train/LOG.md)."""
+    request = replace(request, known=known, instruments=part)
+    one, others = part[0], known.pitched.instruments
+    alone = request.tune is not None and len(others) == len(part) == 1 and request.rhythm is None
+    if one not in GUITARS or not alone or PIANO in others or not model.reads_chart:
+        return request
+    pitches = np.ones(128, bool) if request.pitches is None else request.pitches
+    playable = pitches & np.isin(np.arange(128), range(RANGES[one][0], RANGES[one][1] + 1))
+    pitches = pitches if request.ranged or not playable.any() else playable
+    most = request.polyphony or VOICES[one]
+    return replace(request, instruments=(PIANO,), pitches=pitches, ranged=True, polyphony=most)
 
 
 def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:

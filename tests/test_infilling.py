@@ -414,6 +414,31 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
     assert max(under[:2]) < 0.3 < min(free[:2]) and under[2:] == free[2:]
 
 
+@pytest.mark.parametrize(
+    "tune, bass, who, written",
+    [(53, False, 24, 0), (53, False, 33, 33), (53, True, 24, 24), (0, False, 24, 24), (53, False, 30, 30)],
+)
+def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, monkeypatch, tune, bass, who, written):
+    """And is a guitar's in the end: in its range, on its six strings."""
+    asked, draw = [], infilling.draw
+    monkeypatch.setattr(infilling, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+    known = MELODY.replace(instrument=np.full(len(MELODY), tune))
+    known += Notes.of((float(i), 0.9, 36, 33, 80) for i in range(20 * bass))
+    (take,), _ = generate(random_model(), ask(known=known, instruments=(who,)), seed=3, best_of=2)
+    assert {one.instruments for one in asked} == {(written,)}
+    assert set(take.instruments) == {who}
+    if who == 24:
+        assert 40 <= take.pitch.min() and take.pitch.max() <= 83
+        assert habits.at_once(take) <= 6
+
+
+def test_public_weights_write_guitars_as_such(random_amt, monkeypatch):
+    asked, draw = [], infilling.draw
+    monkeypatch.setattr(infilling, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+    generate(random_amt(), ask(end=2.0, instruments=(24,)), seed=3)
+    assert {one.instruments for one in asked} == {(24,)}
+
+
 @pytest.mark.parametrize("family", ["event", "amt"])
 def test_one_hand_keeps_off_the_keys_of_the_other(random_model, random_amt, monkeypatch, family):
     """As it is drawn: none has to be left out. Who plays another instrument is in nobody's way."""
