@@ -65,9 +65,7 @@ def generate(
     for number, part in enumerate(parts):
         same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning
         asks = [
-            same.setdefault(
-                (id(ask), id(notes)), _asked(model, replace(ask, known=ask.known + notes, instruments=part))
-            )
+            same.setdefault((id(ask), id(notes)), _asked(model, ask, ask.known + notes, part))
             for ask, notes in zip(requests, written, strict=True)
         ]
         stage = progress and _stage(progress, number, len(parts))

@@ -165,8 +165,14 @@ new = {k: 0.35 * old[k].float() + 0.65 * sum(copy[k].float() for copy in copies)
 save_file({k: v.to(torch.bfloat16) for k, v in new.items()}, work / "mean30/model.safetensors", metadata={"format": "pt"})
 BLEND
 
-python train/evaluate.py "$WORK/mean30" "$WORK/shards28" --pieces 40
-python train/judge.py "$WORK/mean30" "$WORK/shards28"
+# Eighteenth session: run31 from that (the code of 3ea4175: the trainer averages by itself), NNN steps, beside three helpers,
+# with a stop after 72 of its 100 minutes.
+torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards28" --out "$WORK/run31" \
+    --init "$WORK/mean30" --init-share 0.35 --average 0.3 --minutes 100 --cooldown 0.7 --warmup 30 --lr 0.002 \
+    --lr-rest 0.0015 --compile --seed 31 --workers 1 --save-every 25 --precision bf16
+
+python train/evaluate.py "$WORK/run31/checkpoint" "$WORK/shards28" --pieces 40
+python train/judge.py "$WORK/run31/checkpoint" "$WORK/shards28"
 # The index holds what any leg has seen: in a copy of shards20, the groups of pieces of which shards9 had one in `train` are
 # in `train` (24 pieces).
 python - "$WORK/shards9" "$WORK/shards20" "$WORK/seen" <<'SEEN'
@@ -184,6 +190,6 @@ for piece in now["pieces"]:
         piece["split"] = "train"
 json.dump(now, open(f"{seen}/manifest.json", "w"))
 SEEN
-python train/memorise.py "$WORK/seen" -o "$WORK/mean30/memory.npz"
+python train/memorise.py "$WORK/seen" -o "$WORK/run31/checkpoint/memory.npz"
 # The chords of songs, counted without 262, which is a development song.
-python train/recall.py "$WORK/shards28" -o "$WORK/mean30/harmony.safetensors"
+python train/recall.py "$WORK/shards28" -o "$WORK/run31/checkpoint/harmony.safetensors"
