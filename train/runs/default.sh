@@ -165,8 +165,8 @@ new = {k: 0.35 * old[k].float() + 0.65 * sum(copy[k].float() for copy in copies)
 save_file({k: v.to(torch.bfloat16) for k, v in new.items()}, work / "mean30/model.safetensors", metadata={"format": "pt"})
 BLEND
 
-# Eighteenth session: run31 from that (the code of 3ea4175: the trainer averages by itself), NNN steps, beside three helpers,
-# with a stop after 72 of its 100 minutes.
+# Eighteenth session: run31 from that (the code of 3ea4175: the trainer averages by itself), 639 steps, 5.9 M rows, beside three
+# helpers: first with --minutes 72, then resumed.
 torchrun --standalone --nproc-per-node 2 train/train.py --preset mini --mix shipped --data "$WORK/shards28" --out "$WORK/run31" \
     --init "$WORK/mean30" --init-share 0.35 --average 0.3 --minutes 100 --cooldown 0.7 --warmup 30 --lr 0.002 \
     --lr-rest 0.0015 --compile --seed 31 --workers 1 --save-every 25 --precision bf16
