@@ -234,6 +234,7 @@ class Prompt:
         before = None
         if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
             came, before = inside & (ask.before[:, 0] >= 0), np.tile([-1, 0], (end + 1, 1))
+            came &= at < (end if ask.ending is None else end - 1)  # a verse that comes again does not end as it went on
             before[at[came]] = np.stack([at[ask.before[came, 0]], ask.before[came, 1]], axis=1)
         return nearest, usual, before
 

@@ -1,5 +1,6 @@
 """Laws of endings: where the last known note is held, new parts begin their last notes with it and hold them too."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_who_plays_chords_ends_with_one_on_its_root(random_model, monkeypatch):
     )
     assert {pitches.min() % 12 for pitches in alone} == {9} != {pitches.min() % 12 for pitches in beside}
     assert sum(map(len, alone)) > 1.5 * sum(map(len, seldom))
+
+
+def test_a_verse_that_comes_again_does_not_end_as_it_went_on(random_model):
+    """Where the piece went as at its last moment something else may have been begun, or a single note of a chord."""
+    places = np.arange(13) * BEAT
+    before = np.stack([np.where(places < 3.0, -1, np.arange(13) - 6), np.zeros(13, int)], axis=1)
+    known = tune(*[1] * 12, 4) + TEMPO.beats(8.0)
+    request = prompt.Infill(known, 0.0, 8.0, (PIANO,), places=places, before=before)
+    for ending in (None, Ending(6.0, 8.0)):
+        told = prompt.Prompt.of(random_model(), replace(request, ending=ending))
+        there = np.rint((places[6:] - told.origin) * 100).astype(int)
+        assert (told.limits.bias.before[there[:-1], 0] == there[:-1] - 300).all()
+        assert told.limits.bias.before[there[-1], 0] == (there[-1] - 300 if ending is None else -1)
 
 
 def test_of_a_hole_at_the_end_the_other_parts_tell(random_model):
