@@ -26,11 +26,11 @@ from .harmony import (
 from .infilling import draw
 from .markov import Markov
 from .notes import CHORD, DRUMS, Notes
+from .playable import PIANO
 from .prompt import Infill, Prompt
 from .reprise import ALIKE, elsewhere
 from .sampling import Sampling
 
-PIANO = 0
 STEP = 0.5  # seconds that stand for a beat where none are known
 MEMORY = 30.0  # seconds of music on both sides of a span by which songs are recalled
 DRAFTING = Sampling(1.0, 0.95, 0.8)

@@ -24,7 +24,7 @@ from .alike import tune_hash
 from .data import Piece
 from .errors import RequestError
 from .folder import Folder
-from .model import EventModel
+from .model import EventModel, blended
 from .notes import Notes
 from .windows import Recipe, Windows
 
@@ -117,14 +117,6 @@ def copy_of(net: EventModel) -> dict[str, torch.Tensor]:
     return {name: p.clone() for name, p in net.state_dict().items()}
 
 
-@torch.no_grad()
-def blend(out: EventModel, base: EventModel, net: EventModel) -> EventModel:
-    """Give `out` weights between those of the base and of what was trained, and return it."""
-    for weight, first, last in zip(out.parameters(), base.parameters(), net.parameters(), strict=True):
-        weight.copy_(torch.lerp(last, first, STAYS))
-    return out
-
-
 def fresh(net: EventModel) -> torch.optim.Optimizer:
     """A new optimizer of all weights. (Adapters of rank 8 gave no more; see train/LOG.md.)"""
     return torch.optim.AdamW(net.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01)
@@ -149,7 +141,8 @@ def finetune(
     while returns < RETURNS:
         share = step / steps if steps else (time.perf_counter() - begin) / (60 * minutes)
         if share * LOOKS >= looks + 1:
-            looks, since, now = looks + 1, since + 1, bits(blend(answer, base, net), held)
+            answer.load_state_dict(blended(base, net, STAYS))
+            looks, since, now = looks + 1, since + 1, bits(answer, held)
             say(f"step {step}: {now:.3f}" + (", the best so far" if now < best else ""))
             if now < best:
                 best, where, since, kept = now, step, 0, copy_of(net)
@@ -168,7 +161,7 @@ def finetune(
         step += 1
     if where:
         net.load_state_dict(kept)
-    blend(answer, base, net)
+    answer.load_state_dict(blended(base, net, STAYS))
     last = probes(data, "proof", net.device) if divided.split("proof") else []
     proof = (bits(base, last), bits(answer, last)) if last else None
     after = best if where else now

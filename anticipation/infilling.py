@@ -16,12 +16,11 @@ from .decode import Decoder
 from .form import counterparts
 from .habits import lone_tune
 from .notes import CHORD, Notes
-from .playable import GUITARS, PIANOS, RANGES, VOICES
+from .playable import GUITARS, PIANO, RANGES, VOICES
 from .prompt import Infill, Prompt
 from .ranking import fittest
 from .sampling import Sampling
 
-PIANO = PIANOS[0]
 INSIST = 3  # times that a silent take is drawn again
 RELUCTANCE = 0.1  # factor on the odds of a rest each time
 # Factor on the odds of a rest where the beats are known, and seconds of silence that halve them (Sampling.patience):

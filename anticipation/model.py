@@ -272,6 +272,12 @@ def nothing_before(logits: list[Tensor], echo: Tensor) -> Tensor:
     return -out
 
 
+def blended(first: nn.Module, last: nn.Module, share: float) -> dict[str, Tensor]:
+    """The last weights, with such a share of those that they began as (Wortsman et al. 2022)."""
+    old = first.state_dict()
+    return {name: weight.lerp(old[name].to(weight), share) for name, weight in last.state_dict().items()}
+
+
 def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 

@@ -23,7 +23,7 @@ _CAN = {
 }  # fmt: skip
 RANGES = {GM_NAMES.index(name): (low, high) for name, (low, high, _) in _CAN.items()}
 VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
-PIANOS, GUITARS = range(4), range(24, 28)  # guitars that play chords: nylon to clean
+PIANO, PIANOS, GUITARS = 0, range(4), range(24, 28)  # guitars that play chords: nylon to clean
 KEYBOARDS = (*range(9), *range(16, 21))  # pianos to celesta, organs
 BASSES = (*range(32, 40), GM_NAMES.index("contrabass"))
 TRIAD = 3  # notes at once that make a chord

@@ -272,11 +272,10 @@ class Training:
         net = self.engine.whole(self.fresh)
         if self.engine.place.rank == 0:
             args, set_ = self.args, self.settings
-            if args.init_share:  # after Wortsman et al. 2022
+            if args.init_share:
                 first = self.fresh()
                 initialise(first, args.init, args.preset)
-                old, new, share = first.state_dict(), net.state_dict(), args.init_share
-                net.load_state_dict({name: w.lerp(old[name].to(w), share) for name, w in new.items()}, assign=True)
+                net.load_state_dict(model.blended(first, net, args.init_share), assign=True)
             card = {"preset": args.preset, "parameters": model.count_parameters(net), "steps": self.step}
             card |= {"rows": self.step * set_.batch * set_.length, "seconds": round(self.seconds)}
             card |= {"device": args.device, "command": " ".join(sys.argv), "refused_updates": self.engine.guard.refused}
