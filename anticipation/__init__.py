@@ -4,34 +4,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ does it
-    from .checkpoint import load as load
     from .errors import AnticipationError as AnticipationError
-    from .midi import Score as Score
-    from .midi import read as read
-    from .midi import write as write
-    from .notes import Notes as Notes
-    from .options import Options as Options
-    from .tasks import Take as Take
-    from .tasks import accompany as accompany
-    from .tasks import continue_ as continue_
-    from .tasks import harmonize as harmonize
-    from .tasks import infill as infill
-    from .tasks import vary as vary
+    from .infilling.options import Options as Options
+    from .infilling.tasks import Take as Take
+    from .infilling.tasks import accompany as accompany
+    from .infilling.tasks import continue_ as continue_
+    from .infilling.tasks import harmonize as harmonize
+    from .infilling.tasks import infill as infill
+    from .infilling.tasks import vary as vary
+    from .model.checkpoint import load as load
+    from .music.notes import Notes as Notes
+    from .score.midi import Score as Score
+    from .score.midi import read as read
+    from .score.midi import write as write
 
 __version__ = "0.1.0"
 
-_HOME = {  # what is offered here, and where it lives; imported when first asked for, so that `import` stays quick
-    "Notes": "notes", "Score": "midi", "read": "midi", "write": "midi", "load": "checkpoint", "Options": "options",
-    "Take": "tasks", "accompany": "tasks", "infill": "tasks", "continue_": "tasks", "vary": "tasks",
-    "harmonize": "tasks", "AnticipationError": "errors",
-}  # fmt: skip
-__all__ = list(_HOME)
+_HOME = {  # where that lives which is offered here; imported when first asked for, so that `import` stays quick
+    "errors": ["AnticipationError"],
+    "music.notes": ["Notes"],
+    "score.midi": ["Score", "read", "write"],
+    "model.checkpoint": ["load"],
+    "infilling.options": ["Options"],
+    "infilling.tasks": ["Take", "accompany", "infill", "continue_", "vary", "harmonize"],
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+__all__ = list(_MODULE)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULE[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__, check, commands, tools
+from . import __version__, commands, tools
+from .data import check
 from .errors import AnticipationError
-from .options import Options
+from .infilling.options import Options
 
 # For how many turns an idle thread of torch's (GNU OpenMP's) spins before it sleeps. Its own choice, a hundred times as
 # many, wins nothing on a quiet machine, and beside other programs makes six minutes of one (train/LOG.md).

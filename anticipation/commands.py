@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from .errors import FileError, RequestError
 from .files import shipped
-from .options import SEEDS, Options
+from .infilling.options import SEEDS, Options
 
 if TYPE_CHECKING:
-    from .midi import Score
+    from .score.midi import Score
 
 EXAMPLE = "auld-lang-syne.mid"
 MIDI = (".mid", ".midi")  # what an output's name ends in
@@ -39,7 +39,7 @@ def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
     """'48-72' or 'C3-C5' (C4 is 60) -> (48, 72). Raises RequestError."""
     import re
 
-    from .symbols import pitch_class
+    from .music.symbols import pitch_class
 
     def one(name: str) -> int:
         if name.isdecimal():
@@ -80,7 +80,7 @@ def open_model(args: argparse.Namespace):
     """The model that a command asked for, on its device. Raises CheckpointError, RequestError."""
     import torch
 
-    from .checkpoint import load
+    from .model.checkpoint import load
 
     threads = (os.cpu_count() or 1) if args.threads is None else args.threads
     if threads < 1:
@@ -165,9 +165,9 @@ def own_of(task: str, args: argparse.Namespace, score: Score) -> dict:
 
 def run_task(task: str, args: argparse.Namespace) -> None:
     """Read, generate and write for every input. task: a name in OWN."""
-    from . import tasks
-    from .midi import read, write
-    from .symbols import simplified
+    from .infilling import tasks
+    from .music.symbols import simplified
+    from .score.midi import read, write
 
     options = options_of(args)
     jobs = [(source, read(source), outputs(args, source)) for source in args.input]
@@ -217,7 +217,7 @@ def describe(take, score) -> str:
     """The chords of a take, bar by bar."""
     import numpy as np
 
-    from .symbols import chart_text
+    from .music.symbols import chart_text
 
     lines = score.tempo.bars_within(float(take.chords.onset[0]), take.chords.end)
     chords = take.chords[take.chords.offset > lines[0] + 0.03]
@@ -236,10 +236,10 @@ accompany, infill, continue_, vary, harmonize = (partial(run_task, task) for tas
 
 def demo(args: argparse.Namespace) -> None:
     """Three accompaniments of a bundled melody."""
-    from .midi import read, write
-    from .render import piano_roll
-    from .sound import check_soundfont, synthesize
-    from .tasks import accompany
+    from .infilling.tasks import accompany
+    from .score.midi import read, write
+    from .score.render import piano_roll
+    from .score.sound import check_soundfont, synthesize
 
     source = shipped(f"examples/{EXAMPLE}")
     stems = ("1-piano", "2-strings-and-bass", "3-guitar-and-bass")

@@ -12,7 +12,7 @@ from .commands import check_folder, open_model
 from .errors import FileError, RequestError
 
 if TYPE_CHECKING:
-    from .midi import Score
+    from .score.midi import Score
 
 MAX_DELTA = 3600  # seconds
 MOST_METERS = 8  # that `info` tells
@@ -23,7 +23,7 @@ def info(args: argparse.Namespace) -> None:
     path = Path(args.input or ".")
     is_file = path.is_file() or path.suffix.lower() in (".mid", ".midi")
     if args.input and (path / "manifest.json").is_file():  # not any folder that one happens to stand in
-        from .census import shards_facts
+        from .data.census import shards_facts
 
         facts = shards_facts(path)
     else:
@@ -46,9 +46,9 @@ def table(facts: dict, indent: str = "") -> list[str]:
 
 def score_facts(path: Path) -> dict:
     """What `info` tells of a MIDI file. Raises MidiError."""
-    from .midi import read
-    from .notes import DRUMS
-    from .symbols import note_name
+    from .music.notes import DRUMS
+    from .music.symbols import note_name
+    from .score.midi import read
 
     score = read(path)
     tempos = [tempo for tempo, _ in groupby(round(60e6 / rate, 1) for _, rate in score.tempo.tempos)]
@@ -78,7 +78,7 @@ def score_facts(path: Path) -> dict:
 
 def checkpoint_facts(name: str | None) -> dict:
     """What `info` tells of a checkpoint, of either family. Raises CheckpointError."""
-    from . import checkpoint, huggingface
+    from .model import checkpoint, huggingface
 
     folder = checkpoint.find(name)
     config, files = checkpoint.read_config(folder), huggingface.weight_files(folder)
@@ -96,9 +96,9 @@ def checkpoint_facts(name: str | None) -> dict:
 
 def render(args: argparse.Namespace) -> None:
     """A file as a .wav or a .png, what we wrote in it in colour."""
-    from .midi import read
-    from .render import piano_roll
-    from .sound import synthesize
+    from .score.midi import read
+    from .score.render import piano_roll
+    from .score.sound import synthesize
 
     kind = args.output.suffix.lower()
     if kind not in (".wav", ".png"):
@@ -117,12 +117,12 @@ def render(args: argparse.Namespace) -> None:
 
 def tokens(args: argparse.Namespace) -> None:
     """The stream of a file as one family of models sees it."""
-    from .midi import read
+    from .score.midi import read
 
     score = read(args.input)
     family = "event" if args.model is None else args.model
     if family not in ("event", "amt"):
-        from . import checkpoint
+        from .model import checkpoint
 
         family = checkpoint.read_config(checkpoint.find(args.model)).get("family", "amt")
     (amt_tokens if family == "amt" else event_tokens)(args, score)
@@ -130,8 +130,8 @@ def tokens(args: argparse.Namespace) -> None:
 
 def event_tokens(args: argparse.Namespace, score: Score) -> None:
     """The event transformer's stream: a row a line."""
-    from . import stream as s
-    from .notes import Notes
+    from .model import stream as s
+    from .music.notes import Notes
 
     if not 0 <= args.delta <= MAX_DELTA:
         raise RequestError(f"--delta is 0 to {MAX_DELTA} seconds")
@@ -150,8 +150,8 @@ def event_tokens(args: argparse.Namespace, score: Score) -> None:
 
 def amt_tokens(args: argparse.Namespace, score: Score) -> None:
     """The published encoding of a whole file: a triplet a line."""
-    from . import amt
-    from .notes import instrument_name
+    from .model import amt
+    from .music.notes import instrument_name
 
     if args.melody:
         raise RequestError("AMT's encoding of a whole file has events only; leave --melody out")
@@ -177,7 +177,7 @@ def convert(args: argparse.Namespace) -> None:
     """A checkpoint in another form: ours, or an AMT model as the folder that `transformers` reads."""
     import torch
 
-    from . import checkpoint
+    from .model import checkpoint
 
     make_way(args.output, args.force)
     source = checkpoint.find(args.input)
@@ -193,10 +193,10 @@ def finetune(args: argparse.Namespace) -> None:
     """Write a checkpoint whose card says where it comes from, or say why not. Raises AnticipationError."""
     from dataclasses import asdict
 
-    from . import checkpoint
-    from .finetune import finetune as teach
-    from .folder import Folder, load_plain
-    from .model import EventModel
+    from .data.finetune import finetune as teach
+    from .data.folder import Folder, load_plain
+    from .model import checkpoint
+    from .model.event import EventModel
 
     make_way(args.output, args.force)
     if args.seed < 0:

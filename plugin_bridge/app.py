@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from anticipation.errors import LiveError, RequestError
-from anticipation.symbols import simplified
+from anticipation.music.symbols import simplified
 
 from .clock import Clock
 from .controls import check, check_action

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from anticipation.errors import RequestError
-from anticipation.tempo import compound
+from anticipation.music.tempo import compound
 
 TICKS = 24  # MIDI clock's, in a quarter
 TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2  # its messages; a position is in sixteenths

@@ -135,7 +135,7 @@ def check_model(args: argparse.Namespace) -> None:
     if args.threads is not None and args.threads < 1:
         raise RequestError("--threads must be at least 1")
     if args.model:
-        from anticipation.checkpoint import find, read_config
+        from anticipation.model.checkpoint import find, read_config
 
         read_config(find(args.model))
 

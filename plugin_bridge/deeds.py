@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from anticipation.errors import RequestError
-from anticipation.instruments import instrument_number
-from anticipation.notes import instrument_name
+from anticipation.music.instruments import instrument_number
+from anticipation.music.notes import instrument_name
 
 if TYPE_CHECKING:
     from .app import App

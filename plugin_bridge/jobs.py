@@ -38,7 +38,7 @@ def work(pipe, checkpoint: str | None) -> None:
         os.nice(10)
     import torch
 
-    from anticipation.checkpoint import load
+    from anticipation.model.checkpoint import load
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     model = None

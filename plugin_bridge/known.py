@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anticipation.casting import VOICE
 from anticipation.errors import RequestError
-from anticipation.harmony import estimate_chords
-from anticipation.instruments import instrument_number
-from anticipation.keys import key_clarity
-from anticipation.notes import BEAT, CHORD, DRUMS, Note, Notes, instrument_name
-from anticipation.symbols import chart_bars, parse_chart, parse_scale
-from anticipation.tempo import TempoMap
+from anticipation.infilling.casting import VOICE
+from anticipation.music.harmony import estimate_chords
+from anticipation.music.instruments import instrument_number
+from anticipation.music.keys import key_clarity
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Note, Notes, instrument_name
+from anticipation.music.symbols import chart_bars, parse_chart, parse_scale
+from anticipation.music.tempo import TempoMap
 
 from .clock import Grid, parse_meter
 from .mpe import Zones

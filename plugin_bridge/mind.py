@@ -29,10 +29,10 @@ def think(connection, checkpoint: str | None, threads: int, weights: str) -> Non
 
     import torch
 
-    from anticipation.checkpoint import load
     from anticipation.errors import AnticipationError
-    from anticipation.planner import Planner
-    from anticipation.scene import Scene
+    from anticipation.live.planner import Planner
+    from anticipation.live.scene import Scene
+    from anticipation.model.checkpoint import load
 
     torch.set_num_threads(threads)
     try:

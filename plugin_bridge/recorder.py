@@ -19,8 +19,8 @@ from threading import Thread
 
 from anticipation.errors import AnticipationError, FileError, RequestError
 from anticipation.files import replacing, settle
-from anticipation.midi import Score
-from anticipation.notes import DRUMS
+from anticipation.music.notes import DRUMS
+from anticipation.score.midi import Score
 
 from .clock import Meter
 from .ears import BANKS, MODES

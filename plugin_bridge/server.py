@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anticipation.errors import AnticipationError, RequestError
-from anticipation.midi import MAX_BYTES
+from anticipation.score.midi import MAX_BYTES
 
 from . import access
 from .controls import ACTIONS, TABLE

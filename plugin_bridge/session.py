@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anticipation.grid import usual_division
-from anticipation.notes import DRUMS, Note, Notes
-from anticipation.scene import Scene
+from anticipation.live.scene import Scene
+from anticipation.music.grid import usual_division
+from anticipation.music.notes import DRUMS, Note, Notes
 
 from .clock import Grid
 from .controls import defaults

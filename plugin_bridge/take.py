@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from anticipation.midi import MAX_HOURS, Move, Score
-from anticipation.notes import Notes
-from anticipation.tempo import TempoMap
+from anticipation.music.notes import Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import MAX_HOURS, Move, Score
 
 from .clock import Meter
 from .ears import CONTROLLER, OTHER, parse

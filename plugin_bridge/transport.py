@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 from anticipation.errors import AnticipationError, RequestError
-from anticipation.notes import DRUMS
+from anticipation.music.notes import DRUMS
 
 from .clock import CONTINUE, POSITION, START, STOP, Clock, LinkClock, Meter, MidiClock
 from .hands import Hands

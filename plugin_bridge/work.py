@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from anticipation import tasks
 from anticipation.commands import describe, options_of, own_of
 from anticipation.errors import RequestError
-from anticipation.midi import Score
-from anticipation.notes import DRUMS, Notes, instrument_name
-from anticipation.tempo import TempoMap
+from anticipation.infilling import tasks
+from anticipation.music.notes import DRUMS, Notes, instrument_name
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score
 
 from .clock import beats_of
 from .known import MAX_NOTES

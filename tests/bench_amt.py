@@ -17,11 +17,16 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from anticipation import amt, checkpoint, gpt2, int8  # noqa: E402
-from anticipation import stream as s  # noqa: E402
-from anticipation.decode import Decoder  # noqa: E402
-from anticipation.grammar import Limits, pitch_table  # noqa: E402
-from anticipation.notes import DRUMS, Notes  # noqa: E402
+from anticipation.model import (
+    amt,  # noqa: E402
+    checkpoint,  # noqa: E402
+    gpt2,  # noqa: E402
+    int8,  # noqa: E402
+)
+from anticipation.model import stream as s  # noqa: E402
+from anticipation.model.decode import Decoder  # noqa: E402
+from anticipation.model.grammar import Limits, pitch_table  # noqa: E402
+from anticipation.music.notes import DRUMS, Notes  # noqa: E402
 
 BAND = Limits(0, 1 << 30, pitch_table([0, 33, 48, DRUMS]))
 

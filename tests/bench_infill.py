@@ -37,9 +37,9 @@ def megabytes() -> float:
 def long_continuation(model, known, minutes: float) -> None:
     """Every two minutes of music: milliseconds and rows fed for each event, and the memory held."""
 
-    from anticipation import stream as s
-    from anticipation.decode import Decoder
-    from anticipation.prompt import Infill, Prompt
+    from anticipation.infilling.prompt import Infill, Prompt
+    from anticipation.model import stream as s
+    from anticipation.model.decode import Decoder
 
     request = Infill(known, known.end, known.end + minutes * 60, tuple(known.instruments), density=12)
     asked = Prompt.of(model, request)
@@ -77,7 +77,7 @@ def main() -> None:
 
     row("import torch (once a process)", f"{time.perf_counter() - begin:.2f} s")
     import anticipation
-    from anticipation.tasks import Options
+    from anticipation.infilling.tasks import Options
 
     torch.set_num_threads(args.threads)
     row("load of the checkpoint", f"{best(5, lambda: anticipation.load(args.model)):.3f} s")

@@ -24,8 +24,8 @@ from jackd import SYNCHRONOUS, serve_jack  # noqa: E402
 from test_scheduler import check_clean  # noqa: E402
 from virtual import Stage, player  # noqa: E402
 
-from anticipation.notes import Notes  # noqa: E402
-from anticipation.planner import Planner  # noqa: E402
+from anticipation.live.planner import Planner  # noqa: E402
+from anticipation.music.notes import Notes  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
 from plugin_bridge.clock import TICKS, Grid, MidiClock  # noqa: E402
 from plugin_bridge.meters import quantiles  # noqa: E402
@@ -226,7 +226,7 @@ def held_out(args, most: int) -> list:
     """POP909's development melodies."""
     from cases import cases
 
-    from anticipation.data import Shards
+    from anticipation.data.shards import Shards
 
     return list(cases(Shards(args.shards), "accompany", most=most))
 
@@ -236,7 +236,8 @@ def harmony(args) -> None:
     import torch
     from judge import Terms, ask
 
-    from anticipation import checkpoint, metrics
+    from anticipation.model import checkpoint
+    from anticipation.music import metrics
 
     torch.set_num_threads(1)
     model, songs = checkpoint.load(args.model, "cpu"), [c for c in held_out(args, args.songs) if len(c.beats)]

@@ -69,7 +69,7 @@ def random_model():
     fuzzer: what holds for it, holds."""
     import torch
 
-    from anticipation.model import Config, EventModel
+    from anticipation.model.event import Config, EventModel
 
     torch.set_num_threads(1)
     told = ("soon", "line", "interval")  # count several times as much
@@ -92,7 +92,7 @@ def random_amt():
     """random_amt(seed=0, rests=0.0, **config): two layers of AMT with weights large enough that every term shows."""
     import torch
 
-    from anticipation import amt, gpt2
+    from anticipation.model import amt, gpt2
 
     torch.set_num_threads(1)
 
@@ -112,7 +112,7 @@ def random_amt():
 @pytest.fixture(scope="session")
 def random_checkpoint(random_model, tmp_path_factory) -> Path:
     """The folder of a checkpoint of random weights."""
-    from anticipation import checkpoint
+    from anticipation.model import checkpoint
 
     folder = tmp_path_factory.mktemp("checkpoint")
     checkpoint.save(random_model(), folder, card={"name": "random"})
@@ -122,8 +122,8 @@ def random_checkpoint(random_model, tmp_path_factory) -> Path:
 @pytest.fixture
 def melody(tmp_path) -> Path:
     """The file of a flute melody: eight bars of 4/4 at 120 bpm, 16 s."""
-    from anticipation.midi import Score, write
-    from anticipation.notes import Notes
+    from anticipation.music.notes import Notes
+    from anticipation.score.midi import Score, write
 
     pitches = (72, 76, 79, 77, 74, 81, 79, 72)
     write(
@@ -155,8 +155,8 @@ def music_folder(tmp_path_factory) -> Path:
     """A folder to train on: two sources of four-part pieces with chords one can hear, a duplicate, and bad files."""
     import numpy as np
 
-    from anticipation.midi import Score, write
-    from anticipation.notes import DRUMS, Notes
+    from anticipation.music.notes import DRUMS, Notes
+    from anticipation.score.midi import Score, write
 
     folder, rng = tmp_path_factory.mktemp("music"), np.random.default_rng(0)
     for source, count in (("band", 3), ("pop909", 12)):
@@ -183,7 +183,7 @@ def shards(music_folder, tmp_path_factory):
     pytest.importorskip("symusic")
     import prepare
 
-    from anticipation.data import Shards
+    from anticipation.data.shards import Shards
 
     prepare.prepare([music_folder], out := tmp_path_factory.mktemp("shards"))
     return Shards(out)

@@ -7,9 +7,9 @@ import threading
 import time
 
 from anticipation.errors import RequestError
-from anticipation.instruments import instrument_number
-from anticipation.midi import Score
-from anticipation.notes import Notes, instrument_name
+from anticipation.music.instruments import instrument_number
+from anticipation.music.notes import Notes, instrument_name
+from anticipation.score.midi import Score
 from plugin_bridge import controls
 
 MELODY = (72, 76, 79, 77, 74, 81, 79, 76, 74, 72)

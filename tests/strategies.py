@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from anticipation import stream as s
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.model import stream as s
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.music.tempo import TempoMap
 
 # Half the times lie on a coarse grid, so that notes start together, touch, and repeat where another ends.
 times = st.integers(0, 80).map(lambda n: n / 4) | st.floats(0, 20)

@@ -7,10 +7,11 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anticipation import alike, midi
-from anticipation.alike import Groups, is_copy, line_shingles, overlap, related, sketch, tune_hash
-from anticipation.data import Shards, join
-from anticipation.notes import Notes
+from anticipation.data import alike
+from anticipation.data.alike import Groups, is_copy, line_shingles, overlap, related, sketch, tune_hash
+from anticipation.data.shards import Shards, join
+from anticipation.music.notes import Notes
+from anticipation.score import midi
 
 pytest.importorskip("symusic")
 

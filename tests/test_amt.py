@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import amt
-from anticipation import stream as s
-from anticipation.midi import Score, read
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.model import amt
+from anticipation.model import stream as s
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.score.midi import Score, read
 
 
 def triplets(events: Notes, controls: Notes | None = None, end: int = 0) -> list[list[int]]:

@@ -16,10 +16,10 @@ from test_session import regular_mind
 from virtual import Hands, Rehearsal
 
 from anticipation.errors import LiveError, RequestError
-from anticipation.midi import read
-from anticipation.notes import Notes
-from anticipation.planner import Step
-from anticipation.symbols import chord_name
+from anticipation.live.planner import Step
+from anticipation.music.notes import Notes
+from anticipation.music.symbols import chord_name
+from anticipation.score.midi import read
 from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults

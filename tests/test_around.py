@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from strategies import streams
 
-from anticipation import around
-from anticipation import stream as s
-from anticipation.features import DURATIONS, duration_bin
-from anticipation.notes import DRUMS, Notes
+from anticipation.model import around
+from anticipation.model import stream as s
+from anticipation.model.features import DURATIONS, duration_bin
+from anticipation.music.notes import DRUMS, Notes
 
 
 def test_what_is_heard_around_a_moment():

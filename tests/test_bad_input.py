@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from anticipation import midi
-from anticipation.midi import Score, read, write
-from anticipation.notes import DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score import midi
+from anticipation.score.midi import Score, read, write
 from plugin_bridge import child
 from plugin_bridge.mind import Mind, think
 

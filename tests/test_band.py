@@ -14,13 +14,14 @@ from players import Song
 from sheets import Sheet, bars_of, melody_of, parse_chart_file, shard_sheets, sheet_of
 from styles import STYLES
 
-from anticipation import metrics, midi
-from anticipation.data import Shards, join
+from anticipation.data.shards import Shards, join
 from anticipation.errors import AnticipationError
-from anticipation.harmony import CHORD_TONES, NO_CHORD
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.symbols import parse_chord
-from anticipation.tempo import TempoMap
+from anticipation.music import metrics
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import TempoMap
+from anticipation.score import midi
 
 pytest.importorskip("symusic")
 

@@ -9,9 +9,9 @@ import prepare
 import pytest
 from test_band import drum_notes, prepared, song_notes
 
-from anticipation.data import Shards
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
-from anticipation.notes import Notes
+from anticipation.music.notes import Notes
 
 pytest.importorskip("symusic")
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anticipation import beats, tasks
-from anticipation.conductor import HEARD
-from anticipation.midi import Score, read
-from anticipation.notes import Notes
-from anticipation.options import Options
-from anticipation.tempo import TempoMap, beat_notes
+from anticipation.infilling import tasks
+from anticipation.infilling.conductor import HEARD
+from anticipation.infilling.options import Options
+from anticipation.music import beats
+from anticipation.music.notes import Notes
+from anticipation.music.tempo import TempoMap, beat_notes
+from anticipation.score.midi import Score, read
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

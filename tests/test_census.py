@@ -3,10 +3,10 @@
 import pytest
 import stats
 
-from anticipation.census import Census, census, licence_of, shards_facts
-from anticipation.data import Piece
+from anticipation.data.census import Census, census, licence_of, shards_facts
+from anticipation.data.shards import Piece
 from anticipation.errors import AnticipationError
-from anticipation.notes import BEAT, DRUMS, Notes
+from anticipation.music.notes import BEAT, DRUMS, Notes
 
 
 def test_one_piece_by_hand():

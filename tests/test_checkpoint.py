@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anticipation import around, checkpoint, gpt2
 from anticipation.errors import CheckpointError, RequestError
-from anticipation.features import target_chart
-from anticipation.model import Config, EventModel
-from anticipation.stream import COLUMNS
+from anticipation.model import around, checkpoint, gpt2
+from anticipation.model.event import Config, EventModel
+from anticipation.model.features import target_chart
+from anticipation.model.stream import COLUMNS
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -11,9 +11,9 @@ import pytest
 from anticipation import commands
 from anticipation.cli import main
 from anticipation.errors import RequestError
-from anticipation.midi import Score, read, write
-from anticipation.notes import DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score, read, write
 
 TASKS = ["accompany", "infill", "continue", "vary", "harmonize"]
 HOLE = {"infill": ["--bars", "3-4"]}  # what a task cannot do without
@@ -337,6 +337,6 @@ def test_interrupted(anticipate, melody, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anticipation.tasks.accompany", stop)
+    monkeypatch.setattr("anticipation.infilling.tasks.accompany", stop)
     code, _, stderr = anticipate("accompany", melody, "-o", tmp_path / "a.mid")
     assert code == 130 and stderr.count("\n") == 1 and not (tmp_path / "a.mid").exists()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anticipation.midi import read
+from anticipation.score.midi import read
 from plugin_bridge import transport
 from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
 from plugin_bridge.recorder import Recorder

@@ -9,9 +9,9 @@ import pytest
 import recipes
 import torch
 
-from anticipation import checkpoint, gpt2
 from anticipation.errors import AnticipationError
-from anticipation.model import Config
+from anticipation.model import checkpoint, gpt2
+from anticipation.model.event import Config
 
 pytest.importorskip("symusic")
 

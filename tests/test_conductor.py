@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from anticipation import tasks
-from anticipation.conductor import LAG, Conductor
-from anticipation.habits import on_free_keys
-from anticipation.midi import Score
-from anticipation.notes import DRUMS, Notes
-from anticipation.options import Options
-from anticipation.tempo import TempoMap
+from anticipation.infilling import tasks
+from anticipation.infilling.conductor import LAG, Conductor
+from anticipation.infilling.habits import on_free_keys
+from anticipation.infilling.options import Options
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score
 
 TEMPO = TempoMap.constant(120)
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_infilling import MELODY, ask
 
-from anticipation import consensus as consensus_module
-from anticipation.consensus import (
+from anticipation.infilling import consensus as consensus_module
+from anticipation.infilling.consensus import (
     DRAFTING,
     PASSAGE,
     Draft,
@@ -17,13 +17,13 @@ from anticipation.consensus import (
     pooled,
     settled,
 )
-from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
-from anticipation.infilling import draw
-from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.prompt import Infill, Prompt
-from anticipation.reprise import elsewhere
-from anticipation.symbols import parse_chord
-from anticipation.tempo import TempoMap
+from anticipation.infilling.drafting import draw
+from anticipation.infilling.prompt import Infill, Prompt
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
+from anticipation.music.notes import CHORD, DRUMS, Notes
+from anticipation.music.reprise import elsewhere
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import TempoMap
 
 C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))
 

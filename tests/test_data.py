@@ -13,11 +13,12 @@ import numpy as np
 import prepare
 import pytest
 
-from anticipation import data, midi
-from anticipation.corpus import load_piece, members, read_fast
-from anticipation.data import Shards
+from anticipation.data import shards as data
+from anticipation.data.corpus import load_piece, members, read_fast
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError, MidiError
-from anticipation.notes import BEAT, CHORD, Notes
+from anticipation.music.notes import BEAT, CHORD, Notes
+from anticipation.score import midi
 
 pytest.importorskip("symusic")
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import bias, features
-from anticipation import stream as s
-from anticipation.decode import Decoder, window_of
-from anticipation.grammar import DRUM_KIT, Limits, nearest_place, pitch_table, silence
-from anticipation.lanes import outliers
-from anticipation.model import Config, EventModel
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.sampling import Sampling, nucleus
+from anticipation.model import bias, features
+from anticipation.model import stream as s
+from anticipation.model.decode import Decoder, window_of
+from anticipation.model.event import Config, EventModel
+from anticipation.model.grammar import DRUM_KIT, Limits, nearest_place, pitch_table, silence
+from anticipation.model.lanes import outliers
+from anticipation.model.sampling import Sampling, nucleus
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
 
 EMPTY = s.quantise(Notes.of([]))
 GRID = s.Chart.of(Notes.of([(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(80)]))

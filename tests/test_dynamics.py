@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation.dynamics import LEVEL, NEAR, SWELL, as_loud, balanced, swell
-from anticipation.notes import DRUMS, Notes
+from anticipation.music.dynamics import LEVEL, NEAR, SWELL, as_loud, balanced, swell
+from anticipation.music.notes import DRUMS, Notes
 
 
 def line(velocity, instrument: int = 0, pitch: int = 60) -> Notes:

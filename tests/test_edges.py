@@ -5,13 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from anticipation import tasks
-from anticipation.conductor import OFF_BEAT
 from anticipation.errors import RequestError
-from anticipation.midi import Score
-from anticipation.notes import Notes
-from anticipation.tasks import Options
-from anticipation.tempo import TempoMap
+from anticipation.infilling import tasks
+from anticipation.infilling.conductor import OFF_BEAT
+from anticipation.infilling.tasks import Options
+from anticipation.music.notes import Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score
 
 TEMPO = TempoMap.constant(120)  # a tick of 480 is a millisecond, a bar two seconds
 FLUTE, PIANO = 73, 0

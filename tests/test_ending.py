@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from anticipation import bias, prompt, tasks
-from anticipation.ending import Ending, ending_of
-from anticipation.midi import Score
-from anticipation.notes import DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.infilling import prompt, tasks
+from anticipation.infilling.ending import Ending, ending_of
+from anticipation.model import bias
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score
 
 Options = partial(tasks.Options, best_of=1)
 BEAT = 0.5  # seconds

@@ -14,14 +14,14 @@ import torch
 import yardstick
 from conftest import ROOT
 
-from anticipation import amt, checkpoint, features, gpt2
-from anticipation import stream as s
-from anticipation.batch import collate
+from anticipation.data.folder import Folder, midi_files
 from anticipation.errors import AnticipationError
-from anticipation.features import DURATIONS, FIELD_SIZES
-from anticipation.folder import Folder, midi_files
-from anticipation.model import Config, EventModel
-from anticipation.notes import Notes
+from anticipation.model import amt, checkpoint, features, gpt2
+from anticipation.model import stream as s
+from anticipation.model.batch import collate
+from anticipation.model.event import Config, EventModel
+from anticipation.model.features import DURATIONS, FIELD_SIZES
+from anticipation.music.notes import Notes
 
 pytest.importorskip("symusic")
 
@@ -267,7 +267,7 @@ def test_delta_moves_the_controls_and_nothing_else(shards):
 def test_a_long_piece_gives_several_excerpts():
     notes = Notes.of((0.2 * i, 0.2, 60 + i % 12, 0, 64 + i % 9) for i in range(1500))
     folder = Folder.__new__(Folder)
-    from anticipation.data import Piece
+    from anticipation.data.shards import Piece
 
     one = Piece("", "a", "valid", 0, 1500, 1500, 300.0, "")
     object.__setattr__(folder, "pieces", (one,))

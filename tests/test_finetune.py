@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from anticipation import checkpoint, finetune, gpt2
+from anticipation.data import finetune
+from anticipation.data.folder import Folder, load_plain
 from anticipation.errors import AnticipationError, RequestError
-from anticipation.folder import Folder, load_plain
+from anticipation.model import checkpoint, gpt2
 
 
 @pytest.fixture(scope="module")

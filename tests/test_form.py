@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anticipation.form import VERSE, ahead_of_rests, counterparts, earlier
-from anticipation.grid import divided
-from anticipation.notes import Notes
-from anticipation.tempo import TempoMap, beat_notes
+from anticipation.music.form import VERSE, ahead_of_rests, counterparts, earlier
+from anticipation.music.grid import divided
+from anticipation.music.notes import Notes
+from anticipation.music.tempo import TempoMap, beat_notes
 
 LONG = 40  # beats
 BEATS = TempoMap.constant(120.0).beats(60.0)[: 3 * LONG]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from anticipation import amt, gpt2, int8
-from anticipation import stream as s
 from anticipation.errors import RequestError
-from anticipation.model import Config, EventModel
-from anticipation.notes import Notes
+from anticipation.model import amt, gpt2, int8
+from anticipation.model import stream as s
+from anticipation.model.event import Config, EventModel
+from anticipation.music.notes import Notes
 
 TINY = gpt2.Config(layers=2, width=32, heads=4)
 

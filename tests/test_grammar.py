@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from anticipation import bias
-from anticipation import grammar as g
-from anticipation import stream as s
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.model import bias
+from anticipation.model import grammar as g
+from anticipation.model import stream as s
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
 
 PIANO = 0
 TABLE = g.pitch_table([PIANO, 33, DRUMS, CHORD], np.isin(np.arange(128), [60, 62]))

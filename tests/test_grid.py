@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anticipation.grid import cut, division_of, gap_of, lag_of, moment, on_grid, places, position, usual_division
-from anticipation.notes import Notes
-from anticipation.tempo import TempoMap
+from anticipation.music.grid import cut, division_of, gap_of, lag_of, moment, on_grid, places, position, usual_division
+from anticipation.music.notes import Notes
+from anticipation.music.tempo import TempoMap
 
 BEATS = TempoMap.constant(100).beats(30)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from recall import strokes
 
-from anticipation import groove
-from anticipation.notes import BEAT, DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.music import groove
+from anticipation.music.notes import BEAT, DRUMS, Notes
+from anticipation.music.tempo import TempoMap
 
 KICK, SNARE, HAT, CRASH, COWBELL = 36, 38, 42, 49, 56
 D, A, B, H, E = groove.DOWNBEAT, groove.BACK, groove.BEAT, groove.BETWEEN, groove.ELSEWHERE

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import habits, playable
-from anticipation import stream as s
-from anticipation.habits import (
+from anticipation.infilling import habits
+from anticipation.infilling.habits import (
     LEGATO,
     give_way,
     highest,
@@ -21,8 +20,10 @@ from anticipation.habits import (
     usual_range,
     usual_voices,
 )
-from anticipation.notes import DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.model import stream as s
+from anticipation.music import playable
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
 
 spans = st.tuples(st.floats(0, 10), st.floats(0.1, 10))
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from test_markov import BEATS, SONG, song
 
-from anticipation.grid import divided
-from anticipation.harmonist import Harmonist
-from anticipation.harmony import chord_at
-from anticipation.markov import Markov
-from anticipation.notes import Notes
-from anticipation.scene import Scene
-from anticipation.symbols import parse_chord
-from anticipation.tempo import TempoMap
+from anticipation.live.harmonist import Harmonist
+from anticipation.live.scene import Scene
+from anticipation.music.grid import divided
+from anticipation.music.harmony import chord_at
+from anticipation.music.markov import Markov
+from anticipation.music.notes import Notes
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import TempoMap
 
 
 @pytest.fixture(scope="module")

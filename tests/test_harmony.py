@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import harmony as h
 from anticipation.errors import RequestError
-from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.symbols import chord_name, parse_chart, parse_chord, parse_scale, simplified
-from anticipation.tempo import TempoMap
+from anticipation.music import harmony as h
+from anticipation.music.notes import CHORD, DRUMS, Notes
+from anticipation.music.symbols import chord_name, parse_chart, parse_chord, parse_scale, simplified
+from anticipation.music.tempo import TempoMap
 
 BARS = TempoMap().bar_seconds(8.0)[:5]  # four bars of two seconds
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 import anticipation
-from anticipation import amt, checkpoint, huggingface
 from anticipation.errors import CheckpointError
+from anticipation.model import amt, checkpoint, huggingface
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 transformers = pytest.importorskip("transformers")

@@ -8,19 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import bias, groove, habits, infilling, prompt, snapping
-from anticipation import stream as s
-from anticipation.decode import Sampling
 from anticipation.errors import RequestError
-from anticipation.form import counterparts
-from anticipation.grid import places
-from anticipation.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
-from anticipation.infilling import generate
-from anticipation.metrics import note_f1
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.prompt import LEAD, Infill, Prompt
-from anticipation.symbols import parse_chord
-from anticipation.tempo import TempoMap
+from anticipation.infilling import drafting, habits, prompt, snapping
+from anticipation.infilling.drafting import generate
+from anticipation.infilling.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
+from anticipation.infilling.prompt import LEAD, Infill, Prompt
+from anticipation.model import bias
+from anticipation.model import stream as s
+from anticipation.model.decode import Sampling
+from anticipation.music import groove
+from anticipation.music.form import counterparts
+from anticipation.music.grid import places
+from anticipation.music.metrics import note_f1
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import TempoMap
 
 FLUTE = 73
 MELODY = Notes.of((0.5 * i, 0.45, 60 + (0, 4, 7, 5, 2, 9, 7, 11)[i % 8], FLUTE, 80) for i in range(40))
@@ -252,7 +254,7 @@ def test_given_notes_of_a_part_that_is_written_are_said_again_in_the_span(random
     tune = MELODY.replace(instrument=MELODY.instrument * 0 + 33)
     request = ask(4.0, 8.0, MELODY + tune, (33,))
     model = random_model(512)
-    _, decoder = infilling.draw(model, [request], [(0,)])
+    _, decoder = drafting.draw(model, [request], [(0,)])
     said = decoder.streams[0].rows
     said = said[said[:, s.KIND] == s.ECHO]
     prompt = Prompt.of(model, request)
@@ -348,7 +350,7 @@ def test_a_silent_take_is_drawn_anew(random_model, monkeypatch):
     model, request = random_model(rests=8.0), ask(end=2.0)
     again, _ = generate(model, request, takes=8, seed=3)
     with monkeypatch.context() as patch:
-        patch.setattr(infilling, "INSIST", 0)
+        patch.setattr(drafting, "INSIST", 0)
         first, _ = generate(model, request, takes=8, seed=3)
     silent = [i for i, take in enumerate(first) if not len(take)]
     assert silent and all(len(take) for take in again)
@@ -360,11 +362,11 @@ def test_a_silent_take_is_drawn_anew(random_model, monkeypatch):
 def test_who_is_silent_rests_less_each_time(random_model, monkeypatch, places, odds):
     """And the longer the less; from the first on where the beats are known. Nothing is written here: the model
     rests, or has no place."""
-    seen, draw = [], infilling.draw
-    monkeypatch.setattr(infilling, "draw", lambda *a: seen.append(a[3]) or draw(*a))
-    monkeypatch.setattr(infilling, "INSIST", 2)
+    seen, draw = [], drafting.draw
+    monkeypatch.setattr(drafting, "draw", lambda *a: seen.append(a[3]) or draw(*a))
+    monkeypatch.setattr(drafting, "INSIST", 2)
     generate(random_model(rests=60.0), ask(end=1.0, places=places))
-    assert [one.rest for one in seen] == pytest.approx(odds) and {one.patience for one in seen} == {infilling.PATIENCE}
+    assert [one.rest for one in seen] == pytest.approx(odds) and {one.patience for one in seen} == {drafting.PATIENCE}
 
 
 def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model):
@@ -378,7 +380,7 @@ def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model)
     (bass,), alone = generate(model, ask(instruments=(33,)), seed=3)
     assert several[0].of_instruments([33]) == bass and fed > 3 * alone
     piano = several[0].of_instruments([0])
-    told, _ = infilling.draw(
+    told, _ = drafting.draw(
         model, [ask(known=MELODY + bass, instruments=(0,), tune=MELODY.between(0.0, 10.0))], [(3, 0, 1)]
     )
     assert told == [piano]
@@ -420,8 +422,8 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
 )
 def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, monkeypatch, tune, bass, who, written):
     """And is a guitar's in the end: in its range, on its six strings."""
-    asked, draw = [], infilling.draw
-    monkeypatch.setattr(infilling, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+    asked, draw = [], drafting.draw
+    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
     known = MELODY.replace(instrument=np.full(len(MELODY), tune))
     known += Notes.of((float(i), 0.9, 36, 33, 80) for i in range(20 * bass))
     (take,), _ = generate(random_model(), ask(known=known, instruments=(who,)), seed=3, best_of=2)
@@ -433,8 +435,8 @@ def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, m
 
 
 def test_public_weights_write_guitars_as_such(random_amt, monkeypatch):
-    asked, draw = [], infilling.draw
-    monkeypatch.setattr(infilling, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+    asked, draw = [], drafting.draw
+    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
     generate(random_amt(), ask(end=2.0, instruments=(24,)), seed=3)
     assert {one.instruments for one in asked} == {(24,)}
 

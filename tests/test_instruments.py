@@ -2,11 +2,11 @@
 
 import pytest
 
-from anticipation import instruments
 from anticipation.errors import RequestError
-from anticipation.instruments import instrument_number
-from anticipation.midi import Score
-from anticipation.notes import DRUMS, GM_NAMES, Notes, instrument_name
+from anticipation.music import instruments
+from anticipation.music.instruments import instrument_number
+from anticipation.music.notes import DRUMS, GM_NAMES, Notes, instrument_name
+from anticipation.score.midi import Score
 
 
 @pytest.mark.parametrize(

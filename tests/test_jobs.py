@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation.errors import RequestError
-from anticipation.midi import Score, read
-from anticipation.notes import Notes
+from anticipation.music.notes import Notes
+from anticipation.score.midi import Score, read
 from plugin_bridge import jobs, known, work
 
 

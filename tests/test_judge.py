@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from cases import HOLE, MELODY, PIANO, SECONDS, TASKS, Case, cases
 
-from anticipation.data import Piece
+from anticipation.data.memory import Memory
+from anticipation.data.shards import Piece
 from anticipation.errors import FileError, RequestError
-from anticipation.harmony import chord_notes
-from anticipation.memory import Memory
-from anticipation.notes import BEAT, DRUMS, Notes
+from anticipation.music.harmony import chord_notes
+from anticipation.music.notes import BEAT, DRUMS, Notes
 
 LENGTH = 48.0
 
@@ -266,7 +266,7 @@ def test_where_nothing_is_held_out_there_is_no_table_and_no_page(run, tmp_path, 
 
 
 def test_a_second_model_is_compared(run, random_model, tmp_path):
-    from anticipation import checkpoint
+    from anticipation.model import checkpoint
 
     checkpoint.save(random_model(seed=1), tmp_path / "other")
     code, stdout, _ = run(judge, tmp_path / "other", "--songs", 2, "--tasks", "accompany", "--chords", "none",

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from recall import pairs
 from strategies import notes
 
-from anticipation import keys
-from anticipation.notes import DRUMS, Notes
+from anticipation.music import keys
+from anticipation.music.notes import DRUMS, Notes
 
 SCALE = [0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2, 0]
 CADENCE = [9, 12, 16, 2, 5, 9, 4, 8, 11, 14, 9, 12, 16]  # Am Dm E7 Am

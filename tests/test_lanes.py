@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import amt
-from anticipation import stream as s
-from anticipation.decode import Decoder
 from anticipation.errors import RequestError
-from anticipation.grammar import Limits, nearest_place, pitch_table
-from anticipation.infilling import draw, generate
-from anticipation.lanes import AmtLanes
-from anticipation.notes import DRUMS, Notes
-from anticipation.prompt import Infill
+from anticipation.infilling.drafting import draw, generate
+from anticipation.infilling.prompt import Infill
+from anticipation.model import amt
+from anticipation.model import stream as s
+from anticipation.model.decode import Decoder
+from anticipation.model.grammar import Limits, nearest_place, pitch_table
+from anticipation.model.lanes import AmtLanes
+from anticipation.music.notes import DRUMS, Notes
 
 BAND = pitch_table([0, 33, DRUMS])
 NONE = s.quantise(Notes.of([]))

@@ -8,24 +8,35 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[1]
-LIBRARY = sorted((HOME / "anticipation").glob("*.py"))
-MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in LIBRARY}
-LIGHT = ("errors notes tempo smf tracks parts midi harmony symbols stream grammar bias features prompt windows "
-         "data conductor tasks voicing render sound timbres").split()  # fmt: skip
-TICKS = ["smf", "tracks", "tempo", "midi", "parts", "written"]  # who may know them
+ROOT = HOME / "anticipation"
+LIBRARY = sorted(ROOT.rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+           for path in LIBRARY}  # fmt: skip
+PACKAGES = ["music", "score", "model", "infilling", "live", "data"]  # each imports only from those before it
+ANYONES = ["errors", "files"]
+LIGHT = """errors music.notes music.tempo music.harmony music.symbols music.voicing score.smf score.tracks score.parts
+           score.midi score.render score.sound score.timbres model.stream model.grammar model.bias model.features
+           infilling.prompt infilling.conductor infilling.tasks data.shards data.windows""".split()
+TICKS = ["music.tempo", *(f"score.{name}" for name in ("smf", "tracks", "midi", "parts", "written"))]  # who know them
 
 
-def imports(tree: ast.AST, late: bool = True) -> set[str]:
-    """The modules that a file imports, our own with a dot; `late`: also within functions."""
+def imports(name: str, late: bool = True) -> set[str]:
+    """What a module imports, our own modules as they are named in MODULES; `late`: also within functions."""
     found = set()
-    for node in ast.walk(tree) if late else ast.iter_child_nodes(tree):
+    for node in ast.walk(MODULES[name]) if late else ast.iter_child_nodes(MODULES[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            found |= {f".{node.module}"} if node.module else {f".{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
+            base = name.split(".")[: -node.level] if node.level else []
+            whole = ".".join([*base, *([node.module] if node.module else [])])
+            several = {f"{whole}.{alias.name}".lstrip(".") for alias in node.names}
+            found |= several & set(MODULES) if node.level and several & set(MODULES) else {whole}
     return found
+
+
+def ours(name: str, late: bool = True) -> set[str]:
+    """The modules of the library that a module imports."""
+    return imports(name, late) & set(MODULES)
 
 
 def loaded(code: str) -> set[str]:
@@ -40,7 +51,7 @@ def loaded(code: str) -> set[str]:
 @pytest.mark.parametrize("name", MODULES)
 def test_the_library_imports_neither_trainer_nor_bridge(name):
     """One late import in the command excepted."""
-    roots = {module.split(".")[0] for module in imports(MODULES[name], late=name != "commands")}
+    roots = {module.split(".")[0] for module in imports(name, late=name != "commands")}
     assert not roots & {"train", "plugin_bridge", "tests"}
 
 
@@ -50,15 +61,19 @@ def test_music_needs_no_torch(name):
     seen, todo = set(), [name]
     while todo:
         seen.add(module := todo.pop())
-        found = imports(MODULES[module], late=False)
+        found = imports(module, late=False)
         assert not any(other.split(".")[0] in ("torch", "safetensors") for other in found), module
-        todo += [
-            other[1:] for other in found if other.startswith(".") and other[1:] in MODULES and other[1:] not in seen
-        ]
+        todo += ours(module, late=False) - seen
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if "." in name])
+def test_packages_import_only_from_those_before_them(name):
+    before = PACKAGES[: PACKAGES.index(name.split(".")[0]) + 1]
+    assert not {other for other in ours(name) if other.split(".")[0] not in before + ANYONES}
 
 
 def test_nobody_imports_in_a_circle():
-    above = {name: {m[1:] for m in imports(tree, late=False) if m[1:] in MODULES} for name, tree in MODULES.items()}
+    above = {name: ours(name, late=False) for name in MODULES}
     while leaves := [name for name, others in above.items() if not others]:
         above = {name: others - set(leaves) for name, others in above.items() if name not in leaves}
     assert not above
@@ -70,7 +85,7 @@ def test_help_answers_without_loading_anything_heavy():
 
 
 def test_reading_a_file_loads_no_torch():
-    modules = loaded("from anticipation import read, write, Score, Notes; import anticipation.tasks")
+    modules = loaded("from anticipation import read, write, Score, Notes; import anticipation.infilling.tasks")
     assert not modules & {"torch", "miditoolkit"}
 
 
@@ -78,12 +93,14 @@ def test_weights_are_read_and_played_without_torchs_compiler(tmp_path):
     """Every command and every live start would wait for it as long as for the rest of torch. Of both families, and as
     Hugging Face has them."""
     code = f"""
-from anticipation import checkpoint, gpt2, infilling, notes, prompt
+from anticipation.infilling import drafting, prompt
+from anticipation.model import checkpoint, gpt2
+from anticipation.music import notes
 amt = gpt2.GPT2(gpt2.Config(1, 32, 2))
 for name, how in (("ours", False), ("theirs", True)):
     checkpoint.save(amt, {str(tmp_path)!r} + "/" + name, hugging_face=how)
 for name in (None, {str(tmp_path / "ours")!r}, {str(tmp_path / "theirs")!r}):
-    infilling.generate(checkpoint.load(name), prompt.Infill(notes.Notes.of([]), 0.0, 1.0, (0,)))
+    drafting.generate(checkpoint.load(name), prompt.Infill(notes.Notes.of([]), 0.0, 1.0, (0,)))
 """
     modules = loaded(code)
     assert "torch" in modules and "torch._dynamo" not in modules
@@ -95,7 +112,7 @@ def test_only_the_file_formats_know_ticks(name):
     names = {node.attr for node in ast.walk(MODULES[name]) if isinstance(node, ast.Attribute)}
     names |= {node.id for node in ast.walk(MODULES[name]) if isinstance(node, ast.Name)}
     assert not names & {"ppqn", "ticks", "beat_ticks", "NOTE_ON", "NOTE_OFF"}
-    assert name in ("sound", "__init__") or not imports(MODULES[name]) & {".smf", ".tracks", "mido"}
+    assert name == "score.sound" or not imports(name) & {"score.smf", "score.tracks", "mido"}
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *sorted((HOME / "train").glob("*.py"))], ids=lambda path: path.stem)

@@ -18,8 +18,8 @@ rtmidi = pytest.importorskip("rtmidi")
 if not shutil.which("jackd"):
     pytest.skip("no jackd here: apt-get install jackd2", allow_module_level=True)
 
-from anticipation import midi  # noqa: E402
 from anticipation.errors import LiveError, RequestError  # noqa: E402
+from anticipation.score import midi  # noqa: E402
 from plugin_bridge import ports  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
 from plugin_bridge.remote import Controllers  # noqa: E402

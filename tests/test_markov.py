@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from anticipation import checkpoint
-from anticipation.consensus import consensus, recalled
-from anticipation.data import write as write_shards
+from anticipation.data.shards import write as write_shards
 from anticipation.errors import CheckpointError
-from anticipation.grid import edges_of
-from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_notes
-from anticipation.keys import key_odds
-from anticipation.markov import FILE, MODULATES, Markov
-from anticipation.notes import BEAT, CHORD, Notes
-from anticipation.symbols import parse_chord
-from anticipation.tempo import TempoMap
+from anticipation.infilling.consensus import consensus, recalled
+from anticipation.model import checkpoint
+from anticipation.music.grid import edges_of
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_notes
+from anticipation.music.keys import key_odds
+from anticipation.music.markov import FILE, MODULATES, Markov
+from anticipation.music.notes import BEAT, CHORD, Notes
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import TempoMap
 
 SONG = [parse_chord(name) for name in ("C", "C", "Am", "Am", "F", "F", "G", "G")]
 BEATS = TempoMap.constant(120.0).beats(32.0)

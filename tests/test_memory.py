@@ -15,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from anticipation import check, memory, midi
-from anticipation.data import Piece
-from anticipation.data import write as write_shards
+from anticipation.data import check, memory
+from anticipation.data.fingerprint import SPAN, WINDOW, Line, lines, winnowed
+from anticipation.data.memory import Memory
+from anticipation.data.shards import Piece
+from anticipation.data.shards import write as write_shards
 from anticipation.errors import CheckpointError
-from anticipation.fingerprint import SPAN, WINDOW, Line, lines, winnowed
-from anticipation.memory import Memory
-from anticipation.midi import Score, write
-from anticipation.notes import DRUMS, Notes
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.score import midi
+from anticipation.score.midi import Score, write
 
 
 def tune(seed: int, count: int = 200, instrument: int = 0) -> Notes:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from anticipation import metrics
-from anticipation.harmony import chord_notes
-from anticipation.notes import BEAT, DRUMS, Notes, moments
-from anticipation.symbols import parse_chord
-from anticipation.tempo import beat_notes
+from anticipation.music import metrics
+from anticipation.music.harmony import chord_notes
+from anticipation.music.notes import BEAT, DRUMS, Notes, moments
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import beat_notes
 
 MELODY = Notes.of([(0.0, 1.0, 72, 53, 64), (1.0, 1.0, 74, 53, 64)])  # C, D
 BEATS = Notes.of((0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(8))  # two bars of 4/4 at 120 bpm

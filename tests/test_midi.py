@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pretty_midi import PrettyMIDI
 from strategies import notes, tempo_maps
 
-from anticipation import midi, smf, tracks
 from anticipation.errors import FileError, MidiError, RequestError
-from anticipation.midi import Score, read, write
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.tempo import TempoMap
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score import midi, smf, tracks
+from anticipation.score.midi import Score, read, write
 
 
 def bytes_of(hexdump: str) -> bytes:

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import streams
 
-from anticipation import around, features
-from anticipation import model as m
-from anticipation import stream as s
-from anticipation.batch import collate
-from anticipation.grammar import REST_CLASS
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.model import around, features
+from anticipation.model import event as m
+from anticipation.model import stream as s
+from anticipation.model.batch import collate
+from anticipation.model.grammar import REST_CLASS
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
 
 GRID = Notes.of(
     [(0.5 * i, 0.5, i % 4, BEAT, 64) for i in range(40)] + [(2.0 * i, 2, 9 * i, CHORD, 64) for i in range(9)]

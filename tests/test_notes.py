@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes, times
 
-from anticipation.notes import CHORD, DRUMS, GM_NAMES, Notes, instrument_name
+from anticipation.music.notes import CHORD, DRUMS, GM_NAMES, Notes, instrument_name
 
 
 def test_general_midi_has_128_different_names():

@@ -14,7 +14,7 @@ from pathlib import Path
 import mido
 import pytest
 
-from anticipation.midi import read
+from anticipation.score.midi import read
 
 pytest.importorskip("aiohttp", reason="the page needs aiohttp")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the package, not its browsers)")

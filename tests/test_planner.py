@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import planner
-from anticipation import stream as s
 from anticipation.errors import CheckpointError
-from anticipation.groove import BACK, BEAT, BETWEEN, DOWNBEAT
-from anticipation.harmony import CHORD_TONES
-from anticipation.markov import Markov
-from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.planner import Planner
-from anticipation.playable import KIT, RANGES
-from anticipation.scene import Scene, rows_of
-from anticipation.tempo import TempoMap
+from anticipation.live import planner
+from anticipation.live.planner import Planner
+from anticipation.live.scene import Scene, rows_of
+from anticipation.model import stream as s
+from anticipation.music.groove import BACK, BEAT, BETWEEN, DOWNBEAT
+from anticipation.music.harmony import CHORD_TONES
+from anticipation.music.markov import Markov
+from anticipation.music.notes import CHORD, DRUMS, Notes
+from anticipation.music.playable import KIT, RANGES
+from anticipation.music.tempo import TempoMap
 
 BASS, CELLO, FLUTE = 33, 42, 73
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from strategies import notes
 from test_infilling import FLUTE, MELODY, ask
 
-from anticipation import amt, checkpoint, infilling
-from anticipation import stream as s
-from anticipation.infilling import generate
-from anticipation.notes import DRUMS, Notes
-from anticipation.ranking import closing, dullness, fittest, likeness, lopsided, misfit, oddness, windows
-from anticipation.surprise import drawn, nats
-from anticipation.tempo import TempoMap
+from anticipation.infilling import drafting
+from anticipation.infilling.drafting import generate
+from anticipation.infilling.ranking import closing, dullness, fittest, likeness, lopsided, misfit, oddness, windows
+from anticipation.model import amt, checkpoint
+from anticipation.model import stream as s
+from anticipation.model.surprise import drawn, nats
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
 
 CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
 TUNE = Notes.of(
@@ -95,7 +96,7 @@ def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
         seen.append(takes)
         return len(takes) - 1
 
-    monkeypatch.setattr(infilling, "fittest", last)
+    monkeypatch.setattr(drafting, "fittest", last)
     best, more = generate(model, ask(), takes=2, seed=5, best_of=3)
     assert [group[0] for group in seen] == once and [group[2] for group in seen] == best
     assert len({len(take) for group in seen for take in group}) > 1 and more > 2 * fed
@@ -104,7 +105,7 @@ def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
 
 def test_each_part_in_turn_is_the_fittest_for_those_before_it(random_model, monkeypatch):
     asked: list[set[int]] = []
-    monkeypatch.setattr(infilling, "fittest", lambda model, known, *rest: asked.append(set(known.instruments)) or 0)
+    monkeypatch.setattr(drafting, "fittest", lambda model, known, *rest: asked.append(set(known.instruments)) or 0)
     generate(random_model(rests=2.0), ask(instruments=(33, 0), end=4.0), seed=3, in_turn=True, best_of=2)
     assert asked == [{FLUTE}, {FLUTE, 33}]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from anticipation import checkpoint, cli, commands
-from anticipation.options import Options
+from anticipation import cli, commands
+from anticipation.infilling.options import Options
+from anticipation.model import checkpoint
 
 HOME = Path(__file__).parent.parent
 README = (HOME / "README.md").read_text(encoding="utf-8")
@@ -61,6 +62,6 @@ def test_file_tree():
     (tree,) = [block for block in blocks("") if block.startswith("anticipation/")]
     named = re.findall(r"(\w+\.py)", tree)
     there = [
-        path.name for name in ("anticipation", "train", "plugin_bridge") for path in (HOME / name).glob("[!_]*.py")
+        path.name for name in ("anticipation", "train", "plugin_bridge") for path in (HOME / name).rglob("[!_]*.py")
     ]
     assert sorted(named) == sorted(there)

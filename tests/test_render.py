@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from anticipation.errors import FileError
-from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.render import PALETTE, Roll, piano_roll
-from anticipation.tempo import TempoMap
+from anticipation.music.notes import CHORD, DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.render import PALETTE, Roll, piano_roll
 
 MELODY = Notes.of([(0.5 * i, 0.4, 72 + i % 5, 73, 127) for i in range(16)])
 PIANO = Notes.of([(2.0 * i, 1.8, pitch, 0, 127) for i in range(4) for pitch in (48, 52, 55)])

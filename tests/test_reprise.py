@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anticipation.notes import Notes
-from anticipation.reprise import ALIKE, AROUND, SHORTEST, WINDOW, elsewhere, reprise
-from anticipation.tempo import TempoMap, beat_notes
+from anticipation.music.notes import Notes
+from anticipation.music.reprise import ALIKE, AROUND, SHORTEST, WINDOW, elsewhere, reprise
+from anticipation.music.tempo import TempoMap, beat_notes
 
 BEATS = TempoMap.constant(120.0).beats(60.0)
 

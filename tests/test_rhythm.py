@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from strategies import notes, times
 from test_tasks import BAND, BASS, FLUTE, PIANO, TEMPO, beats, in_ticks, line, old
 
-from anticipation import tasks
 from anticipation.errors import RequestError
-from anticipation.grid import places
-from anticipation.habits import LEGATO
-from anticipation.infilling import generate
-from anticipation.midi import Score, read
-from anticipation.model import Config, EventModel
-from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.prompt import Infill
-from anticipation.tasks import Options
-from anticipation.tempo import TempoMap
+from anticipation.infilling import tasks
+from anticipation.infilling.drafting import generate
+from anticipation.infilling.habits import LEGATO
+from anticipation.infilling.prompt import Infill
+from anticipation.infilling.tasks import Options
+from anticipation.model.event import Config, EventModel
+from anticipation.music.grid import places
+from anticipation.music.notes import CHORD, DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score, read
 
 A, B = beats(8, 16)
 PLAYED = st.sampled_from([0, 24, 33, 48])

@@ -8,8 +8,8 @@ from test_scheduler import check_clean
 from virtual import Stage, player
 
 from anticipation.errors import RequestError
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.planner import Step
+from anticipation.live.planner import Step
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import TABLE, check_action
 from plugin_bridge.session import Session

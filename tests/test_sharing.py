@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from anticipation.notes import DRUMS, Notes
-from anticipation.sharing import share
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.score.sharing import share
 
 
 def line(pitch, start: float = 0.0, count: int = 64, length: float = 0.25, instrument: int = 0) -> Notes:

@@ -9,10 +9,10 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from anticipation import sound
 from anticipation.errors import FileError, RequestError
-from anticipation.midi import Score, read
-from anticipation.notes import DRUMS, Notes
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.score import sound
+from anticipation.score.midi import Score, read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RATE = 16000

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import chords, notes, streams, times
 
-from anticipation import stream as s
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.model import stream as s
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
 from plugin_bridge.controls import NAMES
 
 NOTHING = s.Chart.of(Notes.of([]))

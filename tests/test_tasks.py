@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from conftest import CORPUS
 
-from anticipation import infilling, tasks
-from anticipation.casting import RESTING
 from anticipation.errors import RequestError
-from anticipation.grid import cut
-from anticipation.harmony import CHORD_TONES
-from anticipation.midi import Score, read
-from anticipation.notes import CHORD, DRUMS, Notes
-from anticipation.symbols import chart_text, parse_scale
-from anticipation.tempo import TempoMap
+from anticipation.infilling import drafting, tasks
+from anticipation.infilling.casting import RESTING
+from anticipation.music.grid import cut
+from anticipation.music.harmony import CHORD_TONES
+from anticipation.music.notes import CHORD, DRUMS, Notes
+from anticipation.music.symbols import chart_text, parse_scale
+from anticipation.music.tempo import TempoMap
+from anticipation.score.midi import Score, read
 
 Options = partial(tasks.Options, best_of=2)  # drafts: enough for one of them to be chosen
 TEMPO = TempoMap(480, ((0, 428_571), (1920, 500_000)), ((0, 4, 4),))  # 140 bpm, then 120
@@ -317,9 +317,9 @@ def test_progress_is_told_in_seconds_of_music(random_model):
 @pytest.mark.parametrize("melody, who", [(53, "voice"), (FLUTE, "flute,voice"), (53, "voice,choir")])
 def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, melody, who):
     """Or its notes would count as the part's own, and leave it none to sound."""
-    asked, generate = [], infilling.generate
+    asked, generate = [], drafting.generate
     monkeypatch.setattr(
-        infilling, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
+        generate, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
     )
     score = Score.from_notes(Notes.of(line(melody, 72)), TEMPO)
     tasks.accompany(score, random_model(), who, end=4.0, options=Options(seed=1, best_of=1, chords="none"))
@@ -336,9 +336,9 @@ def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, m
 )  # fmt: skip
 def test_a_lone_tune_sings_where_chords_are_written(random_model, monkeypatch, tune, more, who, told):
     """Also before the span, where else what is written may have played. A model knows no tune beside a guitar."""
-    asked, generate = [], infilling.generate
+    asked, generate = [], drafting.generate
     monkeypatch.setattr(
-        infilling, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
+        generate, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
     )
     score = Score.from_notes(Notes.of([*line(tune, 72), *more]), TEMPO)
     (take,) = tasks.accompany(score, random_model(), who, start=A, end=B, options=Options(seed=1, chords="none"))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pretty_midi import PrettyMIDI
 from strategies import tempo_maps
 
-from anticipation.midi import Score
-from anticipation.notes import Notes
-from anticipation.tempo import EARLY, TempoMap, beat_notes
+from anticipation.music.notes import Notes
+from anticipation.music.tempo import EARLY, TempoMap, beat_notes
+from anticipation.score.midi import Score
 
 ticks = st.lists(st.integers(0, 1_000_000), min_size=1).map(sorted)
 

@@ -22,10 +22,10 @@ import torch
 from conftest import ROOT
 
 import train
-from anticipation import checkpoint, gpt2
-from anticipation.data import Shards
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
-from anticipation.model import Config
+from anticipation.model import checkpoint, gpt2
+from anticipation.model.event import Config
 
 pytest.importorskip("symusic")
 
@@ -38,7 +38,7 @@ sys.path[:0] = [{root!r}, {train!r}, {tests!r}]
 import test_train
 test_train.shrink()
 import engine, train
-from anticipation.data import Shards
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
 step, last, lost = engine.Engine.step, int(os.environ.get("KILL_AT", -1)), int(os.environ.get("LOSE_AT", -1))
 term = int(os.environ.get("TERM_AT", -1))

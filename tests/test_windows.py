@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import notes
 
-from anticipation import stream as s
-from anticipation.data import Shards
-from anticipation.features import FIELD_SIZES, OFFSETS, targets
-from anticipation.grammar import REST_CLASS, legal_table
-from anticipation.keys import to_c
-from anticipation.notes import BEAT, CHORD, DRUMS
-from anticipation.windows import CONTROLS, Recipe, Windows, choose_controls, live_told
+from anticipation.data.shards import Shards
+from anticipation.data.windows import CONTROLS, Recipe, Windows, choose_controls, live_told
+from anticipation.model import stream as s
+from anticipation.model.features import FIELD_SIZES, OFFSETS, targets
+from anticipation.model.grammar import REST_CLASS, legal_table
+from anticipation.music.keys import to_c
+from anticipation.music.notes import BEAT, CHORD, DRUMS
 
 LENGTH = 64
 RECIPES = [Recipe(), *(Recipe.plain(kind, chords) for kind in CONTROLS for chords in ("hidden", "given", "written"))]
@@ -84,7 +84,7 @@ def found(own: np.ndarray, notes) -> bool:
 @pytest.mark.parametrize("recipe", RECIPES[:1] + RECIPES[1::5])
 def test_what_is_to_be_learnt_is_legal(shards, recipe):
     """Every event is in order by the decoder's own grammar, so nothing is taught that is never allowed."""
-    from anticipation.grammar import Limits, pitch_table
+    from anticipation.model.grammar import Limits, pitch_table
 
     limits = Limits(0, 1 << 30, pitch_table([0, 73, 128, CHORD]))
     data = windows(shards, recipe=recipe)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from anticipation import smf, tasks
 from anticipation.errors import RequestError
-from anticipation.habits import at_once
-from anticipation.midi import Score
-from anticipation.notes import DRUMS, Notes
-from anticipation.tasks import Options
+from anticipation.infilling import tasks
+from anticipation.infilling.habits import at_once
+from anticipation.infilling.tasks import Options
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.score import smf
+from anticipation.score.midi import Score
 
 QUICK = Options(seed=1, best_of=1, chords="none")
 GUITAR, PIANO = 25, 0

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 from cases import HOLE, LEAD, MELODY, PIANO, Case
 
-from anticipation.data import Piece, Shards
-from anticipation.harmony import chroma
-from anticipation.notes import Notes
+from anticipation.data.shards import Piece, Shards
+from anticipation.music.harmony import chroma
+from anticipation.music.notes import Notes
 
 Anchor = Callable[[list[Case]], Iterator[Notes]]
 BANK = {"accompany": 400}  # training pieces of the case's source that are searched

@@ -23,9 +23,9 @@ from players import TREBLE, Song, Sound
 from sheets import VOICE, Sheet, billboard_sheets, melody_of, shard_sheets
 from styles import DISTORTED, LEADS, STRINGS, STYLES, Style
 
-from anticipation.data import SYNTHETIC, Shards, write
+from anticipation.data.shards import SYNTHETIC, Shards, write
 from anticipation.errors import AnticipationError
-from anticipation.notes import DRUMS, Notes
+from anticipation.music.notes import DRUMS, Notes
 
 SOURCE = "band-teacher"
 LICENCE = f"""SOURCE: train/band.py of this repository, over the training pieces of its sources
@@ -202,8 +202,8 @@ def main() -> None:
 
 
 def write_mid(path: Path, notes: Notes) -> None:
-    from anticipation import midi
-    from anticipation.tempo import TempoMap
+    from anticipation.music.tempo import TempoMap
+    from anticipation.score import midi
 
     beats = notes.beats.duration
     path.parent.mkdir(parents=True, exist_ok=True)

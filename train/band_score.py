@@ -18,14 +18,15 @@ import yardstick
 from cases import cases
 from drummer import take_of
 
-from anticipation import checkpoint, metrics
-from anticipation.data import Piece, Shards
+from anticipation.data.shards import Piece, Shards
 from anticipation.errors import AnticipationError
-from anticipation.grid import places
-from anticipation.infilling import generate
-from anticipation.notes import DRUMS, Notes
-from anticipation.prompt import Infill
-from anticipation.tempo import beat_notes
+from anticipation.infilling.drafting import generate
+from anticipation.infilling.prompt import Infill
+from anticipation.model import checkpoint
+from anticipation.music import metrics
+from anticipation.music.grid import places
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import beat_notes
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from engine import Engine
 
-from anticipation.model import count_parameters
+from anticipation.model.event import count_parameters
 
 
 def rows_of(batch: dict[str, torch.Tensor], recipe: Any) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anticipation.data import Piece, Shards
-from anticipation.notes import BEAT, Notes
-from anticipation.stream import FUTURE, HISTORY
-from anticipation.windows import STYLE_OF, top_part
+from anticipation.data.shards import Piece, Shards
+from anticipation.data.windows import STYLE_OF, top_part
+from anticipation.model.stream import FUTURE, HISTORY
+from anticipation.music.notes import BEAT, Notes
 
 MELODY, PIANO = 53, 0  # instruments of POP909's tune and of its accompaniment
 SECONDS, HOLE = 24.0, 4.0

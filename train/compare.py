@@ -23,8 +23,8 @@ import torch
 from engine import Place
 from recipes import PRESETS, Amt, Preset, Settings
 
-from anticipation import checkpoint
 from anticipation.errors import AnticipationError
+from anticipation.model import checkpoint
 from train import Training, build, chosen, flags
 
 HEADS = {"full": "as published", "sliced": "no loss on controls, each slot among its own tokens only"}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from sheets import Sheet
 
-from anticipation.data import Shards
-from anticipation.notes import DRUMS, Notes
+from anticipation.data.shards import Shards
+from anticipation.music.notes import DRUMS, Notes
 
 KICK, SNARES, HATS, CRASH, RIDES = 36, (38, 37), (42, 46, 44), 49, (51, 59, 53)
 EARLY = 0.13  # beats: a stroke so much before a bar line belongs to the bar after it

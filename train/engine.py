@@ -26,9 +26,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from anticipation.checkpoint import find_device
 from anticipation.errors import AnticipationError, reason
 from anticipation.files import put
+from anticipation.model.checkpoint import find_device
 
 CLIP = 1.0  # the largest norm of a gradient; a larger one is scaled down
 

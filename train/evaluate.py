@@ -21,10 +21,10 @@ import published
 import torch
 import yardstick
 
-from anticipation import checkpoint
-from anticipation.data import Shards
+from anticipation.data.folder import Folder, midi_files
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError, MidiError
-from anticipation.folder import Folder, midi_files
+from anticipation.model import checkpoint
 
 HELD_OUT = ("dev", "valid")
 FIELDS = ("time", "note", "duration", "duration refinement", "key", "all", "velocity", "events")

@@ -21,20 +21,21 @@ import torch
 from anchors import anchors
 from cases import TASKS, Case, cases
 
-from anticipation import checkpoint, metrics
-from anticipation.beats import hear
-from anticipation.consensus import Outlook
-from anticipation.data import Shards
+from anticipation.data.memory import Memory
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError, RequestError
-from anticipation.grid import places
-from anticipation.infilling import generate
-from anticipation.memory import Memory
-from anticipation.notes import CHORD, Notes
-from anticipation.options import Options
-from anticipation.prompt import Infill
-from anticipation.sampling import Sampling
-from anticipation.stream import FUTURE
-from anticipation.tempo import TempoMap
+from anticipation.infilling.consensus import Outlook
+from anticipation.infilling.drafting import generate
+from anticipation.infilling.options import Options
+from anticipation.infilling.prompt import Infill
+from anticipation.model import checkpoint
+from anticipation.model.sampling import Sampling
+from anticipation.model.stream import FUTURE
+from anticipation.music import metrics
+from anticipation.music.beats import hear
+from anticipation.music.grid import places
+from anticipation.music.notes import CHORD, Notes
+from anticipation.music.tempo import TempoMap
 
 SAMPLES = 1000  # of the bootstrap
 BEST_OF = Options.best_of

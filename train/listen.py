@@ -24,12 +24,13 @@ from cases import TASKS, Case, cases
 from judge import Terms, ask
 from PIL import Image
 
-from anticipation import checkpoint, midi
-from anticipation.data import Shards
+from anticipation.data.shards import Shards
 from anticipation.errors import FileError, RequestError
-from anticipation.notes import Notes, instrument_name
-from anticipation.render import piano_roll
-from anticipation.sound import synthesize
+from anticipation.model import checkpoint
+from anticipation.music.notes import Notes, instrument_name
+from anticipation.score import midi
+from anticipation.score.render import piano_roll
+from anticipation.score.sound import synthesize
 
 RATE, KBPS = 22050, 48  # of the .mp3, mono: 24 s are 144 KB
 HEADROOM = 0.75  # an encoder overshoots the peaks of drums

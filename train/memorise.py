@@ -15,10 +15,10 @@ from pathlib import Path
 import _script
 import numpy as np
 
-from anticipation.data import Shards
+from anticipation.data.memory import SPAN, WINDOW, Line, Memory
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
-from anticipation.memory import SPAN, WINDOW, Line, Memory
-from anticipation.notes import Notes
+from anticipation.music.notes import Notes
 
 SECONDS = 60.0  # of a passage by people: longer than any chance match, so that none is cut short
 PLANTINGS = 300  # passages of which copies are planted

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sheets import Sheet
 
-from anticipation.harmony import NO_CHORD, QUALITIES
+from anticipation.music.harmony import NO_CHORD, QUALITIES
 
 Stroke = tuple[float, float, float]
 Sound = tuple[float, float, int, float]

@@ -27,10 +27,10 @@ from pathlib import Path
 import _script
 import numpy as np
 
-from anticipation.corpus import LICENCES, Member, load_piece, members
-from anticipation.data import LICENCE_LENGTH, join, write
+from anticipation.data.corpus import LICENCES, Member, load_piece, members
+from anticipation.data.shards import LICENCE_LENGTH, join, write
 from anticipation.errors import AnticipationError, FileError, MidiError
-from anticipation.notes import DRUMS, Notes
+from anticipation.music.notes import DRUMS, Notes
 
 BLOCK = 256  # files that one process reads at a time
 RULES = 3  # raise it when reading changes, so that parts of an unfinished run are read again
@@ -231,7 +231,7 @@ def share_of(text: str) -> tuple[int, int]:
 
 
 def report(out: Path, outcome: Counter, seconds: float) -> None:
-    from anticipation.data import Shards
+    from anticipation.data.shards import Shards
 
     shards = Shards(out)
     splits = Counter(piece.split or "undecided" for piece in shards.pieces)

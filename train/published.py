@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from anticipation import amt, midi
-from anticipation import stream as s
-from anticipation.notes import Notes
+from anticipation.model import amt
+from anticipation.model import stream as s
+from anticipation.music.notes import Notes
+from anticipation.score import midi
 
 LEAST_NOTES, LEAST_SECONDS, MOST_SECONDS, MOST_PARTS = 100, 10, 3600, 16
 

@@ -2,19 +2,19 @@
 
     python train/recall.py SHARDS -o checkpoints/default/harmony.safetensors
 
-is what anticipation/markov.py knows (it ships beside the weights), and how often it is right on held-out songs;
+is what anticipation/music/markov.py knows (it ships beside the weights), and how often it is right on held-out songs;
 
     python train/recall.py SHARDS --keys
 
-prints the table by which anticipation/keys.py tells a melody's key;
+prints the table by which anticipation/music/keys.py tells a melody's key;
 
     python train/recall.py SHARDS --beats
 
-those by which anticipation/beats.py hears the beats of notes that were played without a click;
+those by which anticipation/music/beats.py hears the beats of notes that were played without a click;
 
     python train/recall.py SHARDS --drums
 
-prints the one of what drummers strike where, for anticipation/groove.py."""
+prints the one of what drummers strike where, for anticipation/music/groove.py."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ import numpy as np
 from cases import MELODY
 from safetensors.numpy import save
 
-from anticipation.beats import BARS, marks
-from anticipation.consensus import CHANGE, consensus, recalled
-from anticipation.data import Shards
+from anticipation.data.shards import Shards
+from anticipation.data.windows import top_part
 from anticipation.errors import AnticipationError
 from anticipation.files import replacing
-from anticipation.grid import edges_of, position
-from anticipation.groove import STROKES, count
-from anticipation.harmony import CHORD_TONES, NO_CHORD, chord_at
-from anticipation.keys import moves, neighbours
-from anticipation.markov import Markov
-from anticipation.notes import BEAT, CHORD, DRUMS, Notes
-from anticipation.windows import top_part
+from anticipation.infilling.consensus import CHANGE, consensus, recalled
+from anticipation.music.beats import BARS, marks
+from anticipation.music.grid import edges_of, position
+from anticipation.music.groove import STROKES, count
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at
+from anticipation.music.keys import moves, neighbours
+from anticipation.music.markov import Markov
+from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
 
 TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
 DRUMMERS = ["groove", "freedoom"]
@@ -133,9 +133,9 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("-o", "--output", type=Path, metavar="harmony.safetensors")
-    what.add_argument("--keys", action="store_true", help="print the table of anticipation/keys.py")
-    what.add_argument("--beats", action="store_true", help="print the tables of anticipation/beats.py")
-    what.add_argument("--drums", action="store_true", help="print the table of anticipation/groove.py")
+    what.add_argument("--keys", action="store_true", help="print the table of anticipation/music/keys.py")
+    what.add_argument("--beats", action="store_true", help="print the tables of anticipation/music/beats.py")
+    what.add_argument("--drums", action="store_true", help="print the table of anticipation/music/groove.py")
     parser.add_argument("--sources", nargs="+", help="whose chords people have named (pop909), whose beats are true, "
                         "or whose drums are people's")  # fmt: skip
     args = parser.parse_args()

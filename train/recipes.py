@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from anticipation import amt, around, features, gpt2, model
-from anticipation import stream as s
-from anticipation.batch import collate
+from anticipation.data.windows import Recipe as Plan
+from anticipation.data.windows import Windows, draw, excerpt
 from anticipation.errors import AnticipationError
-from anticipation.windows import Recipe as Plan
-from anticipation.windows import Windows, draw, excerpt
+from anticipation.model import amt, around, features, gpt2
+from anticipation.model import event as model
+from anticipation.model import stream as s
+from anticipation.model.batch import collate
 
 # Share of the windows by source. What musicians will ask for has more than its share of the corpus.
 MIX = {

@@ -14,12 +14,12 @@ SECONDS, PARTS = 16.0, (0,)  # how much, and who plays
 def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[Path]:
     """Accompany the beginning of the first two held-out pieces with a melody, always by the same seed. Returns the
     .mid files. Imports the MIDI libraries and pillow only now: machines that train may lack them."""
-    from anticipation.infilling import generate
-    from anticipation.midi import Score, write
-    from anticipation.notes import Notes
-    from anticipation.prompt import Infill
-    from anticipation.render import piano_roll
-    from anticipation.windows import top_part
+    from anticipation.data.windows import top_part
+    from anticipation.infilling.drafting import generate
+    from anticipation.infilling.prompt import Infill
+    from anticipation.music.notes import Notes
+    from anticipation.score.midi import Score, write
+    from anticipation.score.render import piano_roll
 
     training = net.training
     net.eval()

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from anticipation.data import Piece, Shards
+from anticipation.data.shards import Piece, Shards
 from anticipation.errors import AnticipationError
-from anticipation.harmony import NO_CHORD, chord_notes, estimate_chords
-from anticipation.notes import Notes
-from anticipation.symbols import parse_chord
-from anticipation.tempo import beat_notes
+from anticipation.music.harmony import NO_CHORD, chord_notes, estimate_chords
+from anticipation.music.notes import Notes
+from anticipation.music.symbols import parse_chord
+from anticipation.music.tempo import beat_notes
 
 PHRASE = 8  # bars, where the source does not say
 MOST_BARS = 96

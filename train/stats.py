@@ -10,10 +10,10 @@ from pathlib import Path
 import _script
 import numpy as np
 
-from anticipation.census import TEMPO_BIN, Census, census, licence_of
-from anticipation.data import Shards
+from anticipation.data.census import TEMPO_BIN, Census, census, licence_of
+from anticipation.data.shards import Shards
 from anticipation.files import replacing
-from anticipation.notes import instrument_name
+from anticipation.music.notes import instrument_name
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 220, 18, 34, 34
 BAR, INK, FAINT = "#0072B2", "#1F2937", "#6B7280"

@@ -29,10 +29,11 @@ from evaluate import HELD_OUT, brief, evaluate
 from logbook import Run, StopRequest, data_hash
 from recipes import MIXES, PRESETS, Amt, Event, Preset, Schedule, Settings, loader_processes, loading
 
-from anticipation import checkpoint, model
-from anticipation.data import Shards
+from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
-from anticipation.markov import Markov
+from anticipation.model import checkpoint
+from anticipation.model import event as model
+from anticipation.music.markov import Markov
 
 
 def flags() -> argparse.ArgumentParser:

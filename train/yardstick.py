@@ -15,12 +15,12 @@ import torch
 from cases import MELODY
 from recipes import amt_controls
 
-from anticipation import amt, features
-from anticipation import stream as s
-from anticipation.keys import shift_to_c
-from anticipation.notes import Notes
-from anticipation.surprise import drawn, nats
-from anticipation.windows import Recipe, excerpt, top_part
+from anticipation.data.windows import Recipe, excerpt, top_part
+from anticipation.model import amt, features
+from anticipation.model import stream as s
+from anticipation.model.surprise import drawn, nats
+from anticipation.music.keys import shift_to_c
+from anticipation.music.notes import Notes
 
 KINDS = {
     "none": "nothing is given",

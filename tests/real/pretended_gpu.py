@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "train")]
 from engine import Engine, Layout, Place  # noqa: E402
 from recipes import MIX, PRESETS, Schedule  # noqa: E402
 
-from anticipation.data import Shards  # noqa: E402
+from anticipation.data.shards import Shards  # noqa: E402
 
 GPU = torch.device("cuda", 0)
 

@@ -81,7 +81,7 @@ def check(out: str, folder: Path) -> int:
     rows = [line.split() for line in out.splitlines() if line.startswith(("melody", "band"))]
     melody, band = ([row for row in rows if row[0] == name] for name in ("melody", "band"))
     sys.path.insert(0, str(ROOT))
-    from anticipation.midi import read
+    from anticipation.score.midi import read
 
     files = sorted(folder.glob("session/interchange/*/midifiles/*Band*.mid"))
     notes = read(files[-1]).notes if files else None

@@ -1,0 +1,193 @@
+"""Planner: live is the same infill again and again, over a decoder that keeps what still agrees. Each part of a band is
+a stream of its own, told what the player and the other parts do. Knows scenes and the model; knows no clock, no ports
+and no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..infilling.drafting import PATIENCE
+from ..infilling.prompt import LEAD, OFF_ROOT, higher
+from ..model import stream as s
+from ..model.bias import Bias
+from ..model.decode import Decoder
+from ..model.grammar import Limits, nearest_place, pitch_table
+from ..model.lanes import context_of
+from ..model.sampling import Sampling
+from ..music.dynamics import swell
+from ..music.grid import divided
+from ..music.groove import places_of
+from ..music.keys import moved, shift_to_c
+from ..music.notes import DRUMS, Notes
+from ..music.playable import BASSES, KIT, RANGES, VOICES
+from .harmonist import Harmonist
+from .scene import Rows, Scene, rows_of
+
+ROOM = 128  # rows of the window that are kept free for a plan
+MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays
+STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pitches are right no more than by chance
+# Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
+# are fewer than YOUNG; of fewer than FEW the band's own tell the key with them.
+STUBBORN, YOUNG, FEW = 3, 24, 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something was decided: nothing more begins before `reached` (song seconds), and `note` begins there, if any:
+    (onset, duration, pitch, instrument, velocity). fed: rows that the trunk has run over since the planner began."""
+
+    reached: float
+    note: tuple[float, float, int, int, int] | None
+    fed: int
+
+
+class Planner:
+    """One band's mind. The streams begin at `origin` seconds and are moved `shift` semitones to C; both stay as long as
+    they can, because to change them is to read everything anew."""
+
+    def __init__(self, model, seed: int = 0) -> None:
+        self.model, self.rng = model, np.random.default_rng(seed)
+        self.listens = model.takes_late  # if not, the player's notes are told to it as its own past
+        self.reads = model.reads_chart  # if not, it is told nothing but notes, in their own key
+        self.origin = np.inf  # none yet
+        self.shift, self.cold = 0, True
+        self.fed = 0
+        self._other: list[int] = []  # shifts that the last plans heard in a row, all other than ours
+        self._decoder: Decoder | None = None
+        self._parts: list[tuple[int, ...]] = []  # the instruments that each stream writes
+        self._harmonist = Harmonist(model.markov) if model.markov else None
+
+    def plan(self, scene: Scene) -> Iterator[Step]:
+        """Write the scene from its start to its end, step by step; to stop early is to stop iterating. Without a given
+        chart, chords for pitched instruments are the harmonist's."""
+        if not self.listens:
+            scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
+        self._settle(scene)
+        if self._harmonist and not len(scene.chart.chords) and any(i < DRUMS for i in scene.instruments):
+            scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
+        decoder = self._ready(scene)
+        for row in self._draw(decoder, self._limits(scene)):
+            yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row), self.fed)
+
+    def _settle(self, scene: Scene) -> None:
+        """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,
+        the key if it is clearly another."""
+        moves = not scene.since <= self.origin <= scene.start
+        if moves:
+            self.origin, self.cold = self._beginning(scene)
+        parts: list[tuple[int, ...]] = [scene.instruments]
+        if self.listens:
+            parts = [(i,) for i in dict.fromkeys(scene.instruments)]
+        if self._hear_key(scene) or moves or parts != self._parts:
+            self._decoder, self._parts = None, parts
+
+    def _beginning(self, scene: Scene) -> tuple[float, bool]:
+        """Where a new stream begins: with the first thing that is known, so far as a model is shown it; and whether
+        the music begins there."""
+        past = scene.known[scene.known.onset < scene.start]
+        first = float(past.onset[0]) if len(past) else scene.start
+        earliest = scene.start - s.HISTORY
+        return max(first - LEAD, earliest, scene.since), scene.cold and first > earliest
+
+    def _hear_key(self, scene: Scene) -> bool:
+        """Whether the transposition changed. The player decides the key, or without him the band."""
+        theirs = scene.player.between(scene.start - MEMORY, np.inf)
+        known = theirs if len(theirs.pitched) >= FEW else theirs + scene.own.between(scene.start - MEMORY, scene.start)
+        shift = shift_to_c(known, scene.pitches)
+        self._other = [*self._other[1 - STUBBORN :], shift] if shift != self.shift else []
+        young = len(theirs.pitched) < YOUNG
+        if not self._other or not (young or len(self._other) == STUBBORN and len(set(self._other)) == 1):
+            return False
+        self.shift, self._other = shift, []
+        return True
+
+    def _ready(self, scene: Scene) -> Decoder:
+        """The decoder, having read the scene up to its start. Raises CheckpointError."""
+        several = self._told(scene)
+        decoder = self._decoder
+        if decoder is None:
+            streams = [s.Stream(k.chart, k.controls, k.delta, self.rng, ordered=self.reads) for k in several]
+            decoder = Decoder(self.model, streams)
+        for stream, known in zip(decoder.streams, several, strict=True):
+            stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
+        decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
+        before = decoder.fed
+        decoder.sync([known.rows for known in several])
+        decoder.read([0])  # the others when they draw
+        if not decoder.lanes.state.isfinite().all():
+            raise CheckpointError("the weights are broken: what they answer is no number, and they would play nothing")
+        for stream in decoder.streams:  # a bass that has begun its chord begins it no more
+            stream.written = [row for row in stream.rows if row[s.KIND] == s.EVENT]
+        self._decoder, self.fed = decoder, self.fed + decoder.fed - before
+        return decoder
+
+    def _told(self, scene: Scene) -> list[Rows]:
+        """What each part is told. When a window is nearly full, the origin moves to half a window ago."""
+        several = self._rows(scene)
+        window = context_of(self.model)
+        longest = max((known.rows for known in several), key=len)
+        if len(longest) > window - ROOM:
+            recent = longest[-(window // 2) :]
+            recent = recent[recent[:, s.KIND] != s.CONTROL]
+            steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
+            self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None
+            several = self._rows(scene)
+        return several
+
+    def _rows(self, scene: Scene) -> list[Rows]:
+        """The rows of each part: its own notes, and the other parts' like late ones of the player. If one stream writes
+        the whole band, all that the band has played is its own."""
+        out = []
+        for part in self._parts:
+            others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
+            mine = scene.own if not len(others) else scene.own.of_instruments(part)
+            told = replace(scene, own=mine, late=scene.late + others, instruments=part)
+            out.append(rows_of(told, self.origin, self.shift, self.cold, reads_chart=self.reads, looks=self.listens))
+        return out
+
+    def _limits(self, scene: Scene) -> list[Limits]:
+        """Of each part."""
+        pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
+        begin, end = (round((t - self.origin) * s.STEPS) for t in (scene.start, scene.end))
+        nearest = groove = None
+        if scene.grid and len(scene.chart.beats):
+            nearest = nearest_place((divided(scene.chart.beats, scene.grid) - self.origin) * s.STEPS, end)
+        ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
+        tables = [pitch_table(part, pitches, ranges) for part in self._parts]
+        chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
+        if DRUMS in scene.instruments and not (scene.player.instrument == DRUMS).any():
+            groove = places_of(chart.beats, np.arange(end + 1))
+        stray = 0.0 if scene.chord_lock else STRAY
+        player = scene.player.between(scene.start - MEMORY, scene.end)
+        louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
+        limit = scene.polyphony
+        most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
+        bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
+        return [
+            Limits(begin, end, table, most, scene.density, nearest, bias=bias, louder=louder, since=0)
+            for table in tables
+        ]
+
+    def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:
+        """Events and rests of all parts, by time. The part that is furthest behind draws next, and the others are
+        told."""
+        streams = decoder.streams
+        waiting: list[np.ndarray] = []  # events of parts that are ahead of others
+        while any(stream.clock < limits[0].end for stream in streams):
+            last, before = min(range(len(streams)), key=lambda i: streams[i].clock), decoder.fed
+            asked = [limit if i == last else None for i, limit in enumerate(limits)]
+            waiting.append(decoder.next_event(asked, together=True)[last])  # type: ignore[arg-type]
+            self.fed += decoder.fed - before
+            reached = min(stream.clock for stream in streams)
+            ready = sorted((row for row in waiting if row[s.CLOCK] <= reached), key=lambda row: int(row[s.CLOCK]))
+            waiting = [row for row in waiting if row[s.CLOCK] > reached]
+            yield from ready
+
+    def _note(self, row: np.ndarray) -> tuple[float, float, int, int, int] | None:
+        if row[s.KIND] != s.EVENT:
+            return None
+        return next(iter(s.to_notes(row[None], self.origin).transpose(-self.shift)))

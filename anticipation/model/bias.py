@@ -1,0 +1,219 @@
+"""Bias: what people seldom do is made less likely, and stays possible. Added to the logits of shifts and pitches; what
+must not be is the grammar's. Knows no weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..music import groove
+from ..music.harmony import CHORD_TONES, NO_CHORD
+from ..music.notes import DRUMS
+from ..music.playable import TRIAD
+from . import stream as s
+
+if TYPE_CHECKING:
+    from .grammar import Limits
+
+NEVER = -1e6  # a logit
+OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who plays under it
+# In what share of the cases where the model would end without a chord who plays chords may: of people's pianos that do
+# play chords 7 % end on a single note, of ours a quarter did (train/LOG.md).
+LONE = 0.1
+# Nats that it costs, where the piece goes as it has gone before, to begin something where nothing was begun then, or
+# nothing where something was; to give a chord a note more or less; or another note under the same chord symbol. People
+# repeat themselves as much. Less would not leave the more to chance: the model then irons out what was odd at first.
+ANEW = 8.0
+# What the odds are multiplied by that a part strikes again what it began once, QUICK steps before or less: people do in
+# 6 % of such cases, the model after its own notes in 13 (train/LOG.md).
+AGAIN, QUICK = 0.45, s.STEPS // 4
+ROUNDING = 3  # steps by which a note may miss the chord that it begins with
+_PITCHES = np.arange(128)
+_CLASS = _PITCHES % 12
+
+
+@dataclass(frozen=True)
+class Bias:
+    """What a request makes less likely. Times are in steps from the stream's origin; keys of the dict are
+    instruments."""
+
+    chart: s.Chart | None = None  # chords that pitches are to agree with
+    stray: float = 1.0  # factor on the odds of a pitch outside its chord (0: never, unless nothing else is legal)
+    # Factor on the odds of any pitch but the root, for an instrument's first note at `last` and, but for chordal ones,
+    # under a chord.
+    roots: dict[int, float] = field(default_factory=dict)
+    last: int | None = None  # step at which the piece comes to rest
+    groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
+    usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
+    tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `chordal` seldom go
+    chordal: tuple[int, ...] = ()  # new instruments that play chords
+    # (end + 1, 2) step at which the piece went as at each, -1 for none, and semitones that it is higher now: form.py
+    before: np.ndarray | None = None
+    # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down
+    taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
+
+
+def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
+    """(128,) what is added to the logits of an instrument's pitches at a clock. instrument: None where it is drawn with
+    its pitch; then what counts for any pitched one."""
+    out, bias = np.zeros(128), limits.bias
+    if bias.chart is not None and bias.stray < 1 and (instrument is None or instrument < DRUMS):
+        chord = bias.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_]
+        if chord < NO_CHORD:
+            out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
+    if instrument in bias.roots and (root := _new_root(stream, clock, instrument, bias)) is not None:
+        out[root != _CLASS] += np.log(bias.roots[instrument])
+    if instrument in bias.chordal and bias.tune is not None:
+        out[bias.tune[clock] + 1 :] += np.log(OVER)
+    if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
+        first = not stream.written or stream.written[-1][s.CLOCK] < clock
+        out += groove.likely(bias.groove[clock], first)
+    if len(bias.taken) and (instrument is None or instrument < DRUMS):
+        first, last, key = bias.taken.T
+        out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
+    if bias.before is not None:
+        out -= _pitch_costs(stream, bias.before, limits.table, clock, instrument)
+    if limits.rhythm is not None:
+        out += limits.rhythm.taste(stream.pitches)
+    elif instrument is not None and instrument < DRUMS and (key := _just_begun(stream, clock, instrument)) is not None:
+        out[key] += np.log(AGAIN)
+    return out
+
+
+def _new_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> int | None:
+    """The root of the chord at a clock, if an instrument has begun no note under it, or none where it is to end."""
+    begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
+    if not len(begun) or begun[-1, 1] >= NO_CHORD:
+        return None
+    own = (row[s.CLOCK] for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument)
+    last = next(own, -np.inf)
+    ends = bias.last is not None and last < bias.last - ROUNDING <= clock
+    begins = instrument not in bias.chordal and last < begun[-1, 0] - ROUNDING
+    return begun[-1, 1] % 12 if ends or begins else None
+
+
+def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
+    """The lowest pitch of an instrument's last moment before a clock, if that was QUICK steps before or less and began
+    other pitches than the moment before it. A row of repeats that is there may go on."""
+    own = stream.rows[s.of_kinds(stream.rows, s.LINE) & (stream.rows[:, s.INSTRUMENT] == instrument)]
+    if not len(own) or not ROUNDING < clock - own[-1, s.CLOCK] <= QUICK:
+        return None
+    last = _last_moment(own)
+    before = _last_moment(own[: len(own) - len(last)])
+    return int(last.min()) if set(before) != set(last) else None
+
+
+def _last_moment(rows: np.ndarray) -> np.ndarray:
+    """The pitches that begin together with the last of some rows."""
+    return rows[rows[:, s.CLOCK] >= rows[-1:, s.CLOCK] - ROUNDING, s.PITCH]
+
+
+def _begun_before(stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
+    """What a stream began when the piece went as it does at a clock, as (instrument, pitch), as much higher as it goes
+    now, so far as that is legal. Under another chord drums alone would begin it again."""
+    there, higher = before[clock].tolist()
+    begun = stream.begun.get(there, [])
+    if not begun:
+        return begun
+    was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
+    same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
+    moved = [(one, pitch + higher * (one < DRUMS)) for one, pitch in begun if same or one == DRUMS]
+    return [(one, pitch) for one, pitch in moved if pitch < 128 and table[one, pitch]]
+
+
+def _pitch_costs(
+    stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int, instrument: int | None
+) -> np.ndarray:
+    """(128,) nats that an instrument's next pitch costs at a clock: ANEW if it was not begun when the piece went like
+    this, and for each one that was and is passed over, or chords would climb."""
+    pitches = [pitch for one, pitch in _begun_before(stream, before, table, clock) if instrument in (None, one)]
+    if not pitches:
+        return np.zeros(128)
+    last = max((pitch for one, pitch in stream.begun.get(clock, []) if one == instrument), default=-1)
+    left = sorted(pitch for pitch in pitches if pitch > last and stream.ordered)
+    return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
+
+
+def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np.ndarray) -> np.ndarray:
+    """Shift logits (the last class is the rest), gathered at the places where an event may begin, each of which is as
+    likely as is usual there beside the others, less what it costs to begin what was not begun before. legal: (102,)
+    which may be drawn."""
+    out, bias, count = _gathered(logits, stream, limits), limits.bias, len(logits) - 1
+    if stream.wait < count:
+        out = _ahead(out, stream.wait, bool(legal[stream.wait]))
+    clocks = stream.clock + np.arange(count)
+    inside = (clocks >= limits.start) & (clocks < limits.end)
+    if bias.usual is not None:
+        begins = np.logaddexp.reduce(out[:count])
+        out[:count][inside] += bias.usual[clocks[inside]]
+        if np.isfinite(begins):  # elsewhere in place of there, not never
+            out[:count] += begins - np.logaddexp.reduce(out[:count])
+    if bias.last is not None and limits.table[list(bias.chordal)].any():
+        out = _closed(out, stream, bias.last, bias.chordal, legal)
+    if bias.before is not None:
+        places = np.flatnonzero(np.isfinite(out[:count]) & inside)
+        out[np.append(places, count)] -= _shift_costs(stream, bias.before, limits.table, places)
+    return out
+
+
+def _gathered(logits: np.ndarray, stream: s.Stream, limits: Limits) -> np.ndarray:
+    """Shift logits with the probability of every step moved to the nearest step where an event may begin, so that a
+    beat whose probability is spread over neighbouring steps stays as likely as it was. What would move to the end, or
+    beyond the last shift, goes to the rest; else everything later would be played at the last place."""
+    count = len(logits) - 1
+    shift = np.arange(count)
+    if limits.nearest is not None:
+        clocks = stream.clock + shift
+        inside = (clocks >= limits.start) & (clocks < limits.end)
+        shift[inside] = np.minimum(limits.nearest[clocks[inside]] - stream.clock, count)
+    shift[stream.clock + shift >= limits.end] = count
+    out = np.append(np.full(count, -np.inf), logits[count])
+    np.logaddexp.at(out, shift[shift >= 0], logits[:count][shift >= 0])
+    return out
+
+
+def _ahead(logits: np.ndarray, wait: int, together: bool) -> np.ndarray:
+    """Shift logits where an echo is `wait` steps ahead: what comes after it is all one, and goes to the rest. together:
+    an event may begin with it."""
+    after = np.arange(len(logits)) >= wait + together
+    out = np.where(after, -np.inf, logits)
+    out[-1] = np.logaddexp.reduce(logits[after])
+    return out
+
+
+def _closed(logits: np.ndarray, stream: s.Stream, last: int, chordal: tuple[int, ...], legal: np.ndarray) -> np.ndarray:
+    """Shift logits where most of what would pass the last moment goes there, until it has a chord of who plays
+    these."""
+    struck = [one for one, _ in stream.begun.get(stream.clock, []) if one in chordal]
+    there = np.flatnonzero(legal[:-1] & (stream.clock + np.arange(len(legal) - 1) >= last - ROUNDING))[-1:]
+    if stream.clock >= last - ROUNDING and len(struck) >= TRIAD or not len(there):
+        return logits
+    out = logits.copy()
+    out[there] = np.logaddexp(logits[there], logits[-1] + np.log(1 - LONE))
+    out[-1] += np.log(LONE)
+    return out
+
+
+def _shift_costs(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
+    within a second: for each place up to there where something was begun when the piece went like this and now is not,
+    or the other way round, and for a chord that has a note more or less."""
+    out, passed = np.zeros(len(places) + 1), 0.0
+    for i, shift in enumerate(places.tolist()):
+        out[i] = passed
+        there = int(before[stream.clock + shift, 0])
+        here = [] if shift or there < 0 else stream.begun.get(stream.clock, [])
+        if here:
+            notes = _begun_before(stream, before, table, stream.clock)
+            if any(note not in here and (note > here[-1] or not stream.ordered) for note in notes):
+                passed += ANEW
+            elif len(here) >= len(stream.begun.get(there, [])):
+                out[i] += ANEW
+        elif there in stream.begun:
+            passed += ANEW
+        elif there >= 0:
+            out[i] += ANEW
+    out[-1] = passed
+    return out

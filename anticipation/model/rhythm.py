@@ -1,0 +1,123 @@
+"""Rhythm: notes that give way, each to one of another pitch that begins and ends when it did. Knows steps; draws
+nothing.
+
+A stream answers these notes in its own order, one event for each: so the number of pitches that it has drawn says which
+note is next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..music.notes import INSTRUMENTS, LEGATO, Notes
+from . import stream as s
+
+# Standard deviations of a new pitch, in semitones: about the old pitch, and (beside the step that the old line took)
+# about the last note of its new line. So a part stays in its register, hands stay apart, and a tune goes on in steps.
+REACH, GAIT = 4.0, 2.0
+# Factors on the odds of: the old pitch; the line's last pitch, where the old line moved; the pitch of the next higher
+# note of the old chord and all above it, without which chords would climb.
+AGAIN, STAY, CROSS = 0.1, 0.5, 0.1
+# Factor on the odds of a pitch outside the chord. Not as low as without a rhythm: most old pitches were chord tones,
+# and as these are avoided (AGAIN), a low one would leave too little.
+STRAY = 0.5
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """notes: those that give way, in the order of the stream. rows: (N, 5) the same in the model's steps and key, as
+    `stream.quantise` has them. left: (N,) how many notes of its chord are still to come, itself included. table:
+    (INSTRUMENTS, 128) what may be written. free: (N, 128) keys that no known note of its part strikes or holds
+    meanwhile. near: whether new pitches stay near the old ones."""
+
+    notes: Notes
+    rows: np.ndarray
+    left: np.ndarray
+    table: np.ndarray
+    free: np.ndarray
+    near: bool
+
+    @classmethod
+    def of(
+        cls, notes: Notes, known: Notes, table: np.ndarray, shift: int, origin: float, span: tuple[int, int], near: bool
+    ) -> Rhythm:
+        """notes: that give way. known: notes that stay around them. table: what may be written, in the model's key,
+        which is `shift` semitones up. span: steps from `origin` (seconds). Of a chord of more notes than there are
+        legal pitches the lowest ones are answered."""
+        heard = np.arange(128) - shift
+        table = table & (heard >= 0) & (heard < 128)
+        onset = np.clip(np.rint((notes.onset - origin) * s.STEPS).astype(np.int64), span[0], span[1] - 1)
+        order = np.lexsort((notes.pitch, notes.instrument, onset))
+        chord = (onset * INSTRUMENTS + notes.instrument)[order]
+        place = np.arange(len(chord)) - np.searchsorted(chord, chord)
+        stay = place < table.sum(1)[notes.instrument[order]]
+        order, chord = order[stay], chord[stay]
+        notes, onset = notes[order], onset[order]
+        duration = np.clip(np.rint(notes.duration * s.STEPS).astype(np.int64), 1, s.MAX_DURATION)
+        rows = np.stack([onset, notes.instrument, notes.pitch + shift, duration, notes.velocity], 1)
+        left = np.searchsorted(chord, chord, side="right") - np.arange(len(chord))
+        free = np.ones((len(notes), 128), dtype=bool)
+        for i, one in enumerate(rows):
+            own = known[known.instrument == one[1]]
+            keys = own.pitch[_clash(notes.onset[i], notes.offset[i], own)] + shift
+            free[i, keys[(keys >= 0) & (keys < 128)]] = False
+        return cls(notes, rows, left, table, free, near)
+
+    def row(self, number: int) -> np.ndarray:
+        """The row that comes next once so many are answered; once all are, the last one."""
+        return self.rows[min(number, len(self.rows) - 1)]
+
+    def shifts(self, clock: int, number: int) -> np.ndarray:
+        """(102,) the only legal shift: the one that leads to the next row; a rest if it is more than a second away or
+        all are answered."""
+        wait = self.rows[number, 0] - clock if number < len(self.rows) else s.MAX_DURATION
+        return np.arange(s.REST + 2) == min(wait, s.REST + 1)
+
+    def pitches(self, drawn: np.ndarray) -> np.ndarray:
+        """(INSTRUMENTS, 128) the legal answers to the next row, after these pitches: above the pitches of its chord so
+        far, with room above for those still to come, and on keys that are free; on any key where too few are free."""
+        number = min(len(drawn), len(self.rows) - 1)
+        onset, instrument = self.rows[number, :2]
+        left, own = self.left[number], self.notes[:number]
+        rest = self.notes[number : number + left]
+        chord = drawn[:number][(self.rows[:number, :2] == (onset, instrument)).all(1)]
+        above = self.table[instrument] & (np.arange(128) > chord.max(initial=-1))
+        held = (own.instrument == instrument) & _clash(rest.onset.min(), rest.offset.max(), own)
+        free = above & self.free[number : number + left].all(0)
+        free[drawn[:number][held]] = False
+        legal = free if free.sum() >= left else above
+        out = np.zeros((INSTRUMENTS, 128), dtype=bool)
+        out[instrument] = legal & (np.cumsum(legal) <= legal.sum() - left + 1)
+        return out
+
+    def taste(self, drawn: np.ndarray) -> np.ndarray:
+        """(128,) bias on the logits of the next pitch, after these pitches: near the old pitch but not on it, and near
+        the last note of its line. The line goes to that one of the notes struck together last whose old pitch was
+        nearest."""
+        out, keys = np.zeros(128), np.arange(128)
+        number = len(drawn)
+        onset, instrument, old = self.rows[number, :3]
+        if self.near:
+            out = -0.5 * ((keys - old) / REACH) ** 2
+            out[keys == old] += np.log(AGAIN)
+            if self.left[number] > 1:
+                out[keys >= self.rows[number + 1, 2]] += np.log(CROSS)
+        begun = self.rows[:number]
+        last = np.flatnonzero((begun[:, 1] == instrument) & (begun[:, 0] < onset))
+        if len(last):
+            last = last[begun[last, 0] == begun[last[-1], 0]]
+            leaps = abs(begun[last, 2] - old)
+            leap, before = leaps.min(), drawn[last[leaps.argmin()]]
+            out -= 0.5 * ((keys - before) / (leap + GAIT)) ** 2
+            out[keys == before] += np.log(STAY) if leap else 0.0
+        return out
+
+
+def _clash(onset: float, offset: float, others: Notes) -> np.ndarray:
+    """(N,) whether a note and each of others cannot share a key: they are struck together, or one is held more than a
+    legato into the other."""
+    later = np.maximum(others.onset, onset)
+    end = np.where(others.onset <= onset, others.offset, offset)
+    return (abs(others.onset - onset) <= LEGATO) | (end > later + LEGATO)
