@@ -2,18 +2,50 @@
 
 import json
 import sys
+from pathlib import Path
 
 import band_score
 import numpy as np
 import prepare
 import pytest
-from test_band import drum_notes, prepared, song_notes
 
 from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
-from anticipation.music.notes import Notes
+from anticipation.music.notes import DRUMS, Notes
+from anticipation.music.tempo import TempoMap
+from anticipation.score import midi
 
 pytest.importorskip("symusic")
+
+
+def song_notes(seed: int, bars: int = 24) -> Notes:
+    """A tune, a bridge and a piano over four chords, 120 bpm."""
+    rng = np.random.default_rng(seed)
+    roots = rng.choice([48, 53, 55, 57], bars)
+    rows = [
+        (0.5 * i, 0.4, int(roots[i // 4]) + 24 + int(rng.choice([0, 4, 7])), 53, 60 + i % 40) for i in range(4 * bars)
+    ]
+    rows += [(2.0 * i, 1.9, int(root) + step, 0, 50 + i) for i, root in enumerate(roots) for step in (0, 4, 7)]
+    return Notes.of(rows)
+
+
+def drum_notes(seed: int, bars: int) -> Notes:
+    """Kick, snare and hats of Roland's kit, that do not quite repeat themselves."""
+    rng = np.random.default_rng(seed)
+    rows = [(0.25 * i, 0.1, int(rng.choice([22, 22, 26, 51])), DRUMS, 60 + 30 * (i % 2 == 0)) for i in range(8 * bars)]
+    for bar in range(bars):
+        rows += [(2.0 * bar + x + rng.normal(0, 0.005) + 0.02, 0.1, 36, DRUMS, 100) for x in (0.0, 0.75, 1.25)]
+        rows += [(2.0 * bar + x, 0.1, 38, DRUMS, 110) for x in (0.5, 1.5)]
+    return Notes.of(rows)
+
+
+def prepared(files: dict[str, Notes], folder: Path) -> Shards:
+    """Shards of pieces by their names, at 120 bpm."""
+    for name, notes in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        midi.write(midi.Score.from_notes(notes, TempoMap.constant(120)), folder / name)
+    prepare.prepare([folder], folder / "shards")
+    return Shards(folder / "shards")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 import yardstick
 from cases import cases
-from drummer import take_of
 
 from anticipation.data.shards import Piece, Shards
 from anticipation.errors import AnticipationError
@@ -26,7 +25,6 @@ from anticipation.model import checkpoint
 from anticipation.music import metrics
 from anticipation.music.grid import places
 from anticipation.music.notes import DRUMS, Notes
-from anticipation.music.tempo import beat_notes
 
 BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0
@@ -53,17 +51,12 @@ def nats_of_bands(net, shards: Shards, pieces: int) -> dict[str, dict[str, float
 
 
 def references(shards: Shards) -> np.ndarray:
-    """(N, 4, 16) the grooves of held-out Groove takes."""
-    takes = [take_of(p.name, shards.notes(p)) for p in shards.split("valid") if p.source == "groove"]
-    out = []
-    for take in takes:
-        if take and not take.fill and take.bars:
-            beats = beat_notes(range(4 * take.bars + 1), [i % 4 for i in range(4 * take.bars + 1)])
-            rows = zip(take.position, take.pitch, take.velocity, strict=True)
-            out.append(metrics.groove_profile(Notes.of((x, 0.1, p, DRUMS, v) for x, p, v in rows), beats))
-    if not out:
+    """(N, 4, 16) the grooves of held-out Groove takes in 4/4, whose names tell (fills left out)."""
+    takes = [shards.notes(p) for p in shards.split("valid") if p.source == "groove" and "_beat_4-4" in p.name]
+    profiles = [metrics.groove_profile(take.audible, take.beats) for take in takes]
+    if not any(profile.any() for profile in profiles):
         raise AnticipationError(f"{shards.folder} holds out no takes of groove")
-    return np.array(out)
+    return np.array([profile for profile in profiles if profile.any()])
 
 
 class Rubrics:

@@ -34,7 +34,6 @@ MIX = {
     "mutopia-ccbysa": 0.02, "freedoom": 0.06, "blasphemer": 0.01, "easyrpg-rtp": 0.01, "groove": 0.02,
     "cre-corpus": 0.01, "openewld-us-pd": 0.05, "openhymnal": 0.01, "kittel": 0.005, "zinck": 0.005,
     "goudimel": 0.0025, "tavern": 0.005, "dmidiplayer": 0.0025,
-    "band-teacher": 0.08,  # where somebody has merged it into the shards; what ships has not (see LOG.md)
 }  # fmt: skip
 MIXES = {"all": None, "shipped": MIX}
 

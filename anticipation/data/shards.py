@@ -161,9 +161,8 @@ class _Columns:
 
 
 def write(
-    folder: Path, pieces: Iterable[tuple[str, str, str, Notes]], outcome: Counter, licences: dict[str, str],
-    split: str = UNDECIDED,
-) -> None:  # fmt: skip
+    folder: Path, pieces: Iterable[tuple[str, str, str, Notes]], outcome: Counter, licences: dict[str, str]
+) -> None:
     """Write (source, name, sha256, notes) of pieces as shards, in the order in which they come, for `join`. If that
     fails, the folder stays as it was."""
     kept: list[Piece] = []
@@ -172,7 +171,7 @@ def write(
             audible = notes.audible
             start = columns.add(notes, sketch(line_shingles(notes)))
             tune, seconds = tune_hash(notes), round(audible.end, 2)
-            kept.append(Piece(source, name, split, start, len(notes), len(audible), seconds, digest, tune))
+            kept.append(Piece(source, name, UNDECIDED, start, len(notes), len(audible), seconds, digest, tune))
         columns.settle(kept, outcome + Counter(kept=len(kept)), licences)
 
 

@@ -31,7 +31,7 @@ DELTAS = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 8.0, 10.0)  # seconds of anticipati
 STYLE_OF = {  # the corpus's sources; others are "unknown"
     "pop909": "pop", "pop909-versions": "pop", "openewld-us-pd": "pop", "chopin-first-ed": "piano", "tavern": "piano",
     "cre-corpus": "folk", "openhymnal": "folk", "freedoom": "band", "blasphemer": "band", "easyrpg-rtp": "band",
-    "band-teacher": "band", "groove": "drums", "boostermusic": "piano",
+    "groove": "drums", "boostermusic": "piano",
     **dict.fromkeys(("polish-scores", "openscore-lieder", "openscore-quartets", "openscore-orchestra", "goudimel",
                      "mutopia-pd-ccby", "mutopia-ccbysa", "kittel", "zinck", "dmidiplayer"), "classical"),
 }  # fmt: skip
