@@ -300,7 +300,9 @@ def _amt(name: str, **settings: Any) -> Preset:
 
 
 OURS = Settings(lr=0.004, lr_rest=0.003)
-LADDER = {f"depth-{n}": model.Config(n) for n in (2, 3, 6)}  # beside `tiny`, 4: to see what size a given compute wants
+LADDER = {
+    f"depth-{n}": model.Config(n) for n in (1, 2, 3, 6)
+}  # beside `tiny`, 4: to see what size a given compute wants
 PRESETS = {
     **{name: Preset(Event(), config, OURS) for name, config in (LADDER | model.PRESETS).items()},
     # By the paper, but for `amt-tiny`, which is for a laptop.

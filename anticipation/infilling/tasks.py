@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,30 @@ class Take:
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
+@dataclass(frozen=True)
+class Brief:
+    """What a task asks for, in the score's own time. task: its name. start, end: seconds. known: notes that the model
+    is told. gone: mask of the score's notes that give way. chosen: parts that new notes may belong to.
+    keeps_rhythm: see `infill`. asked: what only this task takes, for the stamp. remarks: as a take's."""
+
+    task: str
+    score: Score
+    start: float
+    end: float
+    known: Notes
+    instruments: list[int]
+    gone: np.ndarray
+    chosen: Sequence[Part] = ()
+    keeps_rhythm: bool = False
+    asked: Mapping[str, object] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def rest(self) -> Score:
+        """The score without the notes that give way."""
+        return self.score.without(self.gone)
+
+
 def accompany(
     score: Score,
     model: Model,
@@ -69,8 +94,9 @@ def accompany(
     begin, remarks = _opening(score) if start is None and end is None else (start or 0.0, ())
     start, end = begin, _inside(score, begin, end)
     known = casting.accompanied(casting.followed(score, melody), start, written)
-    takes = _write("accompany", score, model, options, start, end, known, written, melody=melody)
-    return [replace(take, remarks=take.remarks + remarks) for take in takes]
+    none, asked = np.zeros(len(score.notes), bool), {"melody": melody}
+    brief = Brief("accompany", score, start, end, known, written, none, asked=asked, remarks=remarks)
+    return _answer(brief, model, options)
 
 
 def infill(
@@ -104,9 +130,11 @@ def infill(
     gone = _answerable(score.notes, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen] if instruments is None else casting.instruments(instruments)
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
-    takes = _write("infill", score, model, options, start, end, known, written, gone, chosen, rhythm, parts=named)
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
-    return [replace(take, remarks=take.remarks + remarks) for take in takes]
+    asked = {"parts": named}
+    return _answer(
+        Brief("infill", score, start, end, known, written, gone, chosen, rhythm, asked, remarks), model, options
+    )
 
 
 def continue_(
@@ -139,8 +167,8 @@ def continue_(
         raise RequestError(f"the piece would be longer than {MAX_HOURS} hours")
     gone, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
     written = known.instruments or score.notes.instruments if instruments is None else casting.instruments(instruments)
-    options = options or Options()
-    return _write("continue", score, model, options, begin, end, known, written, gone, score.parts)
+    brief = Brief("continue", score, begin, end, known, written, gone, score.parts)
+    return _answer(brief, model, options or Options())
 
 
 def vary(
@@ -169,9 +197,8 @@ def vary(
     gone = _answerable(score.notes, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
-    return _write(
-        "vary", score, model, options, start, end, known, written, gone, chosen, rhythm, keep=keep, parts=named
-    )
+    asked = {"keep": keep, "parts": named}
+    return _answer(Brief("vary", score, start, end, known, written, gone, chosen, rhythm, asked), model, options)
 
 
 def harmonize(
@@ -270,25 +297,40 @@ def _request(
                   ranged=options.ranged)  # fmt: skip
 
 
-def _write(
-    task: str, score: Score, model, options: Options, start: float, end: float, known: Notes, instruments: list[int],
-    gone: np.ndarray | None = None, chosen: Sequence[Part] = (), keeps_rhythm: bool = False, **asked: object,
-) -> list[Take]:  # fmt: skip
-    """Generate, and put what was written into the score. known: what the model is told, in the score's own time. gone:
-    mask of the score's notes that give way (default: none). chosen: parts that new notes may belong to. keeps_rhythm:
-    see `infill`. asked: what only this task takes, for the stamp."""
-    from .consensus import Outlook
+def _answer(brief: Brief, model, options: Options) -> list[Take]:
+    """Generate, and put what was written into the score. Raises RequestError."""
     from .drafting import generate
 
-    gone = np.zeros(len(score.notes), bool) if gone is None else gone
-    conductor = Conductor.of(score, start, end, options.grid)
-    rhythm = score.notes[gone].shift(-conductor.lag) if keeps_rhythm else None
+    conductor = Conductor.of(brief.score, brief.start, brief.end, options.grid)
+    request, chords, charts = _planned(brief, conductor, model, options)
+    written, fed = generate(
+        model, request, takes=options.takes, seed=options.seed, sampling=Sampling(options.temperature, options.top_p),
+        charts=charts, progress=options.progress, in_turn=True, best_of=options.best_of,
+    )  # fmt: skip
+    like = casting.origins(brief.score, brief.gone, brief.chosen, brief.keeps_rhythm)
+    asked = {**brief.asked, **({"rhythm": "kept"} if brief.keeps_rhythm else {})}
+    takes = []
+    for take, notes in enumerate(written):
+        said = stamp(model, brief.task, options, take, brief.start, brief.end, [*request.instruments], **asked)
+        spare = len(request.rhythm) - len(notes) if request.rhythm is not None else 0
+        remarks = (*conductor.remarks, *([SPARE.format(spare)] if spare else []), *brief.remarks)
+        notes = conductor.as_played(notes)
+        new = brief.rest.with_notes(notes, stamp=said, like=like)
+        takes.append(Take(new, notes, charts[take] if charts else chords, fed, remarks))
+    return takes
+
+
+def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tuple[Infill, Notes, list[Notes] | None]:
+    """The request, the chords that are given with it, and a plan of chords for each take where they are to be
+    planned."""
+    from .consensus import Outlook
+
+    score, start, end, instruments = brief.score, brief.start, brief.end, brief.instruments
+    rhythm = score.notes[brief.gone].shift(-conductor.lag) if brief.keeps_rhythm else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
-    beside = conductor.beside(score, chosen, instruments)
-    like, whole, score = casting.origins(score, gone, chosen, keeps_rhythm), score.end, score.without(gone)
-    known = conductor.on_beat(known, score, end)
+    known = conductor.on_beat(brief.known, brief.rest, end)
     request = _request(known, start, end, instruments, options, conductor)
-    chords = conductor.chords(score, options.chords, start, end)
+    chords = conductor.chords(brief.rest, options.chords, start, end)
     outlook, charts = Outlook(request), None
     if chords is not None:
         told = chords if model.reads_chart else voicing(chords, casting.stand_in(GUIDES, instruments))
@@ -296,20 +338,8 @@ def _write(
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = cut(known.audible, known.beats, start, end)
+    beside = conductor.beside(score, brief.chosen, instruments)
     request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside)
     if rhythm is None:
-        request = replace(request, ending=ending_of(known, request.start, request.end, whole - conductor.lag))
-    written, fed = generate(
-        model, request, takes=options.takes, seed=options.seed, sampling=Sampling(options.temperature, options.top_p),
-        charts=charts, progress=options.progress, in_turn=True, best_of=options.best_of,
-    )  # fmt: skip
-    asked |= {"rhythm": "kept"} if keeps_rhythm else {}
-    takes = []
-    for take, notes in enumerate(written):
-        said = stamp(model, task, options, take, start, end, instruments, **asked)
-        used = charts[take] if charts else Notes.of([]) if chords is None else within(chords, score.tempo, start, end)
-        notes = conductor.as_played(notes)
-        spare = len(rhythm) - len(notes) if rhythm is not None else 0
-        remarks = (*conductor.remarks, SPARE.format(spare)) if spare else conductor.remarks
-        takes.append(Take(score.with_notes(notes, stamp=said, like=like), notes, used, fed, remarks))
-    return takes
+        request = replace(request, ending=ending_of(known, request.start, request.end, score.end - conductor.lag))
+    return request, Notes.of([]) if chords is None else within(chords, score.tempo, start, end), charts
