@@ -319,7 +319,7 @@ def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, m
     """Or its notes would count as the part's own, and leave it none to sound."""
     asked, generate = [], drafting.generate
     monkeypatch.setattr(
-        generate, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
+        drafting, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
     )
     score = Score.from_notes(Notes.of(line(melody, 72)), TEMPO)
     tasks.accompany(score, random_model(), who, end=4.0, options=Options(seed=1, best_of=1, chords="none"))
@@ -338,7 +338,7 @@ def test_a_lone_tune_sings_where_chords_are_written(random_model, monkeypatch, t
     """Also before the span, where else what is written may have played. A model knows no tune beside a guitar."""
     asked, generate = [], drafting.generate
     monkeypatch.setattr(
-        generate, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
+        drafting, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
     )
     score = Score.from_notes(Notes.of([*line(tune, 72), *more]), TEMPO)
     (take,) = tasks.accompany(score, random_model(), who, start=A, end=B, options=Options(seed=1, chords="none"))
