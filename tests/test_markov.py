@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from anticipation.data.shards import join
 from anticipation.data.shards import write as write_shards
 from anticipation.errors import CheckpointError
 from anticipation.infilling.consensus import consensus, recalled
@@ -151,9 +152,8 @@ def test_a_broken_file_is_one_line(markov, tmp_path, change):
 @pytest.mark.parametrize("what", [["--keys"], ["--beats"], ["--drums"], ["-o", FILE]])
 def test_shards_without_songs_to_count_are_told_in_one_line(tmp_path, monkeypatch, capsys, what):
     monkeypatch.chdir(tmp_path)
-    write_shards(
-        tmp_path / "shards", [("folk", "1.mid", "", Notes.of([(0, 1, 60, 0, 64)]))], Counter(), {}, split="train"
-    )
+    write_shards(tmp_path / "part", [("folk", "1.mid", "", Notes.of([(0, 1, 60, 0, 64)]))], Counter(), {})
+    join([tmp_path / "part"], tmp_path / "shards", lambda *piece: "train")
     monkeypatch.setattr("sys.argv", ["recall", "shards", *what])
     with pytest.raises(SystemExit, match="2"):
         _script.run(recall.main)
