@@ -153,7 +153,8 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--best-of", type=int, default=Options.best_of, metavar="N", help=drafts)
     top_p = "nucleus of every choice but rests and velocities (default: 0.95)"
     sub.add_argument("--top-p", type=float, default=0.95, help=top_p)
-    sub.add_argument("--temperature", type=float, default=1.0, help="below 1 tamer, above 1 wilder (default: 1)")
+    temperature = "lower is tamer, higher wilder, and takes differ more (default: 0.8)"
+    sub.add_argument("--temperature", type=float, default=0.8, help=temperature)
     sub.add_argument("--scale", metavar='"C major"', help="write only pitches of this scale")
     sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5 "
                      "(default: what each instrument can play, and does elsewhere in the piece)")  # fmt: skip

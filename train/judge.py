@@ -247,8 +247,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--top-p", type=float, default=Sampling.top_p)
-    parser.add_argument("--temperature", type=float, default=Sampling.temperature)
+    parser.add_argument("--top-p", type=float, default=Options.top_p)
+    parser.add_argument("--temperature", type=float, default=Options.temperature)
     accompany = "for the melody's accompaniment: none, written, planned or given"
     parser.add_argument("--chords", nargs="*", default=["none", "written", "planned", "given"], help=accompany)
     parser.add_argument("--beats", choices=["no", "heard", "yes"], nargs="*", default=["no", "heard", "yes"])

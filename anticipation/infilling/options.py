@@ -25,7 +25,7 @@ class Options:
     best_of: int = 8  # drafts of every part, of which the best one stays: ranking.py
     seed: int = 0
     top_p: float = 0.95
-    temperature: float = 1.0
+    temperature: float = 0.8  # drafts are nearer to what people play than at 1 (train/LOG.md)
     scale: str | None = None  # "C major"
     low: int | None = None  # lowest and highest MIDI pitch; with neither, what can be played: Infill.ranged
     high: int | None = None

@@ -26,6 +26,7 @@ from .grammar import REST_CLASS, Limits, ending, legal_shifts, legal_table, lega
 from .sampling import Sampling, nucleus, probabilities
 
 SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
+LIVELY = 1.25  # velocities are drawn so much warmer than all else: people's vary more than the model's, not less
 # What a pass through the trunk costs beside the rows that it runs over, in rows: on the CPU, and where it is a GPU
 # that has to be waited for.
 PASS, SLOW = {"cpu": 8}, 4096
@@ -182,11 +183,12 @@ class EventDraw:
         told = (self.classes[:, :field], self.chart, self.heard, self.soon, self.line)
         tensors = (torch.from_numpy(x).to(self.heads.device) for x in told)
         several = self.model.field(field, self.heads[:, field], *tensors).cpu().numpy()
-        # An unlikely pitch is a wrong note, an unlikely velocity an accent: without those all is alike.
-        top_p = 1.0 if field == VELOCITY else self.sampling.top_p
+        top_p, usual = self.sampling.top_p, self.sampling.temperature
+        if field == VELOCITY:  # an unlikely pitch is a wrong note, an unlikely velocity an accent
+            top_p, usual = 1.0, LIVELY * usual
         for j in np.flatnonzero(~self.rest).tolist():
             stream, limits = self.streams[j], self.limits[j]
-            temperature = heat[j] if heat else self.sampling.temperature
+            temperature = heat[j] if heat else usual
             logits, instrument, exempt, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
             if field == SHIFT:
                 logits, exempt = shift_logits(logits, stream, limits, legal[j]), REST_CLASS
