@@ -12,10 +12,10 @@ _FEW = 512  # the likeliest candidates, which nearly always hold the nucleus: so
 
 @dataclass(frozen=True)
 class Sampling:
-    """temperature and top_p (nucleus) of every field. Velocities are drawn warmer and without a nucleus; chord symbols, the
-    boldest choice, have a temperature of their own. rest: factor on the odds of a rest. patience: seconds of silence
-    after which that factor is halved (after twice as many it is a sixteenth): the longer a silence lasts, the surer a
-    model is that it goes on."""
+    """temperature and top_p (nucleus) of every field. Velocities are drawn warmer and without a nucleus; chord symbols,
+    the boldest choice, have a temperature of their own. rest: factor on the odds of a rest. patience: seconds of
+    silence after which that factor is halved (after twice as many it is a sixteenth): the longer a silence lasts, the
+    surer a model is that it goes on."""
 
     temperature: float = 1.0
     top_p: float = 0.95
