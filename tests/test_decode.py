@@ -158,6 +158,25 @@ def test_a_nucleus_makes_no_dynamics_flat(monkeypatch):
     assert set(features.velocity_of(np.arange(1, features.VELOCITIES))) == set(rows[:, s.VELOCITY])
 
 
+def test_velocities_are_drawn_warmer_than_all_else():
+    """Of two velocities and two pitches with the same odds of 1 to 6 at a temperature of 1."""
+
+    class Opinionated(EventModel):
+        def field(self, i, *told):
+            logits = super().field(i, *told)
+            if i in (2, 4):
+                first = 60 if i == 2 else 10
+                logits[:], logits[:, first], logits[:, first + 1] = -1e9, 0.0, np.log(6.0)
+            return logits
+
+    stream, first = begin()
+    model = Opinionated(Config(depth=1, window=64)).requires_grad_(False)
+    run(model, [stream], [first], Limits(0, 40000, pitch_table([DRUMS])), Sampling(0.8, 1.0))
+    rows = np.array(stream.written)
+    soft, low = rows[:, s.VELOCITY] == features.velocity_of(np.array([10])), rows[:, s.PITCH] == 60
+    assert len(rows) > 600 and abs(soft.mean() - 1 / 7) < 0.03 and abs(low.mean() - 1 / (1 + 6**1.25)) < 0.03
+
+
 @settings(max_examples=30)
 @given(st.data())
 def test_the_nucleus_holds_legal_classes_that_are_likely(data):
