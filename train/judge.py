@@ -150,7 +150,7 @@ class Terms:
     takes: int = 1
     seed: int = 0
     best_of: int = BEST_OF
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = Sampling(Options.temperature, Options.top_p)
     style: bool = False
 
     def __str__(self) -> str:
