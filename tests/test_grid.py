@@ -43,6 +43,15 @@ def test_triple_and_swung_beats_are_a_grid_as_straight_ones_are(phases):
     assert not on_grid(free, BEATS) and not on_grid(line(phases).shift(0.09), BEATS)
 
 
+@pytest.mark.parametrize("phases", [[0.25], [0.75], [0.25, 0.75], [0, *[0.25, 0.75] * 5]])
+@pytest.mark.parametrize("jitter", [0.0, 0.012])
+def test_beats_that_nobody_strikes_nor_their_halves_begin_a_sixteenth_off(phases, jitter):
+    """But off-beats alone are music, and so are sixteenths."""
+    assert not on_grid(line(phases, jitter), BEATS)
+    for played in ([0.5], [0.25, 0.5, 0.75], [0, 0.25, 0.75], [2 / 3]):
+        assert on_grid(line(played, jitter), BEATS)
+
+
 @pytest.mark.parametrize("parts", [6, 8, 9, 12])
 def test_small_notes_that_were_typed_in_keep_to_the_beats(parts):
     """As running sixteenths of six-eight do, whose phases on thirds cancel. Not where nobody types so, nor where the
