@@ -293,6 +293,26 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
     )
 
 
+def test_in_a_hole_a_part_goes_as_where_the_piece_goes_alike():
+    """In the places and with the notes of there, for less; a chord that has other ones has no more of them."""
+    table, keys = g.pitch_table([PIANO], ranges={PIANO: (0, 80)}), np.arange(128)
+    told = limits(again={200: [(PIANO, 60), (PIANO, 64)], 250: [(PIANO, 81)]}, table=table)
+
+    def costs(*drawn: tuple[int, int, int, int]) -> tuple[list[float], np.ndarray]:
+        """Of beginning at these places, and of none; and of each pitch now."""
+        now, free = stream((190, PIANO, 60, 10), *drawn), limits(table=table)
+        at = [place - now.clock for place in (200, 225, 250, 270)] + [g.REST_CLASS]
+        shifts = (shift_logits(np.zeros(102), now, free) - shift_logits(np.zeros(102), now, told))[at]
+        pitches = bias.pitch_bias(now, free, 200, PIANO) - bias.pitch_bias(now, told, 200, PIANO)
+        return (shifts / bias.OTHERWISE).tolist(), pitches / bias.OTHERWISE
+
+    np.testing.assert_allclose(costs()[0][:1] + costs()[0][2:4], [0, 1, 3])
+    np.testing.assert_allclose(costs()[1], 1 * ~np.isin(keys, [60, 64]) + (keys > 60) + (keys > 64))
+    one, two = (200, PIANO, 59, 10), (200, PIANO, 70, 10)
+    assert 0 < bias.OTHERWISE < bias.ANEW and costs(one)[0][0] == 0 and costs(one, two)[0][0] == 1
+    assert costs(one)[0][2] == costs(one, two)[0][2] + 1
+
+
 def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
     """Those of its instrument, from the lowest up, if the chord is the same; drums have none."""
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 0, CHORD, 64)]))

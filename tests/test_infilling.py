@@ -479,6 +479,34 @@ def test_a_verse_that_comes_again_is_accompanied_as_it_was(random_model, monkeyp
     assert Prompt.of(model, replace(mine, known=piece + Notes.of([(1.0, 1.0, 50, 0, 80)]))).limits.bias.before is None
 
 
+def test_a_hole_is_filled_as_the_piece_goes_elsewhere(random_model, monkeypatch):
+    """Note for note where another one is dear. Not where notes of the part give way, where something of it is known
+    within, where it does not play on both sides, or where notes may begin anywhere."""
+    beats = TempoMap.constant(120.0).beats(32.0)
+    riff = Notes.of((0.5 * i, 0.4, 36 + (0, 3, 7, 5, 10)[i % 16 % 5], 33, 80) for i in range(64))
+    known = riff.between(0, 16.0) + riff.between(24.0, 32.0)
+    music = MELODY.between(0, 8.0)
+    music = music + music.shift(8.0) + music.shift(16.0) + music.shift(24.0) + beats
+    request, model = ask(16.0, 24.0, music + known, (33,), places=places(music.audible, beats)), random_model()
+
+    def likeness(price: float) -> float:
+        monkeypatch.setattr(bias, "OTHERWISE", price)
+        matched, count = note_f1(generate(model, request, seed=1)[0][0], riff.between(16.0, 24.0))
+        return matched / count
+
+    assert likeness(0.0) < 0.4 and likeness(20.0) > 0.9
+    for told in (
+        {"gone": riff.between(16.0, 24.0)},
+        {"known": request.known + riff.between(16.0, 17.0)},
+        {"known": music + riff.between(0, 16.0)},
+        {"known": music},
+        {"places": None},
+    ):
+        assert Prompt.of(model, replace(request, **told)).limits.bias.again is None
+    other = replace(request, gone=MELODY.between(16.0, 20.0))
+    assert Prompt.of(model, other).limits.bias.again == Prompt.of(model, request).limits.bias.again
+
+
 def test_progress_goes_on_over_all_parts(random_model):
     seen: list[tuple[float, float]] = []
     generate(random_model(), ask(end=4.0), progress=lambda *now: seen.append(now), in_turn=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation.music.notes import Notes
-from anticipation.music.reprise import ALIKE, AROUND, SHORTEST, WINDOW, elsewhere, reprise
+from anticipation.music.reprise import ALIKE, AROUND, COMES, SHORTEST, WINDOW, again, elsewhere, reprise
 from anticipation.music.tempo import TempoMap, beat_notes
 
 BEATS = TempoMap.constant(120.0).beats(60.0)
@@ -105,3 +105,37 @@ def test_what_is_known_in_the_span_tells_it_too():
     offsets, alike = elsewhere(known, beats, 33.0, 45.0)
     assert offsets[alike.argmax()] == -64
     assert AROUND * 0.5 < 15.0  # seconds: what lies around the span is not that verse
+
+
+@pytest.mark.parametrize("instrument", [33, 128])
+@pytest.mark.parametrize("second", [False, True])
+def test_a_part_in_a_hole_goes_as_where_the_music_goes_alike(instrument, second):
+    """As in the other verse, ahead or behind, and as long."""
+    song, beats = tune(2) + tune(3).shift(16.0) + tune(2).shift(32.0), TempoMap.constant(120.0).beats(60.0)
+    part = Notes.of((0.5 * i, 0.3, int(p), instrument, 80)
+                    for i, p in enumerate(np.random.default_rng(0).integers(36, 48, 32)))  # fmt: skip
+    part = part + part.shift(32.0)
+    start, end = (36.0, 40.0) if second else (4.0, 8.0)
+    known = part[(part.onset < start) | (part.onset >= end)]
+    found = again(song + known + beats, known, start, end)
+    assert same(found, part.between(start, end)) and (found.duration == 0.3).all()
+
+
+def test_of_two_places_a_part_goes_as_in_the_nearest():
+    beats, loop = TempoMap.constant(120.0).beats(60.0), Notes.of([])
+    for i in range(10):
+        loop += tune(6, 16).shift(4.0 * i)
+    riff = Notes.of((0.5 * i, 0.3, 40 + i % 8, 128, 60 + i // 8) for i in range(80))
+    known = riff.between(0, 20.0) + riff.between(24.0, 40.0)
+    assert again(loop + known + beats, known, 20.0, 24.0).velocity.tolist() in ([64] * 8, [66] * 8)
+
+
+def test_a_part_goes_as_nowhere_else_where_it_or_the_music_does_not():
+    beats, part = TempoMap.constant(120.0).beats(60.0), tune(4)[::4].replace(instrument=np.full(16, 33))
+    for song, own in (
+        (tune(2) + tune(2).shift(16.0), part + tune(5)[::4].shift(16.0)),  # the music alone comes again
+        (tune(2) + tune(3).shift(16.0), part + part.shift(16.0)),
+    ):  # or the part alone
+        known = own.between(0, 4.0) + own.between(8.0, 32.0)
+        assert not len(again(song + known + beats, known, 4.0, 8.0))
+    assert not len(again(part, part, 4.0, 8.0)) and 0 < COMES < 1

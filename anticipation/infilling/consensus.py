@@ -27,7 +27,7 @@ from ..music.harmony import (
 from ..music.markov import Markov
 from ..music.notes import CHORD, DRUMS, Notes
 from ..music.playable import PIANO
-from ..music.reprise import ALIKE, elsewhere
+from ..music.reprise import ALIKE, SONG, elsewhere
 from .drafting import draw
 from .prompt import Infill, Prompt
 
@@ -38,7 +38,6 @@ PASSAGE = 24.0  # seconds that are drafted at once
 PLAIN = 0.75  # share of the span's harmony that has to be heard in the known notes for drafts not to be needed
 CHANGE = 0.04  # what a change of chord costs, where having all tones of the right chord is worth 1
 ROOT = 0.5  # what the right root is worth beside that: without it, the plan would be chords that lie between two others
-SONG = 600.0  # seconds on both sides of a span in which the music may come again: a verse does after minutes
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
 # are most alike count than the others.
 LIKE, PICKY = 2.0, 20.0

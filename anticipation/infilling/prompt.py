@@ -18,10 +18,12 @@ from ..model.bias import Bias
 from ..model.grammar import Limits, nearest_place, pitch_table
 from ..model.rhythm import STRAY, Rhythm
 from ..music.dynamics import as_loud, balanced
+from ..music.grid import nearest
 from ..music.groove import places_of
 from ..music.keys import moved, shift_to_c
 from ..music.notes import DRUMS, Notes
 from ..music.playable import BASSES, CHORDAL
+from ..music.reprise import again
 from .ending import Ending
 from .habits import (
     give_way,
@@ -57,7 +59,7 @@ class Infill:
     new parts. rhythm: pitched notes of every instrument, each of which is answered by one that begins and ends when it
     does and is as loud, near its pitch unless `ranged`; nothing else is written, and polyphony, density and places mean
     nothing. beside: what other hands play on the keyboard that is written for; its keys are left to them. ending: where
-    the piece comes to rest within the span.
+    the piece comes to rest within the span. gone: what gives way there, and is not wanted again.
 
     Raises RequestError where there is nothing to write.
     """
@@ -78,6 +80,7 @@ class Infill:
     rhythm: Notes | None = None
     beside: Notes | None = None
     ending: Ending | None = None
+    gone: Notes | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -177,13 +180,13 @@ class Prompt:
         told = s.quantise(own, self.origin)  # also what began before the span and rings into it
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
         table = self._table()
-        nearest, usual, before = self._in_place(near)
+        reach, usual, before = self._in_place(near)
         return Limits(
             *self.span,
             table,
             ask.polyphony,
             usual_density(near) if ask.density is None else ask.density,
-            nearest,
+            reach,
             voices=voices,
             sounding={i: sounding(told, i, end) for i in voices},
             rhythm=self._rhythm(own, table),
@@ -205,6 +208,7 @@ class Prompt:
             tune=self._highest(ask.tune),
             chordal=tuple(chordal),
             before=before,
+            again=self._again(),
             taken=keys_down(self.beside.transpose(self.shift), self.origin),
         )
 
@@ -228,7 +232,7 @@ class Prompt:
             return None, None, None
         at = np.rint((ask.places - self.origin) * s.STEPS).astype(int)
         inside = ask.places >= ask.start - 1e-3
-        nearest, usual = nearest_place(at[inside], end), np.zeros(end + 1)
+        reach, usual = nearest_place(at[inside], end), np.zeros(end + 1)
         inside &= (ask.places < ask.end) & (at <= end)
         usual[at[inside]] = np.log(usual_places(near, ask.known.beats, ask.places)[inside])
         before = None
@@ -236,7 +240,26 @@ class Prompt:
             came, before = inside & (ask.before[:, 0] >= 0), np.tile([-1, 0], (end + 1, 1))
             came &= at < (end if ask.ending is None else end - 1)  # a verse that comes again does not end as it went on
             before[at[came]] = np.stack([at[ask.before[came, 0]], ask.before[came, 1]], axis=1)
-        return nearest, usual, before
+        return reach, usual, before
+
+    def _again(self) -> dict[int, list[tuple[int, int]]] | None:
+        """`Bias.again`, for a part that plays on both sides of the span and of which nothing is known within: what it
+        plays where the piece goes alike. Not if notes of it give way, for these are to be other ones."""
+        ask = self.request
+        own = ask.known.audible.of_instruments(ask.instruments)
+        first, last = np.searchsorted(np.sort(own.onset), (ask.start, ask.end))
+        anew = ask.gone is not None and len(ask.gone.of_instruments(ask.instruments))
+        if anew or ask.places is None or ask.rhythm is not None or not 0 < first == last < len(own):
+            return None
+        comes = again(ask.known, own, ask.start, ask.end).transpose(self.shift)
+        places = ask.places[(ask.places >= ask.start - 1e-3) & (ask.places < ask.end)]
+        if not len(comes) or not len(places):
+            return None
+        out: dict[int, list[tuple[int, int]]] = {}
+        steps = np.rint((places[nearest(comes.onset, places)] - self.origin) * s.STEPS).astype(int)
+        for step, one, pitch in zip(steps.tolist(), comes.instrument.tolist(), comes.pitch.tolist(), strict=True):
+            out.setdefault(step, []).append((one, pitch))
+        return out
 
     def _rhythm(self, own: Notes, table: np.ndarray) -> Rhythm | None:
         """`Limits.rhythm`. own: known notes of the instruments that are written. table: what may be written."""

@@ -326,7 +326,8 @@ def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tup
     from .consensus import Outlook
 
     score, start, end, instruments = brief.score, brief.start, brief.end, brief.instruments
-    rhythm = score.notes[brief.gone].shift(-conductor.lag) if brief.keeps_rhythm else None
+    gone = score.notes[brief.gone].shift(-conductor.lag)
+    rhythm = gone if brief.keeps_rhythm else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
     known = conductor.on_beat(brief.known, brief.rest, end)
     request = _request(known, start, end, instruments, options, conductor)
@@ -339,7 +340,7 @@ def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tup
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = cut(known.audible, known.beats, start, end)
     beside = conductor.beside(score, brief.chosen, instruments)
-    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside)
+    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside, gone=gone)
     if rhythm is None:
         request = replace(request, ending=ending_of(known, request.start, request.end, score.end - conductor.lag))
     return request, Notes.of([]) if chords is None else within(chords, score.tempo, start, end), charts

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..infilling.consensus import MEMORY, SONG, consensus, edges_between, recalled
+from ..infilling.consensus import MEMORY, consensus, edges_between, recalled
 from ..music.grid import divided
 from ..music.harmony import chord_notes
 from ..music.markov import Markov
 from ..music.notes import Notes
-from ..music.reprise import reprise
+from ..music.reprise import SONG, reprise
 from .scene import Scene, none
 
 CHANGE = 0.03  # what a change costs, see consensus.CHANGE

@@ -26,6 +26,8 @@ LONE = 0.1
 # nothing where something was; to give a chord a note more or less; or another note under the same chord symbol. People
 # repeat themselves as much. Less would not leave the more to chance: the model then irons out what was odd at first.
 ANEW = 8.0
+# The same in a hole, where the piece goes elsewhere as it goes around that: there it is not for sure (train/LOG.md).
+OTHERWISE = 2.0
 # What the odds are multiplied by that a part strikes again what it began once, QUICK steps before or less: people do in
 # 6 % of such cases, the model after its own notes in 13 (train/LOG.md).
 AGAIN, QUICK = 0.45, s.STEPS // 4
@@ -51,8 +53,15 @@ class Bias:
     chordal: tuple[int, ...] = ()  # new instruments that play chords
     # (end + 1, 2) step at which the piece went as at each, -1 for none, and semitones that it is higher now: form.py
     before: np.ndarray | None = None
+    # In place of that: step -> (instrument, pitch) of all that begins there where the piece goes alike; reprise.py
+    again: dict[int, list[tuple[int, int]]] | None = None
     # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down
     taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
+
+    @property
+    def recalls(self) -> bool:
+        """Whether the piece is known to go as it does somewhere else."""
+        return self.before is not None or self.again is not None
 
 
 def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
@@ -73,8 +82,8 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     if len(bias.taken) and (instrument is None or instrument < DRUMS):
         first, last, key = bias.taken.T
         out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
-    if bias.before is not None:
-        out -= _pitch_costs(stream, bias.before, limits.table, clock, instrument)
+    if bias.recalls:
+        out -= _pitch_costs(stream, bias, limits.table, clock, instrument)
     if limits.rhythm is not None:
         out += limits.rhythm.taste(stream.pitches)
     elif instrument is not None and instrument < DRUMS and (key := _just_begun(stream, clock, instrument)) is not None:
@@ -110,30 +119,39 @@ def _last_moment(rows: np.ndarray) -> np.ndarray:
     return rows[rows[:, s.CLOCK] >= rows[-1:, s.CLOCK] - ROUNDING, s.PITCH]
 
 
-def _begun_before(stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
-    """What a stream began when the piece went as it does at a clock, as (instrument, pitch), as much higher as it goes
-    now, so far as that is legal. Under another chord drums alone would begin it again."""
-    there, higher = before[clock].tolist()
-    begun = stream.begun.get(there, [])
-    if not begun:
-        return begun
-    was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
-    same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
-    moved = [(one, pitch + higher * (one < DRUMS)) for one, pitch in begun if same or one == DRUMS]
-    return [(one, pitch) for one, pitch in moved if pitch < 128 and table[one, pitch]]
+def _came(stream: s.Stream, bias: Bias, clock: int) -> list[tuple[int, int]] | None:
+    """What was begun when the piece went as it does at a clock, as (instrument, pitch); None where that is new."""
+    if bias.again is not None:
+        return bias.again.get(clock, [])
+    there = -1 if bias.before is None else int(bias.before[clock, 0])
+    return None if there < 0 else stream.begun.get(there, [])
 
 
-def _pitch_costs(
-    stream: s.Stream, before: np.ndarray, table: np.ndarray, clock: int, instrument: int | None
-) -> np.ndarray:
-    """(128,) nats that an instrument's next pitch costs at a clock: ANEW if it was not begun when the piece went like
-    this, and for each one that was and is passed over, or chords would climb."""
-    pitches = [pitch for one, pitch in _begun_before(stream, before, table, clock) if instrument in (None, one)]
+def _comes(stream: s.Stream, bias: Bias, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
+    """The same, as much higher as the piece goes now, so far as that is legal. Under another chord drums alone would
+    begin it again, if it was this stream that did."""
+    came = _came(stream, bias, clock) or []
+    if came and bias.again is None and bias.before is not None:
+        there, higher = bias.before[clock].tolist()
+        was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
+        same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
+        came = [(one, pitch + higher * (one < DRUMS)) for one, pitch in came if same or one == DRUMS]
+    return [(one, pitch) for one, pitch in came if pitch < 128 and table[one, pitch]]
+
+
+def _pitch_costs(stream: s.Stream, bias: Bias, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
+    """(128,) nats that an instrument's next pitch costs at a clock: one price if it was not begun when the piece went
+    like this, and for each one that was and is passed over, or chords would climb."""
+    pitches = [pitch for one, pitch in _comes(stream, bias, table, clock) if instrument in (None, one)]
     if not pitches:
         return np.zeros(128)
     last = max((pitch for one, pitch in stream.begun.get(clock, []) if one == instrument), default=-1)
     left = sorted(pitch for pitch in pitches if pitch > last and stream.ordered)
-    return ANEW * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
+    return _price(bias) * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
+
+
+def _price(bias: Bias) -> float:
+    return ANEW if bias.again is None else OTHERWISE
 
 
 def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np.ndarray) -> np.ndarray:
@@ -152,9 +170,9 @@ def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np
             out[:count] += begins - np.logaddexp.reduce(out[:count])
     if bias.last is not None and limits.table[list(bias.chordal)].any():
         out = _closed(out, stream, bias.last, bias.chordal, legal)
-    if bias.before is not None:
+    if bias.recalls:
         places = np.flatnonzero(np.isfinite(out[:count]) & inside)
-        out[np.append(places, count)] -= _shift_costs(stream, bias.before, limits.table, places)
+        out[np.append(places, count)] -= _shift_costs(stream, bias, limits.table, places)
     return out
 
 
@@ -196,24 +214,25 @@ def _closed(logits: np.ndarray, stream: s.Stream, last: int, chordal: tuple[int,
     return out
 
 
-def _shift_costs(stream: s.Stream, before: np.ndarray, table: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _shift_costs(stream: s.Stream, bias: Bias, table: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
     within a second: for each place up to there where something was begun when the piece went like this and now is not,
     or the other way round, and for a chord that has a note more or less."""
-    out, passed = np.zeros(len(places) + 1), 0.0
+    out, passed, price = np.zeros(len(places) + 1), 0.0, _price(bias)
     for i, shift in enumerate(places.tolist()):
         out[i] = passed
-        there = int(before[stream.clock + shift, 0])
-        here = [] if shift or there < 0 else stream.begun.get(stream.clock, [])
+        came = _came(stream, bias, stream.clock + shift)
+        here = [] if shift or came is None else stream.begun.get(stream.clock, [])
         if here:
-            notes = _begun_before(stream, before, table, stream.clock)
-            if any(note not in here and (note > here[-1] or not stream.ordered) for note in notes):
-                passed += ANEW
-            elif len(here) >= len(stream.begun.get(there, [])):
-                out[i] += ANEW
-        elif there in stream.begun:
-            passed += ANEW
-        elif there >= 0:
-            out[i] += ANEW
+            notes = _comes(stream, bias, table, stream.clock)
+            left = any(note not in here and (note > here[-1] or not stream.ordered) for note in notes)
+            if left if bias.again is None else len(here) < len(notes):
+                passed += price
+            elif len(here) >= len(came or []):
+                out[i] += price
+        elif came:
+            passed += price
+        elif came is not None:
+            out[i] += price
     out[-1] = passed
     return out

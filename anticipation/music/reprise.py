@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .grid import position
+from .grid import moment, position
 from .notes import Notes
+from .tempo import EARLY
 
 PLACES = 4  # of a beat, at which onsets are compared
 WINDOW = 8 * PLACES  # places that have to be alike: two bars of four beats
@@ -15,6 +16,8 @@ FEW = 8  # with fewer onsets in both passages together, likeness counts for less
 ALIKE = 0.4  # likeness of a repetition; 1: no note differs
 SHORTEST = 4  # beats between a passage and its repetition, at least
 AROUND = 16  # beats on both sides of a span that are compared
+SONG = 600.0  # seconds on both sides of a span in which the music may come again: a verse does after minutes
+COMES = 0.4  # likeness of the music times that of a part, from which on people's part goes as it goes there
 
 
 def reprise(melody: Notes, beats: Notes, now: float) -> Notes:
@@ -74,6 +77,22 @@ def elsewhere(notes: Notes, beats: Notes, start: float, end: float) -> tuple[np.
             offsets.append(offset)
             alike.append(2 * (one & other).sum() / max(one.sum() + other.sum(), 2 * FEW))
     return np.array(offsets, dtype=np.int64), np.array(alike)
+
+
+def again(notes: Notes, part: Notes, start: float, end: float) -> Notes:
+    """What a part plays where the music, and that part, go most as around a span (seconds), moved into the span; none
+    where nothing is alike. notes: all that is known, and the beats. part: those of the part among them."""
+    notes, part = (some.between(start - SONG, end + SONG) for some in (notes, part))
+    beats, one = notes.beats, part.replace(instrument=np.zeros(len(part), dtype=np.int64))  # drums count, too
+    (offsets, alike), (own_offsets, own) = (elsewhere(some, beats, start, end) for some in (notes, one))
+    both, i, j = np.intersect1d(offsets, own_offsets, return_indices=True)
+    alike = alike[i] * own[j] - 1e-6 * abs(both)  # of equals the nearest
+    if alike.max(initial=0.0) < COMES:
+        return part[:0]
+    when = position(part.onset, beats) - both[alike.argmax()]
+    first, last = position(np.array([start, end]), beats) - EARLY
+    there = (when >= first) & (when < last)
+    return part[there].replace(onset=moment(when[there], beats))
 
 
 def _inside(times: np.ndarray, beats: Notes) -> np.ndarray:
