@@ -39,8 +39,9 @@ PLAIN = 0.75  # share of the span's harmony that has to be heard in the known no
 CHANGE = 0.04  # what a change of chord costs, where having all tones of the right chord is worth 1
 ROOT = 0.5  # what the right root is worth beside that: without it, the plan would be chords that lie between two others
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
-# are most alike count than the others.
-LIKE, PICKY = 2.0, 20.0
+# are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
+# would stay on the commonest one (train/LOG.md).
+LIKE, PICKY = 2.0, 40.0
 DOUBT = 0.01  # added to the odds of every opinion, so that none can rule out a chord
 
 
