@@ -103,12 +103,12 @@ class App:
             bar, beat = self.clock.grid.place(song)
             return {
                 "playing": self.clock.playing, "mode": settings["mode"], "sync": settings["sync"],
-                "bpm": round(self.clock.bpm, 2), "meter": [*self.session.told.meter],
+                "bpm": round(self.clock.bpm, 2), "meter": [*self.session.setup.meter],
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
                 "ports": self.hands.names,
                 "meters": self.meters.figures(self.hands.errors, lambda: self.late, self.dropped),
-                "mind": self.mind.state, "band": self.session.told.members(), "notes": self.session.seen(song),
+                "mind": self.mind.state, "band": self.session.setup.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
                 "takes": self.recorder.takes(), "learning": self.controllers.learning,
                 "ccs": self.controllers.numbers, "message": self.message,
@@ -132,7 +132,7 @@ class App:
     def set(self, name: str, value) -> None:
         value = check(name, value)
         with self._lock:
-            before, voices = self.session.settings[name], self.session.told.voices()
+            before, voices = self.session.settings[name], self.session.setup.voices()
             now = time.perf_counter()
             if name == "sync" and value != before:
                 self.transport.follow(now, str(value))
@@ -140,7 +140,7 @@ class App:
             if name == "bpm":
                 self.transport.tempo(now, float(value))
             elif name == "meter" and value != before:
-                self.transport.meter(now, self.session.told.meter)
+                self.transport.meter(now, self.session.setup.meter)
             elif name == "thru" and not value:
                 self.hands.release()
             elif name == "chords" and value:
@@ -279,7 +279,7 @@ class App:
         asked = session.asked
         plays = session.commit(song, self.clock.grid)
         if session.asked != asked and self.mind.state == "ready":
-            names = ", ".join(m["name"] for m in session.told.members() if m["instrument"] in session.asked)
+            names = ", ".join(m["name"] for m in session.setup.members() if m["instrument"] in session.asked)
             slow = len(session.asked) < len(asked)
             self.tell(f"the mind {'is too slow for all' if slow else 'keeps up again'}: {names}")
         if plays:

@@ -87,7 +87,7 @@ class Clock:
         beats, unit = beats_of(meter)
         self.grid = Grid(period=60 / bpm * unit, meter=beats, unit=unit)
         self.playing = False
-        self.told = ""  # the last thing worth telling a person
+        self.notice = ""  # the last thing worth telling a person
         self._offset = 0.0  # wall time of song time 0, while playing
         self._stood = 0.0  # song time, while standing
 
@@ -189,7 +189,6 @@ class MidiClock(Clock):
 
     def __init__(self, bpm: float = 120.0, meter: Meter = (4, 4)) -> None:
         super().__init__(bpm, meter)
-        self.trusted = False  # whether two beats have been heard at a tempo that can be followed
         self._armed: str | None = None  # start or continue was heard: the next tick begins
         self._located = False  # whether a song position was heard since the last tick
         self._silent = False  # whether it fell silent, and was told to have
@@ -224,7 +223,7 @@ class MidiClock(Clock):
 
     def tick(self, wall: float) -> str | None:
         if self.playing and self._points and wall - self._points[-1][1] > SILENCE:
-            self.told = "the MIDI clock fell silent: stopped until it comes back"
+            self.notice = "the MIDI clock fell silent: stopped until it comes back"
             self.stop(self._points[-1][1] + self.grid.quarter / TICKS)  # where the next tick will be
             self._armed, self._points, self._silent = "continue", [], True
             return "stop"
@@ -249,7 +248,7 @@ class MidiClock(Clock):
         if self._points and wall - self._points[-1][1] > SILENCE:
             self._points = []
         if self._lost and not self._armed and not self._points:
-            self.told = "MIDI clock was missed: the band waits for the next start, continue or song position"
+            self.notice = "MIDI clock was missed: the band waits for the next start, continue or song position"
         happened = self._begin(wall) if self._armed and self._refused <= TICKS else None
         self._points = [*self._points[1 - self.MEMORY :], (self._next, wall)]
         self._next, self._located = self._next + 1, False
@@ -261,7 +260,7 @@ class MidiClock(Clock):
         """The first tick after start or continue is the one that the song stands at."""
         happened, self._armed = self._armed, None
         if self._silent:
-            self.told, self._silent = "the MIDI clock is back: the song goes on where it stopped", False
+            self.notice, self._silent = "the MIDI clock is back: the song goes on where it stopped", False
         self._lost = False
         if happened == "start":
             self._stand(0.0, 0.0)
@@ -304,15 +303,13 @@ class MidiClock(Clock):
         bpm = 60 / max(period * TICKS, 1e-6)
         if not SLOWEST <= bpm <= FASTEST:
             self._refused += 1
-            self.trusted = self.trusted and self._refused <= TICKS
             if self._refused > TICKS:
-                self.told = (
+                self.notice = (
                     f"a MIDI clock at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g}): "
                     f"the tempo stays at {self.bpm:.0f}"
                 )
             return None
         self._refused = 0
-        self.trusted = self.trusted or len(self._points) >= 2 * TICKS
         old, ticks = self.grid, TICKS * self.grid.unit  # in a beat
         at, beat = (self.song(end), points[-1][0] / ticks) if self.playing else (old.at, old.beat)
         self.grid = replace(old, at=at, beat=beat, period=period * ticks)
@@ -329,7 +326,7 @@ class LinkClock(Clock):
         MidiClock.hear does. Peers that do not share their transport seem to stand for ever: only its changes start and
         stop the song."""
         if not SLOWEST <= bpm <= FASTEST or not math.isfinite(beat):
-            self.told = f"a Link session at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g})"
+            self.notice = f"a Link session at {bpm:,.0f} bpm cannot be followed (from {SLOWEST:g} to {FASTEST:g})"
             return None
         unit = self.grid.unit
         happened = "tempo" if abs(self.grid.quarter * bpm / 60 - 1) > 0.02 else None

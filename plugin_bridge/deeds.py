@@ -31,8 +31,8 @@ def keep(app: App, now: float, bars: int = 0) -> dict:
 
 def switch(app: App, now: float, instrument: str = "", on: bool = True) -> None:
     """Raises RequestError."""
-    number, muted = instrument_number(instrument), app.session.told.muted
-    if number not in app.session.told.band:
+    number, muted = instrument_number(instrument), app.session.setup.muted
+    if number not in app.session.setup.band:
         raise RequestError(f"{instrument_name(number)} is not in the band")
     muted = muted - {number} if on else muted | {number}
     app.set("muted", ",".join(instrument_name(i) for i in sorted(muted)))

@@ -70,8 +70,8 @@ class Loop:
         self._look: Callable[[float], bool]  # whether there is a command
         self._passing = False
         self._names = pair.names()
-        self._told, self._told_at = (0, 0, 0), 0.0
-        self._untold: deque[tuple] = deque()  # what was heard, while the parent does not read
+        self._reported, self._reported_at = (0, 0, 0), 0.0
+        self._unreported: deque[tuple] = deque()  # what was heard, while the parent does not read
 
     def _send(self, message: list[int]) -> None:
         self.pair.send(message)
@@ -97,9 +97,9 @@ class Loop:
                 while time.perf_counter() < (due or 0.0):
                     pass
                 continue
-            told = self._look(min(left, nap(now - heard)))
+            asked = self._look(min(left, nap(now - heard)))
             heard = self._hear() or heard
-            if told:
+            if asked:
                 self._obey(*self.connection.recv())
             if now - watched > WATCH:
                 watched = now
@@ -117,9 +117,9 @@ class Loop:
             if message is not None:
                 heard = wall
                 if not self.echo.is_echo(wall, message):
-                    self._untold.append(("heard", wall, data))
-        while self._untold and writable(self.connection, patience):
-            self.connection.send(self._untold.popleft())
+                    self._unreported.append(("heard", wall, data))
+        while self._unreported and writable(self.connection, patience):
+            self.connection.send(self._unreported.popleft())
         return heard
 
     def end(self) -> None:
@@ -149,10 +149,10 @@ class Loop:
         """add, hold, go, pass_on, silence, release, panic: the scheduler's; send: a message as it is; tell: figures,
         now; catch_up: what was heard, too; pause, and wake, which ends it."""
         if verb == "tell":
-            self._told_at = 0.0
+            self._reported_at = 0.0
         elif verb == "catch_up":
             self._hear()
-            self._untold.append(("caught_up",))
+            self._unreported.append(("caught_up",))
             self._hear()
         elif verb == "pause":
             self._pause()
@@ -180,8 +180,8 @@ class Loop:
         """Report the figures when they have changed, and once in a while as a sign of life."""
         scheduler, now = self.scheduler, time.perf_counter()
         state = scheduler.sent, scheduler.dropped, len(scheduler.sounding)
-        if now - self._told_at > (TELL if state != self._told else BEAT) and writable(self.connection, 0.0):
-            self._told, self._told_at = state, now
+        if now - self._reported_at > (TELL if state != self._reported else BEAT) and writable(self.connection, 0.0):
+            self._reported, self._reported_at = state, now
             errors = list(scheduler.errors)
             scheduler.errors.clear()
             figures = {"names": self._names, "errors": errors, "caught": self.echo.caught}
@@ -246,7 +246,7 @@ class Hands:
         self._say("pause")
         self._paused.wait(1.0)
 
-    def _say(self, *told) -> None:
+    def _say(self, *command) -> None:
         """Send a command. Where the process is gone or hangs it is dropped. It may have been the end of a note: should
         these hands move again, they first let go of everything."""
         if not self._lock.acquire(timeout=HELD_UP):
@@ -258,8 +258,8 @@ class Hands:
                     self._unsaid = True
                     return
                 rest, self._unsaid = [("silence", None), ("release",)] if self._unsaid else [], False
-                for command in (*rest, told):
-                    self._connection.send(command)
+                for one in (*rest, command):
+                    self._connection.send(one)
         finally:
             self._lock.release()
 
@@ -326,10 +326,10 @@ class Hands:
     def _take(self, message: tuple) -> None:
         kind, *what = message
         if kind == "figures":
-            told = what[0]
-            self.names, self.sounding, self.caught = told["names"], told["sounding"], told["caught"]
-            self.sent, self.dropped = self._before[0] + told["sent"], self._before[1] + told["dropped"]
-            self.errors.extend(told["errors"])
+            now = what[0]
+            self.names, self.sounding, self.caught = now["names"], now["sounding"], now["caught"]
+            self.sent, self.dropped = self._before[0] + now["sent"], self._before[1] + now["dropped"]
+            self.errors.extend(now["errors"])
             return
         if kind == "paused":
             self._paused.set()

@@ -30,7 +30,7 @@ HOLDS = 60.0  # seconds that a band goes on for a key that is held: its port may
 STEADY = 0.008  # seconds that a beat may move before it is told anew
 
 
-class Told:
+class Setup:
     """The settings, parsed into instruments, channels, pitches and metre. theirs: channels (0-15) on which the player
     plays; zones: those of his that are MPE's. Raises RequestError for a text that cannot be understood."""
 
@@ -40,7 +40,6 @@ class Told:
         if not self.band:
             raise RequestError("the band has no instrument: name one, like piano or bass")
         self.muted = set(_instruments(settings["muted"]))
-        self.pitched = any(i < DRUMS for i in self.band)
         self.pitches = self._pitches()
         self.ranged = settings["low"] > 0 or settings["high"] < 127
         self.channels = self._channels()
@@ -120,7 +119,7 @@ class Heard:
     duration: float | None = None
     guess: float = 0.5
     place: float | None = None
-    told: bool = False
+    reported: bool = False
 
     def note(self) -> Note:
         onset = self.onset if self.place is None else self.place

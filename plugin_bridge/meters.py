@@ -22,21 +22,20 @@ class Meters:
         self.suffixes: deque[int] = deque(maxlen=2000)  # rows read for a note of the player, the first event included
         self.load: float | None = None  # seconds of compute for a second of music
         self.rate: float | None = None  # events a second
-        self.steps = self.fed = self.surprises = 0
+        self.fed = 0
         self._asked: dict[int, float] = {}  # question -> when the note came in that it was asked for
         self._cache: tuple[float, dict] = (-1.0, {})
 
     def asked(self, number: int, stamp: float | None) -> None:
         if stamp is not None:
             self._asked = {n: t for n, t in self._asked.items() if n > number - 8} | {number: stamp}
-            self.surprises += 1
 
     def stepped(self, number: int, now: float, fed: int) -> None:
         stamp = self._asked.pop(number, None)
         if stamp is not None:
             self.reactions.append(now - stamp)
             self.suffixes.append(fed - self.fed)
-        self.steps, self.fed = self.steps + 1, fed
+        self.fed = fed
 
     def done(self, compute: float, music: float) -> None:
         if music > 0.2:

@@ -80,15 +80,15 @@ def _mpe(app: App) -> None:
 def _moved(app: App) -> str:
     """The band plays on other channels: gives each its sound, and says which."""
     app.transport.programs()
-    members = app.session.told.members()
+    members = app.session.setup.members()
     return "the band's channels are: " + ", ".join(f"{m['name']} {m['channel']}" for m in members)
 
 
 def _steer(app: App, number: int, value: int) -> None:
     try:
         found = app.controllers.meaning(number, value)
-        app.tell(app.controllers.told)
-        app.controllers.told = ""
+        app.tell(app.controllers.notice)
+        app.controllers.notice = ""
         if found and found[0] in ACTIONS:
             app.act(found[0])
         elif found:

@@ -39,7 +39,7 @@ class Recorder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.take = Take()  # the one that runs, or the last
-        self.told = ""  # the last thing worth telling a person
+        self.notice = ""  # the last thing worth telling a person
         self._begin = self._end = 0.0  # wall times; end is infinite while it runs
         self._journal: Journal | None = None
         self._known = (0.0, 0.0)  # (seconds, beat) up to which the tempos are known to be right
@@ -140,7 +140,7 @@ class Recorder:
 
     def _no_journal(self, error: OSError) -> None:
         """The disk is full, or gone: play on."""
-        self.told = f"the take is in memory only until it is saved: {error.strerror}"
+        self.notice = f"the take is in memory only until it is saved: {error.strerror}"
 
     def end(self, wall: float) -> str | None:
         """Write the take, if anything sounded, and those that could not be written before. Answers their names: a file
@@ -207,7 +207,7 @@ class Recorder:
                     journal.join()
                     journal.path.unlink(missing_ok=True)
             except OSError as error:
-                self.told = f"{', '.join(names)} may be lost if the power fails: {error.strerror}"
+                self.notice = f"{', '.join(names)} may be lost if the power fails: {error.strerror}"
 
         thread = Thread(target=run, daemon=True, name="settling")
         self._settling = [*filter(Thread.is_alive, self._settling), thread]

@@ -31,7 +31,7 @@ class Controllers:
         self.map: dict[int, str] = {c.cc: c.name for c in TABLE if c.cc is not None}
         self.map |= {number: name for name, number in ACTION_CCS.items()}
         self.learning: str | None = None
-        self.told = ""  # the last thing worth telling a person
+        self.notice = ""  # the last thing worth telling a person
         self._file = file
         self._learned: dict[int, str] = {}
         with suppress(OSError, ValueError, AttributeError, TypeError):  # none yet, or spoilt
@@ -63,7 +63,7 @@ class Controllers:
             part.write_text(json.dumps(self._learned), encoding="utf-8")
             part.replace(self._file)
         except OSError as error:
-            self.told = f"what was learned is known until the end only: cannot write {self._file}: {error.strerror}"
+            self.notice = f"what was learned is known until the end only: cannot write {self._file}: {error.strerror}"
 
     @property
     def numbers(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from anticipation.music.notes import DRUMS, Note, Notes
 
 from .clock import Grid
 from .controls import defaults
-from .known import Heard, Known, Told
+from .known import Heard, Known, Setup
 from .mpe import Zones
 from .take import Row
 from .turns import Turns
@@ -67,7 +67,7 @@ class Session:
         self.number = 0  # of the last question
         self.level = 0  # index into RELIEF
         self.dropped = 0  # notes that were decided too late to sound
-        self.told = Told(self.settings)
+        self.setup = Setup(self.settings)
         self.known = Known()
         self.forget()
 
@@ -81,7 +81,7 @@ class Session:
         self.since, self.cold = -np.inf, True
         self.calm = self._looked = 0.0  # stream time since when the mind has kept up; when that was looked at
         self._starves, self._starved = False, 0.0  # seconds in which nothing was decided, less a fifth of the others
-        self.division = int(self.told.divisions[0, 0])  # places a beat, as the player divides it
+        self.division = int(self.setup.divisions[0, 0])  # places a beat, as the player divides it
         self.drop_plan()
 
     def drop_plan(self) -> None:
@@ -96,19 +96,19 @@ class Session:
     def change(self, name: str, value) -> None:
         """A control was set: a plan that depends on it is made anew. Raises RequestError, and nothing has changed."""
         changed = self.settings | {name: value}
-        self.told, self.settings = Told(changed, self.told.theirs, self.told.zones), changed
+        self.setup, self.settings = Setup(changed, self.setup.theirs, self.setup.zones), changed
         self.changed = self.changed or name not in SOUND
 
     def shares(self, channel: int) -> bool:
         """The player plays on this channel (0-15). Answers whether he is new there, and the band has other channels."""
-        before, channel = self.told, self.told.zones.part(channel)
+        before, channel = self.setup, self.setup.zones.part(channel)
         if channel not in before.theirs:
-            self.told = Told(self.settings, {*before.theirs, channel}, before.zones)
-        return self.told.channels != before.channels
+            self.setup = Setup(self.settings, {*before.theirs, channel}, before.zones)
+        return self.setup.channels != before.channels
 
     def zones_changed(self, zones: Zones) -> None:
         """The player's channels are one part: MPE. What was taken for others' before is his."""
-        self.told = Told(self.settings, {zones.part(channel) for channel in self.told.theirs}, zones)
+        self.setup = Setup(self.settings, {zones.part(channel) for channel in self.setup.theirs}, zones)
 
     def go_round(self, jump: float, beats: int) -> None:
         """The song time has jumped by so many beats, which are whole bars: the stream goes on, and so does the plan,
@@ -138,7 +138,7 @@ class Session:
         time = song - self.offset
         if not velocity:
             return self.known.release(time, channel, pitch)
-        role = self.told.role(channel, pitch)
+        role = self.setup.role(channel, pitch)
         if role is None:
             return False
         self.known.press(time, channel, pitch, velocity, role, self._round(), self.timeline_at(time))
@@ -157,9 +157,9 @@ class Session:
 
     def opened(self) -> list[Row]:
         """The player's notes that have begun since this was asked last, and sound."""
-        new = [h for h in self.known.open.values() if not h.told]
+        new = [h for h in self.known.open.values() if not h.reported]
         for h in new:
-            h.told = True
+            h.reported = True
         return [self._row(h, 0.0) for h in new]
 
     def held(self, song: float) -> list[Row]:
@@ -167,7 +167,7 @@ class Session:
         return [self._row(h, song - self.offset - h.onset) for h in self.known.open.values()]
 
     def _row(self, h: Heard, duration: float) -> Row:
-        return h.onset + self.offset, duration, h.pitch, h.instrument, h.velocity, self.told.zones.part(h.channel)
+        return h.onset + self.offset, duration, h.pitch, h.instrument, h.velocity, self.setup.zones.part(h.channel)
 
     def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
         """The future as the DAW has it, in song seconds."""
@@ -221,17 +221,17 @@ class Session:
         return Ask(self.number, self._scene(now, start, own, grid))
 
     def _scene(self, now: float, start: float, own: list[Note], grid: Grid) -> Scene:
-        told, settings = self.told, self.settings
+        setup, settings = self.setup, self.settings
         late, ahead = self.known.late_and_ahead(now, self.since, self._round(), self.timeline_at(now))
-        chords = told.chart(self.since, start + 20.0, grid, self.known)
+        chords = setup.chart(self.since, start + 20.0, grid, self.known)
         instruments, beats = tuple(self.asked), self.known.beats(start + 12.0)
         heard = (late + ahead).between(now - CUT, start + 12.0)
-        divisions = np.repeat(told.divisions, len(beats), axis=0)
+        divisions = np.repeat(setup.divisions, len(beats), axis=0)
         which = usual_division(heard, beats, divisions) if len(heard) >= ENOUGH and len(beats) else 0
-        self.division = int(told.divisions[0, which])
+        self.division = int(setup.divisions[0, which])
         return Scene(
             start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
-            since=self.since, cold=self.cold, pitches=told.pitches, ranged=told.ranged,
+            since=self.since, cold=self.cold, pitches=setup.pitches, ranged=setup.ranged,
             polyphony=settings["polyphony"] or None, density=settings["density"] or None,
             grid=self.division if settings["quantise"] >= 0.5 else None, turns=2 if self.division % 3 else 3,
             chord_lock=settings["chord_lock"], delta=settings["delta"],
@@ -279,9 +279,9 @@ class Session:
                 self.dropped += 1
                 continue
             self.played.append(note)
-            if self.told.sounds(note[3]):
+            if self.setup.sounds(note[3]):
                 velocity = int(min(max(round(note[4] * self.settings["dynamics"]), 1), 127))
-                play = Play(onset + self.offset, note[1], note[2], note[3], velocity, self.told.channels[note[3]])
+                play = Play(onset + self.offset, note[1], note[2], note[3], velocity, self.setup.channels[note[3]])
                 out.append(play)
         self.sounded += out
         self._relieve(now)
@@ -309,7 +309,7 @@ class Session:
     @property
     def asked(self) -> list[int]:
         """The instruments of the band that the mind is asked for."""
-        return self.told.band[: max(1, round(len(self.told.band) * RELIEF[self.level][1]))]
+        return self.setup.band[: max(1, round(len(self.setup.band) * RELIEF[self.level][1]))]
 
     def _trim(self, now: float) -> None:
         """Forget what is too old for the model's window; rarely and much at once, so that the stream's beginning, and

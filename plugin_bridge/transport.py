@@ -34,7 +34,7 @@ class Transport:
         link = open_link(settings["bpm"]) if sync == "link" else None
         kind = {"internal": Clock, "clock": MidiClock, "link": LinkClock}[sync]
         self._link = link
-        return kind(settings["bpm"], self.session.told.meter)
+        return kind(settings["bpm"], self.session.setup.meter)
 
     def follow(self, now: float, sync: str) -> None:
         """Follow another clock. Raises LiveError, and nothing has changed."""
@@ -149,18 +149,18 @@ class Transport:
         """Let time pass."""
         self._write_down()
         if self._link and isinstance(self.clock, LinkClock):
-            wall, *told = self._link(now)
+            wall, *state = self._link(now)
             before = self._place(wall)
-            what = self.clock.hear(wall, *told)
+            what = self.clock.hear(wall, *state)
             self._followed(what, wall, before)
         if self._stopped is not None and now - self._stopped >= SEAM and isinstance(self.clock, MidiClock):
             wall, self._stopped = self._stopped, None
             self._happened(self.clock.hear(STOP, wall), wall)
         self._happened(self.clock.tick(now), now)
-        for teller in (self.clock, self.recorder):
-            if teller.told:
-                self.tell(teller.told)
-                teller.told = ""
+        for source in (self.clock, self.recorder):
+            if source.notice:  # set by threads, too: what comes meanwhile is not to be lost
+                self.tell(source.notice)
+                source.notice = ""
 
     def _followed(self, what: str | None, wall: float, before: tuple[float, float]) -> None:
         """The clock heard somebody else's; before: the place that the song had."""
@@ -182,7 +182,7 @@ class Transport:
             grid = self.clock.grid
             beat = grid.beat_at(self.clock.song(now)) // grid.meter * grid.meter  # bars in the file, too
             begin = self.clock.wall(grid.time_of(beat))
-            self.recorder.begin(begin, self.clock.bpm, session.told.meter, beat * grid.unit)
+            self.recorder.begin(begin, self.clock.bpm, session.setup.meter, beat * grid.unit)
             self.programs()
         if what == "start":
             session.forget()
@@ -203,7 +203,7 @@ class Transport:
             self.session.go_round(song - before[0], beats)
         else:
             self.session.locate(song - before[0])
-            self.silence(now, self.session.told.voices())
+            self.silence(now, self.session.setup.voices())
 
     def _write_down(self) -> None:
         """The player's notes that have ended go into the take: the only place where they do; and those that have begun
@@ -230,13 +230,13 @@ class Transport:
 
     def voices_changed(self, now: float, before: dict[int, int]) -> None:
         """The band's voices were others: those that are gone fall silent, the rest play on."""
-        told = self.session.told.voices()
-        if gone := dict(before.items() - told.items()):
+        voices = self.session.setup.voices()
+        if gone := dict(before.items() - voices.items()):
             self.silence(now, gone)
-        if told.keys() - before.keys() or gone:
+        if voices.keys() - before.keys() or gone:
             self.programs()
 
     def programs(self) -> None:
         """Each channel of the band gets its sound."""
-        told = self.session.told
-        self.hands.programs({told.channels[i]: i for i in told.band if i < DRUMS})
+        setup = self.session.setup
+        self.hands.programs({setup.channels[i]: i for i in setup.band if i < DRUMS})

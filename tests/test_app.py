@@ -24,7 +24,7 @@ from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults
 from plugin_bridge.journal import Journal
-from plugin_bridge.known import Told
+from plugin_bridge.known import Setup
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
 from plugin_bridge.reports import REPORTS
@@ -467,7 +467,7 @@ def test_the_band_leaves_a_player_who_is_passed_on_his_channel(rehearsal):
     assert made.told[-2] == "you play on channel 1, so the band's channels are: piano 2, finger bass 3"
     made.app.set("thru", False)
     assert [member["channel"] for member in made.app.state()["band"]] == [1, 2]
-    many = Told(defaults() | {"thru": True, "instruments": ",".join(map(str, range(15)))}, {3})
+    many = Setup(defaults() | {"thru": True, "instruments": ",".join(map(str, range(15)))}, {3})
     assert len(set(many.channels.values())) == 16 and many.channels[14] == 3  # there is no other left
 
 
@@ -692,7 +692,7 @@ def test_a_chart_goes_round_by_its_bars_and_what_a_symbol_is_taken_for_is_told(r
     made.app.set("chords", "|: C6 | F :| x2 | G |")
     assert made.told[-1] == "C6 is taken for C"
     session = made.app.session
-    chart = session.told.chart(0.0, 40.0, Grid(), session.known)
+    chart = session.setup.chart(0.0, 40.0, Grid(), session.known)
     names = [chord_name(symbol) for _, _, symbol, _, _ in chart]
     assert names[:8] == ["C", "F", "C", "F", "G", "C", "F", "C"]
     before = made.app.session.settings["chords"]

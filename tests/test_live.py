@@ -148,7 +148,7 @@ def test_a_melody_is_answered_and_the_take_is_kept(app):
     app.act("stop")
     assert until(lambda: not app.hands.sounding)
     assert {m[0] & 15 for _, m in notes_of(heard["heard"])} <= {0, 1}
-    assert any(m[0] & 0xF0 == 0xC0 for _, m in heard["heard"]) or app.session.told.band == [0, 33]
+    assert any(m[0] & 0xF0 == 0xC0 for _, m in heard["heard"]) or app.session.setup.band == [0, 33]
     take = midi.Score.from_bytes(app.take(app.state()["takes"][-1]["name"]))
     assert set(TUNE) <= set(take.notes.pitch[take.notes.instrument == 53])
     assert set(take.notes.instruments) >= {53} and len(take.notes) > 32

@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_written_is_no_trouble(tmp_path):
     controllers = Controllers(tmp_path / "taken" / "controllers.json")
     controllers.learn("density")
     assert controllers.meaning(77, 0) == ("density", 0)
-    assert controllers.told.startswith("what was learned is known until the end only: cannot write")
+    assert controllers.notice.startswith("what was learned is known until the end only: cannot write")
     with pytest.raises(RequestError, match="chords is a text"):
         controllers.learn("chords")
     with pytest.raises(RequestError, match="density"):

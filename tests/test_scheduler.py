@@ -233,7 +233,7 @@ def test_a_parent_that_stands_still_holds_up_no_hands_and_loses_no_note():
     looks.join(60.0)
     assert not looks.is_alive() and not flood
     told = []
-    while loop._untold or theirs.poll():
+    while loop._unreported or theirs.poll():
         told.append(theirs.recv())
         loop._hear()
     assert told == [("heard", n / 1000, [0xE0, n % 128, n // 128]) for n in range(5000)]

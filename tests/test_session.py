@@ -264,7 +264,7 @@ def test_a_knob_that_is_turned_does_not_silence_the_band(name):
 
     made.run([(2.0 + k / 50, lambda value=value: turn(value)) for k, value in enumerate(values)], 8.0)
     assert np.diff([2.0, *(t for t, _ in ons(made, 2.0)), 8.0]).max() < 0.6
-    assert made.asks < 60 and made.session.told.settings[name] == values[-1]
+    assert made.asks < 60 and made.session.setup.settings[name] == values[-1]
 
 
 def test_who_plays_faster_than_the_mind_answers_does_not_silence_the_band():
