@@ -13,9 +13,9 @@ from pathlib import Path
 from anticipation.errors import LiveError, RequestError
 from anticipation.music.symbols import simplified
 
+from .actions import ACTIONS, check_action
 from .clock import Clock
-from .controls import check, check_action
-from .deeds import DEEDS
+from .controls import check
 from .ears import Upbeat
 from .hands import ARRIVES, Hands
 from .home import config_folder
@@ -23,10 +23,9 @@ from .known import checked_timeline
 from .meters import Meters
 from .mind import Mind
 from .mpe import Zones
-from .player import begun
 from .recorder import Recorder
 from .remote import Controllers, serve_osc
-from .reports import REPORTS
+from .reports import REPORTS, begun
 from .session import Session
 from .transport import Transport
 
@@ -55,7 +54,7 @@ class App:
          "learning": name | None, "ccs": {name: number},   the MIDI controller of each control and action that has one
          "message": the last line worth telling, "revision": grows with every change}
     set(name, value) -> None             a control of controls.TABLE. RequestError: unknown name, value out of range
-    act(name, **args) -> dict | None     one of controls.ACTIONS. RequestError likewise. keep answers {"name": take}
+    act(name, **args) -> dict | None     one of actions.ACTIONS. RequestError likewise. keep answers {"name": take}
     timeline(notes, replace_from)        the DAW's future: [onset, duration, pitch, instrument, velocity] lists, song
                                          seconds; replaces what was sent from `replace_from` on. RequestError
     take(name) -> bytes                  a take as a .mid file. RequestError: no such take
@@ -159,7 +158,7 @@ class App:
             self._catch_up(name == "stop")
         with self._lock:
             self.revision += 1
-            answer = DEEDS[name](self, now if name == "stop" else time.perf_counter(), **given)
+            answer = ACTIONS[name].do(self, now if name == "stop" else time.perf_counter(), **given)
         self._inbox.put(("look",))
         return answer
 

@@ -3,7 +3,7 @@ OSC addresses and the page. Knows names, ranges and words; knows nothing of what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from anticipation.errors import RequestError
 
@@ -14,8 +14,7 @@ _TRUTHS = {"on": True, "true": True, "1": True, "off": False, "false": False, "0
 @dataclass(frozen=True)
 class Control:
     """kind: bool, int, float, choice (one of `choices`) or text. low, high: both included. cc: the MIDI controller that
-    steers it unless another is learned, or None. group: under which heading a page shows it. flag: whether the command
-    line offers it."""
+    steers it unless another is learned, or None. group: under which heading a page shows it."""
 
     name: str
     kind: str
@@ -28,11 +27,6 @@ class Control:
     unit: str = ""
     cc: int | None = None
     group: str = "Band"
-
-    @property
-    def address(self) -> str:
-        """Its OSC address."""
-        return f"/anticipation/{self.name}"
 
     def check(self, value: object) -> Value:
         """The value in the control's own type. Raises RequestError for what is not one, or is out of range."""
@@ -69,12 +63,8 @@ class Control:
         return self.check(self.low + share * (self.high - self.low))
 
     def to_dict(self) -> dict:
-        """What a page needs to draw it."""
-        return {
-            "name": self.name, "kind": self.kind, "default": self.default, "label": self.label, "help": self.help,
-            "low": self.low, "high": self.high, "choices": list(self.choices), "unit": self.unit, "cc": self.cc,
-            "group": self.group, "osc": self.address,
-        }  # fmt: skip
+        """What a page needs to draw it, and its OSC address."""
+        return asdict(self) | {"osc": f"/anticipation/{self.name}"}
 
 
 MODES = ("band", "answer", "loop", "timeline")
@@ -140,22 +130,6 @@ TABLE: tuple[Control, ...] = (
 )  # fmt: skip
 NAMES = {control.name: control for control in TABLE}
 
-# What can be done, beside what can be set: name -> (one line, arguments). Pages, OSC (/anticipation/do/NAME) and MIDI
-# controllers offer these.
-ACTIONS: dict[str, tuple[str, dict[str, type]]] = {
-    "start": ("play from the beginning", {}),
-    "stop": ("stop: silence at once, and the take is saved", {}),
-    "continue": ("play on from where it stopped", {}),
-    "locate": ("go to a place in the song", {"seconds": float}),
-    "panic": ("all notes off, on every channel", {}),
-    "again": ("throw the plan away and make another", {}),
-    "keep": ("save the last bars as a take", {"bars": int}),
-    "learn": ("the next controller that moves steers this control; an action's name works too", {"name": str}),
-    "switch": ("an instrument of the band on or off", {"instrument": str, "on": bool}),
-    "forget": ("forget what was heard: a cold start", {}),
-}  # fmt: skip
-ACTION_CCS = {"again": 102, "keep": 103, "panic": 120}
-
 
 def truth(value: object) -> bool:
     """What a person, JSON or OSC says instead of True or False. Raises ValueError."""
@@ -175,20 +149,6 @@ def check(name: str, value: object) -> Value:
     if name not in NAMES:
         raise RequestError(f"no control {name!r}{nearest(name, NAMES)}")
     return NAMES[name].check(value)
-
-
-def check_action(name: str, args: dict) -> dict:
-    """The arguments of a named action in their own types. Raises RequestError, with the nearest names."""
-    if name not in ACTIONS:
-        raise RequestError(f"no action {name!r}{nearest(name, ACTIONS)}")
-    wanted = ACTIONS[name][1]
-    unknown = set(args) - set(wanted)
-    if unknown:
-        raise RequestError(f"{name} takes no {', '.join(sorted(unknown))}")
-    try:
-        return {key: (truth if wanted[key] is bool else wanted[key])(value) for key, value in args.items()}
-    except (TypeError, ValueError, OverflowError):
-        raise RequestError(f"{name} takes {', '.join(f'{k}: {t.__name__}' for k, t in wanted.items())}") from None
 
 
 def nearest(name: str, names) -> str:

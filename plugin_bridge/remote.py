@@ -15,7 +15,8 @@ from typing import Any
 
 from anticipation.errors import AnticipationError, LiveError, RequestError
 
-from .controls import ACTION_CCS, ACTIONS, NAMES, TABLE, Value, nearest
+from .actions import ACTION_CCS, ACTIONS
+from .controls import NAMES, TABLE, Value, nearest
 from .ears import BANKS, MODES, PARAMETERS
 
 STEERED = (*(control.name for control in TABLE if control.kind != "text"), *ACTIONS)  # what a controller may steer
@@ -101,7 +102,7 @@ def serve_osc(app: Any, port: int, tell: Callable[[str], None]) -> Any | None:
             name = address.removeprefix("/anticipation/")
             if name.startswith("do/"):
                 action = name.removeprefix("do/")
-                wanted = ACTIONS.get(action, ("", {}))[1]
+                wanted = ACTIONS[action].arguments if action in ACTIONS else {}
                 if wanted or not values or values[0]:  # else a button is let go, whose press was meant
                     app.act(action, **dict(zip(wanted, values, strict=False)))
             elif values:

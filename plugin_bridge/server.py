@@ -16,7 +16,8 @@ from anticipation.errors import AnticipationError, RequestError
 from anticipation.score.midi import MAX_BYTES
 
 from . import access
-from .controls import ACTIONS, TABLE
+from .actions import ACTIONS
+from .controls import TABLE
 from .feed import Feed, event
 from .jobs import Busy, Jobs
 from .work import TASKS, timeline_from_json
@@ -178,7 +179,7 @@ class Site:
         return web.json_response(
             {
                 "controls": [control.to_dict() for control in TABLE],
-                "actions": {name: {"help": line, "arguments": list(takes)} for name, (line, takes) in ACTIONS.items()},
+                "actions": {name: {"help": a.help, "arguments": list(a.arguments)} for name, a in ACTIONS.items()},
             }
         )
 

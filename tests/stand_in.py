@@ -11,6 +11,7 @@ from anticipation.music.instruments import instrument_number
 from anticipation.music.notes import Notes, instrument_name
 from anticipation.score.midi import Score
 from plugin_bridge import controls
+from plugin_bridge.actions import check_action
 
 MELODY = (72, 76, 79, 77, 74, 81, 79, 76, 74, 72)
 CHORDS = ((48, 64, 67, 72), (45, 60, 64, 69), (41, 57, 60, 65), (43, 59, 62, 67))
@@ -94,9 +95,7 @@ class StandIn:
             self.revision += 1
 
     def act(self, name: str, /, **args) -> dict | None:
-        if name not in controls.ACTIONS:
-            raise RequestError(f"cannot {name!r}{controls.nearest(name, controls.ACTIONS)}")
-        args = controls.check_action(name, args)
+        args = check_action(name, args)
         with self._lock:
             self.calls.append(("act", name, args))
             self.revision += 1

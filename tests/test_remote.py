@@ -11,7 +11,6 @@ from stand_in import StandIn
 from virtual import Rehearsal
 
 from anticipation.errors import LiveError, RequestError
-from plugin_bridge.player import heard
 from plugin_bridge.remote import Controllers, serve_osc
 
 
@@ -166,7 +165,8 @@ def hear(world, *messages):
     """They come in, now. Answers what goes out."""
     before = len(world.sent)
     for message in messages:
-        heard(world.app, world.now, message)
+        world.app.hear(world.now, message)
+    world.beat()
     return [message for _, message in world.sent[before:]]
 
 
@@ -186,7 +186,8 @@ def test_all_notes_off_releases_what_is_held(world, number):
     world.app.act("start")
     hear(world, [0x90, 60, 80], [0x91, 64, 80])
     assert [0x80, 60, 64] in hear(world, [0xB0, number, 0])
-    assert list(world.app.session.known.open) == [(1, 64)] and [note[2] for note in world.app.session.ended()] == [60]
+    assert list(world.app.session.known.open) == [(1, 64)]
+    assert [note[2] for note in world.app.recorder.take.heard] == [60]
     assert hear(world, [0x80, 60, 0]) == []
 
 

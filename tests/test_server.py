@@ -22,6 +22,7 @@ from stand_in import StandIn
 
 from anticipation.errors import RequestError
 from plugin_bridge import access, controls, feed
+from plugin_bridge.actions import ACTIONS
 from plugin_bridge.server import UI, serve
 
 
@@ -61,7 +62,7 @@ def test_state_and_the_table_of_controls(served, ask):
     assert status == 200 and state["mind"] == "ready" and set(state["controls"]) == set(controls.NAMES)
     _, _, table = ask("GET", "/api/controls", Authorization=None)
     assert [row["name"] for row in table["controls"]] == [control.name for control in controls.TABLE]
-    assert set(table["actions"]) == set(controls.ACTIONS) and table["actions"]["keep"]["arguments"] == ["bars"]
+    assert set(table["actions"]) == set(ACTIONS) and table["actions"]["keep"]["arguments"] == ["bars"]
 
 
 def test_what_is_set_and_done_reaches_the_app(served, ask):
@@ -88,7 +89,7 @@ def test_what_is_set_and_done_reaches_the_app(served, ask):
         ("/api/set", b"\xff\xfe", "must be a JSON object"),
         ("/api/act", {}, "the name of what to do"),
         ("/api/act", {"name": "keep", "args": [2]}, "args, an object"),
-        ("/api/act", {"name": "dance"}, "cannot 'dance'"),
+        ("/api/act", {"name": "dance"}, "no action 'dance'"),
         ("/api/act", {"name": "keep", "args": {"beers": 2}}, "keep takes no beers"),
         ("/api/timeline", {"notes": [[0, 1, 60, 0]]}, "a timeline is notes"),
         ("/api/timeline", {"notes": [[0, 1, 160, 0, 80]]}, "a timeline is notes"),

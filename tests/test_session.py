@@ -10,8 +10,9 @@ from virtual import Stage, player
 from anticipation.errors import RequestError
 from anticipation.live.planner import Step
 from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from plugin_bridge.actions import check_action
 from plugin_bridge.clock import Grid
-from plugin_bridge.controls import TABLE, check_action
+from plugin_bridge.controls import TABLE
 from plugin_bridge.session import Session
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
