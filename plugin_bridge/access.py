@@ -7,10 +7,8 @@ link file, which only this user may read: that is how the scripts inside a DAW f
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import os
 import re
-import secrets
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +18,7 @@ from anticipation.errors import RequestError
 
 from .home import config_folder
 
+HOST = "127.0.0.1"  # where we are served: on this machine only
 SCRIPTS = Path(__file__).parent / "daw"
 LINK = """\
 # Written by `anticipate live` while it runs; only you may read it. A config file of curl: curl -K FILE URL/api/state
@@ -29,24 +28,9 @@ header = "Authorization: Bearer {token}"
 """
 
 
-def new_token() -> str:
-    return secrets.token_urlsafe(24)
-
-
 def same(given: str, wanted: str) -> bool:
     """Whether two texts are equal, without telling by the time it takes how much of them is."""
     return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
-
-
-def loopback(host: str) -> str:
-    """The host, if it is this machine and nothing else. Raises RequestError."""
-    try:
-        inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        inside = False
-    if not inside:
-        raise RequestError(f"the page is served to this machine only: {host} is not a loopback address, 127.0.0.1 is")
-    return host
 
 
 def link_file() -> Path:
@@ -80,8 +64,8 @@ def remove_link(path: Path, token: str, before: str) -> None:
     with suppress(OSError):
         if token in path.read_text(encoding="utf-8"):
             path.unlink()
-            if found := re.search(r"^# url = http://\[?([^\]\n]+)\]?:(\d+)$", before, re.MULTILINE):
-                socket.create_connection((found[1], int(found[2])), 0.5).close()
+            if found := re.search(rf"^# url = http://{HOST}:(\d+)$", before, re.MULTILINE):
+                socket.create_connection((HOST, int(found[1])), 0.5).close()
                 _put(path, before)
 
 
@@ -91,7 +75,7 @@ def refusal(method: str, path: str, headers: Mapping[str, str], port: int, token
     A name that resolves to 127.0.0.1 is not enough (DNS rebinding), so the Host must be ours; a page of another origin
     says so by Origin or Sec-Fetch-Site, whatever it asks for; only opening the page itself may come from a link.
     """
-    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    hosts = {f"{name}:{port}" for name in (HOST, "localhost", "[::1]")}
     if headers.get("Host", "").lower() not in hosts:
         return 403, "this server answers on its own address only"
     origin = headers.get("Origin")

@@ -186,9 +186,10 @@ def open_page(args: argparse.Namespace, app, say, link: bool):
     if not args.page:
         return None
     try:
-        from .server import serve
+        from .access import link_file
+        from .server import Server
 
-        server = serve(app, "127.0.0.1", args.port, checkpoint=args.model, link=link)
+        server = Server(app, args.port, checkpoint=args.model, link=link_file() if link else None)
     except ImportError:
         raise LiveError('the page needs an extra: pip install "anticipation-copilot[live]"; or --no-page') from None
     say(f"page: {server.url}")

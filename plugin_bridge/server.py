@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -263,11 +264,12 @@ def midi_file(data: bytes, name: str) -> web.Response:
 
 
 class Server:
-    """A running server. url: what to open, token included; origin: without it. `close` may be called twice."""
+    """The page and the API for an App, served from now on. checkpoint: what jobs are done with (default: the shipped
+    one). link: the file by which DAW scripts find us. url: what to open, token included; origin: without it. `close`
+    may be called twice. Raises RequestError."""
 
-    def __init__(self, app: Any, host: str, port: int, checkpoint: str | None, link: Path | None):
-        self.token, self.port = access.new_token(), 0
-        self.host = f"[{host}]" if ":" in host else host
+    def __init__(self, app: Any, port: int = 0, *, checkpoint: str | None = None, link: Path | None = None) -> None:
+        self.token, self.port = secrets.token_urlsafe(24), 0
         self._link, self._link_before = link, ""
         self._jobs = Jobs(checkpoint)
         self._site: Site | None = None
@@ -276,7 +278,7 @@ class Server:
         self._thread = threading.Thread(target=self._live, name="server", daemon=True)
         self._thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(self._open(app, host, port), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._open(app, port), self._loop).result()
             if link:
                 self._link_before = access.write_link(link, self.origin, self.token)
         except BaseException:
@@ -290,22 +292,22 @@ class Server:
 
     @property
     def origin(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http://{access.HOST}:{self.port}"
 
     @property
     def url(self) -> str:
         return f"{self.origin}/?token={self.token}"
 
-    async def _open(self, app: Any, host: str, port: int) -> None:
+    async def _open(self, app: Any, port: int) -> None:
         self._site = Site(app, self._jobs, self.token)
         self._runner = web.AppRunner(self._site.application(), access_log=None, handler_cancellation=True,
                                      shutdown_timeout=2.0, keepalive_timeout=30.0, lingering_time=0.5)  # fmt: skip
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, access.HOST, port).start()
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise RequestError(f"cannot serve the page at {host}:{port}: {reason}") from None
+            raise RequestError(f"cannot serve the page at {access.HOST}:{port}: {reason}") from None
         self._site.port = self.port = self._runner.addresses[0][1]
 
     async def _shut(self) -> None:
@@ -327,12 +329,3 @@ class Server:
             shut.cancel()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(LEAVE)
-
-
-def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, checkpoint: str | None = None,
-          link: Path | bool = True) -> Server:  # fmt: skip
-    """Serve the page and the API for an App, on loopback only. checkpoint: what jobs are done with (default: the
-    shipped one). link: the file by which DAW scripts find us (True: access.link_file(), False: none). Raises
-    RequestError."""
-    place = access.link_file() if link is True else link or None
-    return Server(app, access.loopback(host), port, checkpoint, place)

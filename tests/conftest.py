@@ -194,10 +194,10 @@ def served(random_checkpoint, tmp_path_factory):
     """(a stand-in for the app, the real server around it)."""
     from stand_in import StandIn
 
-    from plugin_bridge.server import serve
+    from plugin_bridge.server import Server
 
     app = StandIn()
-    server = serve(app, checkpoint=random_checkpoint, link=tmp_path_factory.mktemp("config") / "sub" / "live.curl")
+    server = Server(app, checkpoint=random_checkpoint, link=tmp_path_factory.mktemp("config") / "sub" / "live.curl")
     yield app, server
     server.close()
 

@@ -136,7 +136,7 @@ class StandIn:
 
 
 if __name__ == "__main__":
-    from plugin_bridge.server import serve
+    from plugin_bridge.server import Server
 
-    print(serve(StandIn(), port=8765).url, flush=True)
+    print(Server(StandIn(), 8765).url, flush=True)
     threading.Event().wait()

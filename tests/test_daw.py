@@ -15,7 +15,7 @@ pytest.importorskip("aiohttp", reason="the server needs aiohttp")
 from stand_in import StandIn  # noqa: E402
 
 from plugin_bridge import access  # noqa: E402
-from plugin_bridge.server import serve  # noqa: E402
+from plugin_bridge.server import Server  # noqa: E402
 
 HOSTS = Path(__file__).parent / "daw"
 LUA = shutil.which("lua5.4") or shutil.which("lua")
@@ -27,7 +27,7 @@ CHOICES = {"accompany": "piano,violin", "infill": "", "continue": "", "vary": ""
 def config(random_checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("config")
     app = StandIn()
-    server = serve(app, checkpoint=random_checkpoint, link=folder / "live.curl")
+    server = Server(app, checkpoint=random_checkpoint, link=folder / "live.curl")
     yield folder, app
     server.close()
     assert [path.name for path in folder.iterdir()] in ([], ["empty"]), "no draft of a request is left behind"

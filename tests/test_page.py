@@ -23,7 +23,7 @@ from jackd import SYNCHRONOUS, serve_jack  # noqa: E402
 from stand_in import StandIn  # noqa: E402
 
 from plugin_bridge import controls, feed  # noqa: E402
-from plugin_bridge.server import UI, serve  # noqa: E402
+from plugin_bridge.server import UI, Server  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
@@ -43,7 +43,7 @@ def browser():
 @pytest.fixture
 def served():
     app = StandIn()
-    server = serve(app, link=False)
+    server = Server(app)
     yield app, server
     server.close()
 

@@ -49,7 +49,7 @@ def with_melody(session: Path) -> None:
 def main(out: Path, task: str = "accompany") -> None:
     from stand_in import StandIn
 
-    from plugin_bridge.server import serve
+    from plugin_bridge.server import Server
 
     out.mkdir(parents=True)
     environment = os.environ | {
@@ -66,7 +66,7 @@ def main(out: Path, task: str = "accompany") -> None:
     ardour(MAKE="1")
     with_melody(out / "session")
     app = StandIn()
-    server = serve(app, link=out / "live.curl")
+    server = Server(app, link=out / "live.curl")
     try:
         told = ardour()
     finally:
