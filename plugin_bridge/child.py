@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select
 import selectors
@@ -15,18 +16,23 @@ from typing import Any
 TERMINAL = [getattr(signal, n) for n in ("SIGINT", "SIGHUP", "SIGBREAK", "SIGTSTP") if hasattr(signal, n)]
 
 
-def start(process: Any) -> None:
-    """Start a child. What the terminal sends while it is not so far yet that it can ignore that, waits. Raises
-    OSError."""
+def start(name: str, run: Callable, *settings) -> tuple[Any, Any]:
+    """(process, our end of the connection) of a new child that does run(its end, *settings). What the terminal sends
+    while it is not so far yet that it can ignore that, waits. Raises OSError."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=run, args=(theirs, *settings), daemon=True, name=name)
     if sys.platform == "win32":
         process.start()
-        return
-    resource_tracker.ensure_running()  # else it is started within, and lets through again what was blocked
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # which a child inherits
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        resource_tracker.ensure_running()  # else it is started within, and lets through again what was blocked
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # which a child inherits
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    theirs.close()
+    return process, ours
 
 
 def ignore_signals() -> None:

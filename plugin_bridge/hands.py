@@ -5,7 +5,6 @@ Knows the wall clock, ports and messages; knows no song and no music."""
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections import deque
@@ -276,15 +275,11 @@ class Hands:
     # The thread
 
     def _open(self) -> None:
-        context = multiprocessing.get_context("spawn")
         try:
-            connection, end = context.Pipe()
-            process = context.Process(target=play, args=(end, *self.settings), daemon=True, name="anticipate-hands")
-            start(process)
+            self._process, self._connection = start("anticipate-hands", play, *self.settings)
         except OSError as error:  # no memory, or no more files
             raise LiveError(f"no process to play: {error.strerror}") from None
-        self._connection, self._process, self._unsaid = connection, process, False
-        end.close()
+        self._unsaid = False
         kind, what = self._next(4 * PATIENCE) or ("error", "the MIDI system does not answer")
         if kind == "error":
             self._end()

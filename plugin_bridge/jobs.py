@@ -6,7 +6,6 @@ nothing half done. The next job starts another worker.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import secrets
 import threading
@@ -177,7 +176,7 @@ class Jobs:
         """See one job through. Only this thread touches the process."""
         try:
             if self._process is None or not self._process.is_alive():
-                self._start()
+                self._process, self._pipe = start("jobs", work, self._checkpoint)
             self._pipe.send((job.task, job.options, job.body))
             while True:
                 with self._wake:
@@ -200,14 +199,6 @@ class Jobs:
                 if not job.over.done():
                     self._end(job, "failed", "the worker process died; try again")
         self._stop()
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, self._checkpoint), name="jobs", daemon=True)
-        start(process)
-        self._process = process  # only now: one that has not begun cannot be ended
-        theirs.close()
 
     def _stop(self) -> None:
         if self._process is not None:

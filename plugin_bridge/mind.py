@@ -3,7 +3,6 @@ session, no ports and no clock."""
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable
@@ -100,13 +99,7 @@ class Mind:
     def start(self) -> None:
         """Begin to load; ("ready", facts) is reported later."""
         self.state = "restarting" if self._process else "loading"
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=think, args=(theirs, *self.settings), daemon=True, name="anticipate-mind"
-        )
-        start(self._process)
-        theirs.close()
+        self._process, ours = start("anticipate-mind", think, *self.settings)
         with self._changed:
             self._connection, self._busy, self._waiting, self._owed = ours, False, None, None
             self._changed.notify_all()

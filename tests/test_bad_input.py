@@ -2,7 +2,6 @@
 
 import errno
 import json
-import multiprocessing
 import os
 import queue
 import shutil
@@ -355,11 +354,7 @@ def test_what_live_cannot_do_is_told_before_it_opens_anything(refused, tmp_path,
 
 
 def test_a_mind_whose_parent_has_gone_while_it_loaded_ends_without_a_word(random_checkpoint):
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=think, args=(theirs, str(random_checkpoint), 1, "float32"), daemon=True)
-    process.start()
-    theirs.close()
+    process, ours = child.start("mind", think, str(random_checkpoint), 1, "float32")
     ours.close()
     process.join(120)
     assert process.exitcode == 0
@@ -367,11 +362,7 @@ def test_a_mind_whose_parent_has_gone_while_it_loaded_ends_without_a_word(random
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="a terminal of another kind")
 def test_ctrl_c_before_a_child_has_come_to_itself_is_left_to_the_parent(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=think, args=(theirs, str(tmp_path / "typo"), 1, "float32"), daemon=True)
-    child.start(process)
-    theirs.close()
+    process, ours = child.start("mind", think, str(tmp_path / "typo"), 1, "float32")
     os.kill(process.pid, signal.SIGINT)
     assert ours.poll(120) and ours.recv() == ("error", f"no checkpoint at {tmp_path / 'typo'}")
     process.join(120)
