@@ -284,10 +284,10 @@ class App:
         if plays:
             early = session.settings["latency"] / 1000
             strikes = []
-            for p in plays:
-                on = self.clock.wall(p.onset)
-                strikes.append((on - early, on + p.duration - early, p.channel, p.pitch, p.velocity))
-                self.recorder.note("played", on, p.duration, p.pitch, p.instrument, p.velocity)
+            for note in plays:
+                on = self.clock.wall(note.onset)
+                strikes.append((on - early, on + note.duration - early, note.channel, note.pitch, note.velocity))
+                self.recorder.note("played", note._replace(onset=on))
             self.hands.add(strikes)
             self.revision += 1
         ask = session.ask(song, self.clock.grid)

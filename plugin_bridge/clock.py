@@ -15,8 +15,9 @@ import numpy as np
 from anticipation.errors import RequestError
 from anticipation.music.tempo import compound
 
+from .ears import CONTINUE, POSITION, START, STOP, TICK
+
 TICKS = 24  # MIDI clock's, in a quarter
-TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2  # its messages; a position is in sixteenths
 SLOWEST, FASTEST = 20.0, 400.0  # bpm that we follow; as MIDI's and a DAW's, those are quarters a minute
 SILENCE = 1.0  # seconds without a tick after which a MIDI clock is taken to have stopped
 

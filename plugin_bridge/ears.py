@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOTE, CONTROLLER, OTHER, REAL_TIME = "note", "controller", "other", "real time"
 ECHO = 0.1  # seconds within which a message of ours that comes in is an echo
 REPEAT = 0.025  # the same where the player made it (thru): who repeats a note is slower
 EARLY = 0.15  # seconds by which a note may come before the beat that it is meant for
+# Status bytes: those of a channel's messages, without the channel; then those of all, MIDI clock's.
+NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL_CHANGE, PROGRAM, PRESSURE, BEND = range(0x80, 0xF0, 0x10)
+TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2  # a position is in sixteenths
+MODULATION, SUSTAIN, SOSTENUTO, SOFT, ALL_SOUND_OFF, ALL_NOTES_OFF = 1, 64, 66, 67, 120, 123  # controllers
 # Controllers that keyboards and DAWs send by themselves: banks, parameter numbers, modes such as all notes off.
 BANKS, PARAMETERS, MODES = {0, 32}, {98, 99, 100, 101}, set(range(120, 128))
-_LENGTHS = {0x80: 3, 0x90: 3, 0xA0: 3, 0xB0: 3, 0xC0: 2, 0xD0: 2, 0xE0: 3}
-_REAL_TIME = {0xF8, 0xFA, 0xFB, 0xFC}
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,32 @@ def parse(data: list[int] | bytes) -> Message | None:
     if not data:
         return None
     status = data[0]
-    if status in _REAL_TIME:
+    if status in (TICK, START, CONTINUE, STOP):
         return Message(REAL_TIME, 0, status, 0)
-    if status == 0xF2 and len(data) == 3 and max(data[1:]) < 128:
+    if status == POSITION and len(data) == 3 and max(data[1:]) < 128:
         return Message(REAL_TIME, 0, status, data[1] | data[2] << 7)
     kind = status & 0xF0
-    if _LENGTHS.get(kind) != len(data) or max(data[1:]) > 127 or min(data[1:]) < 0:
+    length = 2 if kind in (PROGRAM, PRESSURE) else 3
+    if not NOTE_OFF <= kind <= BEND or len(data) != length or max(data[1:]) > 127 or min(data[1:]) < 0:
         return None
-    if kind == 0xB0:
+    if kind == CONTROL_CHANGE:
         return Message(CONTROLLER, status & 15, data[1], data[2])
-    if kind > 0x90:
+    if kind > NOTE_ON:
         return Message(OTHER, status & 15, kind, data[1] | (data[2] << 7 if len(data) == 3 else 0))
-    return Message(NOTE, status & 15, data[1], data[2] if kind == 0x90 else 0)
+    return Message(NOTE, status & 15, data[1], data[2] if kind == NOTE_ON else 0)
+
+
+def at_rest(message: Sequence[int]) -> tuple[int, ...] | None:
+    """The message that undoes this one, of what a player lets go of: pedals, modulation, pressure, bend."""
+    kind = message[0] & 0xF0
+    if kind == CONTROL_CHANGE and message[1] in (MODULATION, SUSTAIN, SOSTENUTO, SOFT):
+        return message[0], message[1], 0
+    return {BEND: (message[0], 0, 64), PRESSURE: (message[0], 0)}.get(kind)
+
+
+def moved_by(message: Sequence[int]) -> tuple[int, ...]:
+    """Which pedal, wheel or key a message is of."""
+    return tuple(message[: 2 if message[0] & 0xF0 in (KEY_PRESSURE, CONTROL_CHANGE) else 1])
 
 
 class Upbeat:

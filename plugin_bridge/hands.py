@@ -17,8 +17,8 @@ from anticipation.errors import LiveError
 
 from . import ports
 from .child import ask_for_priority, ignore_signals, start, waiter, writable
-from .ears import EchoGuard, parse
-from .scheduler import PROGRAM, Scheduler
+from .ears import PROGRAM, EchoGuard, parse
+from .scheduler import Scheduler
 
 # What it reports, as tuples: ("heard", wall, bytes), ("port", "in" or "out", its name, "lost" or "back"),
 # ("hands", "lost" or "back"), ("caught_up",). Within: ("open", names), ("error", text), ("figures", dict), ("paused",).
@@ -73,7 +73,7 @@ class Loop:
         self._unreported: deque[tuple] = deque()  # what was heard, while the parent does not read
 
     def _send(self, message: list[int]) -> None:
-        self.pair.send(message)
+        self.pair.out.send(message)
         self.echo.sent(time.perf_counter(), message, self._passing)
 
     def _pass_on(self, message: list[int], wall: float) -> None:

@@ -16,13 +16,13 @@ from anticipation.music.keys import key_clarity
 from anticipation.music.notes import BEAT, CHORD, DRUMS, Note, Notes, instrument_name
 from anticipation.music.symbols import chart_bars, parse_chart, parse_scale
 from anticipation.music.tempo import TempoMap
+from anticipation.score.tracks import DRUM_CHANNEL
 
 from .clock import Grid, parse_meter
 from .mpe import Zones
-from .take import SHORTEST
+from .scheduler import SHORTEST
 
 ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
-DRUM_CHANNEL = 9
 HELD, BUSY = 64, 40  # notes held at once, and begun in a second, that are told; a forearm is not music
 SAME = 0.12  # seconds by which a note may miss its place in a loop or on the timeline
 MAX_NOTES = 50_000  # of a timeline

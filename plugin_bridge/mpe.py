@@ -3,11 +3,10 @@ channels are one player's; knows no ports and no music."""
 
 from __future__ import annotations
 
-from .ears import CONTROLLER, NOTE, OTHER, Message
+from .ears import BEND, CONTROLLER, NOTE, OTHER, PRESSURE, Message
 
 PARAMETER_LOW, PARAMETER_HIGH, DATA, TIMBRE = 100, 101, 6, 74
 CONFIGURATION = (0, 6)  # the registered parameter that says how many channels a zone has
-BEND, PRESSURE = 0xE0, 0xD0
 LOWER, UPPER = 0, 15  # the managers of the two zones: pedals and wheels come there, notes on the channels beside
 PROOF = 3  # notes in a row, each on another channel and shaped before it began, that no other player plays
 

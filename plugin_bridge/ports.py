@@ -250,10 +250,6 @@ class Pair:
         chosen = {"in": self.input.name or f"{CLIENT} in", "out": self.out.name or f"{CLIENT} out"}
         return {"in": self.input.others(), "out": self.out.others(), "api": self.api[0], "chosen": chosen}
 
-    def send(self, message: list[int]) -> None:
-        """Raises OSError where the port is gone."""
-        self.out.send(message)
-
     def watch(self) -> list[tuple[Port, str]]:
         """(port, 'lost' or 'back') for each named port that has gone or come back since the last call."""
         changes = [(port, port.watch()) for port in (self.input, self.out)]

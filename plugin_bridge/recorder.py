@@ -23,11 +23,10 @@ from anticipation.music.notes import DRUMS
 from anticipation.score.midi import Score
 
 from .clock import Meter
-from .ears import BANKS, MODES
+from .ears import BANKS, CONTROL_CHANGE, MODES, PROGRAM, at_rest, moved_by
 from .home import unwritable
 from .journal import Journal, claim
-from .scheduler import CONTROL_CHANGE, PROGRAM, at_rest
-from .take import Row, Take, moved_by
+from .take import LiveNote, Take
 
 OFF = 0.01  # beats by which the tempos of a take may miss where the clock really was
 NO_MOVES = BANKS | MODES  # those are the program's, these the port's
@@ -100,12 +99,11 @@ class Recorder:
         if self.runs:
             self._add("meter", wall - self._begin, *meter)
 
-    def note(
-        self, side: str, wall: float, duration: float, pitch: int, instrument: int, velocity: int, channel: int = 0
-    ) -> None:
-        """side: 'heard' or 'played'; 'held': heard, and it has not ended yet. channel: the player's, 0-15."""
-        if self.runs and instrument <= DRUMS:
-            self._add(side, max(wall - self._begin, 0.0), duration, pitch, instrument, max(velocity, 1), channel)
+    def note(self, side: str, note: LiveNote) -> None:
+        """side: 'heard' or 'played'; 'held': heard, and it has not ended yet."""
+        if self.runs and note.instrument <= DRUMS:
+            onset, velocity = max(note.onset - self._begin, 0.0), max(note.velocity, 1)
+            self._add(side, *note._replace(onset=onset, velocity=velocity))
 
     def move(self, wall: float, message: Sequence[int]) -> None:
         """The player moved a pedal or a wheel: a message of a channel that is no note. What he moves while no take runs
@@ -182,11 +180,11 @@ class Recorder:
             self.folder = own
         return None
 
-    def keep(self, wall: float, bars: int, held: Iterable[Row] = ()) -> str:
+    def keep(self, wall: float, bars: int, held: Iterable[LiveNote] = ()) -> str:
         """Save the last bars, or the last of what was played last, as a take of their own, while playing on. held: the
         player's notes that still sound, wall times. Raises RequestError, FileError."""
         end = min(wall, self._end) - self._begin
-        heard = self.take.heard + [(row[0] - self._begin, *row[1:]) for row in held]
+        heard = self.take.heard + [note._replace(onset=note.onset - self._begin) for note in held]
         cut = replace(self.take, heard=heard).last_bars(bars, end)
         if not len(cut):
             raise RequestError("nothing has sounded that could be kept")

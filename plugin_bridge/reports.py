@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from anticipation.errors import AnticipationError
 
 from .actions import ACTIONS
-from .ears import CONTROLLER, NOTE, REAL_TIME, Message, parse
-from .scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, NOTE_OFF, at_rest
+from .ears import ALL_NOTES_OFF, ALL_SOUND_OFF, CONTROLLER, NOTE, NOTE_OFF, REAL_TIME, Message, at_rest, parse
 
 if TYPE_CHECKING:
     from .app import App
@@ -133,7 +132,7 @@ def ready(app: App, now: float, facts: dict) -> None:
 
 def step(app: App, now: float, number: int, reached: float, note: tuple | None, fed: int) -> None:
     app.meters.stepped(number, now, fed)
-    app.session.take(number, reached, note)
+    app.session.step(number, reached, note)
     app.revision += 1
 
 

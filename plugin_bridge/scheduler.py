@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
 
-NOTE_OFF, NOTE_ON, TOUCH, CONTROL_CHANGE, PROGRAM, PRESSURE, BEND = range(0x80, 0xF0, 0x10)
-MODULATION, SUSTAIN, SOSTENUTO, SOFT, ALL_SOUND_OFF, ALL_NOTES_OFF = 1, 64, 66, 67, 120, 123
+from .ears import ALL_NOTES_OFF, ALL_SOUND_OFF, CONTROL_CHANGE, NOTE_OFF, NOTE_ON, SUSTAIN, at_rest
+
 OFF_FIRST, THEN_ON = 0, 1
 PATIENCE = 0.02  # seconds by which a note may be late
 SHORTEST = 0.01  # seconds that a note sounds at least
@@ -38,14 +38,6 @@ class Strike:
     def held(self) -> bool:
         """Whether it is the player's (thru), who alone knows when it ends."""
         return self.off == float("inf")
-
-
-def at_rest(message: Sequence[int]) -> tuple[int, ...] | None:
-    """The message that undoes this one, of what a player lets go of: pedals, modulation, pressure, bend."""
-    kind = message[0] & 0xF0
-    if kind == CONTROL_CHANGE and message[1] in (MODULATION, SUSTAIN, SOSTENUTO, SOFT):
-        return message[0], message[1], 0
-    return {BEND: (message[0], 0, 64), PRESSURE: (message[0], 0)}.get(kind)
 
 
 class Scheduler:

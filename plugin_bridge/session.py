@@ -21,7 +21,7 @@ from .clock import Grid
 from .controls import defaults
 from .known import Heard, Known, Setup
 from .mpe import Zones
-from .take import Row
+from .take import LiveNote
 from .turns import Turns
 
 LEAD = 0.02  # seconds after `commit` at which a new plan begins: what becomes final while it is computed lies before
@@ -45,18 +45,6 @@ class Ask:
     scene: Scene
 
 
-@dataclass(frozen=True)
-class Play:
-    """A committed note on its way to the hands; song seconds, MIDI channel 0-15."""
-
-    onset: float
-    duration: float
-    pitch: int
-    instrument: int
-    velocity: int
-    channel: int
-
-
 class Session:
     """hear what is played, ask the mind, take its steps, commit what is near. All times that come in or go out are song
     seconds. The grid is the clock's, given with each call that needs it."""
@@ -77,7 +65,7 @@ class Session:
         self.known.timeline, self.known.over = before.timeline, before.over
         self.turns = Turns()
         self.played: list[Note] = []  # as they were drawn: the model's own history
-        self.sounded: list[Play] = []  # as they were sent
+        self.sounded: list[LiveNote] = []  # as they were sent
         self.since, self.cold = -np.inf, True
         self.calm = self._looked = 0.0  # stream time since when the mind has kept up; when that was looked at
         self._starves, self._starved = False, 0.0  # seconds in which nothing was decided, less a fifth of the others
@@ -150,24 +138,25 @@ class Session:
         """The player's port is gone, or the song stopped: nothing is held any longer."""
         self.known.release_all(song - self.offset)
 
-    def ended(self) -> list[Row]:
+    def ended(self) -> list[LiveNote]:
         """The player's notes that have ended since this was asked last, however they did."""
         over, self.known.over = self.known.over, []
-        return [self._row(h, h.duration or 0.0) for h in over]
+        return [self._live(h, h.duration or 0.0) for h in over]
 
-    def opened(self) -> list[Row]:
+    def opened(self) -> list[LiveNote]:
         """The player's notes that have begun since this was asked last, and sound."""
         new = [h for h in self.known.open.values() if not h.reported]
         for h in new:
             h.reported = True
-        return [self._row(h, 0.0) for h in new]
+        return [self._live(h, 0.0) for h in new]
 
-    def held(self, song: float) -> list[Row]:
+    def held(self, song: float) -> list[LiveNote]:
         """The player's notes that sound, as long as they have."""
-        return [self._row(h, song - self.offset - h.onset) for h in self.known.open.values()]
+        return [self._live(h, song - self.offset - h.onset) for h in self.known.open.values()]
 
-    def _row(self, h: Heard, duration: float) -> Row:
-        return h.onset + self.offset, duration, h.pitch, h.instrument, h.velocity, self.setup.zones.part(h.channel)
+    def _live(self, h: Heard, duration: float) -> LiveNote:
+        channel = self.setup.zones.part(h.channel)
+        return LiveNote(h.onset + self.offset, duration, h.pitch, h.instrument, h.velocity, channel)
 
     def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
         """The future as the DAW has it, in song seconds."""
@@ -238,7 +227,7 @@ class Session:
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip
 
-    def take(self, number: int, reached: float, note: Note | None) -> None:
+    def step(self, number: int, reached: float, note: Note | None) -> None:
         """A step of the mind: nothing more begins before `reached`, where `note` does. What an older plan had there
         gives way; unless it was committed while the new one was thought of, for that knows nothing of it."""
         if number != self.number:
@@ -253,7 +242,7 @@ class Session:
     def done(self, number: int) -> None:
         """The mind has answered all that was asked."""
         if number == self.number:
-            self.take(number, self._end, None)
+            self.step(number, self._end, None)
             self.frontier = self._end
 
     @property
@@ -266,7 +255,7 @@ class Session:
         """What begins nearer than this is final: `commit`, before the hands' own time."""
         return self.settings["commit"] / 1000 + self.early
 
-    def commit(self, song: float, grid: Grid) -> list[Play]:
+    def commit(self, song: float, grid: Grid) -> list[LiveNote]:
         """What is final now: the planned notes that begin within `commit`. What was decided too late is silent."""
         now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
         out = []
@@ -281,8 +270,8 @@ class Session:
             self.played.append(note)
             if self.setup.sounds(note[3]):
                 velocity = int(min(max(round(note[4] * self.settings["dynamics"]), 1), 127))
-                play = Play(onset + self.offset, note[1], note[2], note[3], velocity, self.setup.channels[note[3]])
-                out.append(play)
+                channel = self.setup.channels[note[3]]
+                out.append(LiveNote(onset + self.offset, note[1], note[2], note[3], velocity, channel))
         self.sounded += out
         self._relieve(now)
         return out
@@ -319,7 +308,7 @@ class Session:
         if now - self.since > KEPT:
             self.since, self.cold = now - CUT, False
             self.played = [note for note in self.played if note[0] >= self.since]
-            self.sounded = [play for play in self.sounded if play.onset >= self.since + self.offset]
+            self.sounded = [note for note in self.sounded if note.onset >= self.since + self.offset]
             self.known.cut(self.since)
 
     # What there is to see
@@ -330,7 +319,6 @@ class Session:
         heard = [h for h in self.known.heard if h.duration is None or h.onset + h.duration >= start]
         return {
             "heard": [[h.onset + move, h.duration, h.pitch, h.instrument, h.velocity] for h in heard],
-            "played": [[p.onset, p.duration, p.pitch, p.instrument, p.velocity] for p in self.sounded
-                       if p.onset + p.duration >= start + move],
+            "played": [[*p[:5]] for p in self.sounded if p.onset + p.duration >= start + move],
             "planned": [[n[0] + move, *n[1:]] for _, n in self.plan if n[3] <= DRUMS],
         }  # fmt: skip

@@ -5,24 +5,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from anticipation.music.notes import Notes
 from anticipation.music.tempo import TempoMap
 from anticipation.score.midi import MAX_HOURS, Move, Score
 
 from .clock import Meter
-from .ears import CONTROLLER, OTHER, parse
-from .scheduler import CONTROL_CHANGE, TOUCH, at_rest
+from .ears import CONTROLLER, OTHER, at_rest, moved_by, parse
+from .scheduler import SHORTEST
 
 PPQN = 480
 LONGEST = MAX_HOURS * 3600.0 - 60.0  # seconds that a file may hold
-SHORTEST = 0.01  # seconds of a note
 UNKNOWN = 0.5  # seconds of one whose end nobody heard of
 TAIL = 0.25  # seconds of a note that are no more than its end
 EARLY = 0.06  # seconds by which who plays on a bar line may come before it
-Row = tuple[float, float, int, int, int, int]  # onset, duration, pitch, instrument, velocity, the player's channel
 T = TypeVar("T", Meter, float)
+
+
+class LiveNote(NamedTuple):
+    """A note of the player or of the band, and its MIDI channel, 0-15. onset: seconds of the song, of a take, or of the
+    wall clock, as it is said where it is used."""
+
+    onset: float
+    duration: float
+    pitch: int
+    instrument: int
+    velocity: int
+    channel: int
 
 
 @dataclass
@@ -31,12 +41,12 @@ class Take:
     moves: the player's pedals, wheels, pressure and bends: (seconds, status, data). held: the player's notes that have
     not ended yet, by channel and pitch."""
 
-    heard: list[Row] = field(default_factory=list)
-    played: list[Row] = field(default_factory=list)
+    heard: list[LiveNote] = field(default_factory=list)
+    played: list[LiveNote] = field(default_factory=list)
     tempos: list[tuple[float, float]] = field(default_factory=list)
     meters: list[tuple[float, Meter]] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
-    held: dict[tuple[int, int], Row] = field(default_factory=dict)
+    held: dict[tuple[int, int], LiveNote] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.heard) + len(self.played)
@@ -59,38 +69,38 @@ class Take:
             self.moves.append((float(at), status, bytes(data)))
         elif what == "join":
             one, *members = map(int, values)
-            self.heard = [(*row[:5], one) if row[5] in members else row for row in self.heard]
+            self.heard = [row._replace(channel=one) if row.channel in members else row for row in self.heard]
             self.held = {(one if c in members else c, pitch): row for (c, pitch), row in self.held.items()}
             self.moves = [move for move in self.moves if move[1] & 15 not in members]
         else:
             onset, duration, pitch, instrument, velocity, *channel = values  # a journal of old has no channel
             length = max(float(duration), SHORTEST)
-            row = (float(onset), length, int(pitch), int(instrument), int(velocity), int(*channel))
+            row = LiveNote(float(onset), length, int(pitch), int(instrument), int(velocity), int(*channel))
             if what == "held":
-                self.held[row[5], row[2]] = row
+                self.held[row.channel, row.pitch] = row
             else:
                 {"heard": self.heard, "played": self.played}[what].append(row)
             if what == "heard":
-                self.held.pop((row[5], row[2]), None)
+                self.held.pop((row.channel, row.pitch), None)
 
     def _silence(self, at: float, instruments: Collection[int] | None) -> None:
         """The band's notes, of these instruments or of all, that were to begin later never sounded; others ended."""
-        silent = [instruments is None or row[3] in instruments for row in self.played]
+        silent = [instruments is None or row.instrument in instruments for row in self.played]
         self.played = [
             _until(at, row) if ends else row
             for row, ends in zip(self.played, silent, strict=True)
-            if row[0] < at or not ends
+            if row.onset < at or not ends
         ]
 
     def over(self) -> float:
         """When the last note ended, and the last pedal was moved."""
-        ends = [row[0] + row[1] for row in self.heard + self.played]
+        ends = [row.onset + row.duration for row in self.heard + self.played]
         return max(ends + [move[0] for move in self.moves], default=0.0)
 
     def released(self) -> Take:
         """What was held as the journal broke off lasts as long as anything is known, and for UNKNOWN at least."""
         over = self.over()
-        ends = [(row[0], max(over - row[0], UNKNOWN), *row[2:]) for row in self.held.values()]
+        ends = [row._replace(duration=max(over - row.onset, UNKNOWN)) for row in self.held.values()]
         return replace(self, heard=self.heard + ends, held={})
 
     def rests(self) -> list[tuple[int, ...]]:
@@ -106,7 +116,7 @@ class Take:
         """What sounds in start <= time < end, as a take of its own: what began before begins there, unless it is only
         the end of a note, and what sounds on ends there."""
         heard, played = (
-            [(row[0] - start, *_until(end, row)[1:]) for row in _since(start, rows) if row[0] < end]
+            [_until(end, row)._replace(onset=row.onset - start) for row in _since(start, rows) if row.onset < end]
             for rows in (self.heard, self.played)
         )
         moves = [(max(at - start, 0.0), kind, data) for at, kind, data in _standing(start, self.moves) if at < end]
@@ -138,15 +148,15 @@ class Take:
         lines = self.tempo().bar_seconds(end)
         start = max(float(lines[max(int(abs(lines - end).argmin()) - bars, 0)]), end - LONGEST)
         heard, played = (
-            [(start, *row[1:]) if start - EARLY <= row[0] < start else row for row in rows]
+            [row._replace(onset=start) if start - EARLY <= row.onset < start else row for row in rows]
             for rows in (self.heard, self.played)
         )
         return replace(self, heard=heard, played=played).between(start, end)
 
     def score(self) -> Score:
         score = Score.from_notes(Notes.of([]), self.tempo())
-        for channel in sorted({row[5] for row in self.heard}):  # two keyboards may hold one key, and have a pedal each
-            notes = Notes.of(row[:5] for row in self.heard if row[5] == channel)
+        for channel in sorted({row.channel for row in self.heard}):  # two keyboards may hold one key
+            notes = Notes.of(row[:5] for row in self.heard if row.channel == channel)
             moves = [(at, status & 0xF0, data) for at, status, data in self.moves if status & 15 == channel]
             score = score.with_notes(notes, stamp="anticipate live; the player", moves=moves)
         return score.with_notes(Notes.of(row[:5] for row in self.played), stamp="anticipate live; the band")
@@ -164,16 +174,12 @@ def _standing(start: float, moves: Sequence[Move]) -> list[Move]:
     return [*before.values(), *(move for move in moves if move[0] >= start)]
 
 
-def moved_by(message: Sequence[int]) -> tuple[int, ...]:
-    """Which pedal, wheel or key a message is of."""
-    return tuple(message[: 2 if message[0] & 0xF0 in (TOUCH, CONTROL_CHANGE) else 1])
-
-
-def _since(start: float, rows: Sequence[Row]) -> list[Row]:
+def _since(start: float, rows: Sequence[LiveNote]) -> list[LiveNote]:
     """What sounds from `start` on: from there, where it began before and is not as good as over."""
-    later = [(max(row[0], start), row[1] - max(start - row[0], 0.0), *row[2:]) for row in rows]
-    return [new for row, new in zip(rows, later, strict=True) if row[0] >= start or new[1] >= TAIL]
+    late = ((row, start - row.onset) for row in rows)
+    cut = (row if by <= 0 else row._replace(onset=start, duration=row.duration - by) for row, by in late)
+    return [new for row, new in zip(rows, cut, strict=True) if new is row or new.duration >= TAIL]
 
 
-def _until(end: float, row: Row) -> Row:
-    return row[0], max(min(row[1], end - row[0]), SHORTEST), *row[2:]
+def _until(end: float, row: LiveNote) -> LiveNote:
+    return row._replace(duration=max(min(row.duration, end - row.onset), SHORTEST))

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from anticipation.errors import AnticipationError, RequestError
 from anticipation.music.notes import DRUMS
 
-from .clock import CONTINUE, POSITION, START, STOP, Clock, LinkClock, Meter, MidiClock
+from .clock import Clock, LinkClock, Meter, MidiClock
+from .ears import CONTINUE, POSITION, START, STOP
 from .hands import Hands
 from .mpe import Zones
 from .recorder import Recorder
 from .remote import open_link
 from .session import Session
+from .take import LiveNote
 
 LOOSE = 0.1  # beats by which a jump may differ from whole bars: DAWs send it a little before or after the clock tick
 SEAM = 0.03  # seconds within which what follows a stop makes a jump of it: Ardour that loops stops for an audio cycle
@@ -104,8 +106,7 @@ class Transport:
     def keep(self, now: float, bars: int) -> str:
         """Save the last bars as a take. Raises RequestError, FileError."""
         self._write_down()
-        held = [(self.clock.wall(note[0]), *note[1:]) for note in self.session.held(self.clock.song(now))]
-        return self.recorder.keep(now, bars, held)
+        return self.recorder.keep(now, bars, map(self._by_wall, self.session.held(self.clock.song(now))))
 
     def forget(self, now: float) -> None:
         """A cold start, while playing on."""
@@ -210,7 +211,10 @@ class Transport:
         into its journal."""
         for side, notes in (("heard", self.session.ended()), ("held", self.session.opened())):
             for note in notes:
-                self.recorder.note(side, self.clock.wall(note[0]), *note[1:])
+                self.recorder.note(side, self._by_wall(note))
+
+    def _by_wall(self, note: LiveNote) -> LiveNote:
+        return note._replace(onset=self.clock.wall(note.onset))
 
     def _end_take(self, now: float) -> None:
         self._write_down()

@@ -257,7 +257,7 @@ def harmony(args) -> None:
             made.start()
             made.clock.grid = Grid(float(beats.onset[0]), int(beats.pitch[0]), made.clock.grid.period)
             made.run(player(case.melody), case.end)
-            rows = ((p.onset, p.duration, p.pitch, p.instrument, p.velocity) for p in made.session.sounded)
+            rows = (note[:5] for note in made.session.sounded)
             score(mode, Notes.of(rows), case)
         for chords in ("planned", "none"):
             (written,) = ask(model, case, Terms("yes", chords))

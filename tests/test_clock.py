@@ -11,6 +11,7 @@ from plugin_bridge import transport
 from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
 from plugin_bridge.recorder import Recorder
 from plugin_bridge.session import Session
+from plugin_bridge.take import LiveNote
 
 SETTLED = 2 * TICKS  # two beats
 
@@ -279,7 +280,7 @@ def test_a_take_has_every_note_on_the_beat_on_which_it_was_played(tmp_path, bpm_
     for tick in range(TICKS * 128):
         made.hear(0xF8, 0, wall + rng.normal(0, 0.0005))
         if tick % TICKS == 0:
-            made.recorder.note("heard", wall, 0.1, 60, 0, 80)
+            made.recorder.note("heard", LiveNote(wall, 0.1, 60, 0, 80, 0))
         wall += 60 / bpm_of(tick / TICKS) / TICKS
     tempos = len(made.recorder.take.tempos)
     made.stop(wall)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from anticipation.errors import LiveError
 from plugin_bridge import ports
-from plugin_bridge.ears import EchoGuard, parse
+from plugin_bridge.ears import NOTE_OFF, NOTE_ON, EchoGuard, parse
 from plugin_bridge.hands import Hands, Loop, nap
-from plugin_bridge.scheduler import NOTE_OFF, NOTE_ON, Scheduler
+from plugin_bridge.scheduler import Scheduler
 
 
 class World:
@@ -190,7 +190,7 @@ class Wire:
 
     def __init__(self):
         self.sent = []
-        self.send = self.sent.append
+        self.out = SimpleNamespace(send=self.sent.append)
         self.input = SimpleNamespace(read=list)
 
     def names(self):

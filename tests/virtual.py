@@ -92,7 +92,7 @@ class Stage:
         step, number = self._step, self._ask.number
         if step is not None:
             self.steps += 1
-            self.session.take(number, step.reached, step.note)
+            self.session.step(number, step.reached, step.note)
         else:
             self.session.done(number)
         if self._newer:
