@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +24,6 @@ from anticipation.score.midi import read
 from plugin_bridge import commands, transport, work
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults
-from plugin_bridge.journal import Journal
 from plugin_bridge.known import Setup
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
@@ -61,21 +61,33 @@ def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
-def written(rehearsal) -> Journal:
-    """The journal of the take that runs, with all lines in its file."""
-    journal = rehearsal.app.recorder._journal
-    journal._lines.join()
-    return journal
+def until(true):
+    """Wait for a thread."""
+    end = time.monotonic() + 20.0
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
-def fill_disk(rehearsal):
-    """No more lines go into the journal of the take that runs."""
-    journal = written(rehearsal)
-    file = journal._file
-    journal._file = SimpleNamespace(write=full_disk, flush=full_disk, fileno=file.fileno, close=file.close)
+def written(rehearsal, text) -> Path:
+    """The journal of the take that runs, once it says this."""
+    path = max(rehearsal.app.recorder.folder.glob(".take-*.journal"))
+    until(lambda: text in path.read_text(encoding="utf-8"))
+    return path
 
 
-def test_a_take_that_cannot_be_written_is_told_and_made_at_the_next_stop(rehearsal, monkeypatch):
+@pytest.fixture
+def fill_disk(monkeypatch):
+    """fill_disk(): no lines go into the journals of the takes that begin from now on."""
+
+    def full(path, *_, **__):
+        file = open(path, "w")
+        return SimpleNamespace(write=full_disk, flush=full_disk, fileno=file.fileno, close=file.close)
+
+    return lambda: monkeypatch.setattr("plugin_bridge.journal.open", full, raising=False)
+
+
+def test_a_take_that_cannot_be_written_is_told_and_made_at_the_next_stop(rehearsal, fill_disk, monkeypatch):
     """Be there a journal of it or not; those that come after are takes of their own."""
     made = rehearsal()
     made.run(1.0, key(0.1, 60))
@@ -83,8 +95,8 @@ def test_a_take_that_cannot_be_written_is_told_and_made_at_the_next_stop(rehears
         broken.setattr(os, "replace", full_disk)
         made.app.act("stop")
         assert "No space" in made.told[-1] and made.told[-1].endswith("stop tries again")
+        fill_disk()
         made.app.act("start")
-        fill_disk(made)
         made.run(1.0, key(0.1, 62))
         made.app.act("stop")
         assert not taken(made) and not made.app.recorder.takes()
@@ -107,12 +119,12 @@ def test_a_take_that_could_not_be_written_to_the_end_is_made_at_the_next_start(r
     assert not list(made.app.recorder.folder.glob(".take-*"))
 
 
-def test_a_take_that_its_folder_does_not_hold_is_saved_elsewhere_at_the_end(rehearsal, monkeypatch, tmp_path):
+def test_a_take_that_its_folder_does_not_hold_is_saved_elsewhere(rehearsal, fill_disk, monkeypatch, tmp_path):
     """With no journal of it, it would be lost."""
+    fill_disk()
     made, folder = rehearsal(), tmp_path / "elsewhere"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    fill_disk(made)
     made.run(1.0, key(0.1, 60))
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda a, b: replace(a, b) if folder in Path(b).parents else full_disk())
@@ -133,8 +145,8 @@ def test_nobody_who_plays_waits_for_a_disk(rehearsal, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
     made = rehearsal()
     made.run(1.0, key(0.1, 60))
-    path = written(made).path
-    assert begun.wait(10.0) and '"heard"' in path.read_text(encoding="utf-8")
+    path = written(made, '"heard"')
+    assert begun.wait(10.0)
     kept = made.app.act("keep")["name"]
     made.app.act("start")  # which ends the take
     made.run(1.0, key(0.1, 62))
@@ -204,12 +216,11 @@ def test_a_line_that_says_nothing_costs_no_other(tmp_path, line):
     assert read(tmp_path / take["name"]).notes.pitch.tolist() == [60, 62]
 
 
-def test_a_disk_that_is_full_while_playing_is_told_and_the_take_is_whole(rehearsal):
+def test_a_disk_that_is_full_while_playing_is_told_and_the_take_is_whole(rehearsal, fill_disk):
+    fill_disk()
     made = rehearsal()
-    fill_disk(made)
     made.run(0.5, key(0.1, 60))
-    written(made)
-    made.run(0.1)
+    until(lambda: made.run(0.01) or made.told)
     assert made.told[-1] == "the take is in memory only until it is saved: No space left on device"
     made.app.act("stop")
     assert [n.pitch.tolist() for n in taken(made)] == [[60]]
@@ -219,7 +230,7 @@ def test_what_was_held_as_the_program_was_killed_is_rescued(rehearsal, tmp_path)
     """As long as is known; and a note that has ended is there once."""
     made = rehearsal(listen=0)
     made.run(3.0, [(0.5, [0x90, 48, 80]), *key(1.0, 60), (1.5, [0x90, 60, 70]), *key(2.0, 62), (2.9, [0x90, 64, 60])])
-    journal = written(made).path
+    journal = written(made, " 64,")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / ".take-999999999.journal").write_bytes(journal.read_bytes())
     (name,) = [take["name"] for take in Recorder(tmp_path / "new").takes()]
@@ -258,7 +269,7 @@ def test_every_note_of_the_player_is_in_the_take_however_it_ended(rehearsal):
     again = [(0.5, [0x90, 61, 80]), (1.0, [0x90, 61, 80]), (1.5, [0x80, 61, 0])]
     made.run(16.0, key(0.1, 60) + again + key(0.2, 48, 15.0))
     made.run(1.0, [(0.1, [0x90, 72, 80])])
-    made.app._inbox.put(("hands", "lost"))
+    made.app.hands.report(("hands", "lost"))
     made.run(1.0, [(0.1, [0x90, 74, 80])])
     made.app.act("forget")
     made.run(1.0, [(0.1, [0x90, 76, 80])])
@@ -422,8 +433,7 @@ def test_pedals_wheels_and_bends_are_in_the_take(rehearsal, tmp_path):
     made.run(1.0, [*key(0.1, 60), *moves, *other])
     made.run(1.0, [(0.1, [0xB0, 64, 100])])
     made.run(9.0, key(8.0, 62))
-    begin = made.app.recorder._begin
-    made.app.recorder.keep(begin + 11.0, 2)
+    made.app.recorder.keep(made.app.clock.wall(11.0), 2)
     made.app.act("stop")
     folder = made.app.recorder.folder
     kept, take = sorted(take["name"] for take in made.app.recorder.takes())
@@ -481,7 +491,7 @@ def test_what_the_player_held_and_moved_comes_to_rest(rehearsal, how):
     made = rehearsal(thru=True)
     made.run(0.5, [(0.1, message) for message in GESTURES])
     if how == "unplugged":
-        made.app._inbox.put(("port", "in", "Keys", "lost"))
+        made.app.hands.report(("port", "in", "Keys", "lost"))
     else:
         made.app.act("panic") if how == "panic" else made.app.set("thru", False)
     made.run(0.1)
@@ -494,7 +504,7 @@ def test_what_the_player_held_and_moved_comes_to_rest(rehearsal, how):
 
 def test_new_hands_end_what_those_that_died_left_sounding(rehearsal):
     made = rehearsal()
-    made.app._inbox.put(("hands", "back"))
+    made.app.hands.report(("hands", "back"))
     made.run(0.1)
     for controller in (64, 123):  # they took with them which pedals were down
         assert sum(m[0] & 0xF0 == 0xB0 and m[1] == controller for _, m in made.sent) == 16
@@ -521,7 +531,7 @@ def test_one_event_that_fails_takes_no_other_with_it(rehearsal, monkeypatch):
     made.run(0.5, [(0.1, [0x90, 60, 80])])
     made.run(0.5, [(0.1, [0xB0, 40, 127]), (0.1, [0x80, 60, 0]), (0.1, [0x90, 62, 80])])
     assert made.told[-1] == "Ableton Link needs LinkPython-extern" and made.app.session.settings["sync"] == "internal"
-    made.app._inbox.put(("step", "no", "such", "step", "as this", "one"))
+    made.app.mind.report(("step", "no", "such", "step", "as this", "one"))
     made.run(0.5, [(0.0, [0x80, 62, 0]), (0.0, [0x90, 64, 80])])
     assert made.told[-1].startswith("a fault of ours") and list(made.app.session.known.open) == [(0, 64)]
 
@@ -532,8 +542,8 @@ def test_nobody_to_tell_is_no_reason_not_to_play(rehearsal, error):
         raise error
 
     made = rehearsal()
-    made.app._say = broken
-    made.app._inbox.put(("error", "something to tell"))
+    made.say = broken
+    made.app.mind.report(("error", "something to tell"))
     made.run(0.5, key(0.1, 60))
     assert made.app.message == "the mind: something to tell" and len(made.app.session.known.heard) == 1
 
@@ -545,7 +555,7 @@ def test_a_terminal_that_stands_still_holds_up_nobody(rehearsal, monkeypatch):
     monkeypatch.setattr("sys.stdout", stands)
     with commands.printing(quiet=False) as say:
         made = rehearsal()
-        made.app._say = say
+        made.say = say
         made.run(1.0, key(0.1, 60))
         made.app.act("stop")
         made.app.act("start")
@@ -760,7 +770,7 @@ def test_a_mind_that_hangs_for_good_is_ended_as_a_dead_one_is_replaced(rehearsal
     assert made.app.mind.state == "hung" and not ended
     made.run(10.0)
     assert ended
-    made.app._inbox.put(("died", "it hung"))
+    made.app.mind.report(("died", "it hung"))
     made.run(0.1)
     assert made.told[-1] == "the mind died (it hung); starting another"
 
@@ -804,7 +814,7 @@ def test_a_clock_that_was_missed_is_waited_for_until_it_says_where_the_song_is(r
     if how == "halted":
         made.app.halt(stand)
     else:
-        made.app._inbox.put(("port", "in", "Keys", "lost") if how == "unplugged" else ("hands", "lost"))
+        made.app.hands.report(("port", "in", "Keys", "lost") if how == "unplugged" else ("hands", "lost"))
         made.run(0.1)
         stand()
     silent = len(made.sent)

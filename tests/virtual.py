@@ -129,8 +129,8 @@ class Stage:
 class Hands:
     """Those of the App without a process and a port: `world.now` is the time, `world.sent` what was sent when."""
 
-    def __init__(self, world) -> None:
-        self.world, self.works = world, True
+    def __init__(self, world, report: Callable) -> None:
+        self.world, self.report = world, report
         self.names: dict = {}
         self.errors, self.dropped = [0.0, 0.02], 0
         self.scheduler = Scheduler(lambda: world.now, lambda message: world.sent.append((world.now, message)))
@@ -146,7 +146,7 @@ class Hands:
         pass
 
     def catch_up(self) -> None:
-        self.world.app._inbox.put(("caught_up",))
+        self.report(("caught_up",))
         self.world.beat()
 
     def pause(self) -> None:
@@ -199,13 +199,14 @@ class Rehearsal:
 
     def __init__(self, monkeypatch, takes: Path, plan: Callable = lambda scene: (), **settings) -> None:
         self.now, self.sent, self.told = 1000.0, [], []
+        self.say = self.told.append
         monkeypatch.setattr(app, "time", SimpleNamespace(perf_counter=lambda: self.now))
         monkeypatch.setattr(app, "ARRIVES", 0.0)
-        monkeypatch.setattr(app, "Hands", lambda *_: Hands(self))
+        monkeypatch.setattr(app, "Hands", lambda report, *_: Hands(self, report))
         monkeypatch.setattr(app, "Mind", lambda report, *_, **__: Mind(report, plan))
         monkeypatch.setattr(app.App, "_run", lambda _: None)
         manners = {"count_in": 0, "listen": 0, "bravery": 1.0, "quantise": 0.0}
-        self.app = app.App(takes=takes, settings=manners | settings, say=self.told.append)
+        self.app = app.App(takes=takes, settings=manners | settings, say=lambda line: self.say(line))
 
     def run(self, seconds: float, heard=()) -> None:
         """Let time pass. heard: (seconds from now, message); those of one time come to the heart in one batch."""
