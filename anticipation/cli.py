@@ -178,10 +178,6 @@ def span_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--bars", metavar="A-B", help="bars, counted from 1, both included")
 
 
-def live_flags(sub: argparse.ArgumentParser) -> None:
-    commands.bridge().live_flags(sub)
-
-
 # Name, help, what it sets off, and what adds its flags.
 COMMANDS: tuple[tuple[Any, ...], ...] = (
     ("demo", "three accompaniments of a bundled melody, as .mid, .png and .wav", commands.demo,
@@ -204,7 +200,8 @@ COMMANDS: tuple[tuple[Any, ...], ...] = (
     ("ports", "the MIDI ports that are there, and how to make virtual ones", commands.ports),
     ("doctor", "measure this machine for live playing: ports, timing, speed", commands.doctor,
      model_flags, doctor_flags),
-    ("live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags, live_flags),
+    ("live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags,
+     commands.live_flags),
 )  # fmt: skip
 
 

@@ -269,20 +269,11 @@ def demo(args: argparse.Namespace) -> None:
         "  anticipate infill YOUR.mid -o OUT.mid --bars 9-16")  # fmt: skip
 
 
-def bridge():
-    """The live co-pilot's commands: the one place where the library knows of the bridge."""
+def bridge(name: str, *args):
+    """What the live co-pilot's commands.py has by this name: the one place where the library knows of the bridge."""
     from plugin_bridge import commands
 
-    return commands
+    return getattr(commands, name)(*args)
 
 
-def ports(args: argparse.Namespace) -> None:
-    bridge().list_ports(args)
-
-
-def doctor(args: argparse.Namespace) -> None:
-    bridge().doctor(args)
-
-
-def live(args: argparse.Namespace) -> None:
-    bridge().live(args)
+ports, doctor, live, live_flags = (partial(bridge, name) for name in ("list_ports", "doctor", "live", "live_flags"))

@@ -13,7 +13,8 @@ from pathlib import Path
 from socketserver import BaseRequestHandler, UDPServer
 from typing import Any
 
-from anticipation.errors import AnticipationError, LiveError, RequestError
+from anticipation.errors import AnticipationError, FileError, LiveError, RequestError
+from anticipation.files import replacing
 
 from .actions import ACTION_CCS, ACTIONS
 from .controls import NAMES, TABLE, Value, nearest
@@ -59,12 +60,11 @@ class Controllers:
         if self._file is None:
             return
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            part = self._file.with_suffix(".part")
-            part.write_text(json.dumps(self._learned), encoding="utf-8")
-            part.replace(self._file)
-        except OSError as error:
-            self.notice = f"what was learned is known until the end only: cannot write {self._file}: {error.strerror}"
+            with replacing(self._file, settled=False) as draft:
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_text(json.dumps(self._learned), encoding="utf-8")
+        except FileError as error:
+            self.notice = f"what was learned is known until the end only: {error}"
 
     @property
     def numbers(self) -> dict[str, int]:
