@@ -104,8 +104,6 @@ function client:look(id)
     answer:match('"error": "(.-)"')
 end
 
-function client:cancel(id) return self:ask("DELETE", "/api/jobs/" .. id) end
-
 -- One take: lists of notes `written` and `notes` (the written and the given), `names` of instruments, `chords`, `remarks`.
 function client:take(id, number)
   local answer, problem = self:ask("GET", ("/api/jobs/%s/%d.json"):format(id, number), nil, 30)
