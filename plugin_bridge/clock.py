@@ -254,7 +254,7 @@ class MidiClock(Clock):
         self._points = [*self._points[1 - self.MEMORY :], (self._next, wall)]
         self._next, self._located = self._next + 1, False
         # A line through fewer leaves by itself: at 200 bpm and 3 ms of jitter, ticks were taken for lost that were not.
-        steady = self._points if len(self._points) <= 2 * TICKS else self._mind_the_new()
+        steady = self._points if len(self._points) <= 2 * TICKS else self._on_the_line()
         return self._follow(steady) or happened
 
     def _begin(self, wall: float) -> str | None:
@@ -270,7 +270,7 @@ class MidiClock(Clock):
         self._points = []  # a transport that begins sets its clock anew; its tempo is the one it had
         return happened
 
-    def _mind_the_new(self) -> list[tuple[int, float]]:
+    def _on_the_line(self) -> list[tuple[int, float]]:
         """Ask whether the newest ticks are still on the line of the older ones. Answers the points to fit the tempo to,
         without those that left the line while it is undecided why they did."""
         old, new = self._points[: -self._open], self._points[-self._open :]

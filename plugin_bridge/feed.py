@@ -14,9 +14,9 @@ from collections.abc import Callable
 RATE = 0.05  # seconds between two looks at the app while something moves
 REST = 0.2  # and while nothing does
 AWAKE = 20  # looks without a change before it rests
-BACKLOG = 40  # messages that a slow listener may owe us before it is given the whole state again
+BACKLOG = 40  # updates that a slow listener may owe us before it is given the whole state again
 
-Message = tuple[str, dict]  # "state" and all of it, or "change" and what differs
+Update = tuple[str, dict]  # "state" and all of it, or "change" and what differs
 
 
 def change(old: dict, new: dict) -> dict:
@@ -41,9 +41,9 @@ def rows_changed(old: list, new: list) -> dict[str, list]:
     return {"gone": sorted(before - after, key=str), "new": sorted(after - before, key=str)}
 
 
-def event(message: Message) -> bytes:
-    """A message as one server-sent event."""
-    kind, data = message
+def event(update: Update) -> bytes:
+    """As a server-sent event."""
+    kind, data = update
     return f"event: {kind}\ndata: {json.dumps(data, separators=(',', ':'), allow_nan=False)}\n\n".encode()
 
 
@@ -53,23 +53,23 @@ class Feed:
     def __init__(self, state: Callable[[], dict]):
         self._state = state
         self._last: dict = {}
-        self._listeners: set[asyncio.Queue[Message | None]] = set()
+        self._listeners: set[asyncio.Queue[Update | None]] = set()
         self._task: asyncio.Task | None = None
 
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def join(self) -> asyncio.Queue[Message | None]:
+    def join(self) -> asyncio.Queue[Update | None]:
         """A queue that begins with the whole state. None: there is no more."""
         if not self._listeners:
             self._last = self._state()
             self._task = asyncio.ensure_future(self._watch())
-        queue: asyncio.Queue[Message | None] = asyncio.Queue(BACKLOG)
+        queue: asyncio.Queue[Update | None] = asyncio.Queue(BACKLOG)
         queue.put_nowait(("state", self._last))
         self._listeners.add(queue)
         return queue
 
-    def leave(self, queue: asyncio.Queue[Message | None]) -> None:
+    def leave(self, queue: asyncio.Queue[Update | None]) -> None:
         self._listeners.discard(queue)
         if not self._listeners and self._task:
             self._task.cancel()
@@ -81,11 +81,11 @@ class Feed:
             self._replace(queue, None)
 
     @staticmethod
-    def _replace(queue: asyncio.Queue[Message | None], message: Message | None) -> None:
+    def _replace(queue: asyncio.Queue[Update | None], update: Update | None) -> None:
         """What waits there is stale."""
         while not queue.empty():
             queue.get_nowait()
-        queue.put_nowait(message)
+        queue.put_nowait(update)
 
     async def _watch(self) -> None:
         still = 0

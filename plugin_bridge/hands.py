@@ -25,7 +25,7 @@ from .scheduler import Scheduler
 
 SPIN = 0.0008  # the last seconds before a note's time are spent in a busy loop: sleeping is not precise enough
 LOOK, DOZE = 0.001, 0.02  # shortest and longest time between two readings of the input, seconds
-TELL, BEAT = 0.05, 1.0  # seconds between reports of figures: when they have changed, and when they have not
+TELL, HEARTBEAT = 0.05, 1.0  # seconds between reports of figures: when they have changed, and when they have not
 PATIENCE = 8.0  # seconds without a report after which the process counts as hung (JACK's own timeouts are 5 s and less)
 WATCH = 1.0  # seconds between two looks at which ports exist
 ARRIVES = 0.05  # seconds that a MIDI system takes to hand on what it holds: JACK, two of its periods
@@ -179,7 +179,8 @@ class Loop:
         """Report the figures when they have changed, and once in a while as a sign of life."""
         scheduler, now = self.scheduler, time.perf_counter()
         state = scheduler.sent, scheduler.dropped, len(scheduler.sounding)
-        if now - self._reported_at > (TELL if state != self._reported else BEAT) and writable(self.connection, 0.0):
+        rest = TELL if state != self._reported else HEARTBEAT
+        if now - self._reported_at > rest and writable(self.connection, 0.0):
             self._reported, self._reported_at = state, now
             errors = list(scheduler.errors)
             scheduler.errors.clear()

@@ -33,7 +33,7 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
 LIMITS = {"/api/jobs": MAX_BYTES, "/api/timeline": 4 << 20}  # bytes of a request body
 LIMIT = 64 << 10  # of any other
 PATIENCE = 20.0  # seconds in which a body has to arrive
-BEAT = 5.0  # seconds of silence after which a stream says that it is alive
+HEARTBEAT = 5.0  # seconds of silence after which a stream says that it is alive
 LISTENERS = 32
 LEAVE = 10.0  # seconds in which connections are closed at the end, at most
 HEADERS = {
@@ -163,7 +163,7 @@ class Site:
         try:
             while True:
                 try:
-                    message = await asyncio.wait_for(queue.get(), BEAT)
+                    message = await asyncio.wait_for(queue.get(), HEARTBEAT)
                 except TimeoutError:
                     await response.write(b": still here\n\n")
                     continue
