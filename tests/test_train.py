@@ -148,7 +148,8 @@ def make(preset="tiny", **layout) -> engine.Engine:
 
 
 def batch_of(shards, preset="tiny", batch=2) -> dict[str, torch.Tensor]:
-    data = recipes.PRESETS[preset].recipe.data(Shards(shards), "train", batch, 64, 0, None)
+    settings = recipes.Settings(0.0, batch=batch, length=64)
+    data = recipes.PRESETS[preset].recipe.data(Shards(shards), settings, 0, None)
     return {name: torch.from_numpy(column) for name, column in data[0].items()}
 
 
@@ -211,14 +212,14 @@ def test_two_processes_follow_the_curve_of_one(run, launch, tmp_path, layout):
 def test_a_batch_that_the_processes_cannot_share_is_refused(shards):
     recipe = recipes.PRESETS["tiny"].recipe
     with pytest.raises(AnticipationError, match="batch of 4 cannot be shared by 3 processes; change --batch"):
-        recipe.data(Shards(shards), "train", 4, 64, 0, None, rank=0, world=3)
+        recipe.data(Shards(shards), recipes.Settings(0.0, batch=4), 0, None, rank=0, world=3)
 
 
 @pytest.mark.parametrize("preset", ["tiny", "amt-tiny"])
 def test_the_ranks_share_one_batch_in_order(shards, preset):
-    recipe = recipes.PRESETS[preset].recipe
-    whole = recipe.data(Shards(shards), "train", 4, 64, 0, None)[3]
-    halves = [recipe.data(Shards(shards), "train", 4, 64, 0, None, rank, 2)[3] for rank in range(2)]
+    recipe, settings = recipes.PRESETS[preset].recipe, recipes.Settings(0.0, batch=4, length=64)
+    whole = recipe.data(Shards(shards), settings, 0, None)[3]
+    halves = [recipe.data(Shards(shards), settings, 0, None, rank, 2)[3] for rank in range(2)]
     assert all((np.concatenate([half[name] for half in halves]) == whole[name]).all() for name in whole)
 
 

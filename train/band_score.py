@@ -47,7 +47,8 @@ def nats_of_bands(net, shards: Shards, pieces: int) -> dict[str, dict[str, float
     """control type -> nats per event by field, on the held-out pieces of BANDS."""
     if not Bands(shards).split("valid"):
         raise AnticipationError(f"{shards.folder} holds out none of {', '.join(BANDS)}; prepare it again")
-    return yardstick.report(net, Bands(shards), "valid", pieces, ("none", "parts", "random"), ())["controls"]
+    found = yardstick.tallies(net, Bands(shards), "valid", pieces, ("none", "parts", "random"), ())
+    return {kind: tally.row() for kind, tally in found["controls"].items()}
 
 
 def references(shards: Shards) -> np.ndarray:

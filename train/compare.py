@@ -89,11 +89,9 @@ def summary(runs: list[dict[str, Any]]) -> str:
     for one in runs:
         for label, nats in one["held_out"]["by_request"].items():
             cells.setdefault((label, one["preset"]), []).append(nats)
-    lines = ["| nats per event | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for label in dict.fromkeys(label for label, _ in cells):
-        row = [cells.get((label, name), []) for name in names]
-        lines.append(f"| {label} | " + " | ".join(map(spread, row)) + " |")
-    return "\n".join(lines)
+    labels = dict.fromkeys(label for label, _ in cells)
+    rows = ([label, *(spread(cells.get((label, name), [])) for name in names)] for label in labels)
+    return _script.markdown(["nats per event", *names], rows)
 
 
 def spread(values: list[float]) -> str:

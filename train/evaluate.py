@@ -118,11 +118,12 @@ def labelled(splits: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def show(table: dict[str, Any]) -> None:
     """The report as a reader wants it."""
-    print("| held out | " + " | ".join(FIELDS) + " | pieces |\n" + "|---" * (len(FIELDS) + 2) + "|")
+    lines = []
     for label, row in labelled(table["splits"]):
         cells = {f: "" if row.get(f) is None else f"{row[f]:,}" for f in (*FIELDS, "pieces")}
         cells["all"] += " ({} to {})".format(*row["interval"]) if row["interval"] else ""
-        print(f"| {label} | " + " | ".join(cells.values()) + " |")
+        lines.append([label, *cells.values()])
+    print(_script.markdown(["held out", *FIELDS, "pieces"], lines))
     if "difference" in table:
         print("\nThe second checkpoint less the first, nats per event (* where the interval does not hold 0):")
         for label, (value, low, high) in labelled(table["difference"]):

@@ -197,24 +197,21 @@ def judge(model, jury: Judge, name: str, task: str, terms: Terms) -> Row | None:
 
 def table(jury: Judge) -> str:
     """All rows in Markdown."""
-    head = ["task", "writer", *jury.rubrics, "x real time"]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     for row in jury.rows:
         cells = [_cell(row.interval(rubric, jury.seed), rubric) for rubric in jury.rubrics]
-        speed = "" if row.speed is None else f"{row.speed:.1f}"
-        lines.append(f"| {row.task} | {row.name} | " + " | ".join(cells) + f" | {speed} |")
-    return "\n".join(lines)
+        rows.append([row.task, row.name, *cells, "" if row.speed is None else f"{row.speed:.1f}"])
+    return _script.markdown(["task", "writer", *jury.rubrics, "x real time"], rows)
 
 
 def differences(jury: Judge, pairs: list[tuple[Row, Row]]) -> str:
     """The second row of each pair less the first, case by case; * where the interval does not hold 0."""
-    head = ["task", "difference", *jury.rubrics]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     for one, two in pairs:
         found = {rubric: two.interval(rubric, jury.seed, one) for rubric in jury.rubrics}
         cells = [_cell(d, rubric, "+") + ("*" if d[1] > 0 or d[2] < 0 else "") for rubric, d in found.items()]
-        lines.append(f"| {one.task} | {two.name} less {one.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([one.task, f"{two.name} less {one.name}", *cells])
+    return _script.markdown(["task", "difference", *jury.rubrics], rows)
 
 
 def _cell(interval: tuple[float, float, float], rubric: str, sign: str = "") -> str:

@@ -63,13 +63,12 @@ def point(run: dict[str, Any]) -> tuple[float, float]:
 
 def table(runs: list[dict[str, Any]], found: dict[str, Any]) -> str:
     names = list(dict.fromkeys(run["preset"] for run in runs))
-    lines = ["| FLOP | " + " | ".join(names) + " | best size | its loss |", "|---" * (len(names) + 3) + "|"]
+    rows = []
     for flops, size, loss, inside in found["budgets"]:
         cells = {run["preset"]: f"{point(run)[1]:.3f}" for run in runs if budget(run) == flops}
         best = f"{size / 1e6:.1f} M{'' if inside else ' (edge)'}"
-        row = [f"{flops:.1e}", *(cells.get(name, "") for name in names), best, f"{loss:.3f}"]
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+        rows.append([f"{flops:.1e}", *(cells.get(name, "") for name in names), best, f"{loss:.3f}"])
+    return _script.markdown(["FLOP", *names, "best size", "its loss"], rows)
 
 
 def main() -> None:

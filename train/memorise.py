@@ -129,10 +129,9 @@ def main() -> None:
     memory.save(args.output)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB\n\n" + chance_table(found))
     planted_found = {f"of {least} onsets": recall(memory, shards, args.seed, least) for least in (24, 48)}
-    print("\n| planted copies | found % | covered % |\n|---|---|---|")
-    for length, rows in planted_found.items():
-        for kind, row in rows.items():
-            print(f"| {length} or more, {kind} | " + " | ".join(map(str, row.values())) + " |")
+    lines = ([f"{length} or more, {kind}", *row.values()]
+             for length, rows in planted_found.items() for kind, row in rows.items())  # fmt: skip
+    print("\n" + _script.markdown(["planted copies", "found %", "covered %"], lines))
     if args.json:
         print(json.dumps({"fingerprints": len(memory), "bytes": args.output.stat().st_size,
                           "chance": memory.facts["chance"], "recall": planted_found}))  # fmt: skip
@@ -140,18 +139,13 @@ def main() -> None:
 
 def chance_table(found: dict[str, dict[str, np.ndarray]]) -> str:
     """Percent of the held-out passages whose longest match has so many onsets."""
-    head = "| held out | passages | " + " | ".join(f">= {n}" for n in LENGTHS) + " |"
-    lines = [
-        f"Percent of passages of {SECONDS:.0f} s with a match of so many distinct onsets",
-        "",
-        head,
-        "|---" * (len(LENGTHS) + 2) + "|",
-    ]
-    for split, sources in found.items():
-        for source, lengths in sources.items():
-            shares = " | ".join(f"{100 * float((lengths >= n).mean()):.1f}" for n in LENGTHS)
-            lines.append(f"| {split} {source} | {len(lengths)} | {shares} |")
-    return "\n".join(lines)
+    rows = (
+        [f"{split} {source}", len(lengths), *(f"{100 * float((lengths >= n).mean()):.1f}" for n in LENGTHS)]
+        for split, sources in found.items()
+        for source, lengths in sources.items()
+    )
+    head = f"Percent of passages of {SECONDS:.0f} s with a match of so many distinct onsets\n\n"
+    return head + _script.markdown(["held out", "passages", *(f">= {n}" for n in LENGTHS)], rows)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -201,9 +202,9 @@ class Event:
         return [adamw([{"params": matrices}], betas=(0.9, 0.95), weight_decay=0.1),
                 adamw(rest, betas=(0.9, 0.98), weight_decay=0.0)]  # fmt: skip
 
-    def data(self, shards: Any, split: str, batch: int, length: int, seed: int, mix: dict | None, rank=0, world=1):
-        windows = Windows(shards, split, batch=batch, length=length, seed=seed, mix=mix)
-        return Batches(windows, windows.rows, _Packed(length), rank, world)
+    def data(self, shards: Any, settings: Settings, seed: int, mix: dict | None, rank=0, world=1) -> Batches:
+        windows = Windows(shards, "train", batch=settings.batch, length=settings.length, seed=seed, mix=mix)
+        return Batches(windows, windows.rows, partial(_packed, length=settings.length), rank, world)
 
     def told(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A batch on the CPU with `which`, the rows that count: a GPU would have to be asked for them, and waited
@@ -227,14 +228,9 @@ class Event:
         return 2.0 * (12 * width**2 * depth + head), 2.0 * width * length * depth
 
 
-class _Packed:
-    """`collate`, at a length, of what `Windows.rows` answers. A class, so that it can be sent to loader processes."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def __call__(self, several: list) -> dict[str, np.ndarray]:
-        return collate([rows for rows, _ in several], self.length)
+def _packed(several: list, length: int) -> dict[str, np.ndarray]:
+    """`collate` of what `Windows.rows` answers."""
+    return collate([rows for rows, _ in several], length)
 
 
 def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -269,8 +265,8 @@ class Amt:
         muon = [torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")] if inner else []
         return [*muon, plain]
 
-    def data(self, shards: Any, split: str, batch: int, length: int, seed: int, mix: dict | None, rank=0, world=1):
-        windows = Windows(shards, split, batch=batch, length=512, seed=seed, mix=mix)
+    def data(self, shards: Any, settings: Settings, seed: int, mix: dict | None, rank=0, world=1) -> Batches:
+        windows = Windows(shards, "train", batch=settings.batch, length=512, seed=seed, mix=mix)
         return Batches(windows, Sequences(windows).one, _stacked, rank, world)
 
     def told(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

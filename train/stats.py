@@ -110,10 +110,10 @@ def main() -> None:
     shards = Shards(args.shards)
     sources = census(shards)
     total = sum(sources.values(), Census())
-    print("| source | " + " | ".join(total.row()) + " |")
-    print("|---" * (1 + len(total.row())) + "|")
-    for name, one in [*sources.items(), ("all", total)]:
-        print(f"| {name} | " + " | ".join(f"{value:,}" for value in one.row().values()) + " |")
+    lines = (
+        [name, *(f"{value:,}" for value in one.row().values())] for name, one in [*sources.items(), ("all", total)]
+    )
+    print(_script.markdown(["source", *total.row()], lines))
     if args.page:
         with replacing(args.page) as draft:
             draft.write_text(page(shards, sources, total), encoding="utf-8")

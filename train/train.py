@@ -137,8 +137,7 @@ class Training:
     def __init__(self, args: argparse.Namespace, preset: Preset, settings: Settings, engine: Engine) -> None:
         self.args, self.preset, self.settings, self.engine = args, preset, settings, engine
         self.shards, place = Shards(args.data), engine.place
-        self.data = preset.recipe.data(self.shards, "train", settings.batch, settings.length, args.seed,
-                                       MIXES[args.mix], place.rank, place.world)  # fmt: skip
+        self.data = preset.recipe.data(self.shards, settings, args.seed, MIXES[args.mix], place.rank, place.world)
         self.run = Run(args.out, ["loss", *preset.recipe.fields, "norm", "rate"])
         self.held_out = [name for name in HELD_OUT if self.shards.split(name)]
         self.step, self.seconds = 0, 0.0
@@ -292,8 +291,7 @@ class Training:
 
 def benchmark(args: argparse.Namespace, preset: Preset, settings: Settings, place: Place) -> None:
     recipe: Event | Amt = preset.recipe
-    data = recipe.data(Shards(args.data), "train", settings.batch, settings.length, args.seed, MIXES[args.mix],
-                       place.rank, place.world)  # fmt: skip
+    data = recipe.data(Shards(args.data), settings, args.seed, MIXES[args.mix], place.rank, place.world)
     gpu = place.device.type == "cuda"
     workers = loader_processes(args.workers, gpu)
     with loading(data, 0, 10**9, workers, gpu) as batches:

@@ -225,10 +225,3 @@ def tallies(net: Any, shards: Any, split: str, most: int, kinds: Iterable[str] =
         "known": {hint: asked("none", None, hint) for hint in HINTS[net.family]} if "none" in kinds else {},
     }
     return {part: {name: t for name, t in rows.items() if len(t.pieces)} for part, rows in table.items()}
-
-
-def report(net: Any, shards: Any, split: str, most: int, kinds: Iterable[str] = KINDS,
-           deltas: Iterable[float] = DELTAS) -> dict[str, Any]:  # fmt: skip
-    """The rows of `tallies`."""
-    return {part: {name: t.row() for name, t in rows.items()}
-            for part, rows in tallies(net, shards, split, most, kinds, deltas).items()}  # fmt: skip

@@ -3,6 +3,7 @@
 that is built for CUDA: python tests/real/pretended_gpu.py SHARDS [PRESET ...]"""
 
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from unittest import mock
@@ -34,7 +35,7 @@ def two_steps(name: str, shards: Shards, layout: Layout, optimizer: str) -> None
     """Raises AssertionError, or RuntimeError where tensors of two devices meet."""
     preset, mode = PRESETS[name], FakeTensorMode(allow_non_fake_inputs=True)
     recipe, settings = preset.recipe, preset.settings
-    data = recipe.data(shards, "train", 2, settings.length, 0, MIX)
+    data = recipe.data(shards, replace(settings, batch=2), 0, MIX)
     with mode:
         net = network(preset, mode)
         engine = Engine(net, recipe, Place(GPU), layout, (settings.lr, settings.lr_rest), optimizer,
