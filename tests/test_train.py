@@ -143,8 +143,7 @@ def make(preset="tiny", **layout) -> engine.Engine:
     torch.manual_seed(0)
     where, how = engine.Place(torch.device("cpu")), engine.Layout(half=False, **layout)
     schedule = recipes.Schedule(settings.schedule, 1)
-    return engine.Engine(chosen.network(64), chosen.recipe, where, how, (settings.lr, settings.lr_rest),
-                         settings.optimizer, schedule, 0)  # fmt: skip
+    return engine.Engine(chosen.network(64), chosen.recipe, where, how, settings, schedule, 0)
 
 
 def batch_of(shards, preset="tiny", batch=2) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from recipes import Amt, Event, Schedule
+from recipes import Amt, Event, Schedule, Settings
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -131,8 +131,8 @@ class Guard:
 class Engine:
     """A network, its optimizers and its place. `step` is the whole of training; everything else saves and loads it."""
 
-    def __init__(self, net: nn.Module, recipe: Event | Amt, place: Place, layout: Layout, peaks: tuple[float, ...],
-                 optimizer: str, schedule: Schedule, seed: int) -> None:  # fmt: skip
+    def __init__(self, net: nn.Module, recipe: Event | Amt, place: Place, layout: Layout, settings: Settings,
+                 schedule: Schedule, seed: int) -> None:  # fmt: skip
         self.recipe, self.place, self.layout, self.schedule, self.seed = recipe, place, layout, schedule, seed
         self.net, self.guard = net.to(place.device), Guard()
         blocks = recipe.blocks(net)
@@ -151,8 +151,8 @@ class Engine:
         elif place.world > 1:
             ids = [place.device.index] if place.device.type == "cuda" else None
             self.objective = DistributedDataParallel(self.objective, device_ids=ids)
-        self.optimizers = recipe.optimizers(self.net, optimizer)
-        self.peaks = peaks[: len(self.optimizers)]
+        self.optimizers = recipe.optimizers(self.net, settings.optimizer)
+        self.peaks = (settings.lr, settings.lr_rest)[: len(self.optimizers)]
         self.mean: dict[str, Tensor] = {}  # of the weights after the last updates, see Schedule.average
         self.averaged = 0  # updates
 

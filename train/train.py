@@ -115,8 +115,7 @@ def build(args: argparse.Namespace, preset: Preset, settings: Settings, place: P
     precision = args.precision or ("fp32" if place.device.type == "cpu" else "bf16")
     layout = Layout(args.fsdp, args.compile, settings.recompute, precision == "bf16", settings.micro)
     schedule = Schedule(settings.schedule, settings.warmup, args.cooldown, args.average)
-    peaks = (settings.lr, settings.lr_rest)
-    return Engine(net, preset.recipe, place, layout, peaks, settings.optimizer, schedule, args.seed)
+    return Engine(net, preset.recipe, place, layout, settings, schedule, args.seed)
 
 
 def initialise(net: Any, folder: Path, preset: str) -> None:

@@ -34,12 +34,11 @@ def network(preset, mode: FakeTensorMode):
 def two_steps(name: str, shards: Shards, layout: Layout, optimizer: str) -> None:
     """Raises AssertionError, or RuntimeError where tensors of two devices meet."""
     preset, mode = PRESETS[name], FakeTensorMode(allow_non_fake_inputs=True)
-    recipe, settings = preset.recipe, preset.settings
-    data = recipe.data(shards, replace(settings, batch=2), 0, MIX)
+    recipe, settings = preset.recipe, replace(preset.settings, batch=2, optimizer=optimizer)
+    data = recipe.data(shards, settings, 0, MIX)
     with mode:
         net = network(preset, mode)
-        engine = Engine(net, recipe, Place(GPU), layout, (settings.lr, settings.lr_rest), optimizer,
-                        Schedule(settings.schedule, 10), 0)  # fmt: skip
+        engine = Engine(net, recipe, Place(GPU), layout, settings, Schedule(settings.schedule, 10), 0)
     batch = {column: torch.from_numpy(values) for column, values in data[0].items()}
     rows, parts = int(recipe.count(batch)), [recipe.told(part) for part in engine._parts(batch)]
     fake = [{column: mode.from_tensor(values) for column, values in part.items()} for part in parts]
