@@ -284,34 +284,36 @@ def test_what_cannot_be_prepared_is_said_in_one_line(tmp_path):
         assert run.returncode == 2 and run.stderr.count("\n") == 1 and run.stderr.startswith("prepare: ")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_leaves_the_old_shards_whole(shards, tmp_path, monkeypatch):
-    folder = tmp_path / "shards"
-    shutil.copytree(shards.folder, folder)
+@pytest.fixture
+def fill_disk(monkeypatch):
+    """fill_disk(buffering): the disk is full when more than so many bytes of a column have come, or at its end."""
+    if not Path("/dev/full").exists():
+        pytest.skip("needs a device that is always full")
     real = data._Columns.__init__
 
-    def full(self, where):
-        real(self, where)
-        self.files["onset"].close()
-        self.files["onset"] = open("/dev/full", "wb", buffering=0)
+    def fill(buffering: int) -> None:
+        def full(self, where):
+            real(self, where)
+            self.files["onset"].close()
+            self.files["onset"] = open("/dev/full", "wb", buffering=buffering)
 
-    monkeypatch.setattr(data._Columns, "__init__", full)
+        monkeypatch.setattr(data._Columns, "__init__", full)
+
+    return fill
+
+
+def test_a_full_disk_leaves_the_old_shards_whole(shards, tmp_path, fill_disk):
+    folder = tmp_path / "shards"
+    shutil.copytree(shards.folder, folder)
+    fill_disk(0)
     with pytest.raises(OSError, match="No space left"):
         data.join([shards.folder], folder, prepare.split_of)
     assert same(shards.folder, folder)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_disk_that_is_full_at_the_end_is_not_left_full(shards, tmp_path, monkeypatch):
+def test_a_disk_that_is_full_at_the_end_is_not_left_full(shards, tmp_path, fill_disk):
     """What is small is written when a file is closed."""
-    real = data._Columns.__init__
-
-    def full(self, where):
-        real(self, where)
-        self.files["onset"].close()
-        self.files["onset"] = open("/dev/full", "wb", buffering=1 << 26)
-
-    monkeypatch.setattr(data._Columns, "__init__", full)
+    fill_disk(1 << 26)
     with pytest.raises(OSError, match="No space left"):
         data.join([shards.folder], tmp_path / "out", prepare.split_of)
     assert not list((tmp_path / "out").iterdir())
