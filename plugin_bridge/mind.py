@@ -73,11 +73,7 @@ class Mind:
     """The parent's end: `ask` never blocks, `report` is called from threads of ours."""
 
     def __init__(
-        self,
-        report: Callable[[tuple], None],
-        checkpoint: str | None = None,
-        threads: int = 1,
-        weights: str = "float32",
+        self, report: Callable[[tuple], None], checkpoint: str | None = None, threads: int = 1, weights: str = "float32"
     ) -> None:
         self.report, self.settings = report, (checkpoint, threads, weights)
         self.state = "dead"  # loading, ready, hung, restarting, dead

@@ -46,6 +46,31 @@ def run(config):
     return go
 
 
+@pytest.fixture
+def reaper(run):
+    """reaper(answers, **environment) -> tracks, and what was told in boxes; the answers are to its questions."""
+    return lambda *line, script="reaper.lua", **environment: lua_tracks(
+        run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / script, *line, **environment)
+    )
+
+
+@pytest.fixture
+def bitwig(run):
+    """bitwig(settings, seconds, **environment) -> what its host tells after so long."""
+    script = access.SCRIPTS / "Anticipation.control.js"
+    return lambda settings, seconds, **environment: json.loads(
+        run("node", HOSTS / "bitwig_host.js", script, json.dumps(settings), seconds, **environment)
+    )
+
+
+@pytest.fixture
+def ableton(run):
+    """ableton(settings, **environment) -> what its host tells."""
+    return lambda settings, **environment: json.loads(
+        run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps(settings), **environment)
+    )
+
+
 needs_lua = pytest.mark.skipif(not LUA or not shutil.which("curl"), reason="needs a Lua interpreter and curl")
 needs_node = pytest.mark.skipif(not shutil.which("node") or not shutil.which("curl"), reason="needs node and curl")
 
@@ -76,22 +101,17 @@ def check(task: str, tracks: dict[str, list], zero: float, begin: float, end: fl
 
 @needs_lua
 @pytest.mark.parametrize("task", CHOICES)
-def test_reaper(run, task):
+def test_reaper(reaper, task):
     answers = ";".join([task, CHOICES[task], "2", "C major", "", "8", "no"])
     hole = {"HOLE": "1"} if task == "infill" else {}
-    told = run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers, **hole)
-    tracks, boxes = lua_tracks(told)
+    tracks, boxes = reaper(answers, **hole)
     assert not boxes
     melody = tracks.pop("Melody")
     assert [int(note[2]) for note in melody] == MELODY, "what is there stays"
     check(task, tracks, 8, 10, 26, (16, 20))
     if task in ("infill", "accompany", "continue"):
-        assert all(
-            int(p) % 12 in (0, 2, 4, 5, 7, 9, 11)
-            for notes in tracks.values()
-            for _, _, p, channel in notes
-            if channel != 9
-        )
+        pitches = {int(pitch) % 12 for notes in tracks.values() for _, _, pitch, channel in notes if channel != 9}
+        assert pitches <= {0, 2, 4, 5, 7, 9, 11}
 
 
 def rhythm(notes: list) -> list[float]:
@@ -99,30 +119,28 @@ def rhythm(notes: list) -> list[float]:
 
 
 @needs_lua
-def test_reaper_keeps_a_rhythm(run):
+def test_reaper_keeps_a_rhythm(reaper):
     answers = "infill;piano;1;;;8;yes"  # who plays is kept, too: the instruments are not asked for
-    tracks, boxes = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers, HOLE="1"))
+    tracks, boxes = reaper(answers, HOLE="1")
     assert not boxes and rhythm(tracks["take 1: piano"]) == [16, 17, 18, 19]
     assert [note[2] for note in tracks["take 1: piano"]] != MELODY[6:10]
 
 
 @needs_node
-def test_bitwig_and_live_keep_a_rhythm(run):
+def test_bitwig_and_live_keep_a_rhythm(bitwig, ableton):
     given = {"Task": "infill", "Takes": 1, "Bars to rewrite (3-4)": "3-4", "Rhythm (infill, vary)": "kept", "make": 1}
-    script = access.SCRIPTS / "Anticipation.control.js"
-    told = json.loads(run("node", HOSTS / "bitwig_host.js", script, json.dumps(given), 100))
+    told = bitwig(given, 100)
     assert [rhythm(track["clips"][0]["notes"]) for track in told["tracks"]] == [list(range(8, 16))]
-    given = {"task": "infill", "takes": "1", "bars": "3-4", "rhythm": "1"}
-    told = json.loads(run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps(given)))
+    told = ableton({"task": "infill", "takes": "1", "bars": "3-4", "rhythm": "1"})
     notes = [[note["start_time"], note["pitch"]] for track in told["tracks"] for note in track["notes"]]
     assert rhythm(notes) == list(range(8, 15))  # the last is muted
 
 
 @needs_lua
-def test_reaper_tells_what_lies_ahead(run, config):
+def test_reaper_tells_what_lies_ahead(reaper, config):
     app = config[1]
     app.calls.clear()
-    run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper_timeline.lua", "", 4)
+    reaper("", 4, script="reaper_timeline.lua")
     sent = [call for call in app.calls if call[0] == "timeline"]
     assert len(sent) >= 2
     song = [(5.0 + 0.5 * i, pitch) for i, pitch in enumerate(MELODY) if i != 14]  # one note is muted
@@ -137,8 +155,8 @@ def test_reaper_tells_what_lies_ahead(run, config):
     [("polka;piano;2;;;8;no", "unknown task 'polka'"), ("accompany;kazoo;2;;;8;no", "unknown instrument 'kazoo'"),
      ("infill;;2;;;8;no", "infill needs a hole"), ("vary;;99;;;8;no", "takes must be 1 to 32")],
 )  # fmt: skip
-def test_reaper_says_what_is_refused(run, answers, words):
-    tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", access.SCRIPTS / "reaper.lua", answers))
+def test_reaper_says_what_is_refused(reaper, answers, words):
+    tracks, (box,) = reaper(answers)
     assert words in box and set(tracks) == {"Melody"}
 
 
@@ -146,32 +164,22 @@ REMARK = "the beats of the file are ignored"
 
 
 @needs_lua
-def test_reaper_shows_how_a_request_was_understood(run):
-    script = access.SCRIPTS / "reaper.lua"
-    tracks, (box,) = lua_tracks(run(LUA, HOSTS / "reaper_host.lua", script, "harmonize;;1;;;8;no", RUBATO="1"))
+def test_reaper_shows_how_a_request_was_understood(reaper):
+    tracks, (box,) = reaper("harmonize;;1;;;8;no", RUBATO="1")
     assert box.startswith(REMARK) and len(tracks) == 2
 
 
 @needs_node
-@pytest.mark.parametrize("daw", ["bitwig", "ableton"])
-def test_bitwig_and_live_show_how_a_request_was_understood(run, daw):
-    if daw == "bitwig":
-        given = json.dumps({"Task": "harmonize", "Takes": 1, "make": 1})
-        told = run("node", HOSTS / "bitwig_host.js", access.SCRIPTS / "Anticipation.control.js", given, 60, RUBATO="1")
-        (line,) = json.loads(told)["popups"]
-    else:
-        given = json.dumps({"task": "harmonize", "takes": "1"})
-        line = json.loads(run("node", HOSTS / "ableton_host.js", access.SCRIPTS, given, RUBATO="1"))["shown"][-1]
-    assert "1 new tracks; " + REMARK in line
+def test_bitwig_and_live_show_how_a_request_was_understood(bitwig, ableton):
+    (popup,) = bitwig({"Task": "harmonize", "Takes": 1, "make": 1}, 60, RUBATO="1")["popups"]
+    shown = ableton({"task": "harmonize", "takes": "1"}, RUBATO="1")["shown"][-1]
+    assert "1 new tracks; " + REMARK in popup and "1 new tracks; " + REMARK in shown
 
 
 @needs_lua
-def test_scripts_say_when_nobody_is_there(run, tmp_path):
+def test_scripts_say_when_nobody_is_there(reaper, tmp_path):
     def told() -> str:
-        script, config = access.SCRIPTS / "reaper.lua", str(tmp_path)
-        return lua_tracks(run(LUA, HOSTS / "reaper_host.lua", script, "vary;;2;;;8;no", ANTICIPATION_CONFIG=config))[1][
-            0
-        ]
+        return reaper("vary;;2;;;8;no", ANTICIPATION_CONFIG=str(tmp_path))[1][0]
 
     assert "anticipate live" in told()
     access.write_link(tmp_path / "live.curl", "http://127.0.0.1:9", "x")  # it was killed, and left its link
@@ -180,45 +188,33 @@ def test_scripts_say_when_nobody_is_there(run, tmp_path):
 
 @needs_node
 @pytest.mark.parametrize("task", CHOICES)
-def test_bitwig(run, task):
-    settings = {
-        "Task": task,
-        "Instruments": CHOICES[task],
-        "Takes": 2,
-        "Scale": "C major",
-        "Bars to rewrite (3-4)": "3-4",
-        "make": 1,
-    }
-    told = json.loads(
-        run("node", HOSTS / "bitwig_host.js", access.SCRIPTS / "Anticipation.control.js", json.dumps(settings), 100)
-    )
+def test_bitwig(bitwig, task):
+    settings = {"Task": task, "Instruments": CHOICES[task], "Takes": 2, "Scale": "C major", "make": 1}
+    told = bitwig(settings | {"Bars to rewrite (3-4)": "3-4"}, 100)
     tracks = {track["title"]: track["clips"][0]["notes"] for track in told["tracks"]}
     assert told["popups"] == [f"Anticipation: {len(tracks)} new tracks"]
     check(task, tracks, 0, 0, 16, (8, 16))
 
 
 @needs_node
-def test_bitwig_tells_what_lies_ahead(run, config):
+def test_bitwig_tells_what_lies_ahead(bitwig, config):
     app = config[1]
     app.calls.clear()
-    script = access.SCRIPTS / "Anticipation.control.js"
-    run("node", HOSTS / "bitwig_host.js", script, json.dumps({"Tell what lies ahead": "on"}), 2.6)
+    bitwig({"Tell what lies ahead": "on"}, 2.6)
     _, notes, start = next(call for call in app.calls if call[0] == "timeline")
     assert start == 4.0 and [note[2] for note in notes][:8] == MELODY[8:] and len(notes) == 32  # two rounds of the clip
 
 
 @needs_node
-def test_bitwig_says_what_is_refused(run):
-    script = access.SCRIPTS / "Anticipation.control.js"
-    told = run("node", HOSTS / "bitwig_host.js", script, json.dumps({"Instruments": "kazoo", "make": 1}), 60)
-    assert "unknown instrument 'kazoo'" in json.loads(told)["popups"][0]
+def test_bitwig_says_what_is_refused(bitwig):
+    assert "unknown instrument 'kazoo'" in bitwig({"Instruments": "kazoo", "make": 1}, 60)["popups"][0]
 
 
 @needs_node
 @pytest.mark.parametrize("task", CHOICES)
-def test_ableton_live(run, task):
+def test_ableton_live(ableton, task):
     settings = {"task": task, "instruments": CHOICES[task], "takes": "2", "scale": "C major", "bars": "3-4"}
-    told = json.loads(run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps(settings)))
+    told = ableton(settings)
     tracks = {
         track["name"]: [[n["start_time"], n["duration"], n["pitch"]] for n in track["notes"]]
         for track in told["tracks"]
@@ -228,18 +224,17 @@ def test_ableton_live(run, task):
 
 
 @needs_node
-def test_ableton_live_tells_what_lies_ahead(run, config):
+def test_ableton_live_tells_what_lies_ahead(ableton, config):
     app = config[1]
     app.calls.clear()
-    run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps({"timeline": "1"}))
+    ableton({"timeline": "1"})
     ((_, notes, start),) = [call for call in app.calls if call[0] == "timeline"]
     assert start == 5.0 and notes[0][:3] == [5.0, 0.45, MELODY[2]] and len(notes) == 13  # from quarter 10; one is muted
 
 
 @needs_node
-def test_ableton_live_says_what_is_refused(run):
-    told = run("node", HOSTS / "ableton_host.js", access.SCRIPTS, json.dumps({"instruments": "kazoo"}))
-    assert "unknown instrument 'kazoo'" in json.loads(told)["shown"][-1]
+def test_ableton_live_says_what_is_refused(ableton):
+    assert "unknown instrument 'kazoo'" in ableton({"instruments": "kazoo"})["shown"][-1]
 
 
 def test_the_max_device_is_wired():
