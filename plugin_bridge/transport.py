@@ -159,7 +159,7 @@ class Transport:
             self._happened(self.clock.hear(STOP, wall), wall)
         self._happened(self.clock.tick(now), now)
         for source in (self.clock, self.recorder):
-            if source.notice:  # set by threads, too: what comes meanwhile is not to be lost
+            if source.notice:
                 self.tell(source.notice)
                 source.notice = ""
 
