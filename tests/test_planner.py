@@ -214,7 +214,7 @@ def test_every_part_is_told_what_the_others_play(random_model):
 def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_model):
     """Told where in the bar each step is; not where the player drums."""
     planner = Planner(random_model(rests=1.0))
-    asked = scene(8.1, tune(16), instruments=(DRUMS, 33), end=12.0)
+    asked = scene(8.1, tune(16), instruments=(DRUMS, 33), end=14.0)
     struck = [step.note[2] for step in planner.plan(asked) if step.note and step.note[3] == DRUMS]
     assert len(struck) > 5 and KIT[0] <= min(struck) and max(struck) <= KIT[1]
     steps = np.rint((8.5 + 0.25 * np.arange(8) - planner.origin) * s.STEPS).astype(int)
