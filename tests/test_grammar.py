@@ -200,11 +200,11 @@ def test_a_bass_begins_a_chord_with_its_root():
         np.testing.assert_allclose(odds(clock, (50, 33, 60, 10)), a_minor)
     assert (odds(150, (98, 33, 60, 10)) == 1).all() and (odds(96, (50, 33, 60, 10)) == 1).all()
     assert (odds(250) == 1).all() and (odds(50, instrument=PIANO) == 1).all()
-    told = limits(roots={33: 0.25}, last=150)  # and it ends on it
-    np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), a_minor)
+    told = limits(roots={33: 0.25}, last=150)  # and it ends on it, for twice as much
+    np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), a_minor**2)
     assert (odds(140, (98, 33, 60, 10)) == 1).all()
     told = limits(roots={PIANO: 0.25}, last=150, chordal=(PIANO,))  # and its last one, who plays chords
-    np.testing.assert_allclose(odds(150, (98, PIANO, 40, 10), instrument=PIANO), a_minor)
+    np.testing.assert_allclose(odds(150, (98, PIANO, 40, 10), instrument=PIANO), a_minor**2)
     for one in (odds(150, (150, PIANO, 40, 10), instrument=PIANO), odds(100, instrument=PIANO)):
         assert (one == 1).all()
 

@@ -73,7 +73,7 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
         if chord < NO_CHORD:
             out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
     if instrument in bias.roots and (root := _new_root(stream, clock, instrument, bias)) is not None:
-        out[root != _CLASS] += np.log(bias.roots[instrument])
+        out[root[0] != _CLASS] += root[1] * np.log(bias.roots[instrument])
     if instrument in bias.chordal and bias.tune is not None:
         out[bias.tune[clock] + 1 :] += np.log(OVER)
     if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
@@ -91,8 +91,9 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     return out
 
 
-def _new_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> int | None:
-    """The root of the chord at a clock, if an instrument has begun no note under it, or none where it is to end."""
+def _new_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> tuple[int, int] | None:
+    """The root of the chord at a clock, and how often it counts: once where an instrument has begun no note under that
+    chord, twice where the instrument ends. None where it does neither."""
     begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
     if not len(begun) or begun[-1, 1] >= NO_CHORD:
         return None
@@ -100,7 +101,7 @@ def _new_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> int 
     last = next(own, -np.inf)
     ends = bias.last is not None and last < bias.last - ROUNDING <= clock
     begins = instrument not in bias.chordal and last < begun[-1, 0] - ROUNDING
-    return begun[-1, 1] % 12 if ends or begins else None
+    return (begun[-1, 1] % 12, 2 if ends else 1) if ends or begins else None
 
 
 def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
