@@ -151,10 +151,10 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     drafts = "draw every part N times and keep the one that goes best with your notes and is most like the others"
     drafts += " (default: %(default)s)"
     sub.add_argument("--best-of", type=int, default=Options.best_of, metavar="N", help=drafts)
-    top_p = "nucleus of every choice but rests and velocities (default: 0.95)"
-    sub.add_argument("--top-p", type=float, default=0.95, help=top_p)
-    temperature = "lower is tamer, higher wilder, and takes differ more (default: 0.8)"
-    sub.add_argument("--temperature", type=float, default=0.8, help=temperature)
+    top_p = "nucleus of every choice but rests and velocities (default: %(default)s)"
+    sub.add_argument("--top-p", type=float, default=Options.top_p, help=top_p)
+    temperature = "lower is tamer, higher wilder, and takes differ more (default: %(default)s)"
+    sub.add_argument("--temperature", type=float, default=Options.temperature, help=temperature)
     sub.add_argument("--scale", metavar='"C major"', help="write only pitches of this scale")
     sub.add_argument("--range", metavar="LOW-HIGH", help="write only these pitches: 48-72 or C3-C5 "
                      "(default: what each instrument can play, and does elsewhere in the piece)")  # fmt: skip

@@ -84,7 +84,7 @@ def pitches(options: Options) -> np.ndarray | None:
 
 
 def stamp(
-    model, task: str, options: Options, take: int, start: float, end: float, instruments: list[int], **asked: object
+    model, task: str, options: Options, take: int, start: float, end: float, instruments: Iterable[int], **asked: object
 ) -> str:
     """What a new track says of its origin: all that it takes to write it again. take: from 0. start, end: seconds.
     asked: what only this task takes. `tracks.STAMP` and `Part.fills` go by its words."""

@@ -131,7 +131,7 @@ def infill(
     written = [part.instrument for part in chosen] if instruments is None else casting.instruments(instruments)
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
-    asked = {"parts": named}
+    asked = {"parts": named, "rhythm": "kept" if rhythm else None}
     return _answer(
         Brief("infill", score, start, end, known, written, gone, chosen, rhythm, asked, remarks), model, options
     )
@@ -197,7 +197,7 @@ def vary(
     gone = _answerable(score.notes, gone, options) if rhythm else gone
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
-    asked = {"keep": keep, "parts": named}
+    asked = {"keep": keep, "parts": named, "rhythm": "kept" if rhythm else None}
     return _answer(Brief("vary", score, start, end, known, written, gone, chosen, rhythm, asked), model, options)
 
 
@@ -308,10 +308,9 @@ def _answer(brief: Brief, model, options: Options) -> list[Take]:
         charts=charts, progress=options.progress, in_turn=True, best_of=options.best_of,
     )  # fmt: skip
     like = casting.origins(brief.score, brief.gone, brief.chosen, brief.keeps_rhythm)
-    asked = {**brief.asked, **({"rhythm": "kept"} if brief.keeps_rhythm else {})}
     takes = []
     for take, notes in enumerate(written):
-        said = stamp(model, brief.task, options, take, brief.start, brief.end, [*request.instruments], **asked)
+        said = stamp(model, brief.task, options, take, brief.start, brief.end, request.instruments, **brief.asked)
         spare = len(request.rhythm) - len(notes) if request.rhythm is not None else 0
         remarks = (*conductor.remarks, *([SPARE.format(spare)] if spare else []), *brief.remarks)
         notes = conductor.as_played(notes)

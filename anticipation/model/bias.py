@@ -72,8 +72,8 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
         chord = bias.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_]
         if chord < NO_CHORD:
             out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
-    if instrument in bias.roots and (root := _new_root(stream, clock, instrument, bias)) is not None:
-        out[root[0] != _CLASS] += root[1] * np.log(bias.roots[instrument])
+    if instrument in bias.roots:
+        out += _off_root(stream, clock, instrument, bias)
     if instrument in bias.chordal and bias.tune is not None:
         out[bias.tune[clock] + 1 :] += np.log(OVER)
     if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
@@ -91,17 +91,17 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     return out
 
 
-def _new_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> tuple[int, int] | None:
-    """The root of the chord at a clock, and how often it counts: once where an instrument has begun no note under that
-    chord, twice where the instrument ends. None where it does neither."""
+def _off_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> np.ndarray | float:
+    """What is added to the logits of pitches for another tone than the root of the chord at a clock, where an
+    instrument has begun no note under that chord; twice as much where it ends."""
     begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
     if not len(begun) or begun[-1, 1] >= NO_CHORD:
-        return None
+        return 0.0
     own = (row[s.CLOCK] for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument)
     last = next(own, -np.inf)
     ends = bias.last is not None and last < bias.last - ROUNDING <= clock
     begins = instrument not in bias.chordal and last < begun[-1, 0] - ROUNDING
-    return (begun[-1, 1] % 12, 2 if ends else 1) if ends or begins else None
+    return (2.0 if ends else float(begins)) * np.log(bias.roots[instrument]) * (begun[-1, 1] % 12 != _CLASS)
 
 
 def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
@@ -132,7 +132,7 @@ def _comes(stream: s.Stream, bias: Bias, table: np.ndarray, clock: int) -> list[
     """The same, as much higher as the piece goes now, so far as that is legal. Under another chord drums alone would
     begin it again, if it was this stream that did."""
     came = _came(stream, bias, clock) or []
-    if came and bias.again is None and bias.before is not None:
+    if came and bias.before is not None:
         there, higher = bias.before[clock].tolist()
         was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
         same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
@@ -226,8 +226,10 @@ def _shift_costs(stream: s.Stream, bias: Bias, table: np.ndarray, places: np.nda
         here = [] if shift or came is None else stream.begun.get(stream.clock, [])
         if here:
             notes = _comes(stream, bias, table, stream.clock)
-            left = any(note not in here and (note > here[-1] or not stream.ordered) for note in notes)
-            if left if bias.again is None else len(here) < len(notes):
+            more = len(here) < len(notes)
+            if bias.again is None:
+                more = any(note not in here and (note > here[-1] or not stream.ordered) for note in notes)
+            if more:
                 passed += price
             elif len(here) >= len(came or []):
                 out[i] += price
