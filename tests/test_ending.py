@@ -110,8 +110,8 @@ def test_a_verse_that_comes_again_does_not_end_as_it_went_on(random_model):
     for ending in (None, Ending(6.0, 8.0)):
         told = prompt.Prompt.of(random_model(), replace(request, ending=ending))
         there = np.rint((places[6:] - told.origin) * 100).astype(int)
-        assert (told.limits.bias.before[there[:-1], 0] == there[:-1] - 300).all()
-        assert told.limits.bias.before[there[-1], 0] == (there[-1] - 300 if ending is None else -1)
+        assert (told.limits.bias.precedent.there[there[:-1], 0] == there[:-1] - 300).all()
+        assert told.limits.bias.precedent.there[there[-1], 0] == (there[-1] - 300 if ending is None else -1)
 
 
 def test_of_a_hole_at_the_end_the_other_parts_tell(random_model):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anticipation.model import bias
+from anticipation.model import bias, precedent
 from anticipation.model import grammar as g
 from anticipation.model import stream as s
 from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
@@ -272,7 +272,7 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
     before = np.tile([-1, 0], (1001, 1))
     before[[200, 225, 250], 0] = 0, 25, 50
     nearest, logits = g.nearest_place(np.array([0, 190, 200, 225, 250, 270]), 1000), np.zeros(102)
-    told, free = limits(before=before, nearest=nearest), limits(nearest=nearest)
+    told, free = limits(precedent=precedent.Verse(before), nearest=nearest), limits(nearest=nearest)
 
     def costs(*more: tuple[int, int, int, int], chart: s.Chart | None = None) -> list[float]:
         """Of beginning at each of these places, and of none."""
@@ -281,7 +281,7 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
         at = [place - now.clock for place in (190, 200, 225, 250, 270) if place >= now.clock] + [g.REST_CLASS]
         return (shift_logits(logits, now, free)[at] - shift_logits(logits, now, told)[at]).tolist()
 
-    one = bias.ANEW
+    one = precedent.ANEW
     np.testing.assert_allclose(costs(), [0, 0, 2 * one, one, 2 * one, 2 * one])
     np.testing.assert_allclose(costs((200, PIANO, 60, 10)), [0, 2 * one, one, 2 * one, 2 * one])
     np.testing.assert_allclose(costs((200, PIANO, 60, 10), (200, PIANO, 62, 10)), [one, one, 0, one, one])
@@ -296,7 +296,7 @@ def test_where_the_piece_goes_as_before_so_does_a_part():
 def test_in_a_hole_a_part_goes_as_where_the_piece_goes_alike():
     """In the places and with the notes of there, for less; a chord that has other ones has no more of them."""
     table, keys = g.pitch_table([PIANO], ranges={PIANO: (0, 80)}), np.arange(128)
-    told = limits(again={200: [(PIANO, 60), (PIANO, 64)], 250: [(PIANO, 81)]}, table=table)
+    told = limits(precedent=precedent.Elsewhere({200: [(PIANO, 60), (PIANO, 64)], 250: [(PIANO, 81)]}), table=table)
 
     def costs(*drawn: tuple[int, int, int, int]) -> tuple[list[float], np.ndarray]:
         """Of beginning at these places, and of none; and of each pitch now."""
@@ -304,12 +304,12 @@ def test_in_a_hole_a_part_goes_as_where_the_piece_goes_alike():
         at = [place - now.clock for place in (200, 225, 250, 270)] + [g.REST_CLASS]
         shifts = (shift_logits(np.zeros(102), now, free) - shift_logits(np.zeros(102), now, told))[at]
         pitches = bias.pitch_bias(now, free, 200, PIANO) - bias.pitch_bias(now, told, 200, PIANO)
-        return (shifts / bias.OTHERWISE).tolist(), pitches / bias.OTHERWISE
+        return (shifts / precedent.OTHERWISE).tolist(), pitches / precedent.OTHERWISE
 
     np.testing.assert_allclose(costs()[0][:1] + costs()[0][2:4], [0, 1, 3])
     np.testing.assert_allclose(costs()[1], 1 * ~np.isin(keys, [60, 64]) + (keys > 60) + (keys > 64))
     one, two = (200, PIANO, 59, 10), (200, PIANO, 70, 10)
-    assert 0 < bias.OTHERWISE < bias.ANEW and costs(one)[0][0] == 0 and costs(one, two)[0][0] == 1
+    assert 0 < precedent.OTHERWISE < precedent.ANEW and costs(one)[0][0] == 0 and costs(one, two)[0][0] == 1
     assert costs(one)[0][2] == costs(one, two)[0][2] + 1
 
 
@@ -317,13 +317,14 @@ def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
     """Those of its instrument, from the lowest up, if the chord is the same; drums have none."""
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 0, CHORD, 64)]))
     table, keys = g.pitch_table([PIANO, 33, DRUMS]), np.arange(128)
-    told = limits(before=np.tile([-1, 0], (1001, 1)), table=table)
-    told.bias.before[[120, 220, 240], 0] = 20, 20, 40
+    there = np.tile([-1, 0], (1001, 1))
+    there[[120, 220, 240], 0] = 20, 20, 40
+    told = limits(precedent=precedent.Verse(there), table=table)
 
     def costs(clock: int, instrument: int, *more: tuple[int, int, int, int]) -> np.ndarray:
         now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (33, 36), (DRUMS, 38))), *more)
         now.chart = chart
-        return -bias.pitch_bias(now, told, clock, instrument) / bias.ANEW
+        return -bias.pitch_bias(now, told, clock, instrument) / precedent.ANEW
 
     np.testing.assert_allclose(costs(220, PIANO), 1 * ~np.isin(keys, [60, 64]) + (keys > 60) + (keys > 64))
     np.testing.assert_allclose(costs(220, PIANO, (220, PIANO, 60, 10)), 1 * ~np.isin(keys, [60, 64]) + (keys > 64))
@@ -338,15 +339,16 @@ def test_where_the_piece_goes_as_before_but_higher_a_part_has_its_notes_higher()
     """So far as it can play them, and if the chord is as much higher; drums stay."""
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 2, CHORD, 64), (2.0, 1.0, 1, CHORD, 64)]))
     keys, table = np.arange(128), g.pitch_table([PIANO, DRUMS], ranges={PIANO: (0, 80)})
-    told = limits(before=np.tile([-1, 0], (1001, 1)), table=table)
-    told.bias.before[[120, 220]] = 20, 2
+    there = np.tile([-1, 0], (1001, 1))
+    there[[120, 220]] = 20, 2
+    told = limits(precedent=precedent.Verse(there), table=table)
     now = stream(*((20, *note, 10) for note in ((PIANO, 60), (PIANO, 64), (PIANO, 79), (DRUMS, 38))))
     now.chart = chart
-    costs = -bias.pitch_bias(now, told, 120, PIANO) / bias.ANEW
+    costs = -bias.pitch_bias(now, told, 120, PIANO) / precedent.ANEW
     np.testing.assert_allclose(costs, 1 * ~np.isin(keys, [62, 66]) + (keys > 62) + (keys > 66))
     assert not bias.pitch_bias(now, told, 220, PIANO).any()
     for clock in (120, 220):
-        costs = -bias.pitch_bias(now, told, clock, DRUMS) / bias.ANEW
+        costs = -bias.pitch_bias(now, told, clock, DRUMS) / precedent.ANEW
         np.testing.assert_allclose(costs, 1 * (keys != 38) + (keys > 38))
 
 

@@ -13,7 +13,7 @@ from anticipation.infilling import drafting, habits, prompt, snapping
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
 from anticipation.infilling.prompt import LEAD, Infill, Prompt
-from anticipation.model import bias
+from anticipation.model import bias, precedent
 from anticipation.model import stream as s
 from anticipation.model.decode import Sampling
 from anticipation.music import groove
@@ -468,15 +468,16 @@ def test_a_verse_that_comes_again_is_accompanied_as_it_was(random_model, monkeyp
     model = random_model()
 
     def likeness(price: float) -> float:
-        monkeypatch.setattr(bias, "ANEW", price)
+        monkeypatch.setattr(precedent, "ANEW", price)
         (written,), _ = generate(model, request, seed=1)
         matched, count = note_f1(written.between(0, 15.9), written.between(32.0, 47.9).shift(-32.0))
         return matched / count
 
     assert likeness(0.0) < 0.3 and likeness(20.0) > 0.9
     mine = replace(request, before=counterparts(melody + beats, request.places))
-    assert Prompt.of(model, mine).limits.bias.before is not None
-    assert Prompt.of(model, replace(mine, known=piece + Notes.of([(1.0, 1.0, 50, 0, 80)]))).limits.bias.before is None
+    known = piece + Notes.of([(1.0, 1.0, 50, 0, 80)])
+    assert Prompt.of(model, mine).limits.bias.precedent is not None
+    assert Prompt.of(model, replace(mine, known=known)).limits.bias.precedent is None
 
 
 def test_a_hole_is_filled_as_the_piece_goes_elsewhere(random_model, monkeypatch):
@@ -490,7 +491,7 @@ def test_a_hole_is_filled_as_the_piece_goes_elsewhere(random_model, monkeypatch)
     request, model = ask(16.0, 24.0, music + known, (33,), places=places(music.audible, beats)), random_model()
 
     def likeness(price: float) -> float:
-        monkeypatch.setattr(bias, "OTHERWISE", price)
+        monkeypatch.setattr(precedent, "OTHERWISE", price)
         matched, count = note_f1(generate(model, request, seed=1)[0][0], riff.between(16.0, 24.0))
         return matched / count
 
@@ -502,9 +503,9 @@ def test_a_hole_is_filled_as_the_piece_goes_elsewhere(random_model, monkeypatch)
         {"known": music},
         {"places": None},
     ):
-        assert Prompt.of(model, replace(request, **told)).limits.bias.again is None
+        assert Prompt.of(model, replace(request, **told)).limits.bias.precedent is None
     other = replace(request, gone=MELODY.between(16.0, 20.0))
-    assert Prompt.of(model, other).limits.bias.again == Prompt.of(model, request).limits.bias.again
+    assert Prompt.of(model, other).limits.bias.precedent == Prompt.of(model, request).limits.bias.precedent
 
 
 def test_progress_goes_on_over_all_parts(random_model):

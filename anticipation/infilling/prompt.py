@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..errors import RequestError
 from ..model import stream as s
 from ..model.bias import Bias
 from ..model.grammar import Limits, nearest_place, pitch_table
+from ..model.precedent import Elsewhere, Precedent, Verse
 from ..model.rhythm import STRAY, Rhythm
 from ..music.dynamics import as_loud, balanced
 from ..music.grid import nearest
@@ -96,6 +98,14 @@ class Infill:
             raise RequestError("polyphony is at least 1, and density 0 (free) or more")
         if self.rhythm is not None and not set(self.instruments) <= set(self.rhythm.pitched.instruments):
             raise RequestError("nothing to write: an instrument that may be written has no pitched notes in the rhythm")
+
+
+class Places(NamedTuple):
+    """Where what is written may begin: (N,) seconds, ascending; the stream's steps; and which lie in the span."""
+
+    seconds: np.ndarray
+    steps: np.ndarray
+    inside: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -180,7 +190,7 @@ class Prompt:
         told = s.quantise(own, self.origin)  # also what began before the span and rings into it
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
         table = self._table()
-        reach, usual, before = self._in_place(near)
+        reach, usual = self._in_place(near)
         return Limits(
             *self.span,
             table,
@@ -190,10 +200,10 @@ class Prompt:
             voices=voices,
             sounding={i: sounding(told, i, end) for i in voices},
             rhythm=self._rhythm(own, table),
-            bias=self._bias(usual, before),
+            bias=self._bias(usual),
         )
 
-    def _bias(self, usual: np.ndarray | None, before: np.ndarray | None) -> Bias:
+    def _bias(self, usual: np.ndarray | None) -> Bias:
         ask, end = self.request, self.span[1]
         new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
         chordal = [i for i in new if i in CHORDAL]
@@ -207,8 +217,7 @@ class Prompt:
             usual=usual,
             tune=self._highest(ask.tune),
             chordal=tuple(chordal),
-            before=before,
-            again=self._again(),
+            precedent=self._precedent(),
             taken=keys_down(self.beside.transpose(self.shift), self.origin),
         )
 
@@ -225,41 +234,58 @@ class Prompt:
             return None
         return highest(s.quantise(tune.transpose(self.shift), self.origin), self.span[1])
 
-    def _in_place(self, near: Notes) -> tuple[np.ndarray | None, ...]:
-        """`Limits.nearest`, `Bias.usual` and, for new parts, `Bias.before`. near: known notes."""
-        ask, end = self.request, self.span[1]
+    @cached_property
+    def places(self) -> Places | None:
+        """None where notes may begin anywhere, or begin as a rhythm does."""
+        ask = self.request
         if ask.places is None or ask.rhythm is not None:
-            return None, None, None
-        at = np.rint((ask.places - self.origin) * s.STEPS).astype(int)
-        inside = ask.places >= ask.start - 1e-3
-        reach, usual = nearest_place(at[inside], end), np.zeros(end + 1)
-        inside &= (ask.places < ask.end) & (at <= end)
-        usual[at[inside]] = np.log(usual_places(near, ask.known.beats, ask.places)[inside])
-        before = None
-        if ask.before is not None and not len(ask.known.of_instruments(ask.instruments)):
-            came, before = inside & (ask.before[:, 0] >= 0), np.tile([-1, 0], (end + 1, 1))
-            came &= at < (end if ask.ending is None else end - 1)  # a verse that comes again does not end as it went on
-            before[at[came]] = np.stack([at[ask.before[came, 0]], ask.before[came, 1]], axis=1)
-        return reach, usual, before
+            return None
+        steps = np.rint((ask.places - self.origin) * s.STEPS).astype(int)
+        inside = (ask.places >= ask.start - 1e-3) & (ask.places < ask.end) & (steps <= self.span[1])
+        return Places(ask.places, steps, inside)
 
-    def _again(self) -> dict[int, list[tuple[int, int]]] | None:
-        """`Bias.again`, for a part that plays on both sides of the span and of which nothing is known within: what it
-        plays where the piece goes alike. Not if notes of it give way, for these are to be other ones."""
+    def _in_place(self, near: Notes) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """`Limits.nearest` and `Bias.usual`. near: known notes."""
+        if self.places is None:
+            return None, None
+        ask, end, (seconds, steps, inside) = self.request, self.span[1], self.places
+        usual = np.zeros(end + 1)
+        usual[steps[inside]] = np.log(usual_places(near, ask.known.beats, seconds)[inside])
+        return nearest_place(steps[seconds >= ask.start - 1e-3], end), usual
+
+    def _precedent(self) -> Precedent | None:
+        """`Bias.precedent`."""
+        if self.places is None:
+            return None
+        if len(self.request.known.of_instruments(self.request.instruments)):
+            return self._elsewhere(self.places)
+        return None if self.request.before is None else self._verse(self.places, self.request.before)
+
+    def _verse(self, places: Places, before: np.ndarray) -> Verse:
+        """For a new part. before: of the request."""
+        end = self.span[1]
+        came = places.inside & (before[:, 0] >= 0)
+        # A verse that comes again does not end as it went on.
+        came &= places.steps < (end if self.request.ending is None else end - 1)
+        there = np.tile([-1, 0], (end + 1, 1))
+        there[places.steps[came]] = np.stack([places.steps[before[came, 0]], before[came, 1]], axis=1)
+        return Verse(there)
+
+    def _elsewhere(self, places: Places) -> Elsewhere | None:
+        """For a part that plays on both sides of the span and of which nothing is known within. Not if notes of it give
+        way, for these are to be other ones."""
         ask = self.request
         own = ask.known.audible.of_instruments(ask.instruments)
         first, last = np.searchsorted(np.sort(own.onset), (ask.start, ask.end))
         anew = ask.gone is not None and len(ask.gone.of_instruments(ask.instruments))
-        if anew or ask.places is None or ask.rhythm is not None or not 0 < first == last < len(own):
+        if anew or not places.inside.any() or not 0 < first == last < len(own):
             return None
         comes = again(ask.known, own, ask.start, ask.end).transpose(self.shift)
-        places = ask.places[(ask.places >= ask.start - 1e-3) & (ask.places < ask.end)]
-        if not len(comes) or not len(places):
-            return None
+        steps = places.steps[places.inside][nearest(comes.onset, places.seconds[places.inside])]
         out: dict[int, list[tuple[int, int]]] = {}
-        steps = np.rint((places[nearest(comes.onset, places)] - self.origin) * s.STEPS).astype(int)
         for step, one, pitch in zip(steps.tolist(), comes.instrument.tolist(), comes.pitch.tolist(), strict=True):
             out.setdefault(step, []).append((one, pitch))
-        return out
+        return Elsewhere(out) if out else None
 
     def _rhythm(self, own: Notes, table: np.ndarray) -> Rhythm | None:
         """`Limits.rhythm`. own: known notes of the instruments that are written. table: what may be written."""

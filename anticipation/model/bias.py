@@ -13,6 +13,7 @@ from ..music.harmony import CHORD_TONES, NO_CHORD
 from ..music.notes import DRUMS
 from ..music.playable import TRIAD
 from . import stream as s
+from .precedent import ROUNDING, Precedent
 
 if TYPE_CHECKING:
     from .grammar import Limits
@@ -22,18 +23,10 @@ OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who
 # In what share of the cases where the model would end without a chord who plays chords may: of people's pianos that do
 # play chords 7 % end on a single note, of ours a quarter did (train/LOG.md).
 LONE = 0.1
-# Nats that it costs, where the piece goes as it has gone before, to begin something where nothing was begun then, or
-# nothing where something was; to give a chord a note more or less; or another note under the same chord symbol. People
-# repeat themselves as much. Less would not leave the more to chance: the model then irons out what was odd at first.
-ANEW = 8.0
-# The same in a hole, where the piece goes elsewhere as it goes around that: there it is not for sure (train/LOG.md).
-OTHERWISE = 2.0
 # What the odds are multiplied by that a part strikes again what it began once, QUICK steps before or less: people do in
 # 6 % of such cases, the model after its own notes in 13 (train/LOG.md).
 AGAIN, QUICK = 0.45, s.STEPS // 4
-ROUNDING = 3  # steps by which a note may miss the chord that it begins with
-_PITCHES = np.arange(128)
-_CLASS = _PITCHES % 12
+_CLASS = np.arange(128) % 12
 
 
 @dataclass(frozen=True)
@@ -51,17 +44,9 @@ class Bias:
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `chordal` seldom go
     chordal: tuple[int, ...] = ()  # new instruments that play chords
-    # (end + 1, 2) step at which the piece went as at each, -1 for none, and semitones that it is higher now: form.py
-    before: np.ndarray | None = None
-    # In place of that: step -> (instrument, pitch) of all that begins there where the piece goes alike; reprise.py
-    again: dict[int, list[tuple[int, int]]] | None = None
+    precedent: Precedent | None = None  # how the piece went where it goes alike
     # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down
     taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
-
-    @property
-    def recalls(self) -> bool:
-        """Whether the piece is known to go as it does somewhere else."""
-        return self.before is not None or self.again is not None
 
 
 def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | None) -> np.ndarray:
@@ -82,8 +67,8 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     if len(bias.taken) and (instrument is None or instrument < DRUMS):
         first, last, key = bias.taken.T
         out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
-    if bias.recalls:
-        out -= _pitch_costs(stream, bias, limits.table, clock, instrument)
+    if bias.precedent is not None:
+        out -= bias.precedent.pitch_costs(stream, limits.table, clock, instrument)
     if limits.rhythm is not None:
         out += limits.rhythm.taste(stream.pitches)
     elif instrument is not None and instrument < DRUMS and (key := _just_begun(stream, clock, instrument)) is not None:
@@ -120,41 +105,6 @@ def _last_moment(rows: np.ndarray) -> np.ndarray:
     return rows[rows[:, s.CLOCK] >= rows[-1:, s.CLOCK] - ROUNDING, s.PITCH]
 
 
-def _came(stream: s.Stream, bias: Bias, clock: int) -> list[tuple[int, int]] | None:
-    """What was begun when the piece went as it does at a clock, as (instrument, pitch); None where that is new."""
-    if bias.again is not None:
-        return bias.again.get(clock, [])
-    there = -1 if bias.before is None else int(bias.before[clock, 0])
-    return None if there < 0 else stream.begun.get(there, [])
-
-
-def _comes(stream: s.Stream, bias: Bias, table: np.ndarray, clock: int) -> list[tuple[int, int]]:
-    """The same, as much higher as the piece goes now, so far as that is legal. Under another chord drums alone would
-    begin it again, if it was this stream that did."""
-    came = _came(stream, bias, clock) or []
-    if came and bias.before is not None:
-        there, higher = bias.before[clock].tolist()
-        was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
-        same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
-        came = [(one, pitch + higher * (one < DRUMS)) for one, pitch in came if same or one == DRUMS]
-    return [(one, pitch) for one, pitch in came if pitch < 128 and table[one, pitch]]
-
-
-def _pitch_costs(stream: s.Stream, bias: Bias, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
-    """(128,) nats that an instrument's next pitch costs at a clock: one price if it was not begun when the piece went
-    like this, and for each one that was and is passed over, or chords would climb."""
-    pitches = [pitch for one, pitch in _comes(stream, bias, table, clock) if instrument in (None, one)]
-    if not pitches:
-        return np.zeros(128)
-    last = max((pitch for one, pitch in stream.begun.get(clock, []) if one == instrument), default=-1)
-    left = sorted(pitch for pitch in pitches if pitch > last and stream.ordered)
-    return _price(bias) * (np.isin(_PITCHES, pitches, invert=True) + np.searchsorted(left, _PITCHES))
-
-
-def _price(bias: Bias) -> float:
-    return ANEW if bias.again is None else OTHERWISE
-
-
 def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np.ndarray) -> np.ndarray:
     """Shift logits (the last class is the rest), gathered at the places where an event may begin, each of which is as
     likely as is usual there beside the others, less what it costs to begin what was not begun before. legal: (102,)
@@ -171,9 +121,9 @@ def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np
             out[:count] += begins - np.logaddexp.reduce(out[:count])
     if bias.last is not None and limits.table[list(bias.chordal)].any():
         out = _closed(out, stream, bias.last, bias.chordal, legal)
-    if bias.recalls:
+    if bias.precedent is not None:
         places = np.flatnonzero(np.isfinite(out[:count]) & inside)
-        out[np.append(places, count)] -= _shift_costs(stream, bias, limits.table, places)
+        out[np.append(places, count)] -= bias.precedent.shift_costs(stream, limits.table, places)
     return out
 
 
@@ -212,30 +162,4 @@ def _closed(logits: np.ndarray, stream: s.Stream, last: int, chordal: tuple[int,
     out = logits.copy()
     out[there] = np.logaddexp(logits[there], logits[-1] + np.log(1 - LONE))
     out[-1] += np.log(LONE)
-    return out
-
-
-def _shift_costs(stream: s.Stream, bias: Bias, table: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(N + 1,) nats that it costs to begin the next note so many steps from the clock (N, ascending), and to begin none
-    within a second: for each place up to there where something was begun when the piece went like this and now is not,
-    or the other way round, and for a chord that has a note more or less."""
-    out, passed, price = np.zeros(len(places) + 1), 0.0, _price(bias)
-    for i, shift in enumerate(places.tolist()):
-        out[i] = passed
-        came = _came(stream, bias, stream.clock + shift)
-        here = [] if shift or came is None else stream.begun.get(stream.clock, [])
-        if here:
-            notes = _comes(stream, bias, table, stream.clock)
-            more = len(here) < len(notes)
-            if bias.again is None:
-                more = any(note not in here and (note > here[-1] or not stream.ordered) for note in notes)
-            if more:
-                passed += price
-            elif len(here) >= len(came or []):
-                out[i] += price
-        elif came:
-            passed += price
-        elif came is not None:
-            out[i] += price
-    out[-1] = passed
     return out
