@@ -10,6 +10,7 @@ from anticipation.errors import AnticipationError
 
 from .actions import ACTIONS
 from .ears import ALL_NOTES_OFF, ALL_SOUND_OFF, CONTROLLER, NOTE, NOTE_OFF, REAL_TIME, Message, at_rest, parse
+from .relief import Relief
 
 if TYPE_CHECKING:
     from .app import App
@@ -125,7 +126,7 @@ def hands(app: App, now: float, change: str, side: str = "both", what: str = "th
 
 def ready(app: App, now: float, facts: dict) -> None:
     app.meters.rate = facts["events_per_second"]
-    app.session.level = 0
+    app.session.relief = Relief()
     app.session.surprised = True
     app.tell(f"ready: {facts['events_per_second']:.0f} events a second")
 
@@ -154,7 +155,7 @@ def hung(app: App, now: float) -> None:
 
 
 def awake(app: App, now: float) -> None:
-    app.session.level = 0  # while it hung it seemed to be slow
+    app.session.relief = Relief()  # while it hung it seemed to be slow
     app.session.surprised = True
     app.tell("the mind answers again")
 

@@ -21,6 +21,7 @@ from .clock import Grid
 from .controls import defaults
 from .known import Heard, Known, Setup
 from .mpe import Zones
+from .relief import Relief
 from .take import LiveNote
 from .turns import Turns
 
@@ -32,9 +33,6 @@ SOUND = {"dynamics", "latency", "mute", "muted", "out_channel", "thru", "count_i
 SAME = 0.006  # seconds within which notes begin at once
 ENOUGH = 12  # notes of the player from which on the division of the beat is estimated
 KEPT, CUT = 90.0, 30.0  # when the past is longer than KEPT seconds it is cut to CUT seconds
-# What is given up when the mind is too slow, step by step: shares of the horizon and of the instruments.
-STARVED = 0.5  # seconds
-RELIEF = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.5), (0.25, 0.25))
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Session:
         self.settings = defaults() | (settings or {})
         self.offset = 0.0  # song time less stream time
         self.number = 0  # of the last question
-        self.level = 0  # index into RELIEF
+        self.relief = Relief()
         self.dropped = 0  # notes that were decided too late to sound
         self.setup = Setup(self.settings)
         self.known = Known()
@@ -67,8 +65,6 @@ class Session:
         self.played: list[Note] = []  # as they were drawn: the model's own history
         self.sounded: list[LiveNote] = []  # as they were sent
         self.since, self.cold = -np.inf, True
-        self.calm = self._looked = 0.0  # stream time since when the mind has kept up; when that was looked at
-        self._starves, self._starved = False, 0.0  # seconds in which nothing was decided, less a fifth of the others
         self.division = int(self.setup.divisions[0, 0])  # places a beat, as the player divides it
         self.drop_plan()
 
@@ -189,7 +185,7 @@ class Session:
             return None
         settled = now - self._asked_at >= SETTLE
         self.surprised = self.surprised or self.changed and settled
-        horizon = max(self.settings["horizon"] * RELIEF[self.level][0], 2 * self.commit_seconds)
+        horizon = max(self.relief.horizon(self.settings["horizon"]), 2 * self.commit_seconds)
         start = max(now + self.commit_seconds + LEAD, span[0])
         own = self.played + [note for _, note in self.plan if note[0] < start]
         at_work = self._end > max(start, self.frontier)
@@ -273,7 +269,7 @@ class Session:
                 channel = self.setup.channels[note[3]]
                 out.append(LiveNote(onset + self.offset, note[1], note[2], note[3], velocity, channel))
         self.sounded += out
-        self._relieve(now)
+        self.relief.look(now, starves=self._end > now + self.early > self.frontier)
         return out
 
     def _quantised(self, onset: float, now: float, grid: Grid) -> float:
@@ -282,23 +278,10 @@ class Session:
         moved = onset + (nearest - onset) * self.settings["quantise"]
         return moved if moved >= now + self.early + 0.002 else onset
 
-    def _relieve(self, now: float) -> None:
-        """Ask for less (RELIEF) while the mind keeps falling behind, and for more once it has kept up for 20 s. Some
-        late answers are no falling behind: it is where more than a sixth of the time nothing is decided."""
-        passed, self._looked = min(max(now - self._looked, 0.0), 0.2), now
-        self._starved = max(self._starved + (passed if self._starves else -passed / 5), 0.0)
-        self._starves = self._end > now + self.early > self.frontier
-        if self._starved > STARVED / 2:
-            self.calm = now
-        if self._starved > STARVED:
-            self.level, self._starved = min(self.level + 1, len(RELIEF) - 1), 0.0
-        elif self.level and now - self.calm > 20.0:
-            self.level, self.calm = self.level - 1, now
-
     @property
     def asked(self) -> list[int]:
         """The instruments of the band that the mind is asked for."""
-        return self.setup.band[: max(1, round(len(self.setup.band) * RELIEF[self.level][1]))]
+        return self.relief.band(self.setup.band)
 
     def _trim(self, now: float) -> None:
         """Forget what is too old for the model's window; rarely and much at once, so that the stream's beginning, and

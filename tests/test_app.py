@@ -27,6 +27,7 @@ from plugin_bridge.controls import defaults
 from plugin_bridge.known import Setup
 from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
+from plugin_bridge.relief import Relief
 from plugin_bridge.reports import REPORTS
 
 
@@ -844,7 +845,7 @@ def test_what_the_terminal_asks_for_is_done_in_order_and_what_it_ignores_stays_i
 
 def test_whom_a_slow_mind_leaves_out_is_told(rehearsal):
     made = rehearsal(plan=regular_mind(), instruments="piano,finger bass")
-    made.app.session.level, made.app.session._starved = 1, 9.0
+    made.app.session.relief = Relief(level=1, starved=9.0)
     made.run(0.2)
     assert made.told == ["the mind is too slow for all: piano"]
     made.run(25.0)
@@ -854,9 +855,9 @@ def test_whom_a_slow_mind_leaves_out_is_told(rehearsal):
 def test_a_mind_that_does_not_answer_at_all_is_not_called_slow(rehearsal):
     made = rehearsal(plan=regular_mind(), instruments="piano,finger bass")
     made.app.mind.state = "hung"
-    made.app.session.level, made.app.session._starved = 1, 9.0
+    made.app.session.relief = Relief(level=1, starved=9.0)
     made.run(0.2)
-    assert not made.told and made.app.session.level == 2
+    assert not made.told and made.app.session.relief.level == 2
 
 
 def tracks_of(rehearsal) -> dict[str, list]:

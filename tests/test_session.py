@@ -192,14 +192,14 @@ def test_a_slow_mind_means_less_is_asked_and_silence_not_a_burst():
     mind = regular_mind(every=0.05)
     made = stage(mind, pace=0.5, listen=0, horizon=3.0, instruments="piano,bass,drums,strings")
     made.run([], 60.0)
-    assert made.session.level == 3
+    assert made.session.relief.level == 3
     assert len(mind.scenes[-1].instruments) <= 2 and mind.scenes[-1].end - mind.scenes[-1].start < 1.0
     check_clean(made.sent)
     gaps = np.diff([t for t, _ in ons(made)])
     assert (gaps > 0.01).all()
     made.pace = lambda: 0.001
     made.run([], 160.0)
-    assert made.session.level == 0
+    assert made.session.relief.level == 0
 
 
 def test_answer_by_bars_plays_only_in_its_own():
@@ -434,7 +434,7 @@ def test_a_late_answer_now_and_then_costs_nobody_his_part():
     made = stage(regular_mind(every=0.05), listen=0, horizon=3.0, instruments="piano,bass,drums,strings")
     made.pace = lambda: 0.5 if made.now % 3.0 < 0.05 else 0.005
     late = []
-    look = made.session._relieve
-    made.session._relieve = lambda now: late.append(made.session.frontier < now) or look(now)
+    look = made.session.relief.look
+    made.session.relief.look = lambda now, starves: late.append(starves) or look(now, starves)
     made.run(player(TUNE[:200]), 90.0)
-    assert 0.01 < np.mean(late) < 0.15 and made.session.level == 0
+    assert 0.01 < np.mean(late) < 0.15 and made.session.relief.level == 0
