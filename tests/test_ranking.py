@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import notes
 from test_infilling import FLUTE, MELODY, ask
 
-from anticipation.infilling import drafting
+from anticipation.infilling import drafting, ranking
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.ranking import closing, dullness, fittest, likeness, lopsided, misfit, oddness, windows
 from anticipation.model import amt, checkpoint
@@ -91,14 +91,16 @@ def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
     once, fed = generate(model, ask(), takes=2, seed=5)
     assert generate(model, ask(), takes=2, seed=5, best_of=1)[0] == once
     seen: list[list[Notes]] = []
+    earlier: list[int] = []
 
-    def last(model, known, start, end, takes):
-        seen.append(takes)
-        return len(takes) - 1
+    def last(model, known, start, end, drafts, takes):
+        seen.append(drafts)
+        earlier.append(len(takes))
+        return len(drafts) - 1
 
     monkeypatch.setattr(drafting, "fittest", last)
     best, more = generate(model, ask(), takes=2, seed=5, best_of=3)
-    assert [group[0] for group in seen] == once and [group[2] for group in seen] == best
+    assert [group[0] for group in seen] == once and [group[2] for group in seen] == best and earlier == [0, 1]
     assert len({len(take) for group in seen for take in group}) > 1 and more > 2 * fed
     assert generate(model, ask(), takes=1, seed=5, best_of=3)[0] == best[:1]
 
@@ -137,6 +139,17 @@ def test_a_slip_that_one_draft_makes_is_not_what_they_have_in_common(random_mode
     assert likeness([PADS, up, octave, late]).tolist() == pytest.approx([1.0, 2 / 3, 1.0, 0.0])
     assert likeness([PADS]).tolist() == [0.0] and likeness([PADS[:0], PADS[:0]]).tolist() == [0.0, 0.0]
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [late, up, PADS, octave]) == 2
+
+
+def test_a_take_is_not_what_an_earlier_one_is(random_model):
+    """Where another draft is about as good; and whatever it was that the earlier one was preferred for."""
+    high, low, late = PADS.transpose(12), PADS.transpose(5), PADS.shift(0.13)
+    drafts = [PADS, high, low, late]
+    first = fittest(random_model(), TUNE[:0], 0.0, 8.0, drafts)
+    assert drafts[first] in (PADS, high), "the same notes, in any octave"
+    assert drafts[fittest(random_model(), TUNE[:0], 0.0, 8.0, drafts, [drafts[first]])] is low
+    assert ranking.sameness(drafts, [low, late])[2:] == pytest.approx([1 - ranking.OTHER] * 2)
+    assert not ranking.sameness(drafts, []).any() and not ranking.sameness([PADS.shift(0.3)], drafts).any()
 
 
 def test_who_has_more_or_fewer_notes_than_the_middle_draft_loses_by_it():

@@ -50,7 +50,8 @@ def generate(
     called with the seconds of music that every take has reached, and those that are asked for. in_turn: one instrument
     after another in the order of the request, each told what those before it play, so that none is left out; a model
     that cannot be told (it does not anticipate) writes all at once. best_of: drafts of every part, of which the best
-    one stays (`ranking.fittest`); a model that does not anticipate cannot rank them, and draws one.
+    one stays that is no earlier take over again (`ranking.fittest`); a model that does not anticipate cannot rank them,
+    and draws one.
 
     Returns the takes, and how many rows were fed to draw them. Raises RequestError where the model cannot be told the
     known notes.
@@ -71,7 +72,9 @@ def generate(
         drafts = [(take, again) for take in range(takes) for again in range(best_of)]
         seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
         drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, stage)
-        new = [_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of]) for i, ask in enumerate(asks)]
+        new: list[Notes] = []
+        for i, ask in enumerate(asks):
+            new.append(_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of], new))
         if len(part) == 1:  # what was written for another is its own
             new = [own.replace(instrument=np.full(len(own), part[0])) for own in new]
         written = [before + own for before, own in zip(written, new, strict=True)]
@@ -94,9 +97,9 @@ def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infil
     return replace(request, instruments=(PIANO,), pitches=pitches, ranged=True, polyphony=most)
 
 
-def _fittest(model, ask: Infill, drafts: list[Notes]) -> Notes:
-    """The draft that stays, of one or several."""
-    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts) if len(drafts) > 1 else 0]
+def _fittest(model, ask: Infill, drafts: list[Notes], takes: list[Notes]) -> Notes:
+    """The draft that stays, of one or several. takes: those of the same part that are there already."""
+    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts, takes) if len(drafts) > 1 else 0]
 
 
 def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -7,12 +7,14 @@ too easily, so a draft that repeats itself more than is usual is marked down (`d
 a sixteenth late and takes the next ones with it, occurs in one draft and not in the others, so what a draft shares with
 the others counts for it (`likeness`; minimum Bayes risk, as in Kumar and Byrne 2004,
 https://aclanthology.org/N04-1022/). Of drums that is the bass drum alone, so one that strikes little else is marked
-down (`lopsided`). Where nothing follows, coming to rest at the end counts (`closing`).
+down (`lopsided`). Where nothing follows, coming to rest at the end counts (`closing`). Who asks for several takes means
+to choose, so what a draft shares with an earlier take counts against it (`sameness`; maximal marginal relevance,
+Carbonell and Goldstein 1998, https://doi.org/10.1145/290941.291025).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,21 +32,24 @@ LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
 # The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
 # does; of having e times the notes of the middle draft, or 1/e; of striking none of the drums that are usual; of
-# beginning whenever the other drafts do, and again of beginning the same notes; of each nat of being an end.
-DULL, CROWDED, LOPSIDED, COMMON, CLOSED = 0.6, 0.3, 1.0, 1.0, 0.1
+# beginning whenever the other drafts do, and again of beginning the same notes; of each nat of being an end; of
+# being an earlier take over again.
+DULL, CROWDED, LOPSIDED, COMMON, CLOSED, SAME = 0.6, 0.3, 1.0, 1.0, 0.1, 2.0
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
 RESTS, BREATH = 3.0, 0.5  # BREATH: seconds that stand for a beat where none are known
 RARE = 0.02  # share of time that is added to every pitch class: a tune may end on one that it has not had
 ENOUGH = 8  # moments of a part that tell how often it repeats itself, strokes that tell which drums it has
+OTHER = 0.3  # what two takes may have in common and are two, by the F1 of notes
 APART = 0.4  # in what share of 60 strokes a band or a drummer strikes other drums than all of them do: the median
 
 
-def fittest(model, known: Notes, start: float, end: float, drafts: list[Notes]) -> int:
-    """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts."""
+def fittest(model, known: Notes, start: float, end: float, drafts: list[Notes], takes: Sequence[Notes] = ()) -> int:
+    """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts,
+    and is not what one of the earlier takes is already."""
     lost = misfit(model, known, start, end, drafts) + DULL * dullness(known, drafts) + CROWDED * oddness(drafts)
-    lost += LOPSIDED * lopsided(known, drafts)
+    lost += LOPSIDED * lopsided(known, drafts) + SAME * sameness(drafts, takes)
     return int(np.argmin(lost - COMMON * likeness(drafts) - CLOSED * closing(known, start, end, drafts)))
 
 
@@ -73,6 +78,13 @@ def likeness(drafts: list[Notes]) -> np.ndarray:
         for j, other in enumerate(drafts[:i]):
             like[i, j] = like[j, i] = _ratio(onset_f1(one, other)) + _ratio(note_f1(one, other))
     return like.sum(1) / max(len(drafts) - 1, 1)
+
+
+def sameness(drafts: list[Notes], takes: Sequence[Notes]) -> np.ndarray:
+    """(drafts,) how much a draft begins the same notes as that of the takes which is most like it: F1 (0 to 1), so far
+    as it is more than OTHER."""
+    most = [max((_ratio(note_f1(draft, take)) for take in takes), default=0.0) for draft in drafts]
+    return np.maximum(np.array(most) - OTHER, 0.0)
 
 
 def closing(known: Notes, start: float, end: float, drafts: list[Notes]) -> np.ndarray:
