@@ -25,7 +25,7 @@ from anticipation.music.reprise import elsewhere
 from anticipation.music.symbols import parse_chord
 from anticipation.music.tempo import TempoMap
 
-C, F, G, BB, DM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm"))
+C, F, G, BB, DM, AM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm", "Am"))
 
 
 def test_plans_cover_the_span_and_differ(random_model):
@@ -101,6 +101,19 @@ def test_of_two_chords_one_is_said_and_not_what_lies_between():
     """D minor has two tones of F and two of B flat: by its tones alone it is the safest."""
     two = 0.4 * settled([F]) + 0.4 * settled([BB]) + 0.2 * settled([DM])
     assert consensus(two, np.arange(2.0), 0.04).pitch.tolist() in ([F], [BB])
+
+
+def test_a_plan_differs_from_earlier_ones_where_that_costs_little():
+    """A minor may stand for C; nothing may stand for what is sure. All come to the same end, and none is a stopgap."""
+    edges = np.arange(5.0)
+    either, sure = 0.5 * settled([C]) + 0.4 * settled([AM]), settled([F])
+    odds = np.concatenate([either, sure, either, either])
+    one = consensus(odds, edges, 0.01)
+    two = consensus(odds, edges, 0.01, [one])
+    assert one.pitch.tolist() == [C, F, C] and two.pitch.tolist() == [AM, F, C]
+    assert consensus(odds, edges, 0.01, [one, two]).pitch.tolist() in ([C, F, C], [AM, F, C])
+    fourth = np.concatenate([0.5 * settled([C]) + 0.4 * settled([G]), sure])  # Gsus4 lies between
+    assert [consensus(fourth, edges[:3], 0.01, told).pitch.tolist() for told in ((), [one])] == [[C, F], [G, F]]
 
 
 def test_what_all_find_likely_is_likelier_than_what_one_is_sure_of():

@@ -3,6 +3,7 @@ drafts of a chord track expect. Knows requests and streams of chords; knows no f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -38,6 +39,10 @@ PASSAGE = 24.0  # seconds that are drafted at once
 PLAIN = 0.75  # share of the span's harmony that has to be heard in the known notes for drafts not to be needed
 CHANGE = 0.04  # what a change of chord costs, where having all tones of the right chord is worth 1
 ROOT = 0.5  # what the right root is worth beside that: without it, the plan would be chords that lie between two others
+# Takes are to choose among. How much less a root is worth that all earlier takes have there; how many times as much a
+# change costs then, or the plan would leave their chords and come back within a bar; and what a chord's own odds count
+# beside what it is worth in place of others, or the way out would be suspended chords, which lie between two others.
+ANOTHER, STEADY, OWN = 0.4, 3.0, 0.3
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
 # are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
 # would stay on the commonest one (train/LOG.md).
@@ -125,17 +130,25 @@ def pooled(opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
 
 def _worth() -> np.ndarray:
     """[is, said] how right a chord is in place of another: the share of its tones that are in it, and its root."""
-    tones, roots = CHORD_TONES[:NO_CHORD].astype(np.float64), np.arange(NO_CHORD) % 12
-    return tones @ tones.T / tones.sum(1) + ROOT * (roots[:, None] == roots)
+    tones = CHORD_TONES[:NO_CHORD].astype(np.float64)
+    return tones @ tones.T / tones.sum(1) + ROOT * (_ROOTS[:, None] == _ROOTS)
 
 
+_ROOTS = np.arange(NO_CHORD) % 12
 _WORTH = _worth()
 
 
-def consensus(odds: np.ndarray, edges: np.ndarray, change: float) -> Notes:
+def consensus(odds: np.ndarray, edges: np.ndarray, change: float, earlier: Sequence[Notes] = ()) -> Notes:
     """CHORD notes between edges (N + 1, seconds): one decision between two edges, those that can be expected to be most
-    right by the odds (N, NO_CHORD), which is minimum Bayes risk. change: what a change costs, see CHANGE."""
-    path = best_path(odds @ _WORTH, change)
+    right by the odds (N, NO_CHORD), which is minimum Bayes risk. change: what a change costs, see CHANGE. earlier:
+    plans from which this one is to differ where it is little worse then, see ANOTHER; but for how they end."""
+    worth = odds @ _WORTH
+    if earlier:
+        worth, change = worth + OWN * odds, change * STEADY
+    for plan in earlier:
+        there = chord_at(plan[: max(len(plan) - 1, 1)], _middle(edges))[:, None]
+        worth -= ANOTHER / len(earlier) * ((there >= 0) & (there < NO_CHORD) & (there % 12 == _ROOTS))
+    path = best_path(worth, change)
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), path, strict=True))
 
 
@@ -218,17 +231,19 @@ class Outlook:
         if sure.mean() >= PLAIN or not self.ahead and self.again:
             return [self._decided(opinions)] * takes
         drafts = drafts or (32 if model.reads_chart else 4)
-        several = drafted(model, self.request, edges, takes, seed, drafts)
-        return [self._decided([*opinions, (odds, 1.0)]) for odds in several]
+        plans: list[Notes] = []
+        for odds in drafted(model, self.request, edges, takes, seed, drafts):
+            plans.append(self._decided([*opinions, (odds, 1.0)], plans))
+        return plans
 
-    def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> Notes:
-        """The plan by these opinions, the second of which is what is heard elsewhere. Beats of an interlude of which it
-        says nothing take the odds of the beats that they lead to: where nothing is known, the least risk would be to
-        stay on one chord."""
+    def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]], earlier: Sequence[Notes] = ()) -> Notes:
+        """The plan by these opinions, the second of which is what is heard elsewhere. earlier: of other takes. Beats of
+        an interlude of which it says nothing take the odds of the beats that they lead to: where nothing is known, the
+        least risk would be to stay on one chord."""
         odds, beats = pooled(opinions), self.request.known.beats.between(self.request.start, self.request.end)
         first = len(odds) - len(beats)  # what lies before the first beat
         there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))
-        return consensus(np.where(opinions[1][1] > 0, odds, odds[there]), self.edges, CHANGE)
+        return consensus(np.where(opinions[1][1] > 0, odds, odds[there]), self.edges, CHANGE, earlier)
 
 
 def passages(edges: np.ndarray) -> list[tuple[int, int]]:
