@@ -213,7 +213,7 @@ class Event:
 
     def losses(self, net: Any, batch: dict[str, Tensor]) -> Tensor:
         """(M, 5) nats of what is drawn."""
-        return net.losses(**{k: v if v.is_floating_point() else v.long() for k, v in batch.items()})[0]
+        return net.losses(**batch)[0]
 
     def count(self, batch: dict[str, Tensor]) -> Tensor:
         """How many rows are drawn."""

@@ -94,8 +94,7 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
 
 def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
     """A batch of `collate` as tensors on a device."""
-    columns = {name: torch.from_numpy(column).to(device) for name, column in batch.items()}
-    return {name: c if c.is_floating_point() else c.long() for name, c in columns.items()}
+    return {name: torch.from_numpy(column).to(device) for name, column in batch.items()}
 
 
 def probes(data: Any, split: str, device: torch.device) -> list[dict[str, torch.Tensor]]:

@@ -243,6 +243,8 @@ class EventModel(nn.Module):
         as `followed` gives them; passing them in saves waiting for a GPU to compute them. nats: (M, 5), 0 where a field
         is not drawn. An echo (a target without duration) costs in place of a shift that nothing is drawn before it.
         """
+        numbers = (features, clock, at, chart, soon, line, targets)  # of 32 bits in a batch, to travel light
+        features, clock, at, chart, soon, line, targets = (x.long() for x in numbers)
         which = followed(targets) if which is None else which
         x = self.trunk(features, clock, at).flatten(0, 1)[which]
         target, *told = (x.flatten(0, 1)[which] for x in (targets, chart, heard, soon, line))

@@ -24,8 +24,7 @@ def drawn(rows: np.ndarray) -> np.ndarray:
 
 def _event(model: EventModel, several: list[np.ndarray]) -> torch.Tensor:
     columns = collate(several, max(map(len, several)))
-    batch = {name: torch.from_numpy(column).to(model.device) for name, column in columns.items()}
-    return model.losses(**{name: c if c.is_floating_point() else c.long() for name, c in batch.items()})[0]
+    return model.losses(**{name: torch.from_numpy(column).to(model.device) for name, column in columns.items()})[0]
 
 
 def _amt(model: GPT2, several: list[np.ndarray]) -> torch.Tensor:
