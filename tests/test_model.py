@@ -77,7 +77,7 @@ def test_the_head_reads_the_chart_where_the_next_row_stands_but_not_the_chord_it
     rows = s.interleave(events, events[:0], s.Chart.of(GRID.beats), s.Header())
     read = features.target_chart(rows) - features.OFFSETS[features.CHART_AT : features.CHART_AT + 6]
     assert read[:, 3].tolist() == [s.UNKNOWN_CHORD, 5, 5, 7]  # of the second chord only the first is known
-    assert read[:-1, 0].tolist() == rows[1:, s.BEAT_].tolist()
+    assert read[:-1, 0].tolist() == rows[1:, s.PLACE].tolist()
 
 
 def test_an_echo_is_sorted_by_what_it_begins_with_and_never_drawn():

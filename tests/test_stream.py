@@ -31,7 +31,7 @@ def streamed(events, controls, chart, header, until, echoes) -> np.ndarray:
             left.pop(0)
         stream.remember(row)
         if row[s.INSTRUMENT] == CHORD and row[s.KIND] == s.EVENT:
-            row[s.CHORD_] = row[s.PITCH]
+            row[s.SYMBOL] = row[s.PITCH]
         stream.rows = np.concatenate([stream.rows, row[None], stream.due(int(row[s.CLOCK]))])
     return stream.rows
 
@@ -159,7 +159,7 @@ def test_a_chord_that_is_still_to_be_written_leaves_no_trace(music, chart, count
     heard = s.UNKNOWN_CHORD
     for row in whole:
         heard = row[s.PITCH] if row[s.KIND] == s.EVENT and row[s.INSTRUMENT] == CHORD else heard
-        assert row[s.CHORD_] == heard
+        assert row[s.SYMBOL] == heard
 
 
 @pytest.mark.parametrize(

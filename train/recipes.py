@@ -217,7 +217,7 @@ class Event:
 
     def count(self, batch: dict[str, Tensor]) -> Tensor:
         """How many rows are drawn."""
-        return (batch["targets"][..., 0] != -100).sum()
+        return (batch["targets"][..., features.SHIFT] != features.GIVEN).sum()
 
     def flops(self, config: model.Config, length: int) -> tuple[float, float]:
         """Floating-point operations of the forward pass for one row: of the matrices (twice their weights), and of

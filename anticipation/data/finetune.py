@@ -22,6 +22,7 @@ import torch
 
 from ..errors import RequestError
 from ..model.event import EventModel, blended
+from ..model.features import GIVEN, PITCH
 from ..music.notes import Notes
 from .alike import tune_hash
 from .folder import Folder
@@ -108,7 +109,7 @@ def probes(data: Any, split: str, device: torch.device) -> list[dict[str, torch.
 def bits(net: EventModel, held: list[dict[str, torch.Tensor]]) -> float:
     """Bits per event, all fields together."""
     total = sum(float(net.losses(**batch)[0].double().sum()) for batch in held)
-    events = sum(int((batch["targets"][..., 2] >= 0).sum()) for batch in held)
+    events = sum(int((batch["targets"][..., PITCH] != GIVEN).sum()) for batch in held)
     return total / max(events, 1) / math.log(2)
 
 

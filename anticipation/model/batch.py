@@ -6,14 +6,14 @@ import numpy as np
 
 from . import around
 from . import stream as s
-from .features import row_features, target_chart, targets
+from .features import FIELD_NAMES, GIVEN, row_features, target_chart, targets
 
 
 def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
     """Rows of several streams, padded to one length, as (streams, length, ...) columns: features, clock, at, chart,
     soon, line, targets (int32) and heard (float32)."""
     rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
-    drawn = np.full((len(several), length, 5), -100, dtype=np.int64)
+    drawn = np.full((len(several), length, len(FIELD_NAMES)), GIVEN, dtype=np.int64)
     heard = np.zeros((len(several), length, around.HEARD), dtype=np.float32)
     soon = np.zeros((len(several), length, 2 * around.AHEAD), dtype=np.int64)
     line = np.zeros((len(several), length, 2 * around.BESIDE + 2), dtype=np.int64)

@@ -54,7 +54,7 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     its pitch; then what counts for any pitched one."""
     out, bias = np.zeros(128), limits.bias
     if bias.chart is not None and bias.stray < 1 and (instrument is None or instrument < DRUMS):
-        chord = bias.chart.columns(np.array([clock]))[0, s.CHORD_ - s.BEAT_]
+        chord = bias.chart.symbols(np.array([clock]))[0]
         if chord < NO_CHORD:
             out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
     if instrument in bias.roots:

@@ -18,9 +18,8 @@ from ..music.notes import CHORD
 from . import stream as s
 from .around import HEARD, KEYS_AT, LINE, NO_KEY, SOON
 from .cache import Cache
-from .features import CHART_AT, FEATURES, FIELD_SIZES, OFFSETS
+from .features import CHART_AT, DURATION, FEATURES, FIELD_SIZES, GIVEN, INSTRUMENT, OFFSETS, PITCH, SHIFT
 
-INSTRUMENT, PITCH = 1, 2  # fields of the head; intervals are for the second
 NEVER = -1e9  # a logit whose gradient is no NaN
 INTERVALS = 4  # worths that each interval has, which the state weighs
 # What the tables of notes around, and the worths of intervals, are multiplied by. So they learn faster: they begin at
@@ -82,7 +81,7 @@ def norm(x: Tensor) -> Tensor:
 
 def followed(targets: Tensor) -> Tensor:
     """(M,) flat indices of the rows of (B, T, 5) targets that are followed by something drawn."""
-    return (targets[..., 0].reshape(-1) != -100).nonzero()[:, 0]
+    return (targets[..., SHIFT].reshape(-1) != GIVEN).nonzero()[:, 0]
 
 
 class Block(nn.Module):
@@ -252,7 +251,7 @@ class EventModel(nn.Module):
         drawn = target.clamp(min=0)
         logits = [self.field(i, heads[:, i], drawn[:, :i], *told) for i in range(5)]
         nats = torch.stack([F.cross_entropy(logits[i], target[:, i], reduction="none") for i in range(5)], 1)
-        echo = (target[:, PITCH] >= 0) & (target[:, PITCH + 1] < 0)
+        echo = (target[:, PITCH] != GIVEN) & (target[:, DURATION] == GIVEN)
         passed = F.pad(nothing_before(logits[: PITCH + 1], drawn)[:, None], (0, 4))
         return torch.where(echo[:, None], passed, nats), which
 

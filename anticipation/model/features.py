@@ -18,7 +18,9 @@ DURATIONS = np.unique(np.rint(np.concatenate([np.arange(1, 31), np.geomspace(31,
 )
 VELOCITIES = 33  # 0: unknown, then 32 levels of 4
 FIELD_NAMES = ("shift", "instrument", "pitch", "duration", "velocity")
+SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # the columns of a row: s.SHIFT ...
 FIELD_SIZES = (REST_CLASS + 1, INSTRUMENTS, 128, len(DURATIONS), VELOCITIES)
+GIVEN = -100  # in place of the class of a field that is not drawn: what torch's cross_entropy passes over
 
 FEATURES = {  # what a row is embedded by: the sizes of the tables, summed
     "kind": 4, "shift": SHIFTS, "instrument": INSTRUMENTS + 1, "pitch": 129 + len(s.STYLES),
@@ -54,8 +56,8 @@ def velocity_of(level):
 def chart_features(chart: np.ndarray) -> np.ndarray:
     """(..., 6) chart columns to indices of the embedding table."""
     out = chart.copy()
-    for column in (1, 2, 5):
-        out[..., column] = shift_bin(chart[..., column])
+    steps = np.array([s.WAIT, s.PERIOD, s.CHANGE]) - s.PLACE
+    out[..., steps] = shift_bin(chart[..., steps])
     return out + OFFSETS[CHART_AT : CHART_AT + 6]
 
 
@@ -76,20 +78,20 @@ def row_features(rows: np.ndarray) -> np.ndarray:
 
 
 def targets(rows: np.ndarray) -> np.ndarray:
-    """(..., T, columns) rows to (..., T, 5) classes of what follows each row; -100 where a field is given, not drawn:
-    all of a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord. An echo has those
-    by which it is sorted."""
+    """(..., T, columns) rows to (..., T, 5) classes of what follows each row; GIVEN where a field is not drawn: all of
+    a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord. An echo has those by
+    which it is sorted."""
     after = rows[..., 1:, :]
     event, line = after[..., s.KIND] == s.EVENT, s.of_kinds(after, s.LINE)
     rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
-    out = np.full((*rows.shape[:-1], 5), -100, dtype=np.int64)
+    out = np.full((*rows.shape[:-1], len(FIELD_NAMES)), GIVEN, dtype=np.int64)
     body = out[..., :-1, :]
-    body[..., 0] = np.where(rest, REST_CLASS, np.where(line, after[..., s.SHIFT], -100))
-    body[..., 1] = np.where(line, after[..., s.INSTRUMENT], -100)
-    body[..., 2] = np.where(line, after[..., s.PITCH], -100)
-    body[..., 3] = np.where(event, duration_bin(after[..., s.DURATION]), -100)
+    body[..., SHIFT] = np.where(rest, REST_CLASS, np.where(line, after[..., s.SHIFT], GIVEN))
+    body[..., INSTRUMENT] = np.where(line, after[..., s.INSTRUMENT], GIVEN)
+    body[..., PITCH] = np.where(line, after[..., s.PITCH], GIVEN)
+    body[..., DURATION] = np.where(event, duration_bin(after[..., s.DURATION]), GIVEN)
     played = event & (after[..., s.INSTRUMENT] != CHORD) & (after[..., s.VELOCITY] > 0)
-    body[..., 4] = np.where(played, velocity_bin(after[..., s.VELOCITY]), -100)
+    body[..., VELOCITY] = np.where(played, velocity_bin(after[..., s.VELOCITY]), GIVEN)
     return out
 
 
@@ -100,5 +102,6 @@ def target_chart(rows: np.ndarray) -> np.ndarray:
     after = rows[..., 1:, :]
     chart[..., :-1, :] = after[..., s.CHART]
     drawn = (after[..., s.KIND] == s.EVENT) & (after[..., s.INSTRUMENT] == CHORD)
-    chart[..., :-1, 3] = np.where(drawn, rows[..., :-1, s.CHORD_], chart[..., :-1, 3])
+    chord = chart[..., :-1, s.SYMBOL - s.PLACE]
+    chord[:] = np.where(drawn, rows[..., :-1, s.SYMBOL], chord)
     return chart_features(chart)

@@ -20,12 +20,23 @@ from . import stream as s
 from .bias import pitch_bias, shift_logits
 from .cache import Cache
 from .event import EventModel
-from .features import DURATIONS, FIELD_NAMES, VELOCITIES, chart_features, row_features, velocity_of
+from .features import (
+    DURATION,
+    DURATIONS,
+    FIELD_NAMES,
+    INSTRUMENT,
+    PITCH,
+    SHIFT,
+    VELOCITIES,
+    VELOCITY,
+    chart_features,
+    row_features,
+    velocity_of,
+)
 from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, ending, legal_shifts, legal_table, legal_values, silence, writable
 from .sampling import Sampling, nucleus, probabilities
 
-SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY = range(len(FIELD_NAMES))  # fields of the event transformer's head
 LIVELY = 1.25  # velocities are drawn so much warmer than all else: people's vary more than the model's, not less
 # What a pass through the trunk costs beside the rows that it runs over, in rows: on the CPU, and where it is a GPU
 # that has to be waited for.
@@ -176,7 +187,7 @@ class EventDraw:
         rows[:, s.VELOCITY] = np.where(instrument == CHORD, 64, louder)
         rows[self.rest, s.INSTRUMENT : s.VELOCITY + 1] = 0
         chord = ~self.rest & (instrument == CHORD)
-        rows[chord, s.CHORD_] = rows[chord, s.PITCH]
+        rows[chord, s.SYMBOL] = rows[chord, s.PITCH]
 
     def _field(self, field: int, legal: list[np.ndarray], heat: list[float] | None = None) -> None:
         """Draw a field of every row that is no rest from its legal classes. heat: temperatures, or sampling's."""

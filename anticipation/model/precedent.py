@@ -98,7 +98,7 @@ class Verse(Precedent):
         if not came:
             return []
         there, higher = self.there[clock].tolist()
-        was, now = stream.chart.columns(np.array([there, clock]) + ROUNDING)[:, s.CHORD_ - s.BEAT_].tolist()
+        was, now = stream.chart.symbols(np.array([there, clock]) + ROUNDING).tolist()
         same = now == (was // 12 * 12 + (was + higher) % 12 if was < NO_CHORD else was)
         return _legal([(one, pitch + higher * (one < DRUMS)) for one, pitch in came if same or one == DRUMS], table)
 

@@ -40,10 +40,10 @@ STYLES = ("unknown", "pop", "classical", "piano", "folk", "band", "drums")
 # late), a rest's is REST, a start row's is delta. The chart columns say what a reader of the lead sheet knows at the
 # clock: place in the bar of the next beat, steps until it and from it to the one after; the chord that sounds, the
 # next one and the steps until it. `clock` and `at` (the row's own onset) are steps since the origin of the stream.
-COLUMNS = KIND, SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY, BEAT_, WAIT, PERIOD, CHORD_, NEXT, CHANGE, CLOCK, AT = (
+COLUMNS = KIND, SHIFT, INSTRUMENT, PITCH, DURATION, VELOCITY, PLACE, WAIT, PERIOD, SYMBOL, NEXT, CHANGE, CLOCK, AT = (
     range(14)
 )
-CHART = slice(BEAT_, CHANGE + 1)
+CHART = slice(PLACE, CHANGE + 1)
 _NONE = np.zeros((0, 5), dtype=np.int64)  # quantised notes
 
 
@@ -89,11 +89,19 @@ class Chart:
 
         return cls(rows(BEAT), rows(CHORD))
 
+    def symbols(self, clock: np.ndarray) -> np.ndarray:
+        """(N,) the chord that sounds at each clock (N,), in steps; UNKNOWN_CHORD where none does."""
+        if not len(self.chords):
+            return np.full(len(clock), UNKNOWN_CHORD)
+        onset, symbol, duration = self.chords.T
+        i = np.searchsorted(onset, clock, side="right") - 1
+        return np.where((i >= 0) & (clock < onset[i] + duration[i] + 1), symbol[i], UNKNOWN_CHORD)
+
     def columns(self, clock: np.ndarray) -> np.ndarray:
         """(N, 6) chart columns (`CHART`) at each clock (N,), in steps."""
         out = np.zeros((len(clock), 6), dtype=np.int64)
         place, wait, period, chord, following, change = out.T  # views: to write to them is to write to `out`
-        place[:], chord[:], following[:] = NO_BEAT, UNKNOWN_CHORD, UNKNOWN_CHORD
+        place[:], chord[:], following[:] = NO_BEAT, self.symbols(clock), UNKNOWN_CHORD
         if len(self.beats):
             onset, places, periods = self.beats.T
             i = np.searchsorted(onset, clock)  # a beat right at the clock is the next one, with wait 0
@@ -104,11 +112,8 @@ class Chart:
             place[known], wait[known] = places[i], onset[i] - clock[known]
             period[known] = np.minimum(periods[i], HORIZON)
         if len(self.chords):
-            onset, symbol, duration = self.chords.T
-            i = np.searchsorted(onset, clock, side="right") - 1
-            known = (i >= 0) & (clock < onset[i] + duration[i] + 1)
-            chord[known] = symbol[i[known]]
-            i = np.minimum(i + 1, len(onset) - 1)
+            onset, symbol, _ = self.chords.T
+            i = np.minimum(np.searchsorted(onset, clock, side="right"), len(onset) - 1)
             ahead = onset[i] - clock
             known = (ahead > 0) & (ahead <= HORIZON)
             following[known], change[known] = symbol[i[known]], ahead[known]
@@ -209,7 +214,7 @@ def interleave(
     order = np.argsort(np.concatenate([np.arange(1, len(stops)), after[reached] + 0.5]), kind="stable")
     rows = rows[order]
     rows[:, CHART] = chart.columns(rows[:, CLOCK])
-    rows[:, CHORD_] = written_chords(rows)
+    rows[:, SYMBOL] = written_chords(rows)
     return np.concatenate([start, rows])[:limit]
 
 
@@ -218,7 +223,7 @@ def written_chords(rows: np.ndarray) -> np.ndarray:
     row knows a chord that is still to be written)."""
     written = (rows[:, KIND] == EVENT) & (rows[:, INSTRUMENT] == CHORD)
     if not written.any():
-        return rows[:, CHORD_]
+        return rows[:, SYMBOL]
     last = np.maximum.accumulate(np.where(written, np.arange(len(rows)), -1))
     return np.where(last >= 0, rows[last, PITCH], UNKNOWN_CHORD)
 
@@ -266,7 +271,7 @@ class Stream:
         """(6,) chart columns at a clock, with the written chord where chords are written."""
         out = self.chart.columns(np.array([clock]))[0]
         if self.chord is not None:
-            out[CHORD_ - BEAT_] = self.chord
+            out[SYMBOL - PLACE] = self.chord
         return out
 
     def at_clock(self) -> np.ndarray:
