@@ -42,7 +42,7 @@ def read(line: np.ndarray) -> tuple[list, list, list]:
     sizes = [257] * around.BESIDE + [129] * around.BESIDE + [len(DURATIONS) + 1] * 2
     first = np.cumsum([0, *sizes])
     places = [int(index) - int(base) for index, base in zip(line, first[:-1], strict=True)]
-    assert all(0 <= place < size for place, size in zip(places, sizes, strict=True)) and first[-1] == around.LINE
+    assert all(0 <= place < size for place, size in zip(places, sizes, strict=True)) and first[-1] == around.LINE_SIZE
     before = [(place % 128, place >= 128) for place in places[: around.BESIDE] if place < 256]
     later = [place for place in places[around.BESIDE : 2 * around.BESIDE] if place < 128]
     return before, later, places[-2:]
@@ -58,7 +58,7 @@ def test_the_neighbours_of_an_event_are_those_that_are_known(parts):
         known = rows[: i + 1]
         known = known[np.isin(known[:, s.KIND], s.NOTES)]
         begin, end = moments(known, int(row[s.CLOCK]))
-        assert soon[i].tolist() == begin + [wait + s.REST + 1 for wait in end] and soon[i].max() < around.SOON
+        assert soon[i].tolist() == begin + [wait + s.REST + 1 for wait in end] and soon[i].max() < around.SOON_SIZE
         event = rows[i + 1]
         before, later, gaps = read(line[i])
         if event[s.KIND] != s.EVENT:

@@ -211,7 +211,7 @@ def test_the_longer_the_silence_the_likelier_an_event(random_model):
         assert gaps.max() <= 2 * s.REST + 1 if patience < 1 else gaps.max() > 4 * s.REST
     assert counts[np.inf] < counts[0.02]
     assert silence(stream, limits) == (stream.clock - stream.last) / s.STEPS
-    stream.restart(rows, 0)
+    stream.restart(rows)
     stream.rows = rows[:1].copy()
     stream.rows[0, s.CLOCK] = 300
     assert silence(stream, limits) == 2.0 and silence(stream, Limits(100, 3000, limits.table, since=50)) == 2.5

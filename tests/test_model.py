@@ -204,7 +204,7 @@ def test_training_tells_the_head_of_the_lead_sheet_what_the_decoder_will_tell_it
     for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
         clock = int(rows[i + 1, s.CLOCK])
         stream = s.Stream(chart, controls, header.delta, np.random.default_rng(0))
-        stream.restart(rows[: i + 1], 0)
+        stream.restart(rows[: i + 1])
         assert np.array_equal(features.chart_features(stream.columns(clock)), read[i])
 
 
@@ -215,7 +215,7 @@ def test_an_interval_is_worth_the_same_from_every_key(random_model):
 
     def added(up: int) -> torch.Tensor:
         keys = np.concatenate([last + up * (last < 256), following + up * (following < 128)])
-        line = np.concatenate([keys + around.KEYS_AT, [around.LINE - 200, around.LINE - 1]])
+        line = np.concatenate([keys + around.PITCHES_AT, [around.LINE_SIZE - 200, around.LINE_SIZE - 1]])
         return model.intervals(state, torch.from_numpy(line)[None])[0]
 
     torch.testing.assert_close(added(5)[5:], added(0)[:-5])

@@ -223,8 +223,8 @@ class Event:
         """Floating-point operations of the forward pass for one row: of the matrices (twice their weights), and of
         attention over the mean of a full causal context. Training takes three times as many."""
         width, depth = config.width, config.depth
-        head = 5 * width**2 + 4 * (width**2 + around.HEARD * width) + width * sum(features.FIELD_SIZES)
-        head += len(around.NO_KEY) * model.INTERVALS * (width + 255)
+        head = 5 * width**2 + 4 * (width**2 + around.HEARD_SIZE * width) + width * sum(features.FIELD_SIZES)
+        head += len(around.NO_PITCH) * model.INTERVALS * (width + 255)
         return 2.0 * (12 * width**2 * depth + head), 2.0 * width * length * depth
 
 

@@ -14,7 +14,7 @@ def collate(several: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
     soon, line, targets (int32) and heard (float32)."""
     rows = np.zeros((len(several), length, len(s.COLUMNS)), dtype=np.int64)
     drawn = np.full((len(several), length, len(FIELD_NAMES)), GIVEN, dtype=np.int64)
-    heard = np.zeros((len(several), length, around.HEARD), dtype=np.float32)
+    heard = np.zeros((len(several), length, around.HEARD_SIZE), dtype=np.float32)
     soon = np.zeros((len(several), length, 2 * around.AHEAD), dtype=np.int64)
     line = np.zeros((len(several), length, 2 * around.BESIDE + 2), dtype=np.int64)
     for i, one in enumerate(several):

@@ -20,7 +20,7 @@ from ..errors import CheckpointError, RequestError, reason
 from ..files import put, shipped
 from ..music import markov
 from . import gpt2, huggingface, int8
-from .around import LINE, SOON
+from .around import LINE_SIZE, SOON_SIZE
 from .event import INTERVALS, Config, EventModel, Undrawn
 
 Model = EventModel | gpt2.GPT2
@@ -31,7 +31,7 @@ _LIMITS = {  # what a config may ask for, by family; the names are those of the 
 }
 
 # Parts of the head that the first event checkpoints lack, which are read as zeros, and the sizes that they do not tell.
-AROUND, SIZES = ("soon", "line", "interval", "weigh"), {"soon": SOON, "line": LINE, "intervals": INTERVALS}
+AROUND, SIZES = ("soon", "line", "interval", "weigh"), {"soon": SOON_SIZE, "line": LINE_SIZE, "intervals": INTERVALS}
 _OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 
 

@@ -69,7 +69,7 @@ class Decoder:
         same = int(differs[0]) if len(differs) else both
         if same < max(len(there), len(wanted)):
             same = min(same, len(wanted) - 1)  # the last row's state is wanted, and only reading it brings it back
-        stream.restart(rows, int((rows[:, s.KIND] == s.CONTROL).sum()))
+        stream.restart(rows)
         stream.rows, self.unread[i] = wanted, len(wanted) - same
 
     def _share(self, rows: np.ndarray) -> None:
@@ -80,7 +80,7 @@ class Decoder:
         self.lanes.share(one.lanes)
         there = one.streams[0].rows
         for i, stream in enumerate(self.streams):
-            stream.restart(rows, one.streams[0].given)
+            stream.restart(rows)
             stream.rows, self.base[i], self.unread[i] = there, one.base[0], 0
 
     def _slide(self, i: int, rows: np.ndarray) -> np.ndarray:
@@ -120,9 +120,9 @@ class Decoder:
         Returns the rows that were drawn, or appended in their place."""
         active = [i for i, limit in enumerate(limits) if limit is not None]
         drawn: list[np.ndarray | None] = [None] * len(limits)
-        told: list[Limits] = [limit for limit in limits if limit is not None]
+        own: list[Limits] = [limit for limit in limits if limit is not None]
         self.read(active)
-        for i, row in zip(active, self.lanes.draw(self.streams, active, told, self.sampling), strict=True):
+        for i, row in zip(active, self.lanes.draw(self.streams, active, own, self.sampling), strict=True):
             stream = self.streams[i]
             echo = stream.overtaken(row)
             row = row if echo is None else echo

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from ..music.markov import Markov
 from ..music.notes import CHORD
 from . import stream as s
-from .around import HEARD, KEYS_AT, LINE, NO_KEY, SOON
+from .around import HEARD_SIZE, LINE_SIZE, NO_PITCH, PITCHES_AT, SOON_SIZE
 from .cache import Cache
 from .features import CHART_AT, DURATION, FEATURES, FIELD_SIZES, GIVEN, INSTRUMENT, OFFSETS, PITCH, SHIFT
 
@@ -46,7 +46,7 @@ class Config:
 
     def to_dict(self) -> dict:
         """With the constants of the stream, so that weights never meet another encoding."""
-        around = {"heard": HEARD, "soon": SOON, "line": LINE, "intervals": INTERVALS}
+        around = {"heard": HEARD_SIZE, "soon": SOON_SIZE, "line": LINE_SIZE, "intervals": INTERVALS}
         return asdict(self) | {"steps": s.STEPS, "features": dict(FEATURES), "fields": list(FIELD_SIZES)} | around
 
 
@@ -128,23 +128,23 @@ class EventModel(nn.Module):
         self.state = nn.Linear(width, 5 * width, bias=False)  # the trunk's state, as each field's head wants it
         self.drawn = nn.EmbeddingBag(sum(FIELD_SIZES[:-1]), width, mode="sum")
         self.chart = nn.EmbeddingBag(int(OFFSETS[-1] - OFFSETS[CHART_AT]), width, mode="sum")
-        self.heard = nn.Linear(HEARD, width, bias=False)
+        self.heard = nn.Linear(HEARD_SIZE, width, bias=False)
         self.mix = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in FIELD_SIZES[1:])
         self.logits = nn.ModuleList(nn.Linear(width, size) for size in FIELD_SIZES)
-        self.soon = nn.EmbeddingBag(SOON, width, mode="sum")
-        self.line = nn.EmbeddingBag(LINE, width, mode="sum")
-        # What each interval from a key of the line is worth, and how much of that counts, by the state.
-        self.interval = nn.Parameter(torch.zeros(len(KEYS_AT), INTERVALS, 255))
-        self.weigh = nn.Linear(width, len(KEYS_AT) * INTERVALS)
+        self.soon = nn.EmbeddingBag(SOON_SIZE, width, mode="sum")
+        self.line = nn.EmbeddingBag(LINE_SIZE, width, mode="sum")
+        # What each interval from a pitch of the line is worth, and how much of that counts, by the state.
+        self.interval = nn.Parameter(torch.zeros(len(PITCHES_AT), INTERVALS, 255))
+        self.weigh = nn.Linear(width, len(PITCHES_AT) * INTERVALS)
         # Of each field's classes in `drawn`. A buffer, for a tensor made in `field` would make a GPU wait four times a
         # batch; on the CPU even where weights are on no device yet, for it is not among those that are loaded.
         offsets = torch.tensor(np.cumsum([0, *FIELD_SIZES[:-2]]), device="cpu")
         self.register_buffer("offsets", offsets, persistent=False)
-        self.register_buffer("keys_at", torch.tensor(KEYS_AT, device="cpu"), persistent=False)
-        self.register_buffer("no_key", torch.tensor(NO_KEY, device="cpu"), persistent=False)
+        self.register_buffer("pitches_at", torch.tensor(PITCHES_AT, device="cpu"), persistent=False)
+        self.register_buffer("no_pitch", torch.tensor(NO_PITCH, device="cpu"), persistent=False)
         self.offsets: Tensor
-        self.keys_at: Tensor
-        self.no_key: Tensor
+        self.pitches_at: Tensor
+        self.no_pitch: Tensor
         self.initialise()
 
     @torch.no_grad()
@@ -224,13 +224,13 @@ class EventModel(nn.Module):
         return logits + self.intervals(state, line) if i == PITCH else logits
 
     def intervals(self, state: Tensor, line: Tensor) -> Tensor:
-        """(N, 128) what is added to the logits of pitches for their intervals from the keys of the line (N, 10)."""
-        place = line[:, : len(NO_KEY)] - self.keys_at
-        weigh = 1.0 + self.weigh(norm(state)).view(len(state), len(NO_KEY), INTERVALS)
-        weigh = weigh.masked_fill((place == self.no_key)[..., None], 0.0)
+        """(N, 128) what is added to the logits of pitches for their intervals from those of the line (N, 10)."""
+        place = line[:, : len(NO_PITCH)] - self.pitches_at
+        weigh = 1.0 + self.weigh(norm(state)).view(len(state), len(NO_PITCH), INTERVALS)
+        weigh = weigh.masked_fill((place == self.no_pitch)[..., None], 0.0)
         worth = WORTH * torch.einsum("nki,kij->nkj", weigh.float(), self.interval.float())
-        keys = torch.arange(128, device=line.device) + 127
-        return worth.gather(2, keys - (place % 128)[..., None]).sum(1)
+        pitches = torch.arange(128, device=line.device) + 127
+        return worth.gather(2, pitches - (place % 128)[..., None]).sum(1)
 
     def losses(
         self, features: Tensor, clock: Tensor, at: Tensor, chart: Tensor, heard: Tensor, soon: Tensor, line: Tensor,

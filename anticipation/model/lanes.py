@@ -143,7 +143,7 @@ class EventDraw:
         self.heads = model.heads(states)
         self.classes = np.zeros((len(streams), len(FIELD_NAMES)), dtype=np.int64)
         self.chart = np.zeros((len(streams), 6), dtype=np.int64)
-        self.heard = np.zeros((len(streams), around.HEARD), dtype=np.float32)
+        self.heard = np.zeros((len(streams), around.HEARD_SIZE), dtype=np.float32)
         self.soon = np.zeros((len(streams), 2 * around.AHEAD), dtype=np.int64)
         self.line = np.zeros((len(streams), 2 * around.BESIDE + 2), dtype=np.int64)
         self.rest = np.zeros(len(streams), dtype=bool)

@@ -310,11 +310,11 @@ class Stream:
             rows[:, CHART] = self.columns(clock)
         return rows
 
-    def restart(self, rows: np.ndarray, given: int) -> None:
+    def restart(self, rows: np.ndarray) -> None:
         """Become a stream whose whole past is these rows, with nothing drawn yet. `rows` itself is left empty, for the
         decoder to fill; their events count for the limits."""
-        self.rows, self.given, self.written, self.expected = rows[:0], given, [], []
-        self.echoed = int((rows[:, KIND] == ECHO).sum())
+        self.rows, self.written, self.expected = rows[:0], [], []
+        self.given, self.echoed = (int((rows[:, KIND] == kind).sum()) for kind in (CONTROL, ECHO))
         self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
         events = rows[rows[:, KIND] == EVENT]
         chords = events[events[:, INSTRUMENT] == CHORD]
