@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..model import lanes
 from ..model import stream as s
 from ..model.decode import window_of
 from ..model.surprise import drawn, nats
@@ -134,7 +133,7 @@ def misfit(model, known: Notes, start: float, end: float, drafts: list[Notes]) -
     for draft, answer in enumerate(answers):
         echoes = s.echoes_of(answer, events.instruments if model.echoes else ())
         rows = s.interleave(written, answer, chart, header, echoes=echoes)
-        pieces += [(draft, *piece) for piece in windows(rows, lanes.context_of(model))]
+        pieces += [(draft, *piece) for piece in windows(rows, model.window)]
     total = np.zeros(len(drafts))
     for i in range(0, len(pieces), BATCH):
         few = pieces[i : i + BATCH]

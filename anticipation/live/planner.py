@@ -16,7 +16,6 @@ from ..model import stream as s
 from ..model.bias import Bias
 from ..model.decode import Decoder
 from ..model.grammar import Limits, nearest_place, pitch_table
-from ..model.lanes import context_of
 from ..model.sampling import Sampling
 from ..music.dynamics import swell
 from ..music.grid import divided
@@ -128,10 +127,9 @@ class Planner:
     def _told(self, scene: Scene) -> list[Rows]:
         """What each part is told. When a window is nearly full, the origin moves to half a window ago."""
         several = self._rows(scene)
-        window = context_of(self.model)
         longest = max((known.rows for known in several), key=len)
-        if len(longest) > window - ROOM:
-            recent = longest[-(window // 2) :]
+        if len(longest) > self.model.window - ROOM:
+            recent = longest[-(self.model.window // 2) :]
             recent = recent[recent[:, s.KIND] != s.CONTROL]
             steps = int(recent[0, s.CLOCK]) if len(recent) else round((scene.start - self.origin) * s.STEPS) - s.REST
             self.origin, self.cold, self._decoder = self.origin + max(steps, 0) / s.STEPS, False, None

@@ -177,6 +177,11 @@ class EventModel(nn.Module):
         self.load_state_dict(grown)
 
     @property
+    def window(self) -> int:
+        """How many rows its context holds."""
+        return self.config.window
+
+    @property
     def device(self) -> torch.device:
         return self.embed.weight.device
 

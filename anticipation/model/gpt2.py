@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..music.markov import Markov
-from .amt import CONTEXT, CONTROL_OFFSET, SLOTS, VOCABULARY
+from .amt import CONTEXT, CONTROL_OFFSET, SLOTS, TRIPLETS, VOCABULARY
 from .cache import Cache
 
 
@@ -88,6 +88,7 @@ class GPT2(nn.Module):
     reads_chart = False
     echoes = False
     takes_late = False
+    window = TRIPLETS - 1  # rows that its context holds, so that there is room for what is drawn next
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' files, where they came from some
     markov: Markov | None = None  # its second opinion on chords

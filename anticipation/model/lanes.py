@@ -43,19 +43,12 @@ LIVELY = 1.25  # velocities are drawn so much warmer than all else: people's var
 PASS, SLOW = {"cpu": 8}, 4096
 
 
-def context_of(model) -> int:
-    """How many rows a model's context holds; for AMT one less than that, so that there is room for what is drawn
-    next."""
-    return amt.TRIPLETS - 1 if model.family == "amt" else model.config.window
-
-
 class Lanes:
     """What both kinds have in common. cache: keys and values. state: (batch, width), the trunk's output at each
-    stream's last row. window: rows that fit into the context. fed: rows (for AMT tokens) that the trunk has run over so
-    far."""
+    stream's last row. window: the model's. fed: rows (for AMT tokens) that the trunk has run over so far."""
 
     def __init__(self, model, batch: int) -> None:
-        self.model, self.window, self.cache, self.fed = model, context_of(model), model.cache(batch), 0
+        self.model, self.window, self.cache, self.fed = model, model.window, model.cache(batch), 0
         self.state = torch.zeros(batch, model.config.width, device=model.device)
 
     def _states(self, inputs: np.ndarray, cache: Cache) -> Tensor:
