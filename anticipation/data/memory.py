@@ -20,6 +20,7 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..files import replacing
+from ..music.grid import ranges
 from ..music.notes import Notes
 from .fingerprint import SHAPE, SPAN, WINDOW, Line, lines, winnowed
 
@@ -182,9 +183,7 @@ class Memory:
         begin, end = np.searchsorted(self.mark, low, "left"), np.searchsorted(self.mark, low, "right")
         count = np.where(marks > 0, end - begin, 0)
         here = np.repeat(np.arange(len(marks)), count)
-        number = self.order[
-            np.repeat(begin, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        ]
+        number = self.order[ranges(begin, count)]
         theirs = self.line[number]
         several = np.isin(theirs, np.flatnonzero(np.bincount(theirs, minlength=len(self.first)) > 1))
         table = np.stack([theirs, here, self.place[number], number], 1)[several]

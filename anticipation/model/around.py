@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..music.grid import ranges
 from ..music.notes import DRUMS
 from . import stream as s
 from .features import DURATIONS, duration_bin
@@ -54,7 +55,7 @@ def soon(rows: np.ndarray, times: np.ndarray, upto: np.ndarray) -> np.ndarray:
     for side, at in zip(moments, (begin, end), strict=True):
         first = np.maximum(told, np.searchsorted(times, at - s.REST))  # of the clocks that a note is soon for
         count = np.maximum(np.searchsorted(times, at) - first, 0)
-        clock = np.repeat(first - np.append(0, count.cumsum()[:-1]), count) + np.arange(count.sum())
+        clock = ranges(first, count)
         side[clock, np.repeat(at, count) - times[clock]] = True
     out = np.zeros((2, len(times), AHEAD), dtype=np.int64)
     side, clock, wait = np.nonzero(moments)

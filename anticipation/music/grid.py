@@ -29,6 +29,11 @@ def nearest(times: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.searchsorted((places[1:] + places[:-1]) / 2, times)
 
 
+def ranges(first: np.ndarray | int, count: np.ndarray) -> np.ndarray:
+    """(sum of count,) first[i], first[i] + 1, ...: for each i in turn so many numbers as count[i] (N,) says."""
+    return np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
+
+
 def position(times: np.ndarray, beats: Notes) -> np.ndarray:
     """Beats since the first beat, fractions included, of times in seconds. Before the first beat and after the last one
     time goes on at their tempo. Needs at least one beat."""
@@ -154,8 +159,7 @@ def division_of(notes: Notes, beats: Notes) -> int:
 def divided(beats: Notes, division: int | np.ndarray) -> np.ndarray:
     """Seconds of the places of every beat. division: into how many parts a beat is divided, or each of the beats is."""
     several = np.broadcast_to(division, len(beats))
-    place = np.arange(several.sum()) - np.repeat(np.cumsum(several) - several, several)
-    return np.repeat(beats.onset, several) + np.repeat(beats.duration / several, several) * place
+    return np.repeat(beats.onset, several) + np.repeat(beats.duration / several, several) * ranges(0, several)
 
 
 def places(notes: Notes, beats: Notes, division: int | np.ndarray | None = None) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .grid import edges_of
+from .grid import edges_of, ranges
 from .notes import CHORD, Notes
 
 QUALITIES = {
@@ -59,8 +59,7 @@ def chroma(notes: Notes, edges: np.ndarray) -> np.ndarray:
     first = np.clip(np.searchsorted(edges, notes.onset, side="right") - 1, 0, len(out) - 1)
     last = np.clip(np.searchsorted(edges, ends, side="left") - 1, 0, len(out) - 1)
     count = np.maximum(last - first + 1, 0)
-    note = np.repeat(np.arange(len(notes)), count)  # one row for every (note, segment) that meet
-    segment = np.arange(len(note)) - np.repeat(np.cumsum(count) - count, count) + first[note]
+    note, segment = np.repeat(np.arange(len(notes)), count), ranges(first, count)  # every two that meet
     shared = np.minimum(ends[note], edges[segment + 1]) - np.maximum(notes.onset[note], edges[segment])
     np.add.at(out, (segment, notes.pitch[note] % 12), np.maximum(shared, 0.0))
     return out
