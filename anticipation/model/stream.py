@@ -20,6 +20,7 @@ import numpy as np
 
 from ..music.harmony import CHORDS
 from ..music.notes import BEAT, CHORD, DRUMS, INSTRUMENTS, Notes
+from ..music.tempo import BAR_BEATS
 
 STEPS = 100  # steps in a second
 REST = STEPS  # a rest moves the clock by this much; the clock never stands still for longer
@@ -27,7 +28,7 @@ MAX_DURATION = 10 * STEPS
 LATENESS = STEPS // 20  # of live music: after so many steps what began is known
 MOST_TOLD = 24  # instruments that start rows name
 UNTOLD = INSTRUMENTS  # a start row's instrument when the stream does not say what may be written
-NO_BEAT, UNKNOWN_CHORD = 16, CHORDS  # chart columns where nothing is known
+NO_BEAT, UNKNOWN_CHORD = BAR_BEATS, CHORDS  # chart columns where nothing is known
 HORIZON = 10 * STEPS  # how far ahead the chart looks
 HISTORY, FUTURE = 30.0, 10.0  # seconds before a span and behind it that a model is shown; its window holds no more
 

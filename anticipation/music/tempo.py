@@ -12,6 +12,7 @@ from .notes import BEAT, Notes
 DIVISIONS = (4, 6, 8)  # into how many parts music may divide a quarter: sixteenths, triplets of them, thirty-seconds
 EARLY = 1 / 16  # of a beat, half of the finest part: a note that comes before a beat by less is early for it
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note where a file does not say: 120 bpm
+BAR_BEATS = 16  # beats of a bar that are told apart; where it has more, they count as the last of these
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,7 @@ class TempoMap:
         ticks, first = np.unique(ticks, return_index=True)  # where a beat is shorter than a tick, two fall on one
         places = np.minimum.reduceat(places, first)
         onset = self.seconds(ticks)
-        keep = onset[:-1] < end
-        column = np.full(int(keep.sum()), BEAT)
-        return Notes(onset[:-1][keep], np.diff(onset)[keep], np.minimum(places[:-1][keep], 15), column, column * 0 + 64)
+        return _beats(onset[:-1], np.diff(onset), places[:-1])[onset[:-1] < end]
 
     def divisions(self, times: np.ndarray) -> np.ndarray:
         """(N, 3) the numbers of parts into which the beat at each time (seconds) may be divided: into sixteenths, into
@@ -92,10 +91,14 @@ class TempoMap:
         finest = max(unit for _, _, unit in self.meters)
         return int(self.ticks(end)) * finest <= 4 * self.ppqn * (20 * end + 64)
 
+    @property
+    def longest_bar(self) -> int:
+        """Ticks, rounded up."""
+        return max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)
+
     def bar_seconds(self, end: float) -> np.ndarray:
         """Song times of the bar lines in 0 <= time <= end, and one beyond."""
-        longest = max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)
-        ticks, places = self.beat_ticks(int(self.ticks(end)) + longest + 1)
+        ticks, places = self.beat_ticks(int(self.ticks(end)) + self.longest_bar + 1)
         bars = self.seconds(ticks[places == 0])
         return bars[: np.searchsorted(bars, end, side="right") + 1]
 
@@ -111,8 +114,8 @@ class TempoMap:
     def bars_on(self, at: float, count: int) -> float:
         """The end, in seconds, of `count` whole bars that begin at the bar line at `at` (seconds) or, if there is none,
         the next."""
-        tick, longest = int(self.ticks(at)), max(-(-4 * self.ppqn * beats // unit) for _, beats, unit in self.meters)
-        ticks, places = self.beat_ticks(tick + (count + 2) * longest)
+        tick = int(self.ticks(at))
+        ticks, places = self.beat_ticks(tick + (count + 2) * self.longest_bar)
         lines = ticks[places == 0]
         return float(self.seconds(lines[np.searchsorted(lines, tick - EARLY * self.ppqn) + count]))
 
@@ -142,6 +145,9 @@ def beat_notes(times: Iterable[float], places: Iterable[int]) -> Notes:
     onset, places = np.asarray(list(times), dtype=np.float64), np.asarray(list(places), dtype=np.int64)
     if len(onset) < 2:
         return Notes.of([])
-    period = np.append(np.diff(onset), onset[-1] - onset[-2])
-    column = np.full(len(onset), BEAT)
-    return Notes(onset, period, np.minimum(places, 15), column, column * 0 + 64)
+    return _beats(onset, np.append(np.diff(onset), onset[-1] - onset[-2]), places)
+
+
+def _beats(onset: np.ndarray, period: np.ndarray, places: np.ndarray) -> Notes:
+    """BEAT notes of beats (N,): when each begins and how long it lasts (seconds), and its place in the bar."""
+    return Notes(onset, period, np.minimum(places, BAR_BEATS - 1), np.full(len(onset), BEAT), np.full(len(onset), 64))
