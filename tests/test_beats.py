@@ -65,7 +65,7 @@ def test_a_pulse_is_heard_at_its_tempo_from_any_time():
 def test_the_way_is_the_likeliest_of_all(seed):
     """Every row of beats of three to five frames that covers twelve frames, in bars of two."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"STEPS": 100, "FASTEST": 0.03, "SLOWEST": 0.05, "USUAL": 0.04, "JITTER": 0.004}.items():
+        for name, value in {"FRAMES": 100, "FASTEST": 0.03, "SLOWEST": 0.05, "USUAL": 0.04, "JITTER": 0.004}.items():
             patch.setattr(beats, name, value)
         rng = np.random.default_rng(seed)
         table = rng.uniform(0.1, 3, (2, 2, 4))

@@ -14,7 +14,7 @@ from anticipation.model import bias, features
 from anticipation.model import stream as s
 from anticipation.model.decode import Decoder, window_of
 from anticipation.model.event import Config, EventModel
-from anticipation.model.grammar import DRUM_KIT, Limits, nearest_place, pitch_table, silence
+from anticipation.model.grammar import PERCUSSION, Limits, nearest_place, pitch_table, silence
 from anticipation.model.lanes import outliers
 from anticipation.model.sampling import Sampling, nucleus
 from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
@@ -74,7 +74,7 @@ def test_what_a_random_model_draws_is_inside_the_limits(random_model, limits, kn
     assert ((onset >= limits.start) & (onset < limits.end)).all()
     assert limits.table[instrument, pitch].all()
     assert limits.nearest is None or (limits.nearest[onset] == onset).all()
-    assert np.isin(pitch[instrument == DRUMS], DRUM_KIT).all()
+    assert np.isin(pitch[instrument == DRUMS], PERCUSSION).all()
     assert (
         np.isin(duration, features.DURATIONS).all()
         and ((drawn[:, s.VELOCITY] > 0) & (drawn[:, s.VELOCITY] < 128)).all()

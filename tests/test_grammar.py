@@ -56,7 +56,7 @@ def test_each_instrument_has_its_range():
     told = pitches(g.pitch_table([PIANO, 33, 40, 73], some, ranges))
     assert told == {PIANO: [20, 60, 62, 90], 33: [60], 40: [20], 73: [20, 60, 62, 90]}
     assert pitches(g.pitch_table([33], ranges=ranges)) == {33: list(range(28, 61))}
-    assert g.pitch_table([DRUMS], ranges=ranges).sum() == len(g.DRUM_KIT)
+    assert g.pitch_table([DRUMS], ranges=ranges).sum() == len(g.PERCUSSION)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from . import stream as s
 from .bias import Bias
 from .rhythm import Rhythm
 
-DRUM_KIT = range(35, 82)  # General MIDI percussion
+PERCUSSION = range(35, 82)  # General MIDI percussion
 BEYOND = s.STEPS // 10  # a note that reaches over the next place for one by no more than these steps is cut off there
 REST_CLASS = s.REST + 1  # the shift field's classes: 0..100 steps to an event, then the rest
 
@@ -34,7 +34,7 @@ def pitch_table(
         if instrument == CHORD:
             table[instrument, :CHORDS] = True
         elif instrument != BEAT:
-            legal = np.isin(np.arange(128), DRUM_KIT) if instrument == DRUMS else pitches
+            legal = np.isin(np.arange(128), PERCUSSION) if instrument == DRUMS else pitches
             table[instrument] = True if legal is None else legal
             low, high = (ranges or {}).get(instrument, (0, 127))
             if table[instrument, max(low, 0) : high + 1].any():

@@ -14,7 +14,7 @@ import numpy as np
 from .notes import Notes, strikes
 from .tempo import beat_notes
 
-STEPS = 100  # frames in a second
+FRAMES = 100  # frames in a second
 SLOWEST, FASTEST = 1.12, 0.3  # seconds that a beat may last
 USUAL, SPREAD = 0.6, 0.45  # its usual length, seconds, and the standard deviation of its logarithm
 STEADY = 60.0  # nats that it would cost to double the length of a beat from one to the next
@@ -66,10 +66,10 @@ def hear(notes: Notes) -> Notes:
     onset, mark = marks(notes)
     if len(onset) < LEAST:
         return Notes.of([])
-    frames = np.rint((onset - onset[0]) * STEPS).astype(np.int64)
+    frames = np.rint((onset - onset[0]) * FRAMES).astype(np.int64)
     paths = [(_follow(frames, mark, pointer), rare * len(onset)) for pointer, rare in _pointers()]
     (odds, at, places), rare = max(paths, key=lambda path: path[0][0] - path[1])
-    return beat_notes(onset[0] + at / STEPS, places) if odds > rare else Notes.of([])
+    return beat_notes(onset[0] + at / FRAMES, places) if odds > rare else Notes.of([])
 
 
 class _Pointer:
@@ -77,11 +77,11 @@ class _Pointer:
     THREE ..."""
 
     def __init__(self, table: np.ndarray) -> None:
-        self.bar, self.periods = len(table), np.arange(round(FASTEST * STEPS), round(SLOWEST * STEPS) + 1)
+        self.bar, self.periods = len(table), np.arange(round(FASTEST * FRAMES), round(SLOWEST * FRAMES) + 1)
         drift = -STEADY * abs(self.periods[None] / self.periods[:, None] - 1)
         turn = drift - np.log(np.exp(drift).sum(1, keepdims=True))
         self.turn = np.ascontiguousarray(turn.T)  # to one tempo (row) from another
-        self.usual = -0.5 * (np.log(self.periods / STEPS / USUAL) / SPREAD) ** 2
+        self.usual = -0.5 * (np.log(self.periods / FRAMES / USUAL) / SPREAD) ** 2
         self.first = np.cumsum(np.append(0, np.tile(self.periods, self.bar)))[:-1].reshape(self.bar, -1)
         self.before = np.roll(self.first + self.periods - 1, 1, axis=0)  # the last state of the beat before
         several = [(beat, period) for beat in range(self.bar) for period in self.periods.tolist()]
@@ -92,7 +92,7 @@ class _Pointer:
         bar, parts, kinds = table.shape
         off = (beat + np.arange(period) / period)[:, None] - np.arange(bar * parts) / parts
         off = (off + bar / 2) % bar - bar / 2
-        blur = JITTER * STEPS / period
+        blur = JITTER * FRAMES / period
         near = np.exp(-0.5 * (off / blur) ** 2) / (blur * np.sqrt(2 * np.pi)) / parts
         return np.log((1 - STRAY) * near @ table.reshape(-1, kinds) + STRAY)
 

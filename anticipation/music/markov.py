@@ -19,9 +19,9 @@ from .keys import key_odds, shift_to_c
 from .notes import Notes
 
 PLACES = 4  # places in the bar that have moves of their own; a fifth has the first one's
-# Notes that sound together tell more of the chord than a tune does: each pitch class beyond the first, up to CHORDAL at
+# Notes that sound together tell more of the chord than a tune does: each pitch class beyond the first, up to MOST at
 # a time, adds TELLING times the weight.
-TELLING, CHORDAL = 4.0, 3.0
+TELLING, MOST = 4.0, 3.0
 FULL = 0.15  # seconds of sound in a beat; less than that counts for less
 # Pseudo-counts, in beats: of each chord's share of all chords, beside the moves that were counted, and of what chords
 # of its quality sound like, beside what was heard over the chord itself.
@@ -66,7 +66,7 @@ class Markov:
         asked for, by the whole melody, which may modulate. places: (N,) in the bar. The forward-backward algorithm
         (Rabiner 1989) over chords and all twelve keys. Which key it begins in is also told by how the notes follow one
         another: where they are few, that says more than their chords."""
-        harmony = np.clip(classes_at_once(melody, edges), 1.0, CHORDAL)[:, None] - 1.0
+        harmony = np.clip(classes_at_once(melody, edges), 1.0, MOST)[:, None] - 1.0
         shares, places = _shares(melody, edges) * (1.0 + TELLING * harmony), np.asarray(places) % PLACES
         heard = np.stack([np.roll(shares, -key, axis=1) for key in range(12)], axis=1)  # (N, 12 keys, 12)
         likely = heard @ np.log(self.heard).T

@@ -30,8 +30,7 @@ def harmony_rate(written: Notes, melody: Notes, chords: Notes) -> tuple[int, int
     doubled = np.append(-1, melody.pitch % 12)[last] == written.pitch % 12
     symbol = chord_at(chords, written.onset + LATER)
     counted = ~doubled & (symbol >= 0) & (symbol < NO_CHORD)
-    inside = CHORD_TONES[np.where(counted, symbol, 0), written.pitch % 12]
-    return int((inside & counted).sum()), int(counted.sum())
+    return int(CHORD_TONES[symbol, written.pitch % 12][counted].sum()), int(counted.sum())
 
 
 def doubling(written: Notes, melody: Notes) -> tuple[int, int]:
@@ -206,8 +205,7 @@ def bass_on_chord(bass: Notes, chords: Notes, beats: Notes) -> tuple[int, int]:
     lowest = np.where(sounds, bass.pitch[None], 128).min(1)
     symbol = chord_at(chords, downbeats)
     counted = (lowest < 128) & (symbol >= 0) & (symbol < NO_CHORD)
-    inside = CHORD_TONES[np.where(counted, symbol, 0), lowest % 12]
-    return int((inside & counted).sum()), int(counted.sum())
+    return int(CHORD_TONES[symbol, lowest % 12][counted].sum()), int(counted.sum())
 
 
 def kick_with_bass(drums: Notes, bass: Notes) -> tuple[int, int]:

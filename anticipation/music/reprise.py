@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .form import PLACES
 from .grid import moment, position
 from .notes import Notes
 from .tempo import EARLY
 
-PLACES = 4  # of a beat, at which onsets are compared
 WINDOW = 8 * PLACES  # places that have to be alike: two bars of four beats
 FEW = 8  # with fewer onsets in both passages together, likeness counts for less
 ALIKE = 0.4  # likeness of a repetition; 1: no note differs
