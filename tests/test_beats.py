@@ -71,8 +71,8 @@ def test_the_way_is_the_likeliest_of_all(seed):
         table = rng.uniform(0.1, 3, (2, 2, 4))
         frames = np.unique(np.concatenate([[0], rng.integers(0, 12, 5), [11]]))
         mark = rng.integers(0, 4, len(frames))
-        way = beats._Pointer(table)
-        found, starts, places = beats._follow(frames, mark, way)
+        way = beats.Pointer(table)
+        found, starts, places = beats.follow(frames, mark, way)
 
         def likely(start: int, first: int, tempos: tuple[int, ...]) -> float:
             """Of beats from frame `start` (0 or before) on, the first of which is at a place of the bar."""

@@ -146,7 +146,7 @@ def test_pairing_equals_its_definition(events):
             else:
                 strays += 1
         expected |= dict.fromkeys(stack, -1) | dict(zip(sorted(matched), offs, strict=True))
-    ons, offs, stray = tracks._pair(key, on)
+    ons, offs, stray = tracks.pair(key, on)
     assert (dict(zip(ons.tolist(), offs.tolist(), strict=True)), stray) == (expected, strays)
 
 

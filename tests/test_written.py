@@ -10,6 +10,7 @@ from anticipation.infilling.tasks import Options
 from anticipation.music.notes import DRUMS, Notes
 from anticipation.score import smf
 from anticipation.score.midi import Score
+from anticipation.score.tracks import scan
 
 QUICK = Options(seed=1, best_of=1, chords="none")
 GUITAR, PIANO = 25, 0
@@ -40,10 +41,14 @@ def file_of(*tracks: bytes) -> Score:
     return Score.from_bytes(smf.File(1, 480, chunks=tuple((b"MTrk", body) for body in tracks)).encode())
 
 
+def body(score: Score, number: int) -> bytes:
+    """The events of a track."""
+    return smf.decode(score.data)[0].tracks[number]
+
+
 def said(score: Score, number: int) -> list[tuple[int, int, tuple[int, ...]]]:
     """(tick, kind, data) of a track's channel messages but notes."""
-    body = score._file.tracks[number]
-    return [(tick, status & 0xF0, tuple(data)) for tick, status, data, _ in smf.events(body)
+    return [(tick, status & 0xF0, tuple(data)) for tick, status, data, _ in smf.events(body(score, number))
             if 0xA0 <= status < 0xF0]  # fmt: skip
 
 
@@ -76,7 +81,7 @@ def test_a_fill_has_the_name_of_its_part_to_the_byte(random_model, name, shown):
     score = file_of(track(*SETUP, *notes_on(2, 50), name=name))
     (take,) = tasks.infill(score, random_model(), 8.0, 12.0, options=QUICK)
     assert [part.name for part in take.score.parts] == [shown, shown]
-    assert smf.meta(0, smf.TRACK_NAME, name or shown.encode())[2] in take.score._file.tracks[1]
+    assert smf.meta(0, smf.TRACK_NAME, name or shown.encode())[2] in body(take.score, 1)
 
 
 def test_a_new_part_has_settings_of_its_own(random_model):
@@ -114,7 +119,7 @@ def test_where_no_channel_is_left_a_fill_joins_its_part_while_that_has_the_progr
     score = file_of(*others, lead)
     (take,) = tasks.infill(score, random_model(), 4.0, 8.0, parts=["steel guitar"], options=QUICK)
     fill = next(part for part in take.score.parts if part.stamp)
-    assert (fill.channel, fill.instrument) == (2, GUITAR) and not take.score._ports[fill.track]
+    assert (fill.channel, fill.instrument) == (2, GUITAR) and not scan(body(take.score, fill.track)).port
     first = int(take.score.tempo.ticks(take.score.notes.onset[fill.mask].min()))
     assert said(take.score, fill.track) == [(first, 0xC0, (GUITAR,))]
 
@@ -126,7 +131,7 @@ def test_where_no_channel_is_left_and_none_is_alike_a_further_port_is_set(random
     (take,) = tasks.infill(score, random_model(), 1.0, 8.0, parts=["steel guitar"], options=QUICK)
     fill = next(part for part in take.score.parts if part.stamp)
     assert fill.instrument == GUITAR and WANTED[0] in said(take.score, fill.track)
-    assert smf.meta(0, smf.PORT, b"\1")[2] in take.score._file.tracks[fill.track]
+    assert smf.meta(0, smf.PORT, b"\1")[2] in body(take.score, fill.track)
 
 
 def test_a_further_port_has_the_channel_that_sounds_most_like_it():

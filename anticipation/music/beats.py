@@ -67,12 +67,12 @@ def hear(notes: Notes) -> Notes:
     if len(onset) < LEAST:
         return Notes.of([])
     frames = np.rint((onset - onset[0]) * FRAMES).astype(np.int64)
-    paths = [(_follow(frames, mark, pointer), rare * len(onset)) for pointer, rare in _pointers()]
+    paths = [(follow(frames, mark, pointer), rare * len(onset)) for pointer, rare in _pointers()]
     (odds, at, places), rare = max(paths, key=lambda path: path[0][0] - path[1])
     return beat_notes(onset[0] + at / FRAMES, places) if odds > rare else Notes.of([])
 
 
-class _Pointer:
+class Pointer:
     """The states of a bar pointer for one kind of bar: beat by beat, for every tempo, frame by frame. table: FOUR,
     THREE ..."""
 
@@ -98,12 +98,12 @@ class _Pointer:
 
 
 @cache
-def _pointers() -> list[tuple[_Pointer, float]]:
+def _pointers() -> list[tuple[Pointer, float]]:
     """The pointer of each kind of bar, and the nats that it has to be likelier by."""
-    return [(_Pointer(table), rare) for table, rare in BARS]
+    return [(Pointer(table), rare) for table, rare in BARS]
 
 
-def _follow(frames: np.ndarray, mark: np.ndarray, pointer: _Pointer) -> tuple[float, np.ndarray, np.ndarray]:
+def follow(frames: np.ndarray, mark: np.ndarray, pointer: Pointer) -> tuple[float, np.ndarray, np.ndarray]:
     """Viterbi's algorithm: the log probability of the likeliest path, the frames at which its beats begin, and their
     places in the bar. frames, mark: of the onsets."""
     told = dict(zip(frames.tolist(), mark.tolist(), strict=True))

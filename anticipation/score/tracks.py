@@ -120,7 +120,7 @@ def note_table(tracks: list[Track], tempo: TempoMap, repairs: list[str]) -> dict
     order = np.argsort(key, kind="stable")
     key, index, tick, velocity = key[order], rows[order, 0], rows[order, 1], np.minimum(rows[order, 3], 127)
 
-    ons, offs, stray = _pair(key, velocity > 0)
+    ons, offs, stray = pair(key, velocity > 0)
     hanging = offs < 0
     off = tick[offs]
     ends = np.array([track.end for track in tracks])[key[ons[hanging]] >> 11]
@@ -203,7 +203,7 @@ def merged(file: smf.File) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
-def _pair(key: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def pair(key: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Rows of the ons, rows of the offs that end them (-1: none), and the number of offs that end nothing.
 
     key: track, channel and pitch as one number, ascending; within a key the order is the file's. An off ends the first
