@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +97,7 @@ def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, tor
     return {name: torch.from_numpy(column).to(device) for name, column in batch.items()}
 
 
-def probes(data: Any, split: str, device: torch.device) -> list[dict[str, torch.Tensor]]:
+def probes(data: Folder, split: str, device: torch.device) -> list[dict[str, torch.Tensor]]:
     """Six batches of a split, always the same: three with nothing given, three with parts."""
     several = [Windows(data, split, batch=BATCH, length=ROWS, seed=99, recipe=Recipe.plain(kind))
                for kind in ("none", "parts")]  # fmt: skip
@@ -129,8 +128,7 @@ def finetune(
     """The weights that are best on what is held out, or the last ones where none beat `base`, which itself is not
     changed; and the outcome. steps: end after so many, in place of `minutes`. say: called with a line at each
     evaluation. Raises RequestError, AnticipationError where there is too little music."""
-    divided, held_out = divide(pieces, seed)
-    data: Any = divided
+    data, held_out = divide(pieces, seed)
     net, answer = copy.deepcopy(base).requires_grad_(True), copy.deepcopy(base)
     train = Windows(data, "train", batch=BATCH, length=ROWS, seed=seed)
     held = probes(data, "valid", net.device)
@@ -162,7 +160,7 @@ def finetune(
     if where:
         net.load_state_dict(kept)
     answer.load_state_dict(blended(base, net, STAYS))
-    last = probes(data, "proof", net.device) if divided.split("proof") else []
+    last = probes(data, "proof", net.device) if data.split("proof") else []
     proof = (bits(base, last), bits(answer, last)) if last else None
     after = best if where else now
     return answer.eval().requires_grad_(False), Outcome(before, after, where or step, step, held_out, proof)

@@ -16,6 +16,7 @@ from ..model import stream as s
 from ..model.batch import collate
 from ..music.keys import estimate_key, to_c
 from ..music.notes import BEAT, CHORD, Notes
+from .folder import Folder
 from .shards import Piece, Shards
 
 # How notes become controls, and how often: as in the AMT paper, with more for parts and one kind for live playing.
@@ -223,7 +224,7 @@ class Windows:
     sources that it does not name are left out. Without a mix a source's share goes by its notes."""
 
     def __init__(
-        self, shards: Shards, split: str, *, batch: int, length: int, seed: int, recipe: Recipe | None = None,
+        self, shards: Shards | Folder, split: str, *, batch: int, length: int, seed: int, recipe: Recipe | None = None,
         mix: dict[str, float] | None = None,
     ) -> None:  # fmt: skip
         self.shards, self.batch, self.length, self.recipe = shards, batch, length, recipe or Recipe()
