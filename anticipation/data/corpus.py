@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AnticipationError, MidiError
+from ..errors import AnticipationError, MidiError, reason
 from ..music.grid import on_grid
 from ..music.harmony import chord_notes, estimate_chords
 from ..music.notes import DRUMS, Notes
@@ -146,16 +146,12 @@ def _in_archive(path: Path, above: tuple[str, ...], stem: str, source: str | Non
         )
     except DAMAGE as error:
         where = "/".join((*above, path.name))
-        yield _lost(source or (above or (stem,))[0], where, f"damaged archive ({_words(error)})")
+        why = (getattr(error, "strerror", None) or reason(error))[:80]  # the text of an OSError names the path
+        yield _lost(source or (above or (stem,))[0], where, f"damaged archive ({why})")
 
 
 def _lost(source: str, name: str, reason: str) -> Member:
     return Member(_readable(source), _readable(name), reason=reason)
-
-
-def _words(error: Exception) -> str:
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__  # an OSError's text names the path
-    return words.splitlines()[0][:80]
 
 
 def _place(name: str, above: tuple[str, ...], stem: str) -> tuple[str, ...]:

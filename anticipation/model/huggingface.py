@@ -32,7 +32,7 @@ def download(name: str) -> Path:
         from huggingface_hub import snapshot_download  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise CheckpointError(f"no folder {name}; to fetch it from the Hugging Face hub: {INSTALL}") from None
-    wanted = ["config.json", *(f"{weights}*" for weights in ("model", "pytorch_model"))]
+    wanted = ["config.json", "model*", "pytorch_model*"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*.h5", "*.msgpack", "*.onnx"]))
     except Exception as error:  # whatever its network layer raises

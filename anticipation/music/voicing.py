@@ -15,7 +15,8 @@ def voicing(
     density: int | None = None,
 ) -> Notes:  # fmt: skip
     """Block chords: a root below, and above it the chord's tones, each time as near as possible to where they were,
-    within the limits. chords: CHORD notes. pitches, polyphony, density: as of prompt.Infill."""
+    within the limits. chords: CHORD notes. pitches: (128,) mask of the legal ones. polyphony: most notes of a chord.
+    density: most notes that begin within a second."""
     legal = np.ones(128, dtype=bool) if pitches is None else pitches
     rows: list[tuple] = []
     centre = 62.0

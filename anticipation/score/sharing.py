@@ -102,7 +102,7 @@ def _unlike(notes: Notes, part: Notes) -> np.ndarray:
 def _last(parts: list[Notes], start: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(1, K) the lowest and the highest pitch of what each part plays last before a time (seconds), and when that is.
     For a part that plays nothing before it no pitch is a leap."""
-    lowest, highest, when = np.full((3, 1, len(parts)), [[[127.0]], [[0.0]], [[-np.inf]]])
+    lowest, highest, when = (np.full((1, len(parts)), value) for value in (127.0, 0.0, -np.inf))
     for k, part in enumerate(parts):
         before = part.onset[part.onset < start]
         if len(before):
