@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,12 @@ from .event import INTERVALS, Config, EventModel, Undrawn
 
 Model = EventModel | gpt2.GPT2
 WEIGHTS = "model.safetensors"
-_LIMITS = {  # what a config may ask for, by family; the names are those of the family's Config
-    "event": {"depth": (1, 64), "heads": (1, 64), "window": (16, 1 << 20)},
-    "amt": {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)},
+_FAMILIES: dict[str, tuple[Any, Any, dict[str, tuple[int, int]]]] = {  # config, model, what a config may ask for
+    "event": (Config, EventModel, {"depth": (1, 64), "heads": (1, 64), "window": (16, 1 << 20)}),
+    "amt": (gpt2.Config, gpt2.GPT2, {"layers": (1, 128), "width": (1, 1 << 14), "heads": (1, 256)}),
 }
-
 # Parts of the head that the first event checkpoints lack, which are read as zeros, and the sizes that they do not tell.
 AROUND, SIZES = ("soon", "line", "interval", "weigh"), {"soon": SOON_SIZE, "line": LINE_SIZE, "intervals": INTERVALS}
-_OPTIONAL: dict[str, dict[str, Any]] = {"amt": {"dropout": (int, float), "scale_by_layer": bool, "anticipation": bool}}
 
 
 def default_checkpoint() -> Path:
@@ -114,7 +113,7 @@ def read_config(folder: str | Path) -> dict:
     except (ValueError, RecursionError):
         raise CheckpointError(f"{path} is not JSON; the checkpoint is broken") from None
     stated = config.get("family", config.get("model_type")) if isinstance(config, dict) else None
-    if stated not in (*_LIMITS, "gpt2"):
+    if stated not in (*_FAMILIES, "gpt2"):
         raise CheckpointError(f"{folder}: a checkpoint of family {stated!r}, which this version does not know")
     return config
 
@@ -138,26 +137,18 @@ def load(name: str | Path | None = None, device: str | torch.device = "cpu", *, 
 
 def _load(folder: Path, stored: dict) -> Model:
     """The model of one of our own folders."""
-    kind: Any
-    kind, build = (Config, EventModel) if stored["family"] == "event" else (gpt2.Config, gpt2.GPT2)
-    limits = _LIMITS[stored["family"]]
+    kind, build, limits = _FAMILIES[stored["family"]]
     stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
     absent = AROUND if build is EventModel and not stored.keys() & SIZES else ()
     stored = (SIZES if absent else {}) | stored
-    try:
-        wanted = {name: int(stored[name]) for name in limits}
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise CheckpointError(
-            f"{folder}: config.json has no {' and '.join(limits)}; the checkpoint is broken"
-        ) from None
+    wanted: dict[str, Any] = {name: stored.get(name) for name in asdict(kind())}
+    for name, usual in asdict(kind()).items():
+        if not isinstance(wanted[name], type(usual)):
+            raise CheckpointError(f"{folder}: config.json has {name} {wanted[name]!r}; the checkpoint is broken")
     odd = [f"{name} {wanted[name]}" for name, (low, high) in limits.items() if not low <= wanted[name] <= high]
     if odd:
         raise CheckpointError(f"{folder}: config.json asks for {', '.join(odd)}")
-    optional = {name: stored[name] for name in _OPTIONAL.get(stored["family"], ()) if name in stored}
-    for name, value in optional.items():
-        if not isinstance(value, _OPTIONAL[stored["family"]][name]):
-            raise CheckpointError(f"{folder}: config.json has {name} {value!r}; the checkpoint is broken")
-    config = kind(**wanted, **optional)
+    config = kind(**wanted)
     if any(stored.get(name) != value for name, value in config.to_dict().items()):
         raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     try:
