@@ -205,14 +205,16 @@ def join(
     def notes(i: int) -> Notes:
         return every[i][1].notes(every[i][0])
 
-    kept = list(range(len(every)))
+    dropped: dict[int, str] = {}
     if decide:
         before = {id(part): number for number, part in enumerate(parts)}
         bonds = [
             [family(piece.source, piece.name) for piece in pieces],
             [f"{before[id(part)]} {piece.group}" if piece.group >= 0 else None for piece, part in every],
         ]
-        kept, pieces = _decide(pieces, prints, notes, split, bonds, synthetic, outcome)
+        dropped, pieces = _decide(pieces, prints, notes, split, bonds, synthetic)
+    kept = [i for i in range(len(pieces)) if i not in dropped]
+    outcome.update(dropped.values())
     outcome["kept"] = len(kept)
     with _Columns(out) as columns:
         written = [replace(pieces[i], start=columns.add(notes(i), prints[i])) for i in kept]
@@ -222,29 +224,25 @@ def join(
 
 def _decide(
     pieces: list[Piece], prints: np.ndarray, notes: Callable[[int], Notes], split: Callable[[str, str, str], str],
-    bonds: list[list[str | None]], synthetic: set[str], outcome: Counter,
-) -> tuple[list[int], list[Piece]]:  # fmt: skip
-    """The numbers of the pieces to keep, and all pieces with their splits and groups. bonds: lists with a name or None
-    for each piece; pieces of the same name belong together."""
-    same = Groups(len(pieces))
-    same.join_equal([piece.tune for piece in pieces])
-    dropped = dict.fromkeys((i for i in range(len(pieces)) if same[i] != i), "exact duplicate")
-    alike, left = Groups(len(pieces)), [i for i in range(len(pieces)) if i not in dropped]
+    bonds: list[list[str | None]], synthetic: set[str],
+) -> tuple[dict[int, str], list[Piece]]:  # fmt: skip
+    """Why each piece that is dropped is, by its number; and all pieces with their splits and groups. bonds: lists with
+    a name or None for each piece; pieces of the same name belong together."""
+    groups = Groups(len(pieces))
+    groups.join_equal([piece.tune for piece in pieces])
+    dropped = dict.fromkeys((i for i in range(len(pieces)) if groups[i] != i), "exact duplicate")
+    left = [i for i in range(len(pieces)) if i not in dropped]
     while True:  # a pass compares only neighbours (alike.likely_pairs), and of many copies not all are that at once
         near, pairs = takes(prints[left])
         for k, i in enumerate(left):
-            alike.join(i, left[near[k]])
+            groups.join(i, left[near[k]])
         copies = copies_of([(left[i], left[j]) for i, j in pairs], notes)
         if not copies:
             break
         dropped |= dict.fromkeys(copies, "near duplicate")
         left = [i for i in left if i not in copies]
-    groups = Groups(len(pieces))
     for names in bonds:
         groups.join_equal(names)
-    for i in range(len(pieces)):
-        groups.join(i, same[i])
-        groups.join(i, alike[i])
     human = [i for i in left if pieces[i].source not in synthetic]
     for one, other in related([line_shingles(notes(i)) for i in human]).tolist():
         groups.join(human[one], human[other])
@@ -253,16 +251,14 @@ def _decide(
         if piece.source in synthetic and splits[groups[i]] != "train":
             dropped.setdefault(i, "synthetic, like a held-out piece")
     kept = [i for i in range(len(pieces)) if i not in dropped]
-    number = {i: k for k, i in enumerate(kept)}
     leader: dict[int, int] = {}
-    for i in kept:
-        leader.setdefault(groups[i], number[i])
+    for k, i in enumerate(kept):
+        leader.setdefault(groups[i], k)
     human = [i for i in kept if pieces[i].source not in synthetic]
     near, _ = takes(prints[human])
     size = Counter(near[k] for k in range(len(human)))
     weight = {i: size[near[k]] for k, i in enumerate(human)}
-    outcome.update(Counter(dropped.values()))
-    return kept, [
+    return dropped, [
         replace(piece, split=splits[groups[i]], group=leader.get(groups[i], -1), alike=weight.get(i, 1))
         for i, piece in enumerate(pieces)
     ]
