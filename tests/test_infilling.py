@@ -215,7 +215,7 @@ def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch
 
 def test_new_drums_are_a_kit_that_keeps_to_the_places_of_the_bar(random_model, monkeypatch):
     """Where some are known, they go on as they are, and where a range is asked for they are in that."""
-    monkeypatch.setattr(groove, "_LIKELY", 1e3 * groove._LIKELY)
+    monkeypatch.setattr(groove, "LIKELY", 1e3 * groove.LIKELY)
     grid = TempoMap.constant(120).beats(40.0)
     conga = Notes.of([(0.0, 0.1, 63, DRUMS, 80)])
 

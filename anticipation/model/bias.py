@@ -62,8 +62,8 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
     if instrument in bias.chordal and bias.tune is not None:
         out[bias.tune[clock] + 1 :] += np.log(OVER)
     if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
-        first = not stream.written or stream.written[-1][s.CLOCK] < clock
-        out += groove.likely(bias.groove[clock], first)
+        lower = bool(stream.written) and int(stream.written[-1][s.CLOCK]) >= clock
+        out += groove.LIKELY[int(lower), bias.groove[clock]]
     if len(bias.taken) and (instrument is None or instrument < DRUMS):
         first, last, key = bias.taken.T
         out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later

@@ -10,6 +10,9 @@ import numpy as np
 
 # GM percussion: bass drum, snare, rim and clap, closed hat, open hat, toms, crash, ride; the ninth group is all else.
 GROUPS = ([35, 36], [38, 40], [37, 39], [42, 44], [46], [41, 43, 45, 47, 48, 50], [49, 52, 55, 57], [51, 53, 59])
+GROUP_OF = np.full(128, len(GROUPS))  # by pitch
+for _number, _pitches in enumerate(GROUPS):
+    GROUP_OF[_pitches] = _number
 DOWNBEAT, BACK, BEAT, BETWEEN, ELSEWHERE = range(5)  # places; between two beats, in the middle
 # Of ten thousand strokes of human drummers and of bands, how many are of each group at each place: those that are the
 # lowest of their moment, and the others. The output of `python train/recall.py SHARDS --drums`.
@@ -27,36 +30,16 @@ STROKES = np.array([
 ])  # fmt: skip
 USUAL = STROKES.sum((0, 1)) / STROKES.sum()  # the same anywhere, as shares
 OWN = 0.5  # how far people's odds are divided by how often they strike each drum at all, as the model knows that itself
-
-
-def _likely() -> np.ndarray:
-    """(2, 5, 128) what is added to the logits of pitches: the log odds of each drum at a place, less OWN times its log
-    odds anywhere, which the model knows itself."""
-    odds = (STROKES + 1) / (STROKES + 1).sum(2, keepdims=True)
-    usual = (STROKES + 1).sum(1, keepdims=True)
-    return (np.log(odds) - OWN * np.log(usual / usual.sum(2, keepdims=True)))[..., group_of(np.arange(128))]
-
-
-def group_of(pitches: np.ndarray) -> np.ndarray:
-    """(N,) the number of each pitch's group."""
-    out = np.full(128, len(GROUPS))
-    for number, group in enumerate(GROUPS):
-        out[group] = number
-    return out[pitches]
+# What is added to the logits of pitches, by whether something lower is struck at that moment, by place and by pitch:
+# the log odds of each drum there, less OWN times its log odds anywhere.
+_THERE, _ANYWHERE = STROKES + 1, (STROKES + 1).sum(1, keepdims=True)
+_ODDS, _USUAL = (strokes / strokes.sum(2, keepdims=True) for strokes in (_THERE, _ANYWHERE))
+LIKELY = (np.log(_ODDS) - OWN * np.log(_USUAL))[..., GROUP_OF]
 
 
 def shares(pitches: np.ndarray) -> np.ndarray:
     """(9,) the share of each group in some strokes."""
-    return np.bincount(group_of(pitches), minlength=len(USUAL)) / max(len(pitches), 1)
-
-
-_LIKELY = _likely()
-
-
-def likely(place: int, first: bool) -> np.ndarray:
-    """(128,) what is added to the logits of pitches at a place of the bar. first: nothing lower is struck at that
-    moment."""
-    return _LIKELY[0 if first else 1, place]
+    return np.bincount(GROUP_OF[pitches], minlength=len(USUAL)) / max(len(pitches), 1)
 
 
 def places_of(beats: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -87,5 +70,5 @@ def count(drums: np.ndarray, beats: np.ndarray) -> np.ndarray:
     order = np.lexsort((drums[:, 1], moment))
     order = order[place[order] >= 0]
     lowest = np.append(True, np.diff(moment[order]) > 0)[: len(order)]
-    np.add.at(out, (1 - lowest, place[order], group_of(drums[order, 1].astype(int))), 1)
+    np.add.at(out, (1 - lowest, place[order], GROUP_OF[drums[order, 1].astype(int)]), 1)
     return out
