@@ -22,6 +22,9 @@ def stream(*drawn: tuple[int, int, int, int]) -> s.Stream:
     return out
 
 
+TWO = {PIANO: 2, 33: 2}
+
+
 def limits(start=0, end=1000, **more) -> g.Limits:
     """What is no limit is a bias."""
     told = {name: more.pop(name) for name in [*more] if name in bias.Bias.__dataclass_fields__}
@@ -89,12 +92,12 @@ def test_a_control_at_the_tick_does_not_reopen_it():
 
 def test_polyphony_is_counted_by_instrument():
     now = stream((0, PIANO, 60, 300), (0, PIANO, 62, 30), (10, 33, 60, 50))
-    assert pitches(g.legal_table(now, limits(polyphony=2), 5)) == {33: [60, 62]}
-    assert pitches(g.legal_table(now, limits(polyphony=2), 19)) == {33: [60, 62]}
-    assert pitches(g.legal_table(now, limits(polyphony=2), 20)) == {PIANO: [60, 62], 33: [60, 62]}  # one has ended
+    assert pitches(g.legal_table(now, limits(polyphony=TWO), 5)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(polyphony=TWO), 19)) == {33: [60, 62]}
+    assert pitches(g.legal_table(now, limits(polyphony=TWO), 20)) == {PIANO: [60, 62], 33: [60, 62]}  # one has ended
     assert pitches(g.legal_table(now, limits(polyphony={PIANO: 2}), 5)) == {33: [60, 62]}
     assert pitches(g.legal_table(now, limits(polyphony={33: 1}), 5)) == {PIANO: [60, 62]}
-    alone = limits(polyphony=1, table=g.pitch_table([PIANO]))
+    alone = limits(polyphony={PIANO: 1}, table=g.pitch_table([PIANO]))
     assert shifts(now, alone) == []  # the long one ends 290 steps from here: wait
 
 
@@ -109,14 +112,15 @@ def test_known_notes_take_voices():
 def test_density_is_counted_by_instrument_in_any_second():
     now = stream((0, PIANO, 60, 10), (30, PIANO, 64, 10), (40, 33, 60, 10), (50, CHORD, 5, 10))
     alone = {"table": g.pitch_table([PIANO])}
-    assert shifts(now, limits(density=2, **alone)) == list(range(50, 101))  # until a second has passed since the first
-    assert shifts(now, limits(density=1, **alone)) == list(range(80, 101))
-    assert shifts(now, limits(density=3, **alone)) == list(range(101))
-    assert pitches(g.legal_table(now, limits(density=2), 5)) == {33: [60, 62]}
+    assert shifts(now, limits(density=TWO, **alone)) == list(range(50, 101))  # until a second after the first
+    assert shifts(now, limits(density={PIANO: 1}, **alone)) == list(range(80, 101))
+    assert shifts(now, limits(density={PIANO: 3}, **alone)) == list(range(101))
+    assert pitches(g.legal_table(now, limits(density=TWO), 5)) == {33: [60, 62]}
     assert pitches(g.legal_table(now, limits(density={PIANO: 2}), 5)) == {33: [60, 62]}
     assert pitches(g.legal_table(now, limits(density={33: 2}), 5)) == {PIANO: [60, 62], 33: [60, 62]}
-    assert pitches(g.legal_table(now, limits(density=2), 50)) == {PIANO: [60, 62], 33: [60, 62]}
-    assert shifts(now, limits(density=1, table=g.pitch_table([CHORD]))) == list(range(1, 101))  # chords are not onsets
+    assert pitches(g.legal_table(now, limits(density=TWO), 50)) == {PIANO: [60, 62], 33: [60, 62]}
+    chords = {"table": g.pitch_table([CHORD])}
+    assert shifts(now, limits(density={CHORD: 1}, **chords)) == list(range(1, 101))  # chords are not onsets
 
 
 def test_events_begin_where_there_is_a_place():
@@ -362,7 +366,7 @@ def test_one_voice_makes_room_for_the_next_note():
         return 25 + g.ending(limits(end=100, **({"polyphony": {33: 1}, "nearest": nearest} | more)), row)
 
     assert [ends(duration) for duration in (10, 25, 26, 35, 36, 50, 53, 300)] == [35, 50, 50, 50, 61, 75, 75, 325]
-    for more in ({"polyphony": {33: 2}}, {"polyphony": None}, {"polyphony": 1}, {"nearest": None}):
+    for more in ({"polyphony": {33: 2}}, {"polyphony": {}}, {"polyphony": {PIANO: 1}}, {"nearest": None}):
         assert ends(26, **more) == 51
 
 

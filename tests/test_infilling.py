@@ -16,6 +16,7 @@ from anticipation.infilling.prompt import LEAD, Infill, Prompt
 from anticipation.model import bias, precedent
 from anticipation.model import stream as s
 from anticipation.model.decode import Sampling
+from anticipation.model.grammar import BEYOND
 from anticipation.music import groove
 from anticipation.music.form import counterparts
 from anticipation.music.grid import places
@@ -456,6 +457,19 @@ def test_one_hand_keeps_off_the_keys_of_the_other(random_model, random_amt, monk
     (free,), _ = generate(model, request, seed=1)
     assert len(on_free_keys(free, hand)) < len(free)
     assert generate(model, replace(request, beside=known), seed=1)[0] == [free]
+
+
+def test_one_voice_that_is_asked_for_makes_room_for_the_next_note(random_model):
+    """A note that reached a little over the next place would have the next one wait for the place after that."""
+    request = ask(instruments=(0,), places=np.arange(0.0, 10.0, 0.125), polyphony=1)
+    model = random_model()
+    _, decoder = drafting.draw(model, [request] * 16, [(0, n) for n in range(16)])
+    nearest = Prompt.of(model, request).limits.nearest
+    rows = np.concatenate([stream.written for stream in decoder.streams])
+    end = rows[:, s.CLOCK] + rows[:, s.DURATION]
+    rows, end = rows[end < len(nearest)], end[end < len(nearest)]
+    over = (nearest[end] > rows[:, s.CLOCK]) & (end > nearest[end]) & (end <= nearest[end] + BEYOND)
+    assert len(rows) > 40 and not over.sum()
 
 
 def test_a_verse_that_comes_again_is_accompanied_as_it_was(random_model, monkeypatch):

@@ -92,7 +92,8 @@ def test_what_is_drawn_is_grammatical_and_inside_the_limits(
     """No rest in the slot of a time or a duration, no control, no separator, no time before the clock."""
     stream, first = begin(s.quantise(known), seed=seed)
     nearest = None if period is None else nearest_place(np.arange(0, 900, period), 700)
-    limits = Limits(100, 700, pitch_table(instruments), polyphony, density, nearest)
+    most = (dict.fromkeys(instruments, limit or 0) for limit in (polyphony, density))
+    limits = Limits(100, 700, pitch_table(instruments), *most, nearest)
     decoder = Decoder(random_amt(rests=rests), [stream])
     decoder.sync([first])
     while stream.clock < limits.end:
@@ -119,7 +120,7 @@ def test_streams_slide_for_ever_side_by_side(random_amt):
     busy, sparse = begin(s.quantise(Notes.of([(2.0 * i, 1, 72, 73, 80) for i in range(200)]))), begin(seed=1)
     decoder = Decoder(model, [busy[0], sparse[0]])
     decoder.sync([busy[1], sparse[1]])
-    limits = Limits(0, 40_000, BAND), Limits(0, 90_000, BAND, density=1)
+    limits = Limits(0, 40_000, BAND), Limits(0, 90_000, BAND, density=dict.fromkeys((0, 33, DRUMS), 1))
     slides = [0, 0]
     while busy[0].clock < 40_000 or sparse[0].clock < 90_000:
         base = list(decoder.base)

@@ -194,8 +194,8 @@ class Prompt:
         return Limits(
             *self.span,
             table,
-            ask.polyphony,
-            usual_density(near) if ask.density is None else ask.density,
+            {} if ask.polyphony is None else dict.fromkeys(ask.instruments, ask.polyphony),
+            usual_density(near) if ask.density is None else dict.fromkeys(ask.instruments, ask.density),
             reach,
             voices=voices,
             sounding={i: sounding(told, i, end) for i in voices},

@@ -163,11 +163,11 @@ class Planner:
         player = scene.player.between(scene.start - MEMORY, scene.end)
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
         limit = scene.polyphony
-        most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else None
+        most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else {}
+        density = dict.fromkeys(scene.instruments, scene.density or 0)
         bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
         return [
-            Limits(begin, end, table, most, scene.density, nearest, bias=bias, louder=louder, since=0)
-            for table in tables
+            Limits(begin, end, table, most, density, nearest, bias=bias, louder=louder, since=0) for table in tables
         ]
 
     def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:

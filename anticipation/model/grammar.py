@@ -50,8 +50,8 @@ class Limits:
     start: int  # events lie in start <= onset < end
     end: int
     table: np.ndarray  # (INSTRUMENTS, 128) legal pitches
-    polyphony: int | dict[int, int] | None = None  # most notes of an instrument that sound at once
-    density: int | dict[int, int] | None = None  # most onsets of an instrument in any second
+    polyphony: dict[int, int] = field(default_factory=dict)  # most notes of an instrument that sound at once
+    density: dict[int, int] = field(default_factory=dict)  # most onsets of an instrument in any second; 0: any number
     nearest: np.ndarray | None = None  # (end + REST + 1,) for each step the nearest one where an event may begin
     # Most notes that an instrument may sound at once. Those that begin at one time and the given ones that sound then,
     # `sounding` (steps,), count; drawn ones that began before do not, as they are cut short for the new one.
@@ -74,11 +74,10 @@ def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
 def free(stream: s.Stream, limits: Limits, clocks: np.ndarray) -> np.ndarray:
     """(INSTRUMENTS, N) whether each instrument has a voice free, and an onset left, at each of N clocks from now on."""
     out = np.ones((INSTRUMENTS, len(clocks)), dtype=bool)
-    for most, several, after in ((limits.polyphony, stream.ends, 0), (limits.density, stream.onsets, s.STEPS)):
-        for instrument, own in _by_instrument(several).items() if most is not None else ():
-            limit = most.get(instrument) if isinstance(most, dict) else most
-            if limit:
-                out[instrument] &= (own[:, None] + after > clocks).sum(0) < limit
+    for limit, several, after in ((limits.polyphony, stream.ends, 0), (limits.density, stream.onsets, s.STEPS)):
+        for instrument, own in _by_instrument(several).items() if limit else ():
+            if most := limit.get(instrument):
+                out[instrument] &= (own[:, None] + after > clocks).sum(0) < most
     begun = _by_instrument(stream.onsets) if limits.voices else {}
     for instrument, most in limits.voices.items():
         known = limits.sounding[instrument]
@@ -153,7 +152,7 @@ def ending(limits: Limits, row: np.ndarray) -> int:
     """The duration of a drawn row, in steps. An instrument of one voice has its note cut off where it would reach a
     little over the next place on the grid; else the next note would have to wait for the place after that."""
     clock, duration = int(row[s.CLOCK]), int(row[s.DURATION])
-    alone = isinstance(limits.polyphony, dict) and limits.polyphony.get(int(row[s.INSTRUMENT])) == 1
+    alone = limits.polyphony.get(int(row[s.INSTRUMENT])) == 1
     if alone and limits.nearest is not None and clock + duration < len(limits.nearest):
         place = int(limits.nearest[clock + duration])
         if clock < place < clock + duration <= place + BEYOND:
