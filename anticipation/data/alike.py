@@ -18,7 +18,9 @@ EMPTY = np.uint32(0xFFFFFFFF)  # pads the print of a piece that has fewer shingl
 SHINGLE = 8  # steps of a line, each from one onset to the next
 FEWEST = 24  # shingles below which a piece is too short to be like another
 LEAST = 8  # values that two prints have in common to be compared
-ALIKE, COPY = 0.3, 0.9  # share of common shingles from which on two pieces are takes of one, or copies of one take
+# Share of common shingles from which on two pieces are takes of one, or copies of one take. POP909, which knows which
+# files are one song, bears out the first (train/LOG.md, "Copies and takes").
+ALIKE, COPY = 0.3, 0.9
 RARE = 12  # a shingle that more pieces have (in a small corpus more than 2 % of them) is an idiom and says nothing
 PASSAGE, QUOTED = 20, 0.1  # common rare shingles, and their share of the smaller piece's, that make two pieces related
 SLICES = 16  # of all shingles; one of them is sorted at a time

@@ -37,7 +37,8 @@ from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, ending, legal_shifts, legal_table, legal_values, silence, writable
 from .sampling import Sampling, nucleus, probabilities
 
-LIVELY = 1.25  # velocities are drawn so much warmer than all else: people's vary more than the model's, not less
+# Velocities are drawn so much warmer than all else: people's vary more than the model's, not less (train/LOG.md).
+LIVELY = 1.25
 # What a pass through the trunk costs beside the rows that it runs over, in rows: on the CPU, and where it is a GPU
 # that has to be waited for.
 PASS, SLOW = {"cpu": 8}, 4096

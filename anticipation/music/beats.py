@@ -14,7 +14,7 @@ import numpy as np
 from .notes import Notes, strikes
 from .tempo import beat_notes
 
-FRAMES = 100  # frames in a second
+FRAMES = 100  # in a second
 SLOWEST, FASTEST = 1.12, 0.3  # seconds that a beat may last
 USUAL, SPREAD = 0.6, 0.45  # its usual length, seconds, and the standard deviation of its logarithm
 STEADY = 60.0  # nats that it would cost to double the length of a beat from one to the next
