@@ -102,11 +102,11 @@ def shards_facts(folder: str | Path) -> dict:
     shards = Shards(folder)
     sources = census(shards)
     total = sum(sources.values(), Census())
-    return {
-        "shards": str(folder), "sources": len(sources), **total.row(), "left out": dict(shards.outcome - Counter(
-            kept=shards.outcome["kept"])), "by source": [
-            f"{name}: {one.pieces} pieces, {one.seconds / 3600:.1f} h, {one.notes} notes, "
-            f"{licence_of(shards.licences.get(name, ''))}{', synthetic' if name in shards.synthetic else ''}"
-            for name, one in sources.items()
-        ],
-    }  # fmt: skip
+    left_out = {reason: count for reason, count in shards.outcome.items() if reason != "kept" and count > 0}
+    lines = [
+        f"{name}: {one.pieces} pieces, {one.seconds / 3600:.1f} h, {one.notes} notes, "
+        f"{licence_of(shards.licences.get(name, ''))}{', synthetic' if name in shards.synthetic else ''}"
+        for name, one in sources.items()
+    ]
+    facts = {"shards": str(folder), "sources": len(sources), **total.row()}
+    return facts | {"left out": left_out, "by source": lines}

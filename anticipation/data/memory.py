@@ -123,8 +123,8 @@ class Memory:
         mark, place, part = mark[keep], place[keep].astype(np.int64), part[keep].astype(np.int64)
         count = np.bincount(part, minlength=len(table))
         used = count > 0
-        step = np.diff(place, prepend=0)
-        step[(np.cumsum(count) - count)[used]] = place[(np.cumsum(count) - count)[used]]
+        step, first = np.diff(place, prepend=0), (np.cumsum(count) - count)[used]
+        step[first] = place[first]
         facts = {"format": 2, "shape": SHAPE, "window": window, "pieces": len(names)}
         columns = {
             "mark": (mark[:, None] >> np.array([0, 8, 16], "u8")).astype("u1"),

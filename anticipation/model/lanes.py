@@ -46,10 +46,10 @@ PASS, SLOW = {"cpu": 8}, 4096
 
 class Lanes:
     """What both kinds have in common. cache: keys and values. state: (batch, width), the trunk's output at each
-    stream's last row. window: the model's. fed: rows (for AMT tokens) that the trunk has run over so far."""
+    stream's last row. fed: rows (for AMT tokens) that the trunk has run over so far."""
 
     def __init__(self, model, batch: int) -> None:
-        self.model, self.window, self.cache, self.fed = model, model.window, model.cache(batch), 0
+        self.model, self.cache, self.fed = model, model.cache(batch), 0
         self.state = torch.zeros(batch, model.config.width, device=model.device)
 
     def _states(self, inputs: np.ndarray, cache: Cache) -> Tensor:
@@ -89,7 +89,7 @@ class EventLanes(Lanes):
 
     def excess(self, rows: np.ndarray) -> int:
         """How many rows to drop from the front: none while they fit, else the older half."""
-        return 0 if len(rows) <= self.window else len(rows) - self.window // 2
+        return 0 if len(rows) <= self.model.window else len(rows) - self.model.window // 2
 
     def feed(self, streams: list[s.Stream], several: list[np.ndarray]) -> None:
         """Run the trunk over the rows that each stream has just got."""
@@ -222,10 +222,10 @@ class AmtLanes(Lanes):
         """How many rows to drop from the front: none while they fit and span less than 100 s, else all but the newer
         half of what fits."""
         times = rows[rows[:, s.KIND] != s.START_KIND, s.AT]
-        if len(rows) <= self.window and (not len(times) or np.ptp(times) < self.ROOM):
+        if len(rows) <= self.model.window and (not len(times) or np.ptp(times) < self.ROOM):
             return 0
         recent = int(np.searchsorted(rows[:, s.CLOCK], rows[-1, s.CLOCK] - self.ROOM // 2))
-        return max(len(rows) - self.window // 2, recent)
+        return max(len(rows) - self.model.window // 2, recent)
 
     def feed(self, streams: list[s.Stream], several: list[np.ndarray]) -> None:
         """Make the caches hold the streams' tokens, running the trunk over those that are not there."""

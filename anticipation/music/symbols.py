@@ -18,7 +18,8 @@ _UPPER = {"7": (), "9": (2,), "11": (2, 5), "13": (2, 9)}  # tones that a degree
 _FIRST = re.compile(r"(maj(?:or)?|ma(?=\d)|M|Δ|\^|min(?:or)?|mi(?=\d)|m|-|dim|o|°|aug|\+|hdim|h|ø|dom)?"
                     r"(69|11|13|[1245679])?")  # fmt: skip
 _MORE = re.compile(r"(sus(?:24|2|4)?|maj7|M7|Δ7?|\^7?|alt|\+(?!\d))|(add|no|omit|\*)?([b#+-]?)(1[013]|[2-79])")
-_SUS4 = list(QUALITIES).index("sus4")
+_NAMES = tuple(QUALITIES)
+_SUS4 = _NAMES.index("sus4")
 _LINE = "FCGDAEB"  # letters in fifths: the sharps come in this order
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _STEPS = dict(zip("CDEFGAB", _MAJOR, strict=True))
@@ -60,7 +61,7 @@ def _read(text: str) -> tuple[int, bool]:
     if not match or not tones:
         raise RequestError(f"unknown chord {text!r}: write C, Am, F#dim, G7, Dm7, Asus4, C/E, N.C. ...")
     root, quality = pitch_class(match[1]), _nearest(tones)
-    symbol = list(QUALITIES).index(quality) * 12 + root
+    symbol = _NAMES.index(quality) * 12 + root
     if not match[3] or match[3][-1].isdigit():  # Harte counts the bass from the root
         return symbol, not match[3] and tones == {*QUALITIES[quality]}
     bass = pitch_class(match[3])
@@ -125,7 +126,7 @@ def _over(symbol: int, bass: int) -> int:
     same = np.flatnonzero((CHORD_TONES[:NO_CHORD] == tones).all(1)).tolist()
     if len(same):
         return symbol if symbol in same else max(same, key=lambda other: other % 12 == bass)
-    late = {"": 10, "maj7": 10, "m": 7, "m7": 7}.get(list(QUALITIES)[symbol // 12])
+    late = {"": 10, "maj7": 10, "m": 7, "m7": 7}.get(_NAMES[symbol // 12])
     return _SUS4 * 12 + bass if (symbol - bass) % 12 == late else symbol
 
 
@@ -143,7 +144,7 @@ def chord_name(symbol: int, sharps: int = 0) -> str:
     """A symbol -> 'Am7', spelled in a key of so many sharps (flats: below 0)."""
     if symbol == NO_CHORD:
         return "N"
-    quality, root = list(QUALITIES)[symbol // 12], symbol % 12
+    quality, root = _NAMES[symbol // 12], symbol % 12
     minor = 3 in QUALITIES[quality]  # minor chords stand on the sharp side: C# minor and G# diminished, but Ab major
     return note_name(root, sharps, -3 if minor else -5) + quality
 

@@ -27,7 +27,11 @@ _BLACK_KEYS = (1, 3, 6, 8, 10)
 
 @dataclass(frozen=True)
 class Roll:
-    """Where a song time (seconds), a pitch or a drum stands in the picture (pixels)."""
+    """Where a song time (seconds), a pitch or a drum stands in the picture (pixels).
+
+    start, end: the song times at its edges. low, high: the pitches drawn; none where high is lower. lanes: the drums,
+    see DRUM_SOUNDS. top: upper edge of the pitches. row: the height of one. width: of the picture.
+    """
 
     start: float
     end: float
