@@ -32,13 +32,13 @@ def test_the_places_of_a_bar(beats, unit, bar):
     for part, kinds in ((0.0, bar), (0.5, [H] * len(bar)), (0.25, [E] * len(bar)), (0.7, [E] * len(bar))):
         for late in (-0.05, 0.0, 0.05):
             at = onset + (part + late) * length + rows[len(bar), 0]  # of the second bar
-            assert groove.places_of(rows, at).tolist() == kinds
-    assert groove.places_of(rows, np.array([-1.0, 99.0])).tolist() == [-1, -1]
+            assert groove.places_of(at, rows).tolist() == kinds
+    assert groove.places_of(np.array([-1.0, 99.0]), rows).tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize("rows", [grid(4, 4)[:0], grid(4, 4)[:3], grid(1, 4)])
 def test_where_no_bar_is_known_there_is_no_place(rows):
-    assert groove.places_of(rows, np.array([0.0, 0.5, 1.0])).tolist() == [-1] * 3
+    assert groove.places_of(np.array([0.0, 0.5, 1.0]), rows).tolist() == [-1] * 3
 
 
 def test_bars_begin_with_the_bass_drum_and_the_snare_answers():

@@ -213,7 +213,7 @@ class Prompt:
             stray=1.0 if ask.rhythm is None else STRAY,
             roots={i: OFF_ROOT for i in new if i in (BASSES if bass else (*BASSES, *chordal))},
             last=None if ask.ending is None else end - 1,
-            groove=places_of(self.chart.beats, np.arange(end + 1)) if DRUMS in new else None,
+            groove=places_of(np.arange(end + 1), self.chart.beats) if DRUMS in new else None,
             usual=usual,
             tune=self._highest(ask.tune),
             chordal=tuple(chordal),

@@ -158,7 +158,7 @@ class Planner:
         tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
         if DRUMS in scene.instruments and not (scene.player.instrument == DRUMS).any():
-            groove = places_of(chart.beats, np.arange(end + 1))
+            groove = places_of(np.arange(end + 1), chart.beats)
         stray = 0.0 if scene.chord_lock else STRAY
         player = scene.player.between(scene.start - MEMORY, scene.end)
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0

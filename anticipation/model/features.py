@@ -77,13 +77,17 @@ def row_features(rows: np.ndarray) -> np.ndarray:
     return out
 
 
+def rests(rows: np.ndarray) -> np.ndarray:
+    """(...) which of (..., columns) rows are rests that are drawn: a shorter one is a look, which is given."""
+    return (rows[..., s.KIND] == s.REST_KIND) & (rows[..., s.SHIFT] == s.REST)
+
+
 def targets(rows: np.ndarray) -> np.ndarray:
     """(..., T, columns) rows to (..., T, 5) classes of what follows each row; GIVEN where a field is not drawn: all of
     a control's, all but a rest's shift, a look, an unknown velocity, the velocity of a chord. An echo has those by
     which it is sorted."""
     after = rows[..., 1:, :]
-    event, line = after[..., s.KIND] == s.EVENT, s.of_kinds(after, s.LINE)
-    rest = (after[..., s.KIND] == s.REST_KIND) & (after[..., s.SHIFT] == s.REST)  # a shorter one is a look
+    event, line, rest = after[..., s.KIND] == s.EVENT, s.of_kinds(after, s.LINE), rests(after)
     out = np.full((*rows.shape[:-1], len(FIELD_NAMES)), GIVEN, dtype=np.int64)
     body = out[..., :-1, :]
     body[..., SHIFT] = np.where(rest, REST_CLASS, np.where(line, after[..., s.SHIFT], GIVEN))

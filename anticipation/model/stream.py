@@ -105,13 +105,11 @@ class Chart:
         place[:], chord[:], following[:] = NO_BEAT, self.symbols(clock), UNKNOWN_CHORD
         if len(self.beats):
             onset, places, periods = self.beats.T
-            i = np.searchsorted(onset, clock)  # a beat right at the clock is the next one, with wait 0
-            known = i < len(onset)
-            i = np.minimum(i, len(onset) - 1)
-            known &= onset[i] - clock <= HORIZON
-            i = i[known]
-            place[known], wait[known] = places[i], onset[i] - clock[known]
-            period[known] = np.minimum(periods[i], HORIZON)
+            i = np.minimum(np.searchsorted(onset, clock), len(onset) - 1)
+            ahead = onset[i] - clock  # a beat right at the clock is the next one
+            known = (ahead >= 0) & (ahead <= HORIZON)
+            place[known], wait[known] = places[i[known]], ahead[known]
+            period[known] = np.minimum(periods[i[known]], HORIZON)
         if len(self.chords):
             onset, symbol, _ = self.chords.T
             i = np.minimum(np.searchsorted(onset, clock, side="right"), len(onset) - 1)
@@ -204,7 +202,6 @@ def interleave(
     those of the controls that are said again when their time comes. Decoding does the same a row at a time
     (`Stream.due`, `Stream.overtaken`): a test holds both equal.
     """
-    start = header.rows(chart)
     told = controls[:, 0] - header.delta if told is None else told
     body = event_rows(events[:limit], until, looks, echoes[:limit])
     stops = np.concatenate([[0], body[:, CLOCK]])  # the start rows are the first stopping time, at clock 0
@@ -216,7 +213,7 @@ def interleave(
     rows = rows[order]
     rows[:, CHART] = chart.columns(rows[:, CLOCK])
     rows[:, SYMBOL] = written_chords(rows)
-    return np.concatenate([start, rows])[:limit]
+    return np.concatenate([header.rows(chart), rows])[:limit]
 
 
 def written_chords(rows: np.ndarray) -> np.ndarray:

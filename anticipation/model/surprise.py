@@ -12,14 +12,14 @@ from . import amt
 from . import stream as s
 from .batch import collate
 from .event import EventModel
+from .features import rests
 from .gpt2 import GPT2
 
 
 def drawn(rows: np.ndarray) -> np.ndarray:
     """Boolean mask: the rows of a stream that a model draws, and the echoes, before which it draws nothing. Controls,
     looks and start rows are given."""
-    rest = (rows[:, s.KIND] == s.REST_KIND) & (rows[:, s.SHIFT] == s.REST)
-    return s.of_kinds(rows, s.LINE) | rest
+    return s.of_kinds(rows, s.LINE) | rests(rows)
 
 
 def _event(model: EventModel, several: list[np.ndarray]) -> torch.Tensor:

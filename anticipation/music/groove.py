@@ -42,7 +42,7 @@ def shares(pitches: np.ndarray) -> np.ndarray:
     return np.bincount(GROUP_OF[pitches], minlength=len(USUAL)) / max(len(pitches), 1)
 
 
-def places_of(beats: np.ndarray, times: np.ndarray) -> np.ndarray:
+def places_of(times: np.ndarray, beats: np.ndarray) -> np.ndarray:
     """(N,) the kind of place in the bar (DOWNBEAT ...) that each time is nearest to, in quarters of a beat; -1 where no
     bar is known. beats: (B, 3) onset, number in the bar and length, in the unit of the times. Back beats are the second
     and fourth of four (every other beat of an even bar), and the second and third of three; a bar of one beat has no
@@ -64,7 +64,7 @@ def places_of(beats: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 def count(drums: np.ndarray, beats: np.ndarray) -> np.ndarray:
     """(2, 5, 9) strokes as in STROKES, of drums (N, 2): onset and pitch."""
-    place, out = places_of(beats, drums[:, 0]), np.zeros(STROKES.shape)
+    place, out = places_of(drums[:, 0], beats), np.zeros(STROKES.shape)
     beat = np.searchsorted(beats[:, 0], drums[:, 0], side="right") - 1
     moment = beat * 4 + np.rint(4 * (drums[:, 0] - beats[beat, 0]) / beats[beat, 2])
     order = np.lexsort((drums[:, 1], moment))
