@@ -389,6 +389,39 @@ def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model)
     assert set(chords.instruments) == {0, 33, CHORD}
 
 
+@pytest.mark.parametrize(
+    "more, instruments, heard",
+    [
+        ({}, (0, 33, DRUMS), [{FLUTE}, {0}, {33}]),
+        ({}, (33, 0, DRUMS), [{FLUTE}, {FLUTE, 33}, {33}]),  # a bass without company hears the tune
+        ({}, (DRUMS, 0), [set(), {FLUTE, DRUMS}]),
+        ({"places": None}, (0, 33, DRUMS), [{FLUTE}, {FLUTE, 0}, {FLUTE, 0, 33}]),  # without beats
+        ({"known": [(25.0, 0.1, 36, DRUMS, 80)]}, (DRUMS,), [{FLUTE, DRUMS}]),  # who is not new
+        (
+            {"known": [(1.0, 0.5, 52, FLUTE, 80), (25.0, 0.9, 60, 0, 80)]},
+            (33, DRUMS),
+            [{FLUTE, 0}, {33}],
+        ),  # no lone tune
+    ],
+)
+def test_a_new_rhythm_section_hears_itself(random_model, monkeypatch, more, instruments, heard):
+    """Beside a tune, which the model takes for music without them, drums and basses were silent for bars on end."""
+    asked, draw = [], drafting.draw
+    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+    grid, model = TempoMap.constant(120).beats(30.0), random_model(rests=-1.0)
+    chords = Notes.of([(0.0, 30.0, 0, CHORD, 64)])
+    known = MELODY + Notes.of(more.get("known", [])) + grid + chords
+    at = places(MELODY, grid, 4) if "places" not in more else None
+    generate(model, ask(known=known, end=20.0, instruments=instruments, places=at), seed=3, in_turn=True)
+    assert [set(Prompt.of(model, one).controls[:, 1].tolist()) for one in asked] == heard
+    assert [one.style for one in asked][-1] == ("drums" if heard[-1] in (set(), {33}) else "unknown")
+    for one in asked:
+        assert {*MELODY.instruments, CHORD, BEAT} <= set(one.known.instruments)  # by which the rest still goes
+        assert len(Prompt.of(model, one).chart.beats) and bool(len(Prompt.of(model, one).chart.chords)) == (
+            one.style != "drums"
+        )
+
+
 def test_new_parts_divide_beats_as_the_known_ones_do(random_model, monkeypatch):
     """Beside a tune of quarters, where a model that knows nothing would begin anywhere."""
     grid = TempoMap.constant(120).beats(30.0)

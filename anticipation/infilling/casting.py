@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..music.instruments import instrument_number
-from ..music.notes import DRUMS, GM_NAMES, Notes
-from ..music.playable import CHORDAL, GUITARS, PIANOS
+from ..music.notes import CHORD, DRUMS, GM_NAMES, Notes
+from ..music.playable import BASSES, CHORDAL, GUITARS, PIANOS
 from ..score.midi import Score
 from ..score.parts import Part
 from .habits import lone_tune
@@ -21,6 +21,9 @@ VOICE = GM_NAMES.index("voice")  # what sings the tunes of POP909, so what the m
 # part of a choir 0.07, a violin 0.02.)
 STAND_INS = (VOICE, GM_NAMES.index("choir"), GM_NAMES.index("synth voice"))
 OTHERS = (GM_NAMES.index("flute"), *STAND_INS)
+# A new rhythm section hears itself: drums nobody but the bass, not even the chords. Our model has heard few of them
+# beside a tune, and where it hears one it takes them to be silent, for bars on end (train/LOG.md).
+TO_DRUMS = "drums", tuple(i for i in (*range(DRUMS), CHORD) if i not in BASSES)  # their style, and who is not heard
 REST = 3.0  # seconds before and after a hole: of the parts that are silent in both, one in twenty plays in the hole
 RESTING = "silent there and around, and still so: {}; --parts names who is to play"
 
@@ -101,6 +104,17 @@ def accompanied(notes: Notes, start: float, written: list[int]) -> Notes:
         whose |= set(PIANOS)
     sings = np.isin(notes.instrument, [*whose - {DRUMS}]) & (lone | (notes.onset >= start))
     return notes.replace(instrument=np.where(sings, stand_in(STAND_INS, written), notes.instrument))
+
+
+def among_themselves(one: int, known: Notes, tune: Notes | None) -> tuple[str, tuple[int, ...]] | None:
+    """The style that a new part plays in, and the instruments that it does not hear, if it is of a rhythm section: see
+    TO_DRUMS. A bass under nothing but a tune hears who else goes with that, if anybody does. None for other parts.
+    known: what is known by then in the span."""
+    if one == DRUMS:
+        return TO_DRUMS
+    if one in BASSES and tune is not None and {*known.pitched.instruments} > {*tune.instruments}:
+        return "band", tuple(tune.instruments)
+    return None
 
 
 def stand_in(wanted: tuple[int, ...], instruments: list[int]) -> int:

@@ -17,6 +17,7 @@ from ..model.sampling import Sampling
 from ..music.form import counterparts
 from ..music.notes import CHORD, Notes
 from ..music.playable import GUITARS, PIANO, RANGES, VOICES
+from .casting import among_themselves
 from .habits import lone_tune
 from .prompt import Infill, Prompt
 from .ranking import fittest
@@ -86,6 +87,10 @@ def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infil
     """A part of a request as the model is asked for it. Ours has heard few guitars, and under nothing but a tune it
     writes a second one: there it writes for a piano what a guitar can play (train/LOG.md)."""
     request = replace(request, known=known, instruments=part)
+    new = request.places is not None and request.rhythm is None and part[0] not in known.instruments
+    there = known.between(request.start, request.end)
+    if model.reads_chart and new and (section := among_themselves(part[0], there, request.tune)):
+        request = replace(request, style=section[0], unheard=section[1])
     one, others = part[0], known.pitched.instruments
     alone = request.tune is not None and len(others) == len(part) == 1 and request.rhythm is None
     if one not in GUITARS or not alone or PIANO in others or not model.reads_chart:

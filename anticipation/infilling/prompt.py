@@ -61,7 +61,8 @@ class Infill:
     new parts. rhythm: pitched notes of every instrument, each of which is answered by one that begins and ends when it
     does and is as loud, near its pitch unless `ranged`; nothing else is written, and polyphony, density and places mean
     nothing. beside: what other hands play on the keyboard that is written for; its keys are left to them. ending: where
-    the piece comes to rest within the span. gone: what gives way there, and is not wanted again.
+    the piece comes to rest within the span. gone: what gives way there, and is not wanted again. unheard: instruments
+    that the model is not told what they play; what is written keeps to them in all else.
 
     Raises RequestError where there is nothing to write.
     """
@@ -83,6 +84,7 @@ class Infill:
     beside: Notes | None = None
     ending: Ending | None = None
     gone: Notes | None = None
+    unheard: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < np.inf:
@@ -131,22 +133,23 @@ class Prompt:
     @classmethod
     def of(cls, model, request: Infill) -> Prompt:
         """Raises RequestError where the model cannot be told the controls."""
-        before = request.known.audible.of_instruments(request.instruments)
+        told = request.known.without_instruments(request.unheard)
+        before = told.audible.of_instruments(request.instruments)
         before = before.between(request.start - s.HISTORY, request.start)
         # It begins where what is to be continued begins, or with the span: no training window opens in a long silence,
         # and hardly any with a note.
-        first = request.known.audible.between(request.start, request.end).onset[:1] - LEAD
+        first = told.audible.between(request.start, request.end).onset[:1] - LEAD
         opening = min([request.start, *first.tolist()])
         origin = max(0.0, float(before.onset[0]) - 1.0) if len(before) else opening
         near = request.known.between(origin, request.end + s.FUTURE)
         reads = model.reads_chart
         shift = shift_to_c(near, request.pitches) if reads else 0
-        audible = near.audible
+        audible = near.audible.without_instruments(request.unheard)
         past = (np.isin(audible.instrument, request.instruments) | (not model.anticipates)) & (
             audible.onset < request.start
         )
         history, rest = audible[past], audible[~past]
-        chords = request.known.chords
+        chords = told.chords
         sheet = near.beats + chords[chords.offset > origin]
         header = s.Header(
             delta=round(request.delta * s.STEPS),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CheckpointError
+from ..infilling.casting import TO_DRUMS
 from ..infilling.drafting import PATIENCE
 from ..infilling.prompt import LEAD, OFF_ROOT, higher
 from ..model import stream as s
@@ -113,6 +114,7 @@ class Planner:
             decoder = Decoder(self.model, streams)
         for stream, known in zip(decoder.streams, several, strict=True):
             stream.chart, stream.controls, stream.delta = known.chart, known.controls, known.delta
+            stream.unheard = known.unheard
         decoder.sampling = Sampling(scene.temperature, scene.top_p, patience=PATIENCE)
         before = decoder.fed
         decoder.sync([known.rows for known in several])
@@ -144,6 +146,8 @@ class Planner:
             others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
             mine = scene.own if not len(others) else scene.own.of_instruments(part)
             told = replace(scene, own=mine, late=scene.late + others, instruments=part)
+            if part == (DRUMS,) and self.reads and len(scene.chart.beats) and not _drums(scene.player):
+                told = replace(told, style=TO_DRUMS[0], unheard=TO_DRUMS[1])
             out.append(rows_of(told, self.origin, self.shift, self.cold, reads_chart=self.reads, looks=self.listens))
         return out
 
@@ -157,7 +161,7 @@ class Planner:
         ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
         tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
-        if DRUMS in scene.instruments and not (scene.player.instrument == DRUMS).any():
+        if DRUMS in scene.instruments and not _drums(scene.player):
             groove = places_of(np.arange(end + 1), chart.beats)
         stray = 0.0 if scene.chord_lock else STRAY
         player = scene.player.between(scene.start - MEMORY, scene.end)
@@ -189,3 +193,8 @@ class Planner:
         if row[s.KIND] != s.EVENT:
             return None
         return next(iter(s.to_notes(row[None], self.origin).transpose(-self.shift)))
+
+
+def _drums(notes: Notes) -> bool:
+    """Whether somebody drums."""
+    return bool((notes.instrument == DRUMS).any())

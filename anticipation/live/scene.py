@@ -49,6 +49,7 @@ class Scene:
     temperature: float = 1.0
     top_p: float = 0.95
     ranged: bool = False
+    unheard: tuple[int, ...] = ()
 
     @property
     def player(self) -> Notes:
@@ -68,6 +69,7 @@ class Rows:
     controls: np.ndarray
     chart: s.Chart
     delta: int
+    unheard: tuple[int, ...]
 
 
 def rows_of(
@@ -82,7 +84,8 @@ def rows_of(
     with it.
     """
     heard, ahead = (
-        s.quantise(n[n.onset >= origin].transpose(shift), origin, reads_chart) for n in (scene.late, scene.ahead)
+        s.quantise(n[n.onset >= origin].without_instruments(scene.unheard).transpose(shift), origin, reads_chart)
+        for n in (scene.late, scene.ahead)
     )
     own = scene.own[scene.own.onset >= origin]
     events = s.quantise(own[own.instrument != BEAT].transpose(shift), origin, reads_chart)
@@ -94,7 +97,8 @@ def rows_of(
         style=s.STYLES.index(scene.style),
         cold=cold,
     )
-    chart = s.Chart.of(scene.chart.transpose(shift) if reads_chart else none(), origin)
+    sheet = scene.chart.without_instruments(scene.unheard)
+    chart = s.Chart.of(sheet.transpose(shift) if reads_chart else none(), origin)
     told = np.concatenate([np.minimum(heard[:, 0] + late, begin), ahead[:, 0] - early])
     controls = np.concatenate([heard, ahead])
     order = np.lexsort((controls[:, 2], controls[:, 1], controls[:, 0]))
@@ -102,4 +106,4 @@ def rows_of(
     look = (begin,) if looks else ()
     rows = s.interleave(events, controls, chart, header, told=told, looks=look, until=begin - s.REST)
     given = told <= rows[-1, s.CLOCK]
-    return Rows(rows, np.concatenate([controls[given], controls[~given]]), chart, header.delta)
+    return Rows(rows, np.concatenate([controls[given], controls[~given]]), chart, header.delta, scene.unheard)

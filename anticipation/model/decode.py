@@ -132,7 +132,7 @@ class Decoder:
         for i, row in enumerate(drawn) if together else ():
             if row is not None and row[s.KIND] == s.EVENT:
                 for k in range(len(drawn)):
-                    if k != i:
+                    if k != i and row[s.INSTRUMENT] not in self.streams[k].unheard:
                         self._append(k, self._told(k, row))
         return drawn
 

@@ -242,6 +242,7 @@ class Stream:
     controls: np.ndarray  # quantised; the first `given` of them stand in the stream
     delta: int
     rng: np.random.Generator
+    unheard: tuple[int, ...] = ()  # instruments of which it is told nothing while it is decoded beside others
     ordered: bool = True  # notes of one tick ascend by instrument and pitch; else they only must not come twice
     echoes: np.ndarray = field(default_factory=lambda: _NONE)  # of the controls; the first `echoed` stand in the stream
     rows: np.ndarray = field(default_factory=lambda: np.zeros((0, len(COLUMNS)), dtype=np.int64))
