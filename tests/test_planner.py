@@ -2,6 +2,7 @@
 reading, and only what changed is read."""
 
 from copy import copy, deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,6 +216,22 @@ def test_every_part_is_told_what_the_others_play(random_model, drummer):
         assert set(controls[:, s.INSTRUMENT].tolist()) == heard
         drawn = controls[controls[:, s.AT] >= (4.1 - planner.origin) * 100]
         assert set(drawn[:, s.INSTRUMENT].tolist()) == heard & set(written) - {part}
+
+
+@pytest.mark.parametrize("instrument", [33, DRUMS])
+def test_a_live_rhythm_section_rests_less(random_model, monkeypatch, instrument):
+    """Where it knows the beats, and others as they like."""
+    made = Planner(random_model(rests=5.0))
+    asked = scene(4.1, tune(8), instruments=(instrument, 0), end=24.0)
+    list(made.plan(asked))
+    assert [limit.rest for limit in made._limits(asked)] == [0.5, 1.0]
+    assert [limit.rest for limit in made._limits(replace(asked, chart=CHART))] == [1.0, 1.0]
+    many = []
+    for eager in (0.02, 1.0):
+        monkeypatch.setattr(planner, "EAGER", eager)
+        plan = [step.note for step in Planner(made.model).plan(asked) if step.note]
+        many.append(sum(note[3] == instrument for note in plan))
+    assert many[0] > 1.5 * many[1]
 
 
 def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_model):

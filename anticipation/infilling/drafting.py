@@ -49,10 +49,10 @@ def generate(
 
     seed: the same one draws the same notes. charts: CHORD notes for each take, in place of the known ones. progress:
     called with the seconds of music that every take has reached, and those that are asked for. in_turn: one instrument
-    after another in the order of the request, each told what those before it play, so that none is left out; a model
-    that cannot be told (it does not anticipate) writes all at once. best_of: drafts of every part, of which the best
-    one stays that is no earlier take over again (`ranking.fittest`); a model that does not anticipate cannot rank them,
-    and draws one.
+    after another in the order of the request, each told what those before it play (a rhythm section hears itself,
+    `casting.among_themselves`), so that none is left out; a model that cannot be told (it does not anticipate) writes
+    all at once. best_of: drafts of every part, of which the best one stays that is no earlier take over again
+    (`ranking.fittest`); a model that does not anticipate cannot rank them, and draws one.
 
     Returns the takes, and how many rows were fed to draw them. Raises RequestError where the model cannot be told the
     known notes.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..infilling.casting import TO_DRUMS
-from ..infilling.drafting import PATIENCE
+from ..infilling.drafting import EAGER, PATIENCE
 from ..infilling.prompt import LEAD, OFF_ROOT, higher
 from ..model import stream as s
 from ..model.bias import Bias
@@ -139,8 +139,8 @@ class Planner:
         return several
 
     def _rows(self, scene: Scene) -> list[Rows]:
-        """The rows of each part: its own notes, and the other parts' like late ones of the player. If one stream writes
-        the whole band, all that the band has played is its own."""
+        """The rows of each part: its own notes, and the other parts' like late ones of the player, of which drums hear
+        the bass alone. If one stream writes the whole band, all that the band has played is its own."""
         out = []
         for part in self._parts:
             others = scene.own[:0] if len(self._parts) == 1 else scene.own[~np.isin(scene.own.instrument, part)]
@@ -170,8 +170,11 @@ class Planner:
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else {}
         density = dict.fromkeys(scene.instruments, scene.density or 0)
         bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
+        # Who keeps time rests less, as in a file. The others leave room for the player.
+        keeps_time = [len(chart.beats) > 0 and {*part} <= {DRUMS, *BASSES} for part in self._parts]
         return [
-            Limits(begin, end, table, most, density, nearest, bias=bias, louder=louder, since=0) for table in tables
+            Limits(begin, end, table, most, density, nearest, bias=bias, louder=louder, since=0, rest=rest)
+            for table, rest in zip(tables, np.where(keeps_time, EAGER, 1.0).tolist(), strict=True)
         ]
 
     def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:

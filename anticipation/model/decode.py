@@ -116,8 +116,8 @@ class Decoder:
         """Draw an event or a rest for every stream that has limits, and append it, with the controls that stand after
         it. Drawn is what comes next, so where an echo comes before it, that is appended in its place.
 
-        together: the streams are parts of one band, and what one has drawn is told to the others at once, as a control.
-        Returns the rows that were drawn, or appended in their place."""
+        together: the streams are parts of one band, and what one has drawn is told at once, as a control, to the others
+        that hear it. Returns the rows that were drawn, or appended in their place."""
         active = [i for i, limit in enumerate(limits) if limit is not None]
         drawn: list[np.ndarray | None] = [None] * len(limits)
         own: list[Limits] = [limit for limit in limits if limit is not None]

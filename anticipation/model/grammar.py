@@ -61,6 +61,7 @@ class Limits:
     bias: Bias = field(default_factory=Bias)  # what it makes less likely
     louder: int = 0  # added to every velocity
     since: int | None = None  # where silence is counted from (default: start)
+    rest: float = 1.0  # factor on the odds of a rest, beside the sampling's
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:

@@ -197,7 +197,7 @@ class EventDraw:
             logits, instrument, exempt, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
             if field == SHIFT:
                 logits, exempt = shift_logits(logits, stream, limits, legal[j]), REST_CLASS
-                odds = self.sampling.odds(silence(stream, limits)) if stream.wait > s.REST else 1.0
+                odds = limits.rest * self.sampling.odds(silence(stream, limits)) if stream.wait > s.REST else 1.0
             elif field == PITCH:
                 clock = stream.clock + int(self.classes[j, SHIFT])
                 logits = logits + pitch_bias(stream, limits, clock, instrument)
@@ -289,7 +289,7 @@ class AmtLanes(Lanes):
             legal = np.append(shifts[j][: s.REST], shifts[j][s.REST :].any())  # after a second an event or a rest
             logits = self.model.head(self.state[i], after(amt.TIME, range(now[j], now[j] + s.REST + 1)))
             onto = shift_logits(logits.cpu().numpy(), mine[j], limits[j], legal)
-            odds = sampling.odds(silence(mine[j], limits[j]))
+            odds = limits[j].rest * sampling.odds(silence(mine[j], limits[j]))
             shift[j] = nucleus(onto, legal, sampling.temperature, sampling.top_p, mine[j].rng, s.REST, odds)
         self._feed_one(active, amt.TIME.start + now + shift)
         for j, i in enumerate(active):
