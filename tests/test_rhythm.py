@@ -16,7 +16,9 @@ from anticipation.infilling.drafting import generate
 from anticipation.infilling.habits import LEGATO
 from anticipation.infilling.prompt import Infill
 from anticipation.infilling.tasks import Options
+from anticipation.model import rhythm as rhythm_module
 from anticipation.model.event import Config, EventModel
+from anticipation.model.rhythm import recurring
 from anticipation.music.grid import places
 from anticipation.music.notes import CHORD, DRUMS, Notes
 from anticipation.music.tempo import TempoMap
@@ -102,13 +104,44 @@ def test_a_new_tune_steps_where_the_old_one_did_and_is_another():
 @pytest.mark.parametrize("family", ["event", "amt"])
 def test_new_pitches_are_near_the_old_ones_unless_a_range_is_asked_for(random_model, random_amt, family):
     model = random_model() if family == "event" else random_amt()
-    both = Score.from_notes(Notes.of([*line(PIANO, 84), *line(PIANO, 36), *line(FLUTE, 72)]), TEMPO)
+    lines = Notes.of([*line(PIANO, 84), *line(PIANO, 36), *line(FLUTE, 72)])
+    lines = lines.replace(pitch=lines.pitch + (lines.onset > beats(11.5)))  # no figure comes again in A to B
+    both = Score.from_notes(lines, TEMPO)
     (near,) = tasks.infill(both, model, A, B, parts=["piano"], rhythm=True, options=Options(seed=1, best_of=1))
     hands = near.notes.pitch.reshape(-1, 2)
     assert abs(hands - (40, 88)).max() < 30 and len(np.unique(hands)) > 8
     asked = Options(seed=1, best_of=1, low=60, high=65)
     (moved,) = tasks.infill(both, model, A, B, parts=["piano"], rhythm=True, options=asked)
     assert rhythm(moved.notes) == rhythm(near.notes) and set(moved.notes.pitch) <= set(range(60, 66))
+
+
+def test_a_figure_that_comes_again_is_found():
+    """Four moments that have come before, as fast, whatever stands between; a moment that is struck again."""
+    figure, steps = [60, 64, 67, 64, 60], np.arange(20) * 25
+    pitches = [*figure, 50, 52, *figure, 70, 70, 71, 60, 64, 67, 72, 73]
+    rows = np.stack([steps, steps * 0, pitches, steps * 0 + 20, steps * 0 + 80], 1)
+    found = dict(zip(range(7, 12), range(5), strict=True)) | {13: 12}
+    assert recurring(rows).tolist() == [found.get(i, -1) for i in range(20)]
+    slower = rows.copy()
+    slower[7:, 0] += np.arange(13) * 10
+    assert (recurring(slower) == np.where(np.arange(20) == 13, 12, -1)).all()
+    chords = np.concatenate([rows, rows + (0, 0, 12, 0, 0)])
+    chords = chords[np.lexsort((chords[:, 2], chords[:, 0]))]
+    again = recurring(chords)
+    assert (again[14:24] == np.arange(10)).all() and (np.delete(again, [*range(14, 24), 26, 27]) == -1).all()
+
+
+def test_what_comes_again_is_answered_again(random_model, monkeypatch):
+    figure = np.random.default_rng(3).integers(50, 80, 12)
+    gone = Notes.of((0.25 * i, 0.25, pitch, PIANO, 80) for i, pitch in enumerate(np.tile(figure, 6).tolist()))
+
+    def share(comes: float) -> float:
+        monkeypatch.setattr(rhythm_module, "COMES", comes)
+        asked = Infill(Notes.of([]), 0.0, 18.0, (PIANO,), ranged=True, rhythm=gone)
+        (written,), _ = generate(random_model(), asked, seed=1)
+        return float((written.pitch[12:] == written.pitch[:-12]).mean())
+
+    assert share(1.0) < 0.7 and share(1e9) == 1.0
 
 
 # ---- tasks -----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ AGAIN, STAY, CROSS = 0.1, 0.5, 0.1
 # Factor on the odds of a pitch outside the chord. Not as low as without a rhythm: most old pitches were chord tones,
 # and as these are avoided (AGAIN), a low one would leave too little.
 STRAY = 0.5
+# Factor on the odds of the pitch that answered the same note of the same figure before; moments of a part that are a
+# figure, if they come again; steps by which it may come sooner or later then.
+COMES, FIGURE, SLACK = 20.0, 4, 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Rhythm:
     """notes: those that give way, in the order of the stream. rows: (N, 5) the same in the model's steps and key, as
     `stream.quantise` has them. left: (N,) how many notes of its chord are still to come, itself included. table:
     (INSTRUMENTS, 128) what may be written. free: (N, 128) keys that no known note of its part strikes or holds
-    meanwhile. near: whether new pitches stay near the old ones."""
+    meanwhile. near: whether new pitches stay near the old ones. again: (N,) which earlier note was the same one of the
+    same figure; -1: none."""
 
     notes: Notes
     rows: np.ndarray
@@ -39,6 +43,7 @@ class Rhythm:
     table: np.ndarray
     free: np.ndarray
     near: bool
+    again: np.ndarray
 
     @classmethod
     def of(
@@ -64,7 +69,7 @@ class Rhythm:
             own = known[known.instrument == one[1]]
             keys = own.pitch[_clash(notes.onset[i], notes.offset[i], own)] + shift
             free[i, keys[(keys >= 0) & (keys < 128)]] = False
-        return cls(notes, rows, left, table, free, near)
+        return cls(notes, rows, left, table, free, near, recurring(rows))
 
     def row(self, number: int) -> np.ndarray:
         """The row that comes next once so many are answered; once all are, the last one."""
@@ -105,6 +110,8 @@ class Rhythm:
             out[keys == old] += np.log(AGAIN)
             if self.left[number] > 1:
                 out[keys >= self.rows[number + 1, 2]] += np.log(CROSS)
+        if self.again[number] >= 0:
+            out[drawn[self.again[number]]] += np.log(COMES)
         begun = self.rows[:number]
         last = np.flatnonzero((begun[:, 1] == instrument) & (begun[:, 0] < onset))
         if len(last):
@@ -114,6 +121,36 @@ class Rhythm:
             out -= 0.5 * ((keys - before) / (leap + GAIT)) ** 2
             out[keys == before] += np.log(STAY) if leap else 0.0
         return out
+
+
+def recurring(rows: np.ndarray) -> np.ndarray:
+    """(N,) for each of some rows (in the order of the stream) the same note of the moment that its part's moment
+    repeats; -1 for none. A moment repeats the one before it, if that begins the same pitches, or the latest that stands
+    at the same place of a figure: of FIGURE moments that came before, with the same pitches as fast. A figure that has
+    begun to come again goes on to."""
+    out = np.full(len(rows), -1)
+    for instrument in np.unique(rows[:, 1]):
+        own = np.flatnonzero(rows[:, 1] == instrument)
+        onset, first = np.unique(rows[own, 0], return_index=True)
+        moments = np.split(own, first[1:])
+        pitches = [tuple(rows[moment, 2].tolist()) for moment in moments]
+        seen: dict[tuple, list[int]] = {}
+        back = np.zeros(len(moments), dtype=np.int64)  # how many moments ago
+        for i in range(len(moments) - FIGURE + 1):
+            gaps = np.diff(onset[i : i + FIGURE])
+            came = seen.setdefault(tuple(pitches[i : i + FIGURE]), [])
+            same = [j for j in reversed(came) if (abs(np.diff(onset[j : j + FIGURE]) - gaps) <= SLACK).all()]
+            if same:
+                last = back[i + FIGURE - 2]
+                ago = last if i - last in same else i - same[0]
+                there = slice(i, i + FIGURE)
+                back[there] = np.where(back[there] > 0, back[there], ago)
+            came.append(i)
+        for i in range(1, len(moments)):
+            ago = back[i] or int(pitches[i] == pitches[i - 1])
+            if ago:
+                out[moments[i]] = moments[i - ago]
+    return out
 
 
 def _clash(onset: float, offset: float, others: Notes) -> np.ndarray:
