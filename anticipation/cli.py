@@ -19,7 +19,7 @@ from .infilling.options import Options
 # For how many turns an idle thread of torch's (GNU OpenMP's) spins before it sleeps. Its own choice, a hundred times as
 # many, wins nothing on a quiet machine, and beside other programs makes six minutes of one (train/LOG.md).
 SPINS = "3000"
-RHYTHM = "keep the rhythm: each note gives way to one of another pitch, as long and as loud (drums stay)"
+RHYTHM = "keep the rhythm and the chords: each note gives way to one of another pitch, as long and as loud (drums stay)"
 
 
 class Parser(argparse.ArgumentParser):

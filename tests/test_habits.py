@@ -9,6 +9,7 @@ from strategies import notes
 from anticipation.infilling import habits
 from anticipation.infilling.habits import (
     LEGATO,
+    at_rest,
     give_way,
     highest,
     keys_down,
@@ -183,3 +184,14 @@ def test_a_tune_is_one_line_and_no_bass():
     drums = Notes.of((0.25 * i, 0.1, 42, DRUMS, 80) for i in range(24))
     assert lone_tune(line) == lone_tune(line + drums) == line
     assert lone_tune(line + line.transpose(4)) is lone_tune(line.transpose(-24)) is lone_tune(line[:7]) is None
+
+
+def test_who_is_silent_for_a_beat_rests():
+    """From the end of a note to the next; a shorter gap is no rest, and a stroke lasts a beat."""
+    beats, when = TempoMap.constant(120.0).beats(6.0), np.arange(0.0, 5.0, 0.25)
+    line = Notes.of([(0.0, 0.5, 60, 0, 80), (0.75, 0.25, 60, 0, 80), (2.0, 1.0, 60, 0, 80), (3.45, 0.5, 62, 0, 80)])
+    rests = at_rest(line, beats, when)
+    assert when[rests].tolist() == [1.0, 1.25, 1.5, 1.75, 4.0, 4.25, 4.5, 4.75]
+    drums = Notes.of((at, 0.1, 36, DRUMS, 80) for at in (0.0, 0.5, 1.0, 2.5))
+    assert when[at_rest(drums, beats, when)].tolist() == [1.5, 1.75, 2.0, 2.25, *when[when >= 3.0]]
+    assert at_rest(line[:0], beats, when).all()

@@ -11,7 +11,7 @@ from strategies import notes
 from anticipation.errors import RequestError
 from anticipation.infilling import drafting, habits, prompt, snapping
 from anticipation.infilling.drafting import generate
-from anticipation.infilling.habits import LEGATO, on_free_keys, usual_density, usual_range, usual_voices
+from anticipation.infilling.habits import LEGATO, at_rest, on_free_keys, usual_density, usual_range, usual_voices
 from anticipation.infilling.prompt import LEAD, Infill, Prompt
 from anticipation.model import bias, precedent
 from anticipation.model import stream as s
@@ -553,6 +553,35 @@ def test_a_hole_is_filled_as_the_piece_goes_elsewhere(random_model, monkeypatch)
         assert Prompt.of(model, replace(request, **told)).limits.bias.precedent is None
     other = replace(request, gone=MELODY.between(16.0, 20.0))
     assert Prompt.of(model, other).limits.bias.precedent == Prompt.of(model, request).limits.bias.precedent
+
+
+def test_what_comes_in_place_of_something_comes_where_it_was(random_model, monkeypatch):
+    """At no other time where that is dear, and never in a rest; no more notes of a chord, among those that stay as the
+    old ones lay (a model that knows nothing draws many a note out of order, which goes); not the same pitches."""
+    beats, rng = TempoMap.constant(120.0).beats(32.0), np.random.default_rng(1)
+    chords = [(0.5 * i, 0.4, pitch, 0, 80) for i in range(64) if i % 16 < 10 for pitch in (48, 55, 60, 64)]
+    piece = Notes.of(chords)
+    stays = rng.random(len(piece)) < 0.5
+    known, gone = piece[stays] + beats, piece[~stays]
+    request = ask(0.0, 32.0, known, (0,), places=places(known.audible, beats), gone=gone, instead=True, density=0)
+    model = random_model()
+
+    def written(price: float, same: float, **told) -> Notes:
+        monkeypatch.setattr(precedent, "OTHERWISE", price)
+        monkeypatch.setattr(precedent, "SAME", same)
+        return generate(model, replace(request, **told), seed=1)[0][0]
+
+    free, near, other = written(0.0, 0.0), written(30.0, 0.0), written(30.0, 30.0)
+    assert not at_rest(piece, beats, free.onset + 0.01).any()
+    assert at_rest(piece, beats, written(0.0, 0.0, instead=False).onset + 0.01).any()
+    assert np.isin(near.onset.round(2), gone.onset).all() and not np.isin(free.onset.round(2), gone.onset).all()
+    for when in np.unique(near.onset.round(2)):
+        new, old, given = (some.pitch[abs(some.onset - when) < 0.01] for some in (near, gone, known.audible))
+        new, old = (np.bincount(np.searchsorted(given, some), minlength=len(given) + 1) for some in (new, old))
+        assert (new <= old).all()
+    assert len(near) > 20
+    assert len(other) and not (set(zip(other.onset.round(2), other.pitch, strict=True))
+                               & set(zip(gone.onset.round(2), gone.pitch, strict=True)))  # fmt: skip
 
 
 def test_progress_goes_on_over_all_parts(random_model):

@@ -15,7 +15,7 @@ from anticipation.infilling.casting import RESTING
 from anticipation.music.grid import cut
 from anticipation.music.harmony import CHORD_TONES
 from anticipation.music.notes import CHORD, DRUMS, Notes
-from anticipation.music.symbols import chart_text, parse_scale
+from anticipation.music.symbols import chart_text, parse_chord, parse_scale
 from anticipation.music.tempo import TempoMap
 from anticipation.score.midi import Score, read
 
@@ -36,6 +36,11 @@ def line(instrument: int, pitch: int, count: int = 32) -> list[tuple]:
 BAND = Score.from_notes(Notes.of([*line(FLUTE, 72), *line(PIANO, 60), *line(BASS, 40), *line(DRUMS, 38)]), TEMPO)
 MELODY = Score.from_notes(Notes.of(line(FLUTE, 72)), TEMPO)
 A, B = beats(8, 16)  # bars 3 and 4
+PROGRESSION = [parse_chord(name) for name in "C F Ab Db Eb D Bm G E Gm A Bb F#m B Cm Abm".split()]  # two beats each
+PIECE = Score.from_notes(Notes.of(
+    (start, stop - start, 48 + pitch, PIANO, 80)
+    for symbol, start, stop in zip(PROGRESSION, beats(*range(0, 32, 2)), beats(*range(2, 34, 2)), strict=True)
+    for pitch in np.flatnonzero(np.tile(CHORD_TONES[symbol], 2)).tolist()), TEMPO)  # fmt: skip
 
 
 def in_ticks(score: Score, mask=slice(None)) -> Counter:
@@ -149,6 +154,22 @@ def test_a_variation_keeps_its_share(random_model, keep):
     assert abs((was - kept).total() - (1 - keep) * 32) < 9 and len(take.notes)
     again = tasks.vary(BAND, random_model(), keep=keep, parts=["piano"], options=Options(seed=2))[0]
     assert keep == 0 or in_ticks(again.score, old(again.score)) != kept
+
+
+@pytest.mark.parametrize("task", [
+    lambda m, o: tasks.vary(PIECE, m, keep=0.25, options=o),
+    lambda m, o: tasks.vary(PIECE, m, keep=0.25, rhythm=True, options=o),
+    lambda m, o: tasks.infill(PIECE, m, A, B, rhythm=True, options=o),
+], ids=["vary", "vary-rhythm", "infill-rhythm"])  # fmt: skip
+def test_what_only_varies_keeps_its_chords(random_model, task):
+    """Those that were played, also by what gives way."""
+    (take,) = task(random_model(), Options(best_of=1))
+    there = (take.chords.onset > A - 0.1) & (take.chords.onset < B - 0.1)
+    assert (
+        chart_text(take.chords[there], TEMPO.bar_seconds(B)[2:4]).count("|") and len(np.unique(take.chords.pitch)) > 1
+    )
+    for onset, _, symbol, *_ in take.chords[there]:
+        assert symbol == PROGRESSION[int(np.searchsorted(beats(*range(0, 32, 2)), onset + 0.05)) - 1]
 
 
 def test_who_rests_in_a_hole_and_around_it_is_left_to_rest(random_model):

@@ -20,6 +20,7 @@ from ..music.notes import DRUMS, LEGATO, Notes, at_once, moments
 LOW, ALONE = 52, 0.8  # a tune's median pitch is no lower, and this share of its notes begin when no other sounds
 # Seconds for which a tune still counts when it pauses; before its next note; by which new notes may be early.
 HELD, SOON, EDGE = 0.5, 2.0, 0.05
+NEXT = 1 / 12  # of a beat by which a note may be early, and a rest shorter than a beat
 BUSIER, FEW = 2, 4  # times that a part may be as dense as in its densest second; onsets a second that any may have
 ENOUGH = 8  # notes of a part that tell how many of them sound at once
 # Notes that tell the range of a part that plays on after the span, and of one that does not; and the semitones that it
@@ -90,6 +91,19 @@ def usual_places(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
     odds = np.where(division == 1, 1.0, np.minimum((often[division] + SELDOM) / USUAL, 1.0))
     odds[at] = 1.0
     return odds
+
+
+def at_rest(part: Notes, beats: Notes, times: np.ndarray) -> np.ndarray:
+    """(N,) whether a part rests at these times (seconds): for a beat or longer nothing of it sounds. A stroke sounds
+    for a beat."""
+    part = part.sorted()
+    begin, end = position(part.onset, beats), position(part.offset, beats)
+    least = np.where(part.instrument == DRUMS, 1.0, 0.25)
+    end = np.maximum.accumulate(np.maximum(end, begin + least))
+    when = position(times, beats)
+    last = np.searchsorted(begin, when + NEXT, side="right")
+    until, after = np.append(-np.inf, end)[last], np.append(begin, np.inf)[last]
+    return (when + NEXT > until) & (after - until > 1 - NEXT)
 
 
 def sounding(known: np.ndarray, instrument: int, end: int) -> np.ndarray:

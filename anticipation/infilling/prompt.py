@@ -7,7 +7,7 @@ beside it. Knows no weights and no files, and draws nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from ..errors import RequestError
 from ..model import stream as s
 from ..model.bias import Bias
 from ..model.grammar import Limits, nearest_place, pitch_table
-from ..model.precedent import Elsewhere, Precedent, Verse
+from ..model.precedent import Displaced, Elsewhere, Precedent, Verse
 from ..model.rhythm import STRAY, Rhythm
 from ..music.dynamics import as_loud, balanced
 from ..music.grid import nearest
@@ -28,6 +28,7 @@ from ..music.playable import BASSES, CHORDAL
 from ..music.reprise import again
 from .ending import Ending
 from .habits import (
+    at_rest,
     give_way,
     highest,
     keys_down,
@@ -61,8 +62,9 @@ class Infill:
     new parts. rhythm: pitched notes of every instrument, each of which is answered by one that begins and ends when it
     does and is as loud, near its pitch unless `ranged`; nothing else is written, and polyphony, density and places mean
     nothing. beside: what other hands play on the keyboard that is written for; its keys are left to them. ending: where
-    the piece comes to rest within the span. gone: what gives way there, and is not wanted again. unheard: instruments
-    that the model is not told what they play; what is written keeps to them in all else.
+    the piece comes to rest within the span. gone: what gives way there, and is not wanted again. instead: new notes
+    come in place of that: about when it did, about as many, none where the part rests. unheard: instruments that the
+    model is not told what they play; what is written keeps to them in all else.
 
     Raises RequestError where there is nothing to write.
     """
@@ -83,7 +85,8 @@ class Infill:
     rhythm: Notes | None = None
     beside: Notes | None = None
     ending: Ending | None = None
-    gone: Notes | None = None
+    gone: Notes = field(default_factory=lambda: Notes.of([]))
+    instead: bool = False
     unheard: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -252,14 +255,20 @@ class Prompt:
         if self.places is None:
             return None, None
         ask, end, (seconds, steps, inside) = self.request, self.span[1], self.places
-        usual = np.zeros(end + 1)
+        reach, usual = nearest_place(steps[seconds >= ask.start - 1e-3], end), np.zeros(end + 1)
+        if ask.instead:
+            near, when = near + ask.gone, self.origin + np.arange(len(reach)) / s.STEPS
+            rests = at_rest(near.of_instruments(ask.instruments), ask.known.beats, when)
+            reach = np.where(rests[reach.clip(max=len(rests) - 1)], 2 * len(reach), reach)  # not here, but later
         usual[steps[inside]] = np.log(usual_places(near, ask.known.beats, seconds)[inside])
-        return nearest_place(steps[seconds >= ask.start - 1e-3], end), usual
+        return reach, usual
 
     def _precedent(self) -> Precedent | None:
         """`Bias.precedent`."""
         if self.places is None:
             return None
+        if self.request.instead:
+            return Displaced(self._by_step(self.request.gone, self.places))
         if len(self.request.known.of_instruments(self.request.instruments)):
             return self._elsewhere(self.places)
         return None if self.request.before is None else self._verse(self.places, self.request.before)
@@ -280,15 +289,20 @@ class Prompt:
         ask = self.request
         own = ask.known.audible.of_instruments(ask.instruments)
         first, last = np.searchsorted(np.sort(own.onset), (ask.start, ask.end))
-        anew = ask.gone is not None and len(ask.gone.of_instruments(ask.instruments))
-        if anew or not places.inside.any() or not 0 < first == last < len(own):
+        if len(ask.gone.of_instruments(ask.instruments)) or not 0 < first == last < len(own):
             return None
-        comes = again(ask.known, own, ask.start, ask.end).transpose(self.shift)
-        steps = places.steps[places.inside][nearest(comes.onset, places.seconds[places.inside])]
+        notes = self._by_step(again(ask.known, own, ask.start, ask.end), places)
+        return Elsewhere(notes) if notes else None
+
+    def _by_step(self, notes: Notes, places: Places) -> dict[int, list[tuple[int, int]]]:
+        """(instrument, pitch) of those that are written, by the nearest place in the span, in the stream's steps."""
+        notes = notes.of_instruments(self.request.instruments)
         out: dict[int, list[tuple[int, int]]] = {}
-        for step, one, pitch in zip(steps.tolist(), comes.instrument.tolist(), comes.pitch.tolist(), strict=True):
-            out.setdefault(step, []).append((one, pitch))
-        return Elsewhere(out) if out else None
+        if places.inside.any():
+            steps = places.steps[places.inside][nearest(notes.onset, places.seconds[places.inside])]
+            for step, (_, _, pitch, one, _) in zip(steps.tolist(), notes.transpose(self.shift), strict=True):
+                out.setdefault(step, []).append((one, pitch))
+        return out
 
     def _rhythm(self, own: Notes, table: np.ndarray) -> Rhythm | None:
         """`Limits.rhythm`. own: known notes of the instruments that are written. table: what may be written."""

@@ -56,7 +56,8 @@ class Take:
 class Brief:
     """What a task asks for, in the score's own time. task: its name. start, end: seconds. known: notes that the model
     is told. gone: mask of the score's notes that give way. chosen: parts that new notes may belong to.
-    keeps_rhythm: see `infill`. asked: what only this task takes, for the stamp. remarks: as a take's."""
+    keeps_rhythm: see `infill`. varies: what gives way tells what comes: its chords and, where no rhythm is kept, about
+    when and how many notes. asked: what only this task takes, for the stamp. remarks: as a take's."""
 
     task: str
     score: Score
@@ -67,6 +68,7 @@ class Brief:
     gone: np.ndarray
     chosen: Sequence[Part] = ()
     keeps_rhythm: bool = False
+    varies: bool = False
     asked: Mapping[str, object] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -115,7 +117,8 @@ def infill(
 
     end: by default that of the piece, if parts are named. instruments: what is written there; by default what those
     parts play, or if none are named, what all parts play but those that rest there and around. rhythm: each note gives
-    way to one of another pitch, and nothing else is written; drums have no pitch, and stay. Raises RequestError.
+    way to one of another pitch, on the chords that are there, and nothing else is written; drums have no pitch, and
+    stay. Raises RequestError.
     """
     if rhythm and instruments is not None:
         raise RequestError("--rhythm keeps who plays: leave --instruments out")
@@ -132,9 +135,8 @@ def infill(
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
     asked = {"parts": named, "rhythm": "kept" if rhythm else None}
-    return _answer(
-        Brief("infill", score, start, end, known, written, gone, chosen, rhythm, asked, remarks), model, options
-    )
+    brief = Brief("infill", score, start, end, known, written, gone, chosen, rhythm, rhythm, asked, remarks)
+    return _answer(brief, model, options)
 
 
 def continue_(
@@ -183,8 +185,8 @@ def vary(
     options: Options | None = None,
 ) -> list[Take]:
     """A variation: a share `keep` of the notes of `parts` stays, drawn at random, and new notes are written around
-    these in place of the others; a part of which all notes stay gets no new ones. rhythm: as for `infill`. Raises
-    RequestError."""
+    these in place of the others: on the chords of the piece, about as many and about when those were, and none where a
+    part rests. A part of which all notes stay gets no new ones. rhythm: as for `infill`. Raises RequestError."""
     options = options or Options()
     if not 0 <= keep < 1:
         raise RequestError("--keep is a share from 0 to less than 1")
@@ -198,7 +200,8 @@ def vary(
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     asked = {"keep": keep, "parts": named, "rhythm": "kept" if rhythm else None}
-    return _answer(Brief("vary", score, start, end, known, written, gone, chosen, rhythm, asked), model, options)
+    brief = Brief("vary", score, start, end, known, written, gone, chosen, rhythm, True, asked)
+    return _answer(brief, model, options)
 
 
 def harmonize(
@@ -331,7 +334,7 @@ def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tup
     known = conductor.on_beat(brief.known, brief.rest, end)
     request = _request(known, start, end, instruments, options, conductor)
     chords = conductor.chords(brief.rest, options.chords, start, end)
-    outlook, charts = Outlook(request), None
+    outlook, charts = Outlook(replace(request, known=known + gone) if brief.varies else request), None
     if chords is not None:
         told = chords if model.reads_chart else voicing(chords, casting.stand_in(GUIDES, instruments))
         request = replace(request, known=request.known + told)
@@ -339,7 +342,8 @@ def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tup
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
     first, last = cut(known.audible, known.beats, start, end)
     beside = conductor.beside(score, brief.chosen, instruments)
-    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside, gone=gone)
+    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside, gone=gone,
+                      instead=brief.varies and rhythm is None)  # fmt: skip
     if rhythm is None:
         request = replace(request, ending=ending_of(known, request.start, request.end, score.end - conductor.lag))
     return request, Notes.of([]) if chords is None else within(chords, score.tempo, start, end), charts

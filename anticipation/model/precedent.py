@@ -18,6 +18,8 @@ from . import stream as s
 ANEW = 8.0
 # The same in a hole, where the piece goes elsewhere as it goes around that: there it is not for sure (train/LOG.md).
 OTHERWISE = 2.0
+# Where others come in place of notes that gave way: nats that it costs to begin one of these again.
+SAME = 1.0
 ROUNDING = 3  # steps by which a note may miss the chord that it begins with
 _PITCHES = np.arange(128)
 
@@ -44,6 +46,14 @@ class Precedent(ABC):
     def lacks(self, stream: s.Stream, here: Begun, notes: Begun) -> bool:
         """Whether a chord of which `here` is begun is to have more of `notes`, what comes."""
 
+    def begun(self, stream: s.Stream) -> Begun:
+        """What counts as begun already at the stream's clock."""
+        return stream.begun.get(stream.clock, [])
+
+    def surplus(self, stream: s.Stream, clock: int) -> float:
+        """Nats for what is begun where nothing was."""
+        return self.price
+
     def pitch_costs(self, stream: s.Stream, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
         """(128,) nats that an instrument's next pitch costs at a clock: one price if it was not begun there, and for
         each one that was and is passed over, or chords would climb. instrument: None for any."""
@@ -62,7 +72,7 @@ class Precedent(ABC):
         for i, shift in enumerate(places.tolist()):
             out[i] = passed
             came = self.came(stream, stream.clock + shift)
-            here = [] if shift or came is None else stream.begun.get(stream.clock, [])
+            here = [] if shift or came is None else self.begun(stream)
             if here:
                 if self.lacks(stream, here, self.comes(stream, table, stream.clock)):
                     passed += self.price
@@ -71,7 +81,7 @@ class Precedent(ABC):
             elif came:
                 passed += self.price
             elif came is not None:
-                out[i] += self.price
+                out[i] += self.surplus(stream, stream.clock + shift)
         out[-1] = passed
         return out
 
@@ -126,6 +136,41 @@ class Elsewhere(Precedent):
 
     def lacks(self, stream: s.Stream, here: Begun, notes: Begun) -> bool:
         return len(here) < len(notes)  # whichever they are: it may have other ones
+
+
+@dataclass(frozen=True)
+class Displaced(Elsewhere):
+    """A part of which some notes gave way: others come in their place. notes: step -> those."""
+
+    def came(self, stream: s.Stream, clock: int) -> Begun:
+        return _between_echoes(super().came(stream, clock), stream, clock)
+
+    def begun(self, stream: s.Stream) -> Begun:
+        return _between_echoes(super().begun(stream), stream, stream.clock)
+
+    def surplus(self, stream: s.Stream, clock: int) -> float:
+        """One more since the last old note costs more each time, or one that was held would become a row of short
+        ones."""
+        old = [*self.notes, *stream.echoes[: stream.echoed, 0].tolist()]
+        last = max((when for when in old if when <= clock), default=-1)
+        return self.price * (1 + sum(last < when < clock for when in stream.begun))
+
+    def pitch_costs(self, stream: s.Stream, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
+        """The old pitches are not wanted again; strokes are."""
+        pitches = [pitch for one, pitch in self.came(stream, clock) if instrument in (None, one) and one != DRUMS]
+        return SAME * np.isin(_PITCHES, pitches)
+
+
+def _between_echoes(begun: Begun, stream: s.Stream, clock: int) -> Begun:
+    """What comes after the echo at a clock that was said last, and before the next one: so new notes lie among those
+    that stay as the old ones did."""
+    low, high = (-1, -1), (s.UNTOLD, 0)
+    if clock == stream.clock and len(said := stream.at_clock()):
+        said = said[said[:, s.KIND] == s.ECHO]
+        low = max((tuple(row) for row in said[:, [s.INSTRUMENT, s.PITCH]].tolist()), default=low)
+    if clock == stream.clock + stream.wait:
+        high = tuple(stream.echoes[stream.echoed, 1:3].tolist())
+    return [note for note in begun if low < note < high]
 
 
 def _legal(begun: Begun, table: np.ndarray) -> Begun:
