@@ -82,6 +82,39 @@ def test_written_parts_come_to_rest_with_the_piece(random_model, seed):
     assert np.allclose(sounding.offset, 8.0, atol=0.01)
 
 
+def test_a_piece_that_goes_on_comes_to_rest_as_it_did():
+    """In the last bar that leaves time for it, at the same place and for as long, with as many notes. Not if it goes
+    on for fewer bars than four, nor where others play on, or from within."""
+    piece = tune(*[1] * 12, 4) + Notes.of(
+        [(6.0, 2.0, 40, BASS, 80), (6.0, 2.0, 60, PIANO, 80), (6.0, 2, 64, PIANO, 80)]
+    )
+
+    def once_more(notes: Notes, start: float, end: float, piece_end: float) -> Ending | None:
+        return ending_of(notes + TEMPO.beats(40.0), start, end, piece_end)
+
+    closes = {FLUTE: 1, BASS: 1, PIANO: 2}
+    assert once_more(piece, 8.0, 24.0, 8.0) == Ending(22.0, 24.0, closes)
+    assert once_more(piece, 8.0, 23.0, 8.0) == Ending(20.0, 22.0, closes)
+    late = tune(*[1] * 13, 2)
+    assert once_more(late, 8.0, 24.0, 7.5) == Ending(22.5, 23.5, {FLUTE: 1})
+    assert once_more(piece, 8.0, 14.0, 8.0) is once_more(piece, 7.0, 24.0, 8.0) is once_more(piece, 8, 24, 9) is None
+    assert once_more(tune(*[1] * 16), 8.0, 24.0, 8.0) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_that_go_on_end_together(random_model, seed):
+    """A model that knows nothing begins in each at the last moment what it has begun at the piece's, on its chord."""
+    bass = Notes.of([*((i * BEAT, BEAT, 40, BASS, 80) for i in range(12)), (6.0, 2.0, 43, BASS, 80)])
+    chords = Notes.of((i * 2.0, 2.0, pitch, PIANO, 80) for i in range(4) for pitch in (55, 59, 62))
+    score = Score.from_notes(tune(*[1] * 12, 4) + bass + chords, TEMPO)
+    (take,) = tasks.continue_(score, random_model(), bars=6, options=Options(seed=seed))
+    assert take.notes.onset.max() < 18.05
+    for instrument in (FLUTE, PIANO, BASS):
+        own = take.notes.of_instruments([instrument])
+        assert abs(own.onset - 18.0).min() < 0.05 and np.allclose(own.offset[own.onset > 17.95], 20.0, atol=0.01)
+    assert len(take.chords) == 0 or take.chords.pitch[-1] == 7  # G
+
+
 def test_who_plays_chords_ends_with_one_on_its_root(random_model, monkeypatch):
     """Beside a bass the root is the bass's. A model that knows nothing draws many a note out of order, which goes."""
     monkeypatch.setattr(prompt, "OFF_ROOT", 1e-9)

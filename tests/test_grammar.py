@@ -222,13 +222,13 @@ def test_a_tune_is_left_on_top():
         assert (odds(*where) == 1).all()
 
 
-def test_who_plays_chords_ends_with_one():
-    """What would pass the last moment goes there, until that has enough notes; nothing else gains by it."""
+def test_who_closes_with_some_notes_begins_them():
+    """What would pass the last moment goes there, until that has as many; nothing else gains by it."""
     some = g.pitch_table([PIANO], np.arange(128) > 40)
 
-    def gains(*drawn: tuple[int, int, int, int], end: int = 151, who: int = PIANO) -> dict[int, float]:
+    def gains(*drawn: tuple[int, int, int, int], end: int = 151, who: int = PIANO, many: int = 3) -> dict[int, float]:
         now, free = stream(*drawn), limits(end=end, table=some)
-        told = limits(end=end, table=some, last=150, chordal=(who,))
+        told = limits(end=end, table=some, last=150, closes={who: many})
         odds = np.exp([shift_logits(np.zeros(g.REST_CLASS + 1), now, each) for each in (told, free)])
         return {int(i): (odds[0] - odds[1])[i] for i in np.flatnonzero(odds[0] != odds[1])}
 
@@ -237,7 +237,7 @@ def test_who_plays_chords_ends_with_one():
         rest = np.exp(shift_logits(np.zeros(g.REST_CLASS + 1), stream(*drawn), limits(end=151)))[-1]
         gained = rest * (1 - bias.LONE)
         assert gains(*drawn) == {shift: pytest.approx(gained), g.REST_CLASS: pytest.approx(-gained)}
-    assert gains(*chord) == gains(*chord[:1], who=24) == gains((20, PIANO, 60, 10)) == {}
+    assert gains(*chord[:2], many=2) == gains(*chord) == gains(*chord[:1], who=24) == gains((20, PIANO, 60, 10)) == {}
     assert gains((100, PIANO, 60, 10), end=140) == {}  # it must not begin there
 
 

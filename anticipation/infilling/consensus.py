@@ -47,6 +47,7 @@ ANOTHER, STEADY, OWN = 0.4, 3.0, 0.3
 # are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
 # would stay on the commonest one (train/LOG.md).
 LIKE, PICKY = 2.0, 40.0
+RESTED = 8.0  # the weight of the chord that a piece came to rest on, where it does so again
 DOUBT = 0.01  # added to the odds of every opinion, so that none can rule out a chord
 
 
@@ -215,6 +216,18 @@ class Outlook:
         told = odds.sum(1, keepdims=True)
         return odds / np.maximum(told, 1e-9), LIKE * alike.max() * told / np.maximum(votes.sum(1, keepdims=True), 1e-9)
 
+    def rest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The chord on which the piece came to rest before the span, where it is to do so again, as odds (N, NO_CHORD),
+        and their weight (N, 1)."""
+        ask, count = self.request, len(self.edges) - 1
+        before = ask.known.audible.between(-np.inf, ask.start)
+        if ask.ending is None or not len(before) or len(ask.known.audible) > len(before):
+            return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
+        last = before.onset[-1:]
+        chords, sure = heard(ask.known, np.append(last, before.end))
+        at_rest = _middle(self.edges) > ask.ending.last
+        return np.tile(chords, (count, 1)), RESTED * sure * at_rest[:, None]
+
     def plan(self, model, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
@@ -225,7 +238,7 @@ class Outlook:
         """
         known, edges = self.request.known, self.edges
         chords, sure = heard(known, edges)
-        opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), self.heard_elsewhere()]
+        opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), self.heard_elsewhere(), self.rest()]
         if model.markov:
             opinions.append((recalled(model.markov, known, edges), 1.0))
         if sure.mean() >= PLAIN or not self.ahead and self.again:
@@ -276,7 +289,8 @@ def _drafted(
     """The same for one passage, by its number. A model that knows no chord symbols drafts piano parts, whose chords are
     then estimated."""
     written = CHORD if model.reads_chart else PIANO
-    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None)
+    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None,
+                  ending=None)  # fmt: skip
     bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
     seeds: list[tuple[int, ...]] = [(seed, draft, *[number] * (number > 0)) for draft in range(int(bounds[-1]))]
     notes, decoder = draw(model, [ask] * len(seeds), seeds, DRAFTING)

@@ -24,7 +24,7 @@ from ..music.grid import nearest
 from ..music.groove import places_of
 from ..music.keys import moved, shift_to_c
 from ..music.notes import DRUMS, Notes
-from ..music.playable import BASSES, CHORDAL
+from ..music.playable import BASSES, CHORDAL, TRIAD
 from ..music.reprise import again
 from .ending import Ending
 from .habits import (
@@ -219,6 +219,7 @@ class Prompt:
             stray=1.0 if ask.rhythm is None else STRAY,
             roots={i: OFF_ROOT for i in new if i in (BASSES if bass else (*BASSES, *chordal))},
             last=None if ask.ending is None else end - 1,
+            closes=dict.fromkeys(chordal, TRIAD) | ({} if ask.ending is None else ask.ending.closes),
             groove=places_of(np.arange(end + 1), self.chart.beats) if DRUMS in new else None,
             usual=usual,
             tune=self._highest(ask.tune),

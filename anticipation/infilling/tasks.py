@@ -151,7 +151,7 @@ def continue_(
 ) -> list[Take]:
     """Go on for `seconds` (20), or for so many bars after the one that is begun, from the end of the piece or from
     `start` (seconds). What begins in that time is then rewritten without a look at it or at what follows, and the rest
-    of the file stays. Raises RequestError."""
+    of the file stays. Where the piece has come to rest at its end, it does so again. Raises RequestError."""
     if not len(score.notes):
         raise RequestError("the piece has no notes to continue")
     if seconds is not None and bars is not None:
@@ -332,7 +332,10 @@ def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tup
     rhythm = gone if brief.keeps_rhythm else None
     instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
     known = conductor.on_beat(brief.known, brief.rest, end)
-    request = _request(known, start, end, instruments, options, conductor)
+    first, last = cut(known.audible, known.beats, start, end)
+    last = last if last > first else end
+    ending = ending_of(known, first, last, score.end - conductor.lag) if rhythm is None else None
+    request = replace(_request(known, start, end, instruments, options, conductor), ending=ending)
     chords = conductor.chords(brief.rest, options.chords, start, end)
     outlook, charts = Outlook(replace(request, known=known + gone) if brief.varies else request), None
     if chords is not None:
@@ -340,10 +343,7 @@ def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tup
         request = replace(request, known=request.known + told)
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
         charts = outlook.plan(model, takes=options.takes, seed=options.seed)
-    first, last = cut(known.audible, known.beats, start, end)
     beside = conductor.beside(score, brief.chosen, instruments)
-    request = replace(request, start=first, end=last if last > first else end, rhythm=rhythm, beside=beside, gone=gone,
+    request = replace(request, start=first, end=last, rhythm=rhythm, beside=beside, gone=gone,
                       instead=brief.varies and rhythm is None)  # fmt: skip
-    if rhythm is None:
-        request = replace(request, ending=ending_of(known, request.start, request.end, score.end - conductor.lag))
     return request, Notes.of([]) if chords is None else within(chords, score.tempo, start, end), charts

@@ -11,7 +11,6 @@ import numpy as np
 from ..music import groove
 from ..music.harmony import CHORD_TONES, NO_CHORD
 from ..music.notes import DRUMS
-from ..music.playable import TRIAD
 from . import stream as s
 from .precedent import ROUNDING, Precedent
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
 NEVER = -1e6  # a logit
 OVER = 0.1  # what the odds of a pitch above the tune are multiplied by, for who plays under it
-# In what share of the cases where the model would end without a chord who plays chords may: of people's pianos that do
-# play chords 7 % end on a single note, of ours a quarter did (train/LOG.md).
+# In what share of the cases where the model would end without what it closes with it may: of people's pianos that play
+# chords 7 % end on a single note, of ours a quarter did (train/LOG.md).
 LONE = 0.1
 # What the odds are multiplied by that a part strikes again what it began once, QUICK steps before or less: people do in
 # 6 % of such cases, the model after its own notes in 13 (train/LOG.md).
@@ -40,6 +39,7 @@ class Bias:
     # under a chord.
     roots: dict[int, float] = field(default_factory=dict)
     last: int | None = None  # step at which the piece comes to rest
+    closes: dict[int, int] = field(default_factory=dict)  # how many notes an instrument begins there
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `chordal` seldom go
@@ -119,8 +119,8 @@ def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np
         out[:count][inside] += bias.usual[clocks[inside]]
         if np.isfinite(begins):  # elsewhere in place of there, not never
             out[:count] += begins - np.logaddexp.reduce(out[:count])
-    if bias.last is not None and limits.table[list(bias.chordal)].any():
-        out = _closed(out, stream, bias.last, bias.chordal, legal)
+    if bias.last is not None and limits.table[list(bias.closes)].any():
+        out = _closed(out, stream, bias.last, bias.closes, legal)
     if bias.precedent is not None:
         places = np.flatnonzero(np.isfinite(out[:count]) & inside)
         out[np.append(places, count)] -= bias.precedent.shift_costs(stream, limits.table, places)
@@ -152,12 +152,11 @@ def _ahead(logits: np.ndarray, wait: int, together: bool) -> np.ndarray:
     return out
 
 
-def _closed(logits: np.ndarray, stream: s.Stream, last: int, chordal: tuple[int, ...], legal: np.ndarray) -> np.ndarray:
-    """Shift logits where most of what would pass the last moment goes there, until it has a chord of who plays
-    these."""
-    struck = [one for one, _ in stream.begun.get(stream.clock, []) if one in chordal]
+def _closed(logits: np.ndarray, stream: s.Stream, last: int, closes: dict[int, int], legal: np.ndarray) -> np.ndarray:
+    """Shift logits where most of what would pass the last moment goes there, until it has what these close with."""
+    struck = [one for one, _ in stream.begun.get(stream.clock, []) if one in closes]
     there = np.flatnonzero(legal[:-1] & (stream.clock + np.arange(len(legal) - 1) >= last - ROUNDING))[-1:]
-    if stream.clock >= last - ROUNDING and len(struck) >= TRIAD or not len(there):
+    if stream.clock >= last - ROUNDING and len(struck) >= max(closes.values()) or not len(there):
         return logits
     out = logits.copy()
     out[there] = np.logaddexp(logits[there], logits[-1] + np.log(1 - LONE))
