@@ -317,6 +317,34 @@ def test_in_a_hole_a_part_goes_as_where_the_piece_goes_alike():
     assert costs(one)[0][2] == costs(one, two)[0][2] + 1
 
 
+def test_others_come_in_place_of_what_gave_way():
+    """Among the notes that stay as the old ones lay, each one more for a higher price, other pitches but those that go
+    on from the moment before."""
+    told = limits(precedent=precedent.Displaced({200: [(PIANO, 60), (PIANO, 67)], 250: [(PIANO, 72), (DRUMS, 38)]}))
+
+    def costs(*drawn: tuple[int, int, int, int], given: tuple[int, int] = (200, 64)) -> list[float]:
+        """Of beginning at these places, and of none."""
+        now = stream((190, PIANO, 72, 10), *drawn)
+        now.echoes = np.array([(given[0], PIANO, given[1], 10, 64)])
+        if now.clock >= given[0]:
+            now.overtaken(s.event_rows(np.array([(given[0] + 1, PIANO, 0, 1, 1)]))[-1])
+            now.rows = np.concatenate([now.rows, s.event_rows(np.zeros((0, 5), int), echoes=now.echoes)[-1:]])
+        places = np.array([place - now.clock for place in (200, 225, 230, 250) if place >= now.clock])
+        return (told.bias.precedent.shift_costs(now, told.table, places) / precedent.OTHERWISE).tolist()
+
+    assert costs()[0] == 0 and costs()[1] == 1 + 1, "passed is what lies below the echo, and nothing was at 225"
+    below = (200, PIANO, 59, 10)
+    assert costs(below)[:2] == [0, 1 + 1], "the one above it is still to come"
+    both = (200, PIANO, 59, 10), (200, PIANO, 70, 10)
+    assert costs(*both, given=(600, 64)) == [1, 1, 1, 0, 1]
+    assert costs(*both, (225, PIANO, 59, 10), given=(600, 64)) == [1, 2, 0, 1], "a second one costs more"
+    pitches = [
+        np.flatnonzero(bias.pitch_bias(stream(*drawn), told, clock, who) == -precedent.SAME).tolist()
+        for drawn, clock, who in (([], 200, PIANO), ([(150, PIANO, 60, 10)], 200, PIANO), ([], 250, DRUMS))
+    ]
+    assert pitches == [[60, 67], [67], []]
+
+
 def test_where_the_piece_goes_as_before_a_part_has_the_notes_that_it_had():
     """Those of its instrument, from the lowest up, if the chord is the same; drums have none."""
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 0, CHORD, 64)]))

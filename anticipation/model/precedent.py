@@ -156,9 +156,12 @@ class Displaced(Elsewhere):
         return self.price * (1 + sum(last < when < clock for when in stream.begun))
 
     def pitch_costs(self, stream: s.Stream, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
-        """The old pitches are not wanted again; strokes are."""
+        """The old pitches are not wanted again, but strokes, and what goes on from the moment before: people repeat
+        notes."""
         pitches = [pitch for one, pitch in self.came(stream, clock) if instrument in (None, one) and one != DRUMS]
-        return SAME * np.isin(_PITCHES, pitches)
+        line = stream.rows[s.of_kinds(stream.rows, s.LINE) & (stream.rows[:, s.CLOCK] < clock)]
+        before = line[line[:, s.CLOCK] >= line[-1:, s.CLOCK] - ROUNDING, s.PITCH]
+        return SAME * np.isin(_PITCHES, np.setdiff1d(pitches, before))
 
 
 def _between_echoes(begun: Begun, stream: s.Stream, clock: int) -> Begun:
