@@ -559,7 +559,7 @@ def test_what_comes_in_place_of_something_comes_where_it_was(random_model, monke
     """At no other time where that is dear, and never in a rest; no more notes of a chord, among those that stay as the
     old ones lay (a model that knows nothing draws many a note out of order, which goes); not the same pitches."""
     beats, rng = TempoMap.constant(120.0).beats(32.0), np.random.default_rng(1)
-    chords = [(0.5 * i, 0.4, pitch, 0, 80) for i in range(64) if i % 16 < 10 for pitch in (48, 55, 60, 64)]
+    chords = [(0.5 * i, 0.4, pitch + i % 2, 0, 80) for i in range(64) if i % 16 < 10 for pitch in (48, 55, 60, 64)]
     piece = Notes.of(chords)
     stays = rng.random(len(piece)) < 0.5
     known, gone = piece[stays] + beats, piece[~stays]
