@@ -62,9 +62,8 @@ class Infill:
     new parts. rhythm: pitched notes of every instrument, each of which is answered by one that begins and ends when it
     does and is as loud, near its pitch unless `ranged`; nothing else is written, and polyphony, density and places mean
     nothing. beside: what other hands play on the keyboard that is written for; its keys are left to them. ending: where
-    the piece comes to rest within the span. gone: what gives way there, and is not wanted again. instead: new notes
-    come in place of that: about when it did, about as many, none where the part rests. unheard: instruments that the
-    model is not told what they play; what is written keeps to them in all else.
+    the piece comes to rest within the span. gone: what gives way there, and is not wanted again. instead: others come
+    in place of that, in no rests. unheard: instruments that the model is not told of; what is written keeps to them.
 
     Raises RequestError where there is nothing to write.
     """
@@ -278,15 +277,13 @@ class Prompt:
         """For a new part. before: of the request."""
         end = self.span[1]
         came = places.inside & (before[:, 0] >= 0)
-        # A verse that comes again does not end as it went on.
-        came &= places.steps < (end if self.request.ending is None else end - 1)
+        came &= places.steps < (end if self.request.ending is None else end - 1)  # it does not end as it went on
         there = np.tile([-1, 0], (end + 1, 1))
         there[places.steps[came]] = np.stack([places.steps[before[came, 0]], before[came, 1]], axis=1)
         return Verse(there)
 
     def _elsewhere(self, places: Places) -> Elsewhere | None:
-        """For a part that plays on both sides of the span and of which nothing is known within. Not if notes of it give
-        way, for these are to be other ones."""
+        """For a part that plays on both sides of the span, of which nothing is known within nor gives way."""
         ask = self.request
         own = ask.known.audible.of_instruments(ask.instruments)
         first, last = np.searchsorted(np.sort(own.onset), (ask.start, ask.end))
