@@ -135,7 +135,8 @@ def infill(
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
     asked = {"parts": named, "rhythm": "kept" if rhythm else None}
-    brief = Brief("infill", score, start, end, known, written, gone, chosen, rhythm, rhythm, asked, remarks)
+    brief = Brief("infill", score, start, end, known, written, gone, chosen, keeps_rhythm=rhythm, varies=rhythm,
+                  asked=asked, remarks=remarks)  # fmt: skip
     return _answer(brief, model, options)
 
 
@@ -200,7 +201,7 @@ def vary(
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     asked = {"keep": keep, "parts": named, "rhythm": "kept" if rhythm else None}
-    brief = Brief("vary", score, start, end, known, written, gone, chosen, rhythm, True, asked)
+    brief = Brief("vary", score, start, end, known, written, gone, chosen, rhythm, varies=True, asked=asked)
     return _answer(brief, model, options)
 
 

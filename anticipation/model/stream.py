@@ -278,8 +278,7 @@ class Stream:
         first = len(self.rows)
         while first and self.rows[first - 1, CLOCK] == self.clock and self.rows[first - 1, KIND] in (*NOTES, ECHO):
             first -= 1
-        there = self.rows[first:]
-        return there[of_kinds(there, LINE)]
+        return self.rows[first:][of_kinds(self.rows[first:], LINE)]
 
     @property
     def wait(self) -> int:
