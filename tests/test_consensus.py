@@ -1,7 +1,7 @@
 """Laws of planned chords: drafts vote with their odds, and the plan is what they expect together."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_infilling import MELODY, ask
 
@@ -43,6 +43,8 @@ def test_of_many_plans_the_first_is_that_of_few(random_model):
 
 
 @given(st.lists(st.floats(0.2, 3.0), min_size=1, max_size=200))
+@example([0.2, 0.5, 0.2, 3.0, 3.0] * 7 + [0.2])
+@example([2.9] + [2.6] * 17)
 def test_passages_cover_a_span_and_overlap(lengths):
     """About as long as each other, none much longer than it should be; every beat is in one or two of them."""
     edges = np.cumsum([5.0, *lengths])

@@ -261,11 +261,14 @@ class Outlook:
 
 def passages(edges: np.ndarray) -> list[tuple[int, int]]:
     """A span in passages that are drafted by themselves, as (first, last) indices of its edges (seconds): about PASSAGE
-    long and overlapping by half; one passage where the span is not much longer than that."""
+    long and overlapping by about half; one passage where the span is not much longer than that."""
     length = edges[-1] - edges[0]
     if length <= 1.5 * PASSAGE:
         return [(0, len(edges) - 1)]
-    starts = np.linspace(edges[0], edges[-1] - PASSAGE, int(np.ceil(2 * length / PASSAGE)) - 1)
+    count = (
+        int(np.ceil(2 * length / PASSAGE - 0.3)) - 1
+    )  # less than half, or of four short steps a beat would be in all
+    starts = np.linspace(edges[0], edges[-1] - PASSAGE, count)
     first = np.searchsorted(edges, starts + 1e-6, side="right") - 1
     return list(zip(first.tolist(), np.searchsorted(edges, starts + PASSAGE - 1e-6).tolist(), strict=True))
 
