@@ -265,10 +265,8 @@ def passages(edges: np.ndarray) -> list[tuple[int, int]]:
     length = edges[-1] - edges[0]
     if length <= 1.5 * PASSAGE:
         return [(0, len(edges) - 1)]
-    count = (
-        int(np.ceil(2 * length / PASSAGE - 0.3)) - 1
-    )  # less than half, or of four short steps a beat would be in all
-    starts = np.linspace(edges[0], edges[-1] - PASSAGE, count)
+    halves = int(np.ceil(2 * length / PASSAGE - 0.3))  # a little too long is better than a beat in four passages
+    starts = np.linspace(edges[0], edges[-1] - PASSAGE, halves - 1)
     first = np.searchsorted(edges, starts + 1e-6, side="right") - 1
     return list(zip(first.tolist(), np.searchsorted(edges, starts + PASSAGE - 1e-6).tolist(), strict=True))
 
