@@ -12,7 +12,7 @@ from ..music import groove
 from ..music.harmony import CHORD_TONES, NO_CHORD
 from ..music.notes import DRUMS
 from . import stream as s
-from .precedent import ROUNDING, Precedent
+from .precedent import ROUNDING, Precedent, last_moment
 
 if TYPE_CHECKING:
     from .grammar import Limits
@@ -95,14 +95,9 @@ def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
     own = stream.rows[s.of_kinds(stream.rows, s.LINE) & (stream.rows[:, s.INSTRUMENT] == instrument)]
     if not len(own) or not ROUNDING < clock - own[-1, s.CLOCK] <= QUICK:
         return None
-    last = _last_moment(own)
-    before = _last_moment(own[: len(own) - len(last)])
+    last = last_moment(own)
+    before = last_moment(own[: len(own) - len(last)])
     return int(last.min()) if set(before) != set(last) else None
-
-
-def _last_moment(rows: np.ndarray) -> np.ndarray:
-    """The pitches that begin together with the last of some rows."""
-    return rows[rows[:, s.CLOCK] >= rows[-1:, s.CLOCK] - ROUNDING, s.PITCH]
 
 
 def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np.ndarray) -> np.ndarray:

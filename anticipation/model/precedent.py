@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 
@@ -142,6 +144,11 @@ class Elsewhere(Precedent):
 class Displaced(Elsewhere):
     """A part of which some notes gave way: others come in their place. notes: step -> those."""
 
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """(N,) the steps of `notes`, ascending."""
+        return np.array(sorted(self.notes), dtype=np.int64)
+
     def came(self, stream: s.Stream, clock: int) -> Begun:
         return _between_echoes(super().came(stream, clock), stream, clock)
 
@@ -151,17 +158,18 @@ class Displaced(Elsewhere):
     def surplus(self, stream: s.Stream, clock: int) -> float:
         """One more since the last old note costs more each time, or one that was held would become a row of short
         ones."""
-        old = [*self.notes, *stream.echoes[: stream.echoed, 0].tolist()]
-        last = max((when for when in old if when <= clock), default=-1)
-        return self.price * (1 + sum(last < when < clock for when in stream.begun))
+        last = -1
+        for old in (self.steps, stream.echoes[: stream.echoed, 0]):
+            last = max([last, *old[: np.searchsorted(old, clock, side="right")][-1:].tolist()])
+        since = takewhile(lambda when: when > last, reversed(stream.begun))
+        return self.price * (1 + sum(when < clock for when in since))
 
     def pitch_costs(self, stream: s.Stream, table: np.ndarray, clock: int, instrument: int | None) -> np.ndarray:
         """The old pitches are not wanted again, but strokes, and what goes on from the moment before: people repeat
         notes."""
         pitches = [pitch for one, pitch in self.came(stream, clock) if instrument in (None, one) and one != DRUMS]
         line = stream.rows[s.of_kinds(stream.rows, s.LINE) & (stream.rows[:, s.CLOCK] < clock)]
-        before = line[line[:, s.CLOCK] >= line[-1:, s.CLOCK] - ROUNDING, s.PITCH]
-        return SAME * np.isin(_PITCHES, np.setdiff1d(pitches, before))
+        return SAME * np.isin(_PITCHES, np.setdiff1d(pitches, last_moment(line)))
 
 
 def _between_echoes(begun: Begun, stream: s.Stream, clock: int) -> Begun:
@@ -174,6 +182,11 @@ def _between_echoes(begun: Begun, stream: s.Stream, clock: int) -> Begun:
     if clock == stream.clock + stream.wait:
         high = tuple(stream.echoes[stream.echoed, 1:3].tolist())
     return [note for note in begun if low < note < high]
+
+
+def last_moment(rows: np.ndarray) -> np.ndarray:
+    """The pitches that begin together with the last of some rows."""
+    return rows[rows[:, s.CLOCK] >= rows[-1:, s.CLOCK] - ROUNDING, s.PITCH]
 
 
 def _legal(begun: Begun, table: np.ndarray) -> Begun:
