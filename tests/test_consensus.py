@@ -9,7 +9,9 @@ from anticipation.infilling import consensus as consensus_module
 from anticipation.infilling.consensus import (
     DRAFTING,
     PASSAGE,
+    SILENT,
     Draft,
+    Opinion,
     Outlook,
     consensus,
     expected,
@@ -122,10 +124,11 @@ def test_what_all_find_likely_is_likelier_than_what_one_is_sure_of():
     """And nobody is heard who is not sure, nor rules out what the others say."""
     one = 0.6 * settled([C]) + 0.4 * settled([F])
     other = 0.6 * settled([G]) + 0.4 * settled([F])
-    assert pooled([(one, 1.0), (other, 1.0)]).argmax() == F
-    assert pooled([(one, 1.0), (settled([G]), np.zeros((1, 1)))]).argmax() == C
-    assert pooled([(one, 1.0), (settled([NO_CHORD]), 1.0)]).argmax() == C
-    np.testing.assert_allclose(pooled([(one, 1.0), (other, 1.0)]).sum(1), 1.0)
+    assert pooled([Opinion(one, 1.0), Opinion(other, 1.0)]).argmax() == F
+    assert pooled([Opinion(one, 1.0), Opinion(settled([G]), np.zeros((1, 1)))]).argmax() == C
+    assert pooled([Opinion(one, 1.0), Opinion(settled([NO_CHORD]), 1.0)]).argmax() == C
+    assert (pooled([Opinion(one, 1.0), SILENT]) == pooled([Opinion(one, 1.0)])).all()
+    np.testing.assert_allclose(pooled([Opinion(one, 1.0), Opinion(other, 1.0)]).sum(1), 1.0)
 
 
 def test_a_draft_expects_what_it_is_drawn_from(random_model):
@@ -198,9 +201,9 @@ def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():
     """Which no song that was counted, and no draft, can know; a tune alone plays no chords that could come again."""
     symbols, (played, beats) = VERSE, two_verses()
     hole = played.between(0, 44.0) + played.between(52.0, 64.0) + beats
-    odds, sure = Outlook(ask(44.0, 52.0, hole)).heard_elsewhere()
-    assert (odds.argmax(1) == np.repeat(symbols[6:10], 4)).all() and (sure > 1.0).all()
+    odds, weight = Outlook(ask(44.0, 52.0, hole)).heard_elsewhere
+    assert (odds.argmax(1) == np.repeat(symbols[6:10], 4)).all() and (weight > 1.0).all()
     np.testing.assert_allclose(odds.sum(1), 1.0)
     tune = played[np.append(True, np.diff(played.onset) > 0)]
     for silent in (tune.between(0, 44.0) + beats, played.between(44.0, 52.0) + beats, beats, played.between(0, 44.0)):
-        assert not Outlook(ask(44.0, 52.0, silent)).heard_elsewhere()[1].any()
+        assert not Outlook(ask(44.0, 52.0, silent)).heard_elsewhere.weight.any()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,6 +50,16 @@ ANOTHER, STEADY, OWN = 0.4, 3.0, 0.3
 LIKE, PICKY = 2.0, 40.0
 RESTED = 8.0  # the weight of the chord that a piece came to rest on, where it does so again
 DOUBT = 0.01  # added to the odds of every opinion, so that none can rule out a chord
+
+
+class Opinion(NamedTuple):
+    """odds: (N, NO_CHORD) of each chord between two edges. weight: how much they count, (N, 1) or a number."""
+
+    odds: np.ndarray
+    weight: np.ndarray | float
+
+
+SILENT = Opinion(np.zeros((1, NO_CHORD)), np.zeros((1, 1)))  # anywhere
 
 
 @dataclass(frozen=True)
@@ -120,11 +131,10 @@ def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
     return markov.odds(melody, steps, places, asked[0])[asked - asked[0]]
 
 
-def pooled(opinions: list[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
-    """(N, NO_CHORD) odds by several opinions, each as its odds (N, NO_CHORD) and its weight: a number, or (N, 1). A
-    product of experts (Hinton 2002): a chord that all find likely beats one that a single opinion is sure of. None can
-    rule out a chord."""
-    logs = np.sum([sure * np.log(odds + DOUBT) for odds, sure in opinions], axis=0)
+def pooled(opinions: list[Opinion]) -> np.ndarray:
+    """(N, NO_CHORD) odds by several opinions. A product of experts (Hinton 2002): a chord that all find likely beats
+    one that a single opinion is sure of. None can rule out a chord."""
+    logs = sum((weight * np.log(odds + DOUBT) for odds, weight in opinions), np.zeros(NO_CHORD))
     odds = np.exp(logs - logs.max(1, keepdims=True))
     return odds / odds.sum(1, keepdims=True)
 
@@ -153,12 +163,12 @@ def consensus(odds: np.ndarray, edges: np.ndarray, change: float, earlier: Seque
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), path, strict=True))
 
 
-def heard(known: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chord that the known notes play themselves between two edges (N + 1, seconds), as odds (N, NO_CHORD), and how
-    sure that is (N, 1): 0 where one pitch class sounds at a time, 1 where two or more do."""
+def heard(known: Notes, edges: np.ndarray) -> Opinion:
+    """The chord that the known notes play themselves between two edges (N + 1, seconds). Its weight is 0 where one
+    pitch class sounds at a time, 1 where two or more do."""
     odds = settled(chord_at(estimate_chords(known.audible, known.beats), _middle(edges)))
     sure = odds.sum(1) * np.clip(classes_at_once(known, edges) - 1.0, 0.0, 1.0)
-    return odds, sure[:, None]
+    return Opinion(odds, sure[:, None])
 
 
 @dataclass(frozen=True)
@@ -199,14 +209,14 @@ class Outlook:
         """Whether there is something to plan towards, and pitches are to be written."""
         return any(i < DRUMS for i in self.request.instruments) and (self.ahead or self.again)
 
-    def heard_elsewhere(self) -> tuple[np.ndarray, np.ndarray]:
-        """The chords that are heard where the music goes as it does around the span, as odds (N, NO_CHORD), and their
-        weight (N, 1). What begins like the verse is taken to go on like the verse."""
-        beats, count = self.near.beats, len(self.edges) - 1
-        offsets, alike = self.elsewhere
+    @cached_property
+    def heard_elsewhere(self) -> Opinion:
+        """The chords that are heard where the music goes as it does around the span. What begins like the verse is
+        taken to go on like the verse."""
+        beats, (offsets, alike) = self.near.beats, self.elsewhere
         if not len(offsets):
-            return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
-        votes = np.zeros((count, len(beats)))
+            return SILENT
+        votes = np.zeros((len(self.edges) - 1, len(beats)))
         at = np.searchsorted(beats.onset, _middle(self.edges), side="right") - 1
         for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):
             there = (at + offset >= 0) & (at + offset < len(beats))
@@ -214,49 +224,49 @@ class Outlook:
         chords, sure = heard(self.near, edges_of(beats))
         odds = votes @ (sure * chords)
         told = odds.sum(1, keepdims=True)
-        return odds / np.maximum(told, 1e-9), LIKE * alike.max() * told / np.maximum(votes.sum(1, keepdims=True), 1e-9)
+        weight = LIKE * alike.max() * told / np.maximum(votes.sum(1, keepdims=True), 1e-9)
+        return Opinion(odds / np.maximum(told, 1e-9), weight)
 
-    def rest(self) -> tuple[np.ndarray, np.ndarray]:
-        """The chord on which the piece came to rest before the span, where it is to do so again, as odds (N, NO_CHORD),
-        and their weight (N, 1)."""
-        ask, count = self.request, len(self.edges) - 1
+    def rested(self) -> Opinion:
+        """The chord on which the piece came to rest before the span, where it is to do so again."""
+        ask = self.request
         before = ask.known.audible.between(-np.inf, ask.start)
         if ask.ending is None or not len(before) or len(ask.known.audible) > len(before):
-            return np.zeros((count, NO_CHORD)), np.zeros((count, 1))
-        last = before.onset[-1:]
-        chords, sure = heard(ask.known, np.append(last, before.end))
+            return SILENT
+        chords, sure = heard(ask.known, np.append(before.onset[-1:], before.end))
         at_rest = _middle(self.edges) > ask.ending.last
-        return np.tile(chords, (count, 1)), RESTED * sure * at_rest[:, None]
+        return Opinion(chords, RESTED * sure * at_rest[:, None])
 
     def plan(self, model, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
-        Four opinions are pooled, beat by beat: what the known notes play themselves; what they play where the music
-        goes alike; what the model recalls of songs; and the odds of chord tracks that the model drafts, `drafts` for
-        each take (32; 4 where it knows no chord symbols), all in one batch. Nothing is drafted where the known notes
-        play most of the harmony, or where the music only goes on as it has before; then all takes have the same plan.
+        Opinions are pooled, beat by beat: what the known notes play themselves; what they play where the music goes
+        alike; what the piece came to rest on; what the model recalls of songs; and the odds of chord tracks that the
+        model drafts, `drafts` for each take (32; 4 where it knows no chord symbols), all in one batch. Nothing is
+        drafted where the known notes play most of the harmony, or where the music only goes on as it has before; then
+        all takes have the same plan.
         """
         known, edges = self.request.known, self.edges
-        chords, sure = heard(known, edges)
-        opinions: list[tuple[np.ndarray, np.ndarray | float]] = [(chords, sure), self.heard_elsewhere(), self.rest()]
+        opinions = [here := heard(known, edges), self.heard_elsewhere, self.rested()]
         if model.markov:
-            opinions.append((recalled(model.markov, known, edges), 1.0))
-        if sure.mean() >= PLAIN or not self.ahead and self.again:
+            opinions.append(Opinion(recalled(model.markov, known, edges), 1.0))
+        if np.mean(here.weight) >= PLAIN or not self.ahead and self.again:
             return [self._decided(opinions)] * takes
         drafts = drafts or (32 if model.reads_chart else 4)
         plans: list[Notes] = []
         for odds in drafted(model, self.request, edges, takes, seed, drafts):
-            plans.append(self._decided([*opinions, (odds, 1.0)], plans))
+            plans.append(self._decided([*opinions, Opinion(odds, 1.0)], plans))
         return plans
 
-    def _decided(self, opinions: list[tuple[np.ndarray, np.ndarray | float]], earlier: Sequence[Notes] = ()) -> Notes:
-        """The plan by these opinions, the second of which is what is heard elsewhere. earlier: of other takes. Beats of
-        an interlude of which it says nothing take the odds of the beats that they lead to: where nothing is known, the
-        least risk would be to stay on one chord."""
+    def _decided(self, opinions: list[Opinion], earlier: Sequence[Notes] = ()) -> Notes:
+        """The plan by these opinions. earlier: of other takes. Beats of an interlude that is heard nowhere else take
+        the odds of the beats that they lead to: where nothing is known, the least risk would be to stay on one
+        chord."""
         odds, beats = pooled(opinions), self.request.known.beats.between(self.request.start, self.request.end)
         first = len(odds) - len(beats)  # what lies before the first beat
         there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))
-        return consensus(np.where(opinions[1][1] > 0, odds, odds[there]), self.edges, CHANGE, earlier)
+        told = self.heard_elsewhere.weight > 0
+        return consensus(np.where(told, odds, odds[there]), self.edges, CHANGE, earlier)
 
 
 def passages(edges: np.ndarray) -> list[tuple[int, int]]:
