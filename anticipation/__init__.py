@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ does it
     from .errors import AnticipationError as AnticipationError
+    from .infilling.brief import Take as Take
     from .infilling.options import Options as Options
-    from .infilling.tasks import Take as Take
     from .infilling.tasks import accompany as accompany
     from .infilling.tasks import continue_ as continue_
     from .infilling.tasks import harmonize as harmonize
@@ -26,7 +26,8 @@ _HOME = {  # where that lives which is offered here; imported when first asked f
     "score.midi": ["Score", "read", "write"],
     "model.checkpoint": ["load"],
     "infilling.options": ["Options"],
-    "infilling.tasks": ["Take", "accompany", "infill", "continue_", "vary", "harmonize"],
+    "infilling.brief": ["Take"],
+    "infilling.tasks": ["accompany", "infill", "continue_", "vary", "harmonize"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = list(_MODULE)

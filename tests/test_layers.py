@@ -16,7 +16,7 @@ PACKAGES = ["music", "score", "model", "infilling", "live", "data"]  # each impo
 ANYONES = ["errors", "files"]
 LIGHT = """errors music.notes music.tempo music.harmony music.symbols music.voicing score.smf score.tracks score.parts
            score.midi score.render score.sound score.timbres model.stream model.grammar model.bias model.features
-           infilling.prompt infilling.conductor infilling.tasks data.shards data.windows""".split()
+           infilling.prompt infilling.conductor infilling.brief infilling.tasks data.shards data.windows""".split()
 TICKS = ["music.tempo", *(f"score.{name}" for name in ("smf", "tracks", "midi", "parts", "written"))]  # who know them
 
 

@@ -12,6 +12,7 @@ from test_tasks import BAND, BASS, FLUTE, PIANO, TEMPO, beats, in_ticks, line, o
 
 from anticipation.errors import RequestError
 from anticipation.infilling import tasks
+from anticipation.infilling.brief import SPARE
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.habits import LEGATO
 from anticipation.infilling.prompt import Infill
@@ -187,7 +188,7 @@ def test_early_late_long_and_doubled_notes(random_model):
 def test_a_chord_has_no_more_notes_than_there_are_pitches(random_model):
     chords = Score.from_notes(Notes.of([(i, 0.9, 60 + 4 * k, PIANO, 80) for i in range(12) for k in range(3)]))
     (take,) = tasks.infill(chords, random_model(), 4.0, 8.0, rhythm=True, options=Options(seed=1, low=60, high=61))
-    assert len(take.notes) == 8 and take.remarks == (tasks.SPARE.format(4),)
+    assert len(take.notes) == 8 and take.remarks == (SPARE.format(4),)
 
 
 @pytest.mark.parametrize(

@@ -81,23 +81,3 @@ def pitches(options: Options) -> np.ndarray | None:
     if not mask.any():
         raise RequestError(f"the scale {options.scale!r} has no pitch from {low} to {high}")
     return mask
-
-
-def stamp(
-    model, task: str, options: Options, take: int, start: float, end: float, instruments: Iterable[int], **asked: object
-) -> str:
-    """What a new track says of its origin: all that it takes to write it again. take: from 0. start, end: seconds.
-    asked: what only this task takes. `tracks.STAMP` and `Part.fills` go by its words."""
-    from .. import __version__
-    from ..music.notes import instrument_name
-
-    limits = {name: getattr(options, name) for name in ("scale", "polyphony", "density")}
-    limits["range"] = "{}-{}".format(*options.range) if options.ranged else None
-    limits["style"] = None if options.style == Options.style else options.style
-    names = ",".join(instrument_name(i) for i in instruments)
-    facts = [f"anticipation {__version__}", f"checkpoint {model.fingerprint or 'unsaved'}", f"seed {options.seed}",
-             f"take {take + 1}", f"best of {options.best_of}", f"{task} {names} {float(start)}-{float(end)} s",
-             f"top-p {options.top_p}",
-             f"temperature {options.temperature}", f"grid {options.grid}", f"chords {options.chords}",
-             *(f"{name} {value}" for name, value in (limits | asked).items() if value is not None)]  # fmt: skip
-    return "; ".join(facts)

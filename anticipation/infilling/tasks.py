@@ -1,28 +1,21 @@
-"""The tasks: what a musician asks of a Score, each a few lines that build one Infill. Knows no flags and no ticks."""
+"""The tasks: what a musician asks of a Score, each a few lines that make one Brief. Knows no flags and no ticks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import RequestError
-from ..model.sampling import Sampling
-from ..model.stream import STYLES
 from ..music.grid import cut
 from ..music.instruments import instrument_number
-from ..music.notes import DRUMS, GM_NAMES, Notes
+from ..music.notes import DRUMS, Notes
 from ..music.voicing import at_bars, voicing
 from ..score.midi import MAX_HOURS, Score
-from ..score.parts import Part
 from . import casting
-from .conductor import Conductor, within
-from .ending import ending_of
-from .options import Options, pitches, stamp
-from .prompt import Infill
+from .brief import Brief, Take, answer
+from .options import Options
 
 if TYPE_CHECKING:
     from ..model.event import EventModel
@@ -31,51 +24,11 @@ if TYPE_CHECKING:
     Model = EventModel | GPT2
 
 MOST_BARS = 1000  # that a piece may be continued by
-GUIDES = (GM_NAMES.index("slow strings"),)  # plays chords to a model that reads no symbols; nobody else hears it
 TIMING = ("grid", "polyphony", "density")  # options that say when notes begin and how many
 UNDRAWN = ("grid", "best_of", "top_p", "temperature")  # options on the drawing of notes, of which harmonize does none
 ALL_STAY = "no note there gives way: the output is the file as it was"
 INTRO = 16  # a longer rest before the first note, in bars, is left empty: 95 % of people's songs have a shorter one
 EMPTY = "the {} bars before the first note stay empty: it is part of something longer"
-SPARE = "{} notes of chords have gone: the pitches asked for are fewer than the notes of those"
-
-
-@dataclass(frozen=True)
-class Take:
-    """One answer. score: the piece with the new tracks. notes: what was written. chords: the CHORD notes that it was
-    written on. remarks: what to tell the user of how the request was understood, one line each."""
-
-    score: Score
-    notes: Notes
-    chords: Notes
-    fed: int = field(default=0, compare=False)  # rows that the model ran over for all takes of this request
-    remarks: tuple[str, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True)
-class Brief:
-    """What a task asks for, in the score's own time. task: its name. start, end: seconds. known: notes that the model
-    is told. gone: mask of the score's notes that give way. chosen: parts that new notes may belong to.
-    keeps_rhythm: see `infill`. varies: what gives way tells what comes: its chords and, where no rhythm is kept, about
-    when and how many notes. asked: what only this task takes, for the stamp. remarks: as a take's."""
-
-    task: str
-    score: Score
-    start: float
-    end: float
-    known: Notes
-    instruments: list[int]
-    gone: np.ndarray
-    chosen: Sequence[Part] = ()
-    keeps_rhythm: bool = False
-    varies: bool = False
-    asked: Mapping[str, object] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-
-    @cached_property
-    def rest(self) -> Score:
-        """The score without the notes that give way."""
-        return self.score.without(self.gone)
 
 
 def accompany(
@@ -97,8 +50,8 @@ def accompany(
     start, end = begin, _inside(score, begin, end)
     known = casting.accompanied(casting.followed(score, melody), start, written)
     none, asked = np.zeros(len(score.notes), bool), {"melody": melody}
-    brief = Brief("accompany", score, start, end, known, written, none, asked=asked, remarks=remarks)
-    return _answer(brief, model, options)
+    brief = Brief("accompany", options, score, start, end, known, written, none, asked=asked, remarks=remarks)
+    return answer(brief, model)
 
 
 def infill(
@@ -135,9 +88,9 @@ def infill(
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     remarks = (casting.RESTING.format(", ".join(part.name for part in silent)),) if silent else ()
     asked = {"parts": named, "rhythm": "kept" if rhythm else None}
-    brief = Brief("infill", score, start, end, known, written, gone, chosen, keeps_rhythm=rhythm, varies=rhythm,
-                  asked=asked, remarks=remarks)  # fmt: skip
-    return _answer(brief, model, options)
+    brief = Brief("infill", options, score, start, end, known, written, gone, chosen, keeps_rhythm=rhythm,
+                  varies=rhythm, asked=asked, remarks=remarks)  # fmt: skip
+    return answer(brief, model)
 
 
 def continue_(
@@ -170,8 +123,7 @@ def continue_(
         raise RequestError(f"the piece would be longer than {MAX_HOURS} hours")
     gone, known = _begins(score, begin, end), score.notes[~_begins(score, begin, np.inf)]
     written = known.instruments or score.notes.instruments if instruments is None else casting.instruments(instruments)
-    brief = Brief("continue", score, begin, end, known, written, gone, score.parts)
-    return _answer(brief, model, options or Options())
+    return answer(Brief("continue", options or Options(), score, begin, end, known, written, gone, score.parts), model)
 
 
 def vary(
@@ -201,8 +153,9 @@ def vary(
     written = [part.instrument for part in chosen if gone[part.mask].any()]
     known = casting.shown_as(score.notes, ~casting.mask(chosen), written)[~gone]
     asked = {"keep": keep, "parts": named, "rhythm": "kept" if rhythm else None}
-    brief = Brief("vary", score, start, end, known, written, gone, chosen, rhythm, varies=True, asked=asked)
-    return _answer(brief, model, options)
+    brief = Brief("vary", options, score, start, end, known, written, gone, chosen, keeps_rhythm=rhythm, varies=True,
+                  asked=asked)  # fmt: skip
+    return answer(brief, model)
 
 
 def harmonize(
@@ -230,24 +183,19 @@ def harmonize(
     if number == DRUMS:
         raise RequestError("drums play no chords: choose another instrument")
     voice = known.replace(instrument=np.where(known.instrument < DRUMS, casting.VOICE, known.instrument))
-    conductor = Conductor.of(score, start, end, options.grid)
-    known = conductor.on_beat(voice, score, end)
-    request = _request(known, start, end, [number], options, conductor)
-    given = conductor.chords(score, options.chords, start, end)
-    if given is None and not len(known.pitched):
-        raise RequestError("nothing there has a pitch that chords could go with: say which with --chords")
-    if given is None:
+    none, asked = np.zeros(len(score.notes), bool), {"melody": melody}
+    brief = Brief("harmonize", options, score, start, end, voice, [number], none, asked=asked, remarks=remarks)
+    request, given = brief.request(), brief.chords()
+    if given is not None:
+        plans, bars = [given] * options.takes, (brief.conductor.tempo or score.tempo).bar_seconds(end)
+    elif len(request.known.pitched):
         plans = Outlook(request).plan(model, takes=options.takes, seed=options.seed)
+        bars = request.known.beats.onset[request.known.beats.pitch == 0]
     else:
-        plans = [given] * options.takes
-    takes, bars = [], known.beats[known.beats.pitch == 0].onset
-    bars = bars if given is None else (conductor.tempo or score.tempo).bar_seconds(end)
-    for take, plan in enumerate(plans):
-        notes = voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
-        notes = conductor.as_played(notes)
-        said = stamp(model, "harmonize", options, take, start, end, [number], melody=melody)
-        takes.append(Take(score.with_notes(notes, stamp=said), notes, plan, remarks=conductor.remarks + remarks))
-    return takes
+        raise RequestError("nothing there has a pitch that chords could go with: say which with --chords")
+    played = (voicing(at_bars(plan, bars), number, request.pitches, options.polyphony, options.density)
+              for plan in plans)  # fmt: skip
+    return [brief.take(model, i, notes, plan) for i, (notes, plan) in enumerate(zip(played, plans, strict=True))]
 
 
 def _answerable(notes: Notes, gone: np.ndarray, options: Options) -> np.ndarray:
@@ -288,63 +236,3 @@ def _inside(score: Score, start: float, end: float | None) -> float:
             f"the span {start:.2f}-{end:.2f} s is not inside the piece, which goes from 0 to {score.length:.2f} s"
         )
     return end
-
-
-def _request(
-    known: Notes, start: float, end: float, instruments: list[int], options: Options, conductor: Conductor
-) -> Infill:
-    """The request that all tasks build. Raises RequestError."""
-    if options.style not in STYLES:
-        raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
-    return Infill(known, start, end, tuple(instruments), pitches(options), options.polyphony, options.density,
-                  style=options.style, places=conductor.places(known, start, end, options.grid),
-                  ranged=options.ranged)  # fmt: skip
-
-
-def _answer(brief: Brief, model, options: Options) -> list[Take]:
-    """Generate, and put what was written into the score. Raises RequestError."""
-    from .drafting import generate
-
-    conductor = Conductor.of(brief.score, brief.start, brief.end, options.grid)
-    request, chords, charts = _planned(brief, conductor, model, options)
-    written, fed = generate(
-        model, request, takes=options.takes, seed=options.seed, sampling=Sampling(options.temperature, options.top_p),
-        charts=charts, progress=options.progress, in_turn=True, best_of=options.best_of,
-    )  # fmt: skip
-    like = casting.origins(brief.score, brief.gone, brief.chosen, brief.keeps_rhythm)
-    takes = []
-    for take, notes in enumerate(written):
-        said = stamp(model, brief.task, options, take, brief.start, brief.end, request.instruments, **brief.asked)
-        spare = len(request.rhythm) - len(notes) if request.rhythm is not None else 0
-        remarks = (*conductor.remarks, *([SPARE.format(spare)] if spare else []), *brief.remarks)
-        notes = conductor.as_played(notes)
-        new = brief.rest.with_notes(notes, stamp=said, like=like)
-        takes.append(Take(new, notes, charts[take] if charts else chords, fed, remarks))
-    return takes
-
-
-def _planned(brief: Brief, conductor: Conductor, model, options: Options) -> tuple[Infill, Notes, list[Notes] | None]:
-    """The request, the chords that are given with it, and a plan of chords for each take where they are to be
-    planned."""
-    from .consensus import Outlook
-
-    score, start, end, instruments = brief.score, brief.start, brief.end, brief.instruments
-    gone = score.notes[brief.gone].shift(-conductor.lag)
-    rhythm = gone if brief.keeps_rhythm else None
-    instruments = instruments if rhythm is None else [i for i in instruments if i in rhythm.instruments]
-    known = conductor.on_beat(brief.known, brief.rest, end)
-    first, last = cut(known.audible, known.beats, start, end)
-    last = last if last > first else end
-    ending = ending_of(known, first, last, score.end - conductor.lag) if rhythm is None else None
-    request = replace(_request(known, start, end, instruments, options, conductor), ending=ending)
-    chords = conductor.chords(brief.rest, options.chords, start, end)
-    outlook, charts = Outlook(replace(request, known=known + gone) if brief.varies else request), None
-    if chords is not None:
-        told = chords if model.reads_chart else voicing(chords, casting.stand_in(GUIDES, instruments))
-        request = replace(request, known=request.known + told)
-    elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
-        charts = outlook.plan(model, takes=options.takes, seed=options.seed)
-    beside = conductor.beside(score, brief.chosen, instruments)
-    request = replace(request, start=first, end=last, rhythm=rhythm, beside=beside, gone=gone,
-                      instead=brief.varies and rhythm is None)  # fmt: skip
-    return request, Notes.of([]) if chords is None else within(chords, score.tempo, start, end), charts
