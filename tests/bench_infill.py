@@ -37,7 +37,8 @@ def megabytes() -> float:
 def long_continuation(model, known, minutes: float) -> None:
     """Every two minutes of music: milliseconds and rows fed for each event, and the memory held."""
 
-    from anticipation.infilling.prompt import Infill, Prompt
+    from anticipation.infilling.prompt import Prompt
+    from anticipation.infilling.request import Infill
     from anticipation.model import stream as s
     from anticipation.model.decode import Decoder
 

@@ -20,7 +20,8 @@ from anticipation.infilling.consensus import (
     settled,
 )
 from anticipation.infilling.drafting import draw
-from anticipation.infilling.prompt import Infill, Prompt
+from anticipation.infilling.prompt import Prompt
+from anticipation.infilling.request import Infill
 from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes
 from anticipation.music.notes import CHORD, DRUMS, Notes
 from anticipation.music.reprise import elsewhere

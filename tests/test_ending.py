@@ -6,8 +6,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from anticipation.infilling import prompt, tasks
+from anticipation.infilling import bounds, tasks
 from anticipation.infilling.ending import Ending, ending_of
+from anticipation.infilling.prompt import Prompt
+from anticipation.infilling.request import Infill
 from anticipation.model import bias
 from anticipation.music.notes import DRUMS, Notes
 from anticipation.music.tempo import TempoMap
@@ -117,7 +119,7 @@ def test_parts_that_go_on_end_together(random_model, seed):
 
 def test_who_plays_chords_ends_with_one_on_its_root(random_model, monkeypatch):
     """Beside a bass the root is the bass's. A model that knows nothing draws many a note out of order, which goes."""
-    monkeypatch.setattr(prompt, "OFF_ROOT", 1e-9)
+    monkeypatch.setattr(bounds, "OFF_ROOT", 1e-9)
     bass = Notes.of((i * BEAT, BEAT, 40, BASS, 80) for i in range(13))
 
     def last_chords(known: Notes, lone: float) -> list[np.ndarray]:
@@ -139,9 +141,9 @@ def test_a_verse_that_comes_again_does_not_end_as_it_went_on(random_model):
     places = np.arange(13) * BEAT
     before = np.stack([np.where(places < 3.0, -1, np.arange(13) - 6), np.zeros(13, int)], axis=1)
     known = tune(*[1] * 12, 4) + TEMPO.beats(8.0)
-    request = prompt.Infill(known, 0.0, 8.0, (PIANO,), places=places, before=before)
+    request = Infill(known, 0.0, 8.0, (PIANO,), places=places, before=before)
     for ending in (None, Ending(6.0, 8.0)):
-        told = prompt.Prompt.of(random_model(), replace(request, ending=ending))
+        told = Prompt.of(random_model(), replace(request, ending=ending))
         there = np.rint((places[6:] - told.origin) * 100).astype(int)
         assert (told.limits.bias.precedent.there[there[:-1], 0] == there[:-1] - 300).all()
         assert told.limits.bias.precedent.there[there[-1], 0] == (there[-1] - 300 if ending is None else -1)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from strategies import notes
 
 from anticipation.errors import RequestError
-from anticipation.infilling import drafting, habits, prompt, snapping
+from anticipation.infilling import bounds, drafting, habits, prompt, snapping
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.habits import LEGATO, at_rest, on_free_keys, usual_density, usual_range, usual_voices
-from anticipation.infilling.prompt import LEAD, Infill, Prompt
+from anticipation.infilling.prompt import LEAD, Prompt
+from anticipation.infilling.request import Infill
 from anticipation.model import bias, precedent
 from anticipation.model import stream as s
 from anticipation.model.decode import Sampling
@@ -196,7 +197,7 @@ def test_chords_that_are_given_are_read(random_model):
 
 def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch):
     """Always, where nothing else is possible; others do not, nor does one of which notes are known."""
-    monkeypatch.setattr(prompt, "OFF_ROOT", 1e-9)
+    monkeypatch.setattr(bounds, "OFF_ROOT", 1e-9)
     names = ("C", "F", "Am", "G") * 4
     chart = Notes.of((2.0 * i, 2.0, parse_chord(name), CHORD, 64) for i, name in enumerate(names))
 

@@ -12,7 +12,7 @@ from strategies import notes
 
 from anticipation.errors import RequestError
 from anticipation.infilling.drafting import draw, generate
-from anticipation.infilling.prompt import Infill
+from anticipation.infilling.request import Infill
 from anticipation.model import amt
 from anticipation.model import stream as s
 from anticipation.model.decode import Decoder

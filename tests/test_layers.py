@@ -93,14 +93,14 @@ def test_weights_are_read_and_played_without_torchs_compiler(tmp_path):
     """Every command and every live start would wait for it as long as for the rest of torch. Of both families, and as
     Hugging Face has them."""
     code = f"""
-from anticipation.infilling import drafting, prompt
+from anticipation.infilling import drafting, request
 from anticipation.model import checkpoint, gpt2
 from anticipation.music import notes
 amt = gpt2.GPT2(gpt2.Config(1, 32, 2))
 for name, how in (("ours", False), ("theirs", True)):
     checkpoint.save(amt, {str(tmp_path)!r} + "/" + name, hugging_face=how)
 for name in (None, {str(tmp_path / "ours")!r}, {str(tmp_path / "theirs")!r}):
-    drafting.generate(checkpoint.load(name), prompt.Infill(notes.Notes.of([]), 0.0, 1.0, (0,)))
+    drafting.generate(checkpoint.load(name), request.Infill(notes.Notes.of([]), 0.0, 1.0, (0,)))
 """
     modules = loaded(code)
     assert "torch" in modules and "torch._dynamo" not in modules

@@ -15,7 +15,7 @@ from anticipation.infilling import tasks
 from anticipation.infilling.brief import SPARE
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.habits import LEGATO
-from anticipation.infilling.prompt import Infill
+from anticipation.infilling.request import Infill
 from anticipation.infilling.tasks import Options
 from anticipation.model import rhythm as rhythm_module
 from anticipation.model.event import Config, EventModel

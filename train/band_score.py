@@ -20,7 +20,7 @@ from cases import cases
 from anticipation.data.shards import Piece, Shards
 from anticipation.errors import AnticipationError
 from anticipation.infilling.drafting import generate
-from anticipation.infilling.prompt import Infill
+from anticipation.infilling.request import Infill
 from anticipation.model import checkpoint
 from anticipation.music import metrics
 from anticipation.music.grid import places

@@ -27,7 +27,7 @@ from anticipation.errors import AnticipationError, RequestError
 from anticipation.infilling.consensus import Outlook
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.options import Options
-from anticipation.infilling.prompt import Infill
+from anticipation.infilling.request import Infill
 from anticipation.model import checkpoint
 from anticipation.model.sampling import Sampling
 from anticipation.model.stream import FUTURE

@@ -16,7 +16,7 @@ def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[P
     .mid files. Imports the MIDI libraries and pillow only now: machines that train may lack them."""
     from anticipation.data.windows import top_part
     from anticipation.infilling.drafting import generate
-    from anticipation.infilling.prompt import Infill
+    from anticipation.infilling.request import Infill
     from anticipation.music.notes import Notes
     from anticipation.score.midi import Score, write
     from anticipation.score.render import piano_roll

@@ -21,7 +21,7 @@ from . import casting
 from .conductor import Conductor, within
 from .ending import ending_of
 from .options import Options, pitches
-from .prompt import Infill
+from .request import Infill
 
 GUIDES = (GM_NAMES.index("slow strings"),)  # plays chords to a model that reads no symbols; nobody else hears it
 SPARE = "{} notes of chords have gone: the pitches asked for are fewer than the notes of those"

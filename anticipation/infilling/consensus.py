@@ -31,7 +31,8 @@ from ..music.notes import CHORD, DRUMS, Notes
 from ..music.playable import PIANO
 from ..music.reprise import ALIKE, SONG, elsewhere
 from .drafting import draw
-from .prompt import Infill, Prompt
+from .prompt import Prompt
+from .request import Infill
 
 STEP = 0.5  # seconds that stand for a beat where none are known
 MEMORY = 30.0  # seconds of music on both sides of a span by which songs are recalled

@@ -1,4 +1,4 @@
-"""Infilling: notes that answer a request (prompt.py). Every task comes here. Knows no files.
+"""Infilling: notes that answer a request (request.py). Every task comes here. Knows no files.
 
 `generate` writes one part after another, `draw` each in so many drafts side by side, of which `ranking.fittest` keeps
 one.
@@ -19,8 +19,9 @@ from ..music.notes import CHORD, Notes
 from ..music.playable import GUITARS, PIANO, RANGES, VOICES
 from .casting import among_themselves
 from .habits import lone_tune
-from .prompt import Infill, Prompt
+from .prompt import Prompt
 from .ranking import fittest
+from .request import Infill
 
 INSIST = 3  # times that a silent take is drawn again
 RELUCTANCE = 0.1  # factor on the odds of a rest each time

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CheckpointError
+from ..infilling.bounds import OFF_ROOT, higher
 from ..infilling.casting import TO_DRUMS
 from ..infilling.drafting import EAGER, PATIENCE
-from ..infilling.prompt import LEAD, OFF_ROOT, higher
+from ..infilling.prompt import LEAD
 from ..model import stream as s
 from ..model.bias import Bias
 from ..model.decode import Decoder
