@@ -80,9 +80,10 @@ def check_limits(notes: Notes, request: Infill) -> None:
 
 @settings(max_examples=40)
 @given(requests(), st.integers(0, 99), st.booleans())
-def test_what_is_written_keeps_to_the_request(random_model, request, seed, in_turn):
-    """In seconds, after the grid of the model is undone."""
-    (written,), _ = generate(random_model(), request, seed=seed, in_turn=in_turn)
+def test_what_is_written_keeps_to_the_request(random_model, request, seed, at_once):
+    """In seconds, after the grid of the model is undone. Part after part, or all parts at once."""
+    model = random_model()
+    (written,), _ = drafting.draw(model, [request], [(seed,)]) if at_once else generate(model, request, seed=seed)
     check_limits(written, request)
 
 
@@ -154,7 +155,7 @@ def test_late_in_a_piece_only_the_nearby_past_is_read(random_model):
 
 def test_work_is_about_a_row_for_each_event(random_model):
     """Events, rests and controls, once each."""
-    written, fed = generate(random_model(), ask(), takes=2, seed=1)
+    written, fed = generate(random_model(), ask(instruments=(0,)), takes=2, seed=1)
     known = len(MELODY.between(0, 20))
     assert fed <= sum(map(len, written)) + 2 * (known + 10 + 2)
 
@@ -349,7 +350,7 @@ def test_what_is_written_does_not_ring_on(random_model):
 def test_a_silent_take_is_drawn_anew(random_model, monkeypatch):
     """Where the model rests nearly always, who asks for music gets some in more takes; and a take is still the same
     whatever it shares a batch with."""
-    model, request = random_model(rests=8.0), ask(end=2.0)
+    model, request = random_model(rests=8.0), ask(end=2.0, instruments=(0,))
     again, _ = generate(model, request, takes=8, seed=3)
     with monkeypatch.context() as patch:
         patch.setattr(drafting, "INSIST", 0)
@@ -367,16 +368,16 @@ def test_who_is_silent_rests_less_each_time(random_model, monkeypatch, places, o
     seen, draw = [], drafting.draw
     monkeypatch.setattr(drafting, "draw", lambda *a: seen.append(a[3]) or draw(*a))
     monkeypatch.setattr(drafting, "INSIST", 2)
-    generate(random_model(rests=60.0), ask(end=1.0, places=places))
+    generate(random_model(rests=60.0), ask(end=1.0, instruments=(0,), places=places))
     assert [one.rest for one in seen] == pytest.approx(odds) and {one.patience for one in seen} == {drafting.PATIENCE}
 
 
-def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model):
+def test_each_part_in_turn_is_told_the_others_and_none_is_left_out(random_model):
     """A take still is what it is alone, the first part whoever follows it; chord symbols come with the first."""
     model = random_model(rests=2.0)
-    several, fed = generate(model, ask(instruments=(33, 0, DRUMS)), takes=3, seed=3, in_turn=True)
+    several, fed = generate(model, ask(instruments=(33, 0, DRUMS)), takes=3, seed=3)
     assert all(set(take.instruments) == {0, 33, DRUMS} for take in several) and several[0] != several[1]
-    assert generate(model, ask(instruments=(33, 0, DRUMS)), seed=3, in_turn=True)[0] == several[:1]
+    assert generate(model, ask(instruments=(33, 0, DRUMS)), seed=3)[0] == several[:1]
     for take in several:
         check_limits(take, ask(instruments=(0, 33, DRUMS)))
     (bass,), alone = generate(model, ask(instruments=(33,)), seed=3)
@@ -386,7 +387,7 @@ def test_in_turn_each_part_is_told_the_others_and_none_is_left_out(random_model)
         model, [ask(known=MELODY + bass, instruments=(0,), tune=MELODY.between(0.0, 10.0))], [(3, 0, 1)]
     )
     assert told == [piano]
-    (chords,), _ = generate(model, ask(instruments=(33, CHORD, 0)), seed=3, in_turn=True)
+    (chords,), _ = generate(model, ask(instruments=(33, CHORD, 0)), seed=3)
     assert set(chords.instruments) == {0, 33, CHORD}
 
 
@@ -413,7 +414,7 @@ def test_a_new_rhythm_section_hears_itself(random_model, monkeypatch, more, inst
     chords = Notes.of([(0.0, 30.0, 0, CHORD, 64)])
     known = MELODY + Notes.of(more.get("known", [])) + grid + chords
     at = places(MELODY, grid, 4) if "places" not in more else None
-    generate(model, ask(known=known, end=20.0, instruments=instruments, places=at), seed=3, in_turn=True)
+    generate(model, ask(known=known, end=20.0, instruments=instruments, places=at), seed=3)
     assert [set(Prompt.of(model, one).controls[:, 1].tolist()) for one in asked] == heard
     assert [one.style for one in asked][-1] == ("drums" if heard[-1] in (set(), {33}) else "unknown")
     for one in asked:
@@ -442,7 +443,7 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
     asked = [(tune, (strings,)), (tune, (40, strings)), (tune, (40,)), (tune + tune.transpose(4), (strings,))]
 
     def above(known, instruments) -> float:
-        (written,), _ = generate(random_model(), ask(known=known, instruments=instruments), seed=1, in_turn=True)
+        (written,), _ = generate(random_model(), ask(known=known, instruments=instruments), seed=1)
         return float((written.of_instruments(instruments[-1:]).pitch > 59).mean())
 
     under = [above(*each) for each in asked]
@@ -587,7 +588,7 @@ def test_what_comes_in_place_of_something_comes_where_it_was(random_model, monke
 
 def test_progress_goes_on_over_all_parts(random_model):
     seen: list[tuple[float, float]] = []
-    generate(random_model(), ask(end=4.0), progress=lambda *now: seen.append(now), in_turn=True)
+    generate(random_model(), ask(end=4.0), progress=lambda *now: seen.append(now))
     shares = [reached / asked for reached, asked in seen]
     assert shares == sorted(shares) and shares[-1] == 1.0 and any(0.3 < share <= 0.5 for share in shares)
 

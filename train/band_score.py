@@ -95,7 +95,7 @@ def rubrics(model, shards: Shards, songs: int, seed: int) -> dict[str, dict[str,
     for case in known:
         request = Infill(case.melody + case.beats, 0.0, SECONDS, (BASS, DRUMS), style="band",
                          places=places(case.melody, case.beats))  # fmt: skip
-        written.append(generate(model, request, seed=seed, in_turn=True)[0][0].audible)
+        written.append(generate(model, request, seed=seed)[0][0].audible)
     for i, case in enumerate(known):
         other = written[i - 1]
         rows["model"].add(written[i], case.chords, case.beats)

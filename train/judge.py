@@ -168,8 +168,8 @@ def ask(model, case: Case, terms: Terms) -> list[Notes]:
     outlook = Outlook(request)
     plan = terms.chords == "planned" and outlook.harmonises
     charts = outlook.plan(model, takes=terms.takes, seed=terms.seed) if plan else None
-    written = generate(model, request, takes=terms.takes, seed=terms.seed, sampling=terms.sampling, charts=charts,
-                       in_turn=True, best_of=terms.best_of)[0]  # fmt: skip
+    written, _ = generate(model, request, takes=terms.takes, seed=terms.seed, sampling=terms.sampling, charts=charts,
+                          best_of=terms.best_of)  # fmt: skip
     return [notes.audible for notes in written]
 
 

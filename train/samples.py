@@ -33,7 +33,7 @@ def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[P
         melody = notes[notes.instrument == part]
         start = float(melody.onset[0]) - 0.05
         known = (melody + notes.beats).between(start, start + SECONDS).shift(-start)
-        take = generate(net, Infill(known, 0.0, SECONDS, PARTS), seed=0, in_turn=True)[0][0].audible
+        take = generate(net, Infill(known, 0.0, SECONDS, PARTS), seed=0)[0][0].audible
         melody = known.audible.replace(velocity=known.audible.velocity.clip(1))
         path = folder / f"{step:07d}-{len(written) + 1}.mid"
         write(Score.from_notes(Notes.concat([melody, take])), path, force=True)

@@ -134,7 +134,7 @@ def answer(brief: Brief, model) -> list[Take]:
     request, chords, charts = _planned(brief, model)
     written, fed = generate(
         model, request, takes=options.takes, seed=options.seed, sampling=Sampling(options.temperature, options.top_p),
-        charts=charts, progress=options.progress, in_turn=True, best_of=options.best_of,
+        charts=charts, progress=options.progress, best_of=options.best_of,
     )  # fmt: skip
     takes = []
     for number, notes in enumerate(written):

@@ -42,18 +42,17 @@ def generate(
     sampling: Sampling | None = None,
     charts: list[Notes] | None = None,
     progress: Progress | None = None,
-    in_turn: bool = False,
     best_of: int = 1,
 ) -> tuple[list[Notes], int]:
-    """Notes that answer the request, `takes` times over. Takes that know the same are one batch, which reads its
-    beginning once.
+    """Notes that answer the request, `takes` times over. One instrument is written after another in the order of the
+    request, each told what those before it play (a rhythm section hears itself, `casting.among_themselves`), so that
+    none is left out; a model that cannot be told (it does not anticipate) writes all at once. Takes that know the same
+    are one batch, which reads its beginning once.
 
     seed: the same one draws the same notes. charts: CHORD notes for each take, in place of the known ones. progress:
-    called with the seconds of music that every take has reached, and those that are asked for. in_turn: one instrument
-    after another in the order of the request, each told what those before it play (a rhythm section hears itself,
-    `casting.among_themselves`), so that none is left out; a model that cannot be told (it does not anticipate) writes
-    all at once. best_of: drafts of every part, of which the best one stays that is no earlier take over again
-    (`ranking.fittest`); a model that does not anticipate cannot rank them, and draws one.
+    called with the seconds of music that every take has reached, and those that are asked for. best_of: drafts of every
+    part, of which the best one stays that is no earlier take over again (`ranking.fittest`); a model that does not
+    anticipate cannot rank them, and draws one.
 
     Returns the takes, and how many rows were fed to draw them. Raises RequestError where the model cannot be told the
     known notes.
@@ -61,7 +60,7 @@ def generate(
     inside = request.known.between(request.start, request.end)
     request = replace(request, tune=lone_tune(inside), before=counterparts(inside, request.places))
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
-    parts = _turns(request.instruments) if in_turn and model.anticipates else [request.instruments]
+    parts = _turns(request.instruments) if model.anticipates else [request.instruments]
     best_of = best_of if model.anticipates else 1
     written, fed = [request.known[:0]] * takes, 0
     for number, part in enumerate(parts):
