@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import notes
 
 from anticipation.data.shards import Shards
-from anticipation.data.windows import CONTROLS, Recipe, Windows, choose_controls, live_told
+from anticipation.data.windows import CONTROLS, Odds, Windows, choose_controls, live_told
 from anticipation.model import stream as s
 from anticipation.model.features import FIELD_SIZES, OFFSETS, targets
 from anticipation.model.grammar import REST_CLASS, legal_table
@@ -17,7 +17,7 @@ from anticipation.music.keys import to_c
 from anticipation.music.notes import BEAT, CHORD, DRUMS
 
 LENGTH = 64
-RECIPES = [Recipe(), *(Recipe.plain(kind, chords) for kind in CONTROLS for chords in ("hidden", "given", "written"))]
+SEVERAL = [Odds(), *(Odds.plain(kind, chords) for kind in CONTROLS for chords in ("hidden", "given", "written"))]
 
 
 def windows(shards, split="train", seed=1, **more) -> Windows:
@@ -38,11 +38,11 @@ def test_a_batch_is_a_function_of_seed_and_step(shards):
 
 
 @pytest.mark.parametrize(
-    "recipe", RECIPES, ids=lambda r: "-".join([*r.controls, *r.chords]) if len(r.controls) == 1 else "all"
+    "odds", SEVERAL, ids=lambda r: "-".join([*r.controls, *r.chords]) if len(r.controls) == 1 else "all"
 )
-def test_a_window_is_made_of_the_notes_of_its_piece(shards, recipe):
+def test_a_window_is_made_of_the_notes_of_its_piece(shards, odds):
     """Transposed as one, and slowed down as one; each note once, as an event or as a control."""
-    data = windows(shards, recipe=recipe)
+    data = windows(shards, odds=odds)
     for step in range(6):
         rows, piece = data.rows(step, 0)
         notes = shards.notes(piece).audible
@@ -61,7 +61,7 @@ def test_a_window_is_made_of_the_notes_of_its_piece(shards, recipe):
 def test_given_notes_of_what_is_written_are_echoed_but_not_to_who_plays_live(shards, kind):
     seen = 0
     for step in range(6):
-        rows, _ = windows(shards, recipe=Recipe({kind: 1.0}, plans=False)).rows(step, 0)
+        rows, _ = windows(shards, odds=Odds({kind: 1.0}, plans=False)).rows(step, 0)
         control, echo, event = (rows[rows[:, s.KIND] == which] for which in (s.CONTROL, s.ECHO, s.EVENT))
         own = control[
             np.isin(control[:, s.INSTRUMENT], event[:, s.INSTRUMENT]) & (control[:, s.AT] < rows[-1, s.CLOCK])
@@ -81,13 +81,13 @@ def found(own: np.ndarray, notes) -> bool:
     return {(int(row[s.INSTRUMENT]), int(row[s.PITCH])) for row in own} <= pairs
 
 
-@pytest.mark.parametrize("recipe", RECIPES[:1] + RECIPES[1::5])
-def test_what_is_to_be_learnt_is_legal(shards, recipe):
+@pytest.mark.parametrize("odds", SEVERAL[:1] + SEVERAL[1::5])
+def test_what_is_to_be_learnt_is_legal(shards, odds):
     """Every event is in order by the decoder's own grammar, so nothing is taught that is never allowed."""
     from anticipation.model.grammar import Limits, pitch_table
 
     limits = Limits(0, 1 << 30, pitch_table([0, 73, 128, CHORD]))
-    data = windows(shards, recipe=recipe)
+    data = windows(shards, odds=odds)
     for step in range(3):
         rows, _ = data.rows(step, 0)
         for i in np.flatnonzero(rows[1:, s.KIND] == s.EVENT).tolist():
@@ -117,7 +117,7 @@ def test_batches_fit_the_model(shards):
 
 def test_controls_are_given_early_and_a_player_comes_late(shards):
     for kind, early in (("parts", True), ("live", False)):
-        data = windows(shards, recipe=Recipe.plain(kind))
+        data = windows(shards, odds=Odds.plain(kind))
         for step in range(8):
             rows, _ = data.rows(step, 0)
             assert (rows[0, s.SHIFT] > 0) == early
@@ -128,7 +128,7 @@ def test_controls_are_given_early_and_a_player_comes_late(shards):
 def test_a_live_window_is_looked_at(shards):
     """Every look is told that it is one, so a rest that is drawn is always a whole second; others have none here."""
     for kind, looked in (("parts", False), ("live", True)):
-        several = [windows(shards, recipe=Recipe.plain(kind)).rows(step, 0)[0] for step in range(8)]
+        several = [windows(shards, odds=Odds.plain(kind)).rows(step, 0)[0] for step in range(8)]
         shorter = [(rows[:, s.KIND] == s.REST_KIND) & (rows[:, s.SHIFT] < s.REST) for rows in several]
         assert any(map(np.any, shorter)) == looked
         for rows, look in zip(several, shorter, strict=True):

@@ -20,8 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from anticipation.data.windows import Recipe as Plan
-from anticipation.data.windows import Windows, draw, excerpt
+from anticipation.data.windows import Odds, Windows, draw, excerpt
 from anticipation.errors import AnticipationError
 from anticipation.model import amt, around, features, gpt2
 from anticipation.model import event as model
@@ -41,7 +40,7 @@ MIXES = {"all": None, "shipped": MIX}
 # AMT's prior over kinds of controls, and how many spans of controls begin in a second.
 AMT_CONTROLS = {"none": 0.1, "span": 0.1, "instrument": 0.4, "random": 0.4}
 SPANS = 0.05
-_PLAIN = Plan.plain()
+_PLAIN = Odds.plain()
 _BEGINNING = replace(_PLAIN, beginning=1.0)
 
 
@@ -77,8 +76,8 @@ class Sequences:
         rng = np.random.default_rng((source.seed, 0, step, index))  # as Windows.rows
         while count < amt.TRIPLETS:
             piece = source.pieces[rng.choice(len(source.pieces), p=source.chance)]
-            plan = _BEGINNING if parts else _PLAIN
-            window, cold = excerpt(source.shards.notes(piece).audible, rng, amt.TRIPLETS, plan)
+            odds = _BEGINNING if parts else _PLAIN
+            window, cold = excerpt(source.shards.notes(piece).audible, rng, amt.TRIPLETS, odds)
             end = window.end - window.onset[0] if len(window) < amt.TRIPLETS + 32 else 0.0
             notes = s.quantise(window.shift(-window.onset[0]))
             notes = notes[notes[:, 0] < amt.MAX_TIME]

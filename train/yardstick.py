@@ -15,7 +15,7 @@ import torch
 from cases import MELODY
 from recipes import amt_controls
 
-from anticipation.data.windows import Recipe, excerpt, top_part
+from anticipation.data.windows import Odds, excerpt, top_part
 from anticipation.model import amt, features
 from anticipation.model import stream as s
 from anticipation.model.surprise import drawn, nats
@@ -37,7 +37,7 @@ FEWEST = 16  # events to write
 BATCH = 8  # excerpts in one forward pass
 AGAIN = 250  # notes of a piece for every further excerpt of it
 SAMPLES = 1000  # of the bootstrap
-_PLAIN = Recipe.plain()
+_PLAIN = Odds.plain()
 # A duration is drawn as a bin. To tell which of the bin's steps it is costs as if all were equally likely.
 REFINEMENT = np.log(np.bincount(features.duration_bin(np.arange(1, s.MAX_DURATION + 1))))
 

@@ -26,7 +26,7 @@ from ..music.notes import Notes
 from .alike import tune_hash
 from .folder import Folder
 from .shards import Piece
-from .windows import Recipe, Windows
+from .windows import Odds, Windows
 
 HELD_OUT = 0.2  # share of the files; with fewer than FEWEST_FILES, of the time of each file
 FEWEST_FILES = 5
@@ -99,7 +99,7 @@ def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, tor
 
 def probes(data: Folder, split: str, device: torch.device) -> list[dict[str, torch.Tensor]]:
     """Six batches of a split, always the same: three with nothing given, three with parts."""
-    several = [Windows(data, split, batch=BATCH, length=ROWS, seed=99, recipe=Recipe.plain(kind))
+    several = [Windows(data, split, batch=BATCH, length=ROWS, seed=99, odds=Odds.plain(kind))
                for kind in ("none", "parts")]  # fmt: skip
     return [tensors(windows[i], device) for windows in several for i in range(3)]
 

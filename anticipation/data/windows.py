@@ -39,7 +39,7 @@ STYLE_OF = {  # the corpus's sources; others are "unknown"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Odds:
     """The probability of every random choice in making a window."""
 
     controls: dict[str, float] = field(default_factory=lambda: CONTROLS)
@@ -57,11 +57,11 @@ class Recipe:
     looked: float = 0.2  # other windows: they contain looks, too
 
     @staticmethod
-    def plain(controls: str = "parts", chords: str = "hidden") -> Recipe:
+    def plain(controls: str = "parts", chords: str = "hidden") -> Odds:
         """For evaluation: nothing is left to chance but the excerpt. controls, chords: names in CONTROLS and
         CHORDS_ROLE."""
         never = dict.fromkeys(("style", "drop", "tempo", "wrong_key", "mates", "timeline", "looked"), 0.0)
-        return Recipe({controls: 1.0}, {chords: 1.0}, 1.0, 1.0, plans=False, **never)
+        return Odds({controls: 1.0}, {chords: 1.0}, 1.0, 1.0, plans=False, **never)
 
 
 def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
@@ -71,9 +71,9 @@ def draw(rng: np.random.Generator, chances: dict[str, float]) -> str:
     return names[rng.choice(len(names), p=weights / weights.sum())]
 
 
-def excerpt(notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> tuple[Notes, bool]:
+def excerpt(notes: Notes, rng: np.random.Generator, length: int, odds: Odds) -> tuple[Notes, bool]:
     """About `length` rows of a piece, moved to time 0, and whether they are its beginning."""
-    cold = bool(rng.random() < recipe.beginning) or len(notes) <= length
+    cold = bool(rng.random() < odds.beginning) or len(notes) <= length
     first = 0 if cold else int(rng.integers(0, len(notes) - length // 2))
     window = notes[first : first + length + 32]
     lead = rng.uniform(0.0, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.05)
@@ -81,7 +81,7 @@ def excerpt(notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe)
     window = window[(window.onset >= 0) | ((window.instrument == CHORD) & (window.offset > 0.2))]
     late = np.maximum(-window.onset, 0.0)  # a chord that sounds already begins with the window
     window = window.replace(onset=window.onset + late, duration=window.duration - late)
-    if rng.random() < recipe.tempo:
+    if rng.random() < odds.tempo:
         factor = 2.0 ** rng.uniform(-0.26, 0.26)
         window = window.replace(onset=window.onset * factor, duration=window.duration * factor)
     return window, cold
@@ -151,49 +151,49 @@ def live_told(
     return told
 
 
-def key_shift(notes: Notes, rng: np.random.Generator, recipe: Recipe) -> int:
-    """Semitones that transpose the notes to C major or A minor (-5..6), or with the recipe's `wrong_key` to any key."""
+def key_shift(notes: Notes, rng: np.random.Generator, odds: Odds) -> int:
+    """Semitones that transpose the notes to C major or A minor (-5..6), or where `wrong_key` is drawn to any key."""
     key = estimate_key(notes)
-    if rng.random() < recipe.wrong_key:
+    if rng.random() < odds.wrong_key:
         key = int(rng.integers(0, 12))
     return to_c(key)
 
 
-def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: int, recipe: Recipe) -> np.ndarray:
+def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: int, odds: Odds) -> np.ndarray:
     """The rows of one training window, at most `length`."""
-    planning = recipe.plans and rng.random() < PLANS.get(piece.source, PLAN) and len(notes.pitched) > 0
+    planning = odds.plans and rng.random() < PLANS.get(piece.source, PLAN) and len(notes.pitched) > 0
     if planning:
         heard = [top_part(notes)] if rng.random() < 0.7 else rng.choice(notes.audible.instruments, size=1)
         notes = notes.of_instruments([*heard, CHORD, BEAT])
-    window, cold = excerpt(notes, rng, length, recipe)
+    window, cold = excerpt(notes, rng, length, odds)
     beats, chords = window.beats, window.chords
     audible = window.audible
     parts = audible.instruments
-    if len(parts) > 2 and rng.random() < recipe.drop:
+    if len(parts) > 2 and rng.random() < odds.drop:
         audible = audible.without_instruments([rng.choice(parts)])
-    kind = draw(rng, recipe.controls)
-    role = draw(rng, recipe.chords) if len(chords) else "hidden"
+    kind = draw(rng, odds.controls)
+    role = draw(rng, odds.chords) if len(chords) else "hidden"
     if planning:
         kind, role, given = "parts", "written", np.ones(len(audible), dtype=bool)
     else:
         given = choose_controls(audible, kind, rng)
     live, mates = kind == "live", np.zeros(0)
-    if live and given.any() and rng.random() < recipe.mates:
+    if live and given.any() and rng.random() < odds.mates:
         mates = choose_mates(audible, given, rng)
         given |= np.isin(audible.instrument, mates)
     controls, events = audible[given], audible[~given]
-    shift = key_shift(controls if len(controls.pitched) >= 8 else audible, rng, recipe)
+    shift = key_shift(controls if len(controls.pitched) >= 8 else audible, rng, odds)
     chart = Notes.of([])
     if role == "written":
         events = events + chords
     elif role == "given":
         chart = chords
-    if rng.random() < recipe.beats:
+    if rng.random() < odds.beats:
         chart = chart + beats
-    late = live and rng.random() >= recipe.timeline
+    late = live and rng.random() >= odds.timeline
     delta = int(round((-rng.uniform(0.02, 1.0) if late else rng.choice(DELTAS)) * s.STEPS))
     looks, told = np.zeros(0, dtype=np.int64), None
-    if live or rng.random() < recipe.looked:
+    if live or rng.random() < odds.looked:
         looks = rng.exponential(LOOK * s.STEPS, length // 2).cumsum().astype(np.int64)
         looks = looks[looks < window.audible.end * s.STEPS]
     table = s.quantise(controls.transpose(shift))
@@ -202,8 +202,8 @@ def window_rows(piece: Piece, notes: Notes, rng: np.random.Generator, length: in
         told = live_told(table, np.isin(table[:, 1], mates), delta, looks, rng)
     header = s.Header(
         delta=delta,
-        instruments=tuple(events.instruments) if rng.random() < recipe.told else None,
-        style=s.STYLES.index(STYLE_OF.get(piece.source, "unknown")) if rng.random() < recipe.style else 0,
+        instruments=tuple(events.instruments) if rng.random() < odds.told else None,
+        style=s.STYLES.index(STYLE_OF.get(piece.source, "unknown")) if rng.random() < odds.style else 0,
         cold=cold,
     )
     return s.interleave(
@@ -224,10 +224,10 @@ class Windows:
     sources that it does not name are left out. Without a mix a source's share goes by its notes."""
 
     def __init__(
-        self, shards: Shards | Folder, split: str, *, batch: int, length: int, seed: int, recipe: Recipe | None = None,
+        self, shards: Shards | Folder, split: str, *, batch: int, length: int, seed: int, odds: Odds | None = None,
         mix: dict[str, float] | None = None,
     ) -> None:  # fmt: skip
-        self.shards, self.batch, self.length, self.recipe = shards, batch, length, recipe or Recipe()
+        self.shards, self.batch, self.length, self.odds = shards, batch, length, odds or Odds()
         self.seed = seed
         self.pieces = [p for p in shards.split(split) if not mix or p.source in mix]
         if not self.pieces:
@@ -249,7 +249,7 @@ class Windows:
         rng = np.random.default_rng((self.seed, 0, step, index))  # 0: once the process's rank; kept for the same draws
         for _ in range(1000):
             piece = self.pieces[rng.choice(len(self.pieces), p=self.chance)]
-            rows = window_rows(piece, self.shards.notes(piece), rng, self.length, self.recipe)
+            rows = window_rows(piece, self.shards.notes(piece), rng, self.length, self.odds)
             if (rows[:, s.KIND] == s.EVENT).sum() >= 4:
                 return rows, piece
         raise AnticipationError(f"{self.shards.folder}: no window of {self.length} rows has 4 events to write")
