@@ -136,7 +136,7 @@ def test_paths_that_hold_no_file(refused, tmp_path, melody):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_requests_that_cannot_be_met(refused, melody, tmp_path, flags, words):
+def test_requests_that_cannot_be_met_are_refused_in_one_line(refused, melody, tmp_path, flags, words):
     import torch
 
     if flags[0] == "--device" and torch.cuda.is_available():
@@ -266,7 +266,7 @@ def full(path, data):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk(refused, melody, tmp_path, monkeypatch):
+def test_a_full_disk_is_told_in_one_line(refused, melody, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", full)
     refused("accompany", melody, "-o", tmp_path / "out.mid", "--end", "1", words="No space left on device")
     refused("accompany", melody, "-o", melody, "--end", "1", "--force", words="No space left on device")
@@ -293,24 +293,14 @@ ODD = {
 @pytest.mark.parametrize("body, words", ODD.values(), ids=ODD)
 def test_what_is_odd_is_repaired_and_told_in_one_line(anticipate, tmp_path, body, words):
     (tmp_path / "in.mid").write_bytes(header() + track(body))
-    code, _, stderr = anticipate(
-        "accompany",
-        tmp_path / "in.mid",
-        "-o",
-        tmp_path / "out.mid",
-        "--chords",
-        "none",
-        "--seed",
-        "1",
-        "--grid",
-        "free",
-    )
+    flags = "--chords none --seed 1 --grid free".split()
+    code, _, stderr = anticipate("accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", *flags)
     told = [line for line in stderr.splitlines() if line.startswith(f"{tmp_path / 'in.mid'}: ")]
     assert code == 0 and len(told) == 1 and words in told[0] and (tmp_path / "out.mid").exists()
 
 
 @pytest.mark.parametrize("bpm", [4, 4000])
-def test_absurd_but_possible_tempos(anticipate, tmp_path, bpm):
+def test_absurd_but_possible_tempos_are_played_to(anticipate, tmp_path, bpm):
     notes = Notes.of([(0.5 * i, 0.4, 60, 73, 64) for i in range(16)])
     write(Score.from_notes(notes, TempoMap.constant(bpm)), tmp_path / "in.mid")
     assert anticipate("accompany", tmp_path / "in.mid", "-o", tmp_path / "out.mid", "--seed", "1")[0] == 0
@@ -319,7 +309,7 @@ def test_absurd_but_possible_tempos(anticipate, tmp_path, bpm):
     )
 
 
-def test_forty_parts(anticipate, tmp_path):
+def test_forty_parts_are_not_too_many(anticipate, tmp_path):
     notes = Notes.of([(0.5 * i, 0.4, 50, program, 64) for i in range(4) for program in [*range(0, 78, 2), DRUMS]])
     write(Score.from_notes(notes), tmp_path / "in.mid")
     assert len(read(tmp_path / "in.mid").parts) == 40
@@ -331,7 +321,7 @@ def test_forty_parts(anticipate, tmp_path):
         assert anticipate(task, tmp_path / "in.mid", "-o", tmp_path / f"{task}.mid", *flags)[0] == 0
 
 
-def test_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
+def test_every_task_takes_a_pile_of_notes_at_tick_zero(anticipate, tmp_path):
     write(Score.from_notes(Notes.of([(0, 1, pitch, 0, 64) for pitch in range(128)])), tmp_path / "in.mid")
     for task in ("accompany", "continue", "vary", "harmonize"):
         assert anticipate(task, tmp_path / "in.mid", "-o", tmp_path / f"{task}.mid", "--seed", "1")[0] == 0

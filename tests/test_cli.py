@@ -24,7 +24,7 @@ def run(*argv) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "anticipation", *argv], capture_output=True, text=True, timeout=120)
 
 
-def test_help_as_people_call_it():
+def test_help_names_every_command():
     result = run("--help")
     assert result.returncode == 0 and not result.stderr
     assert all(f"    {command}" in result.stdout for command in [*TASKS, "demo", "info", "render", "tokens"])
@@ -44,19 +44,8 @@ def test_idle_threads_leave_the_cores_to_others(told, spins, random_checkpoint):
 
 def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
     out = tmp_path / "out.mid"
-    line = [
-        "accompany",
-        str(melody),
-        "-o",
-        str(out),
-        "--model",
-        str(random_checkpoint),
-        "--end",
-        "1",
-        "--json",
-        "--seed",
-        "1",
-    ]
+    flags = "--end 1 --json --seed 1".split()
+    line = ["accompany", str(melody), "-o", str(out), "--model", str(random_checkpoint), *flags]
     result = run(*line)
     assert result.returncode == 0 and json.loads(result.stdout)["output"] == [str(out)] and out.exists()
     again = run(*line)
@@ -193,18 +182,7 @@ def test_quiet_is_silent(anticipate, melody, tmp_path):
 
 
 def test_limits_of_the_command_line_reach_the_file(anticipate, melody, tmp_path):
-    flags = [
-        "--scale",
-        "D minor",
-        "--range",
-        "D3-A4",
-        "--polyphony",
-        "1",
-        "--density",
-        "2",
-        "--instruments",
-        "bass,34,drums",
-    ]
+    flags = ["--scale", "D minor", *"--range D3-A4 --polyphony 1 --density 2 --instruments bass,34,drums".split()]
     assert anticipate("accompany", melody, "-o", tmp_path / "a.mid", "--seed", 2, *flags)[0] == 0
     score = read(tmp_path / "a.mid")
     (bass, drums) = (score.notes[part.mask] for part in score.parts if part.stamp and part.instrument in (33, 128))
@@ -228,14 +206,14 @@ def test_a_hole_in_bars_or_seconds(anticipate, melody, tmp_path, flags, start, e
     [(None, (None, None)), ("48-72", (48, 72)), ("C3-C5", (48, 72)), ("c3 - g#4", (48, 68)), ("C-1-G9", (0, 127)),
      ("48-C5", (48, 72)), ("Bb2-Eb3", (46, 51)), ("0-127", (0, 127)), ("60-60", (60, 60))],
 )  # fmt: skip
-def test_ranges(text, wanted):
+def test_a_range_is_of_pitches_by_number_or_by_name(text, wanted):
     assert commands.pitch_range(text) == wanted
 
 
 @pytest.mark.parametrize(
     "text", ["", "48", "-", "48-", "-72", "H2-C3", "48-72-90", "C3", "C-C", "low-high", "²-5", "5 6"]
 )
-def test_what_is_no_range(text):
+def test_what_is_no_range_is_refused(text):
     with pytest.raises(RequestError, match="^unknown range"):
         commands.pitch_range(text)
 
@@ -254,7 +232,7 @@ def test_what_is_no_range(text):
         (["--start", "3"], "infill needs a hole"),
     ],
 )
-def test_holes_that_are_none(anticipate, melody, tmp_path, flags, words):
+def test_a_hole_that_is_none_is_refused(anticipate, melody, tmp_path, flags, words):
     code, _, stderr = anticipate("infill", melody, "-o", tmp_path / "a.mid", *flags)
     assert code == 2 and words in stderr and stderr.count("\n") == 1
 
@@ -326,14 +304,14 @@ def test_tokens_are_the_rows_of_the_stream(anticipate, melody):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.png"])
-def test_rendering(anticipate, melody, tmp_path, name):
+def test_a_file_is_rendered_as_sound_or_picture(anticipate, melody, tmp_path, name):
     assert anticipate("render", melody, "-o", tmp_path / name)[0] == 0 and (tmp_path / name).stat().st_size > 1000
     assert anticipate("render", melody, "-o", tmp_path / name)[0] == 2
     assert anticipate("render", melody, "-o", tmp_path / name, "--force")[0] == 0
     assert anticipate("render", melody, "-o", tmp_path / "a.mp3")[0] == 2
 
 
-def test_interrupted(anticipate, melody, tmp_path, monkeypatch):
+def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_written(anticipate, melody, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
