@@ -78,20 +78,18 @@ def score_facts(path: Path) -> dict:
 
 def checkpoint_facts(name: str | None) -> dict:
     """What `info` tells of a checkpoint, of either family. Raises CheckpointError."""
-    from .model import checkpoint, huggingface
+    from .model import checkpoint, gpt2, huggingface
 
     folder = checkpoint.find(name)
-    config, files = checkpoint.read_config(folder), huggingface.weight_files(folder)
+    stored, files = checkpoint.read_config(folder), huggingface.weight_files(folder)
+    config = checkpoint.config_of(folder, stored)
     facts: dict = {"checkpoint": str(folder), "fingerprint": checkpoint.fingerprint(folder)}
     facts |= {"megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1)}
-    if "family" not in config:
-        config = huggingface.config_of(config, folder).to_dict() | {"format": "Hugging Face", "card": {}}
-    if config["family"] == "amt":
-        width, layers = config["width"], config["layers"]
-        count = (config["vocabulary"] + config["context"] + 2) * width + layers * (12 * width**2 + 13 * width)
-        facts |= {"parameters": count}
+    if isinstance(config, gpt2.Config):
+        facts |= {"parameters": config.parameters}
+    told = config.to_dict() | ({} if "family" in stored else {"format": "Hugging Face"})
     shown = ("family", "format", "depth", "window", "layers", "width", "heads", "vocabulary", "context", "anticipation")
-    return facts | {key: config[key] for key in shown if key in config} | config.get("card", {})
+    return facts | {key: told[key] for key in shown if key in told} | stored.get("card", {})
 
 
 def render(args: argparse.Namespace) -> None:

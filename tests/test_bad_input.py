@@ -235,6 +235,13 @@ def test_info_of_what_is_no_checkpoint(refused, tmp_path, random_checkpoint):
     refused("info", tmp_path / "model", words="is no checkpoint")
     shutil.copy(random_checkpoint / "config.json", tmp_path / "model")
     refused("info", tmp_path / "model", words="model.safetensors is missing")
+    shutil.copy(random_checkpoint / "model.safetensors", tmp_path / "model")
+    for config, words in (
+        ({"family": "amt"}, "has layers None"),
+        ({"family": "event", "card": "old"}, "has card 'old'"),
+    ):
+        (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+        refused("info", tmp_path / "model", words=words)
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------------------

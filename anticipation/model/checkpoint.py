@@ -115,6 +115,29 @@ def read_config(folder: str | Path) -> dict:
     stated = config.get("family", config.get("model_type")) if isinstance(config, dict) else None
     if stated not in (*_FAMILIES, "gpt2"):
         raise CheckpointError(f"{folder}: a checkpoint of family {stated!r}, which this version does not know")
+    if not isinstance(config.get("card", {}), dict):
+        raise CheckpointError(f"{folder}: config.json has card {config['card']!r}; the checkpoint is broken")
+    return config
+
+
+def config_of(folder: Path, stored: dict) -> Config | gpt2.Config:
+    """What `read_config` has read, as the config of a network. Raises CheckpointError where that is broken, asks for
+    too much, or is of another encoding of the stream."""
+    if "family" not in stored:
+        return huggingface.config_of(stored, folder)
+    kind, _, limits = _FAMILIES[stored["family"]]
+    stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
+    stored = (stored if stored.keys() & SIZES else SIZES) | stored
+    wanted: dict[str, Any] = {name: stored.get(name) for name in asdict(kind())}
+    for name, usual in asdict(kind()).items():
+        if not isinstance(wanted[name], type(usual)):
+            raise CheckpointError(f"{folder}: config.json has {name} {wanted[name]!r}; the checkpoint is broken")
+    odd = [f"{name} {wanted[name]}" for name, (low, high) in limits.items() if not low <= wanted[name] <= high]
+    if odd:
+        raise CheckpointError(f"{folder}: config.json asks for {', '.join(odd)}")
+    config = kind(**wanted)
+    if any(stored.get(name) != value for name, value in config.to_dict().items()):
+        raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     return config
 
 
@@ -137,20 +160,8 @@ def load(name: str | Path | None = None, device: str | torch.device = "cpu", *, 
 
 def _load(folder: Path, stored: dict) -> Model:
     """The model of one of our own folders."""
-    kind, build, limits = _FAMILIES[stored["family"]]
-    stored = {"heads": stored.get("depth")} | stored  # which the first ones did not tell
+    config, build = config_of(folder, stored), _FAMILIES[stored["family"]][1]
     absent = AROUND if build is EventModel and not stored.keys() & SIZES else ()
-    stored = (SIZES if absent else {}) | stored
-    wanted: dict[str, Any] = {name: stored.get(name) for name in asdict(kind())}
-    for name, usual in asdict(kind()).items():
-        if not isinstance(wanted[name], type(usual)):
-            raise CheckpointError(f"{folder}: config.json has {name} {wanted[name]!r}; the checkpoint is broken")
-    odd = [f"{name} {wanted[name]}" for name, (low, high) in limits.items() if not low <= wanted[name] <= high]
-    if odd:
-        raise CheckpointError(f"{folder}: config.json asks for {', '.join(odd)}")
-    config = kind(**wanted)
-    if any(stored.get(name) != value for name, value in config.to_dict().items()):
-        raise CheckpointError(f"{folder} was made for another encoding of the stream; this version cannot run it")
     try:
         with torch.device("meta"), Undrawn():
             model = build(config)

@@ -27,6 +27,11 @@ class Config:
     anticipation: bool = True
     family: str = "amt"
 
+    @property
+    def parameters(self) -> int:
+        """How many weights the network has."""
+        return (len(VOCABULARY) + CONTEXT + 2) * self.width + self.layers * (12 * self.width**2 + 13 * self.width)
+
     def to_dict(self) -> dict:
         return asdict(self) | {"vocabulary": len(VOCABULARY), "context": CONTEXT}
 
