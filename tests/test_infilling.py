@@ -36,6 +36,14 @@ def ask(start=0.0, end=10.0, known=MELODY, instruments=(0, 33), **more) -> Infil
     return Infill(known, start, end, instruments, **more)
 
 
+@pytest.fixture
+def asked(monkeypatch) -> list[Infill]:
+    """The requests that are drawn in a test."""
+    seen, draw = [], drafting.draw
+    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: seen.extend(several) or draw(m, several, *rest))
+    return seen
+
+
 @st.composite
 def requests(draw) -> Infill:
     known = draw(notes(max_size=20))
@@ -406,10 +414,8 @@ def test_each_part_in_turn_is_told_the_others_and_none_is_left_out(random_model)
         ),  # no lone tune
     ],
 )
-def test_a_new_rhythm_section_hears_itself(random_model, monkeypatch, more, instruments, heard):
+def test_a_new_rhythm_section_hears_itself(random_model, asked, more, instruments, heard):
     """Beside a tune, which the model takes for music without them, drums and basses were silent for bars on end."""
-    asked, draw = [], drafting.draw
-    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
     grid, model = TempoMap.constant(120).beats(30.0), random_model(rests=-1.0)
     chords = Notes.of([(0.0, 30.0, 0, CHORD, 64)])
     known = MELODY + Notes.of(more.get("known", [])) + grid + chords
@@ -456,10 +462,8 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
     "tune, bass, who, written",
     [(53, False, 24, 0), (53, False, 33, 33), (53, True, 24, 24), (0, False, 24, 24), (53, False, 30, 30)],
 )
-def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, monkeypatch, tune, bass, who, written):
+def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, asked, tune, bass, who, written):
     """And is a guitar's in the end: in its range, on its six strings."""
-    asked, draw = [], drafting.draw
-    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
     known = MELODY.replace(instrument=np.full(len(MELODY), tune))
     known += Notes.of((float(i), 0.9, 36, 33, 80) for i in range(20 * bass))
     (take,), _ = generate(random_model(), ask(known=known, instruments=(who,)), seed=3, best_of=2)
@@ -470,9 +474,7 @@ def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, m
         assert habits.at_once(take) <= 6
 
 
-def test_public_weights_write_guitars_as_such(random_amt, monkeypatch):
-    asked, draw = [], drafting.draw
-    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+def test_public_weights_write_guitars_as_such(random_amt, asked):
     generate(random_amt(), ask(end=2.0, instruments=(24,)), seed=3)
     assert {one.instruments for one in asked} == {(24,)}
 

@@ -12,6 +12,7 @@ from conftest import CORPUS
 from anticipation.errors import RequestError
 from anticipation.infilling import drafting, tasks
 from anticipation.infilling.casting import RESTING
+from anticipation.infilling.request import Infill
 from anticipation.music.grid import cut
 from anticipation.music.harmony import CHORD_TONES
 from anticipation.music.notes import CHORD, DRUMS, Notes
@@ -60,6 +61,14 @@ def old(score: Score) -> np.ndarray:
 def begins_in(score: Score, start: float, end: float) -> np.ndarray:
     first, last = cut(score.notes, score.beats(), start, end)
     return (score.notes.onset >= first) & (score.notes.onset < last)
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[Infill]:
+    """What the tasks of a test ask for."""
+    seen, generate = [], drafting.generate
+    monkeypatch.setattr(drafting, "generate", lambda m, what, **how: seen.append(what) or generate(m, what, **how))
+    return seen
 
 
 # ---- what was there stays --------------------------------------------------------------------------------------------
@@ -290,7 +299,7 @@ def test_drums_go_to_channel_ten(random_model):
     assert {part.channel == 9 for part in take.score.parts if part.instrument != DRUMS} == {False}
 
 
-def test_a_piece_with_every_channel_in_use(random_model):
+def test_a_piece_with_every_channel_in_use_gets_new_parts(random_model):
     rows = [row for program in range(0, 80, 4) for row in line(program, 60, 4)] + line(DRUMS, 38, 4)
     full = Score.from_notes(Notes.of(rows), TEMPO)
     assert len(full.parts) == 21
@@ -336,12 +345,8 @@ def test_progress_is_told_in_seconds_of_music(random_model):
 
 
 @pytest.mark.parametrize("melody, who", [(53, "voice"), (FLUTE, "flute,voice"), (53, "voice,choir")])
-def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, melody, who):
+def test_a_melody_is_never_shown_as_what_is_written(random_model, asked, melody, who):
     """Or its notes would count as the part's own, and leave it none to sound."""
-    asked, generate = [], drafting.generate
-    monkeypatch.setattr(
-        drafting, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
-    )
     score = Score.from_notes(Notes.of(line(melody, 72)), TEMPO)
     tasks.accompany(score, random_model(), who, end=4.0, options=Options(seed=1, best_of=1, chords="none"))
     (request,) = asked
@@ -355,12 +360,8 @@ def test_a_melody_is_never_shown_as_what_is_written(random_model, monkeypatch, m
      (PIANO, (), "cello", {PIANO}), (PIANO, line(BASS, 40), "nylon guitar", {PIANO, BASS}),
      (PIANO, line(DRUMS, 38), "nylon guitar", {53, DRUMS}), (PIANO, line(BASS, 40), "piano", {PIANO, 53, BASS})],
 )  # fmt: skip
-def test_a_lone_tune_sings_where_chords_are_written(random_model, monkeypatch, tune, more, who, told):
+def test_a_lone_tune_sings_where_chords_are_written(random_model, asked, tune, more, who, told):
     """Also before the span, where else what is written may have played. A model knows no tune beside a guitar."""
-    asked, generate = [], drafting.generate
-    monkeypatch.setattr(
-        drafting, "generate", lambda m, request, **how: asked.append(request) or generate(m, request, **how)
-    )
     score = Score.from_notes(Notes.of([*line(tune, 72), *more]), TEMPO)
     (take,) = tasks.accompany(score, random_model(), who, start=A, end=B, options=Options(seed=1, chords="none"))
     assert set(asked[0].known.audible.instruments) == told
@@ -455,8 +456,8 @@ def test_a_request_that_cannot_be_met_says_why(random_model, request_, words):
 @pytest.mark.parametrize(
     "notes", [[], [(1.0, 1.0, 60, 0, 64)], [(1.0, 1.0, 38, DRUMS, 64)]], ids=["none", "one", "drum"]
 )
-def test_hardly_any_music(random_model, notes):
-    """One note is accompanied, none is refused; never anything but an error of ours. A drum goes with any chords, so
+def test_one_note_is_music_and_none_is_refused(random_model, notes):
+    """Never anything but an error of ours. A drum goes with any chords, so
     that none can be found."""
     score, model, options = Score.from_notes(Notes.of(notes)), random_model(), Options(seed=1)
     given = "| C |" if len(score.notes) and not len(score.notes.pitched) else "auto"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import yardstick
 from cases import cases
+from prepare import BANDS
 
 from anticipation.data.shards import Piece, Shards
 from anticipation.errors import AnticipationError
@@ -26,7 +27,6 @@ from anticipation.music import metrics
 from anticipation.music.grid import places
 from anticipation.music.notes import DRUMS, Notes
 
-BANDS = ("freedoom", "easyrpg-rtp", "blasphemer")
 BASS, SECONDS = 33, 24.0
 
 

@@ -246,8 +246,8 @@ class Engine:
             except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
                 draft.unlink(missing_ok=True)
                 kept = f"; {path} still holds the state before" if path.exists() else ""
-                reason = getattr(error, "strerror", None) or "the disk is full, or is no longer there"
-                raise AnticipationError(f"cannot write {path}: {reason}{kept}") from None
+                why = getattr(error, "strerror", None) or "the disk is full, or is no longer there"
+                raise AnticipationError(f"cannot write {path}: {why}{kept}") from None
         self.place.wait()
 
     def load(self, path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -295,9 +295,7 @@ def _amt(name: str, **settings: Any) -> Preset:
 
 
 OURS = Settings(lr=0.004, lr_rest=0.003)
-LADDER = {
-    f"depth-{n}": model.Config(n) for n in (1, 2, 3, 6)
-}  # beside `tiny`, 4: to see what size a given compute wants
+LADDER = {f"depth-{n}": model.Config(n) for n in (1, 2, 3, 6)}  # beside `tiny`, 4: what size does a compute want?
 PRESETS = {
     **{name: Preset(Event(), config, OURS) for name, config in (LADDER | model.PRESETS).items()},
     # By the paper, but for `amt-tiny`, which is for a laptop.
@@ -316,8 +314,8 @@ class Schedule:
 
     name: str
     warmup: int
-    cooldown: float = field(default=0.3)
-    average: float = field(default=0.0)
+    cooldown: float = 0.3
+    average: float = 0.0
 
     def rate(self, step: int, share: float) -> float:
         """step: of the warm-up. share: of the whole training that is over, 0-1."""

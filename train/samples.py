@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cases import LEAD
 
 SECONDS, PARTS = 16.0, (0,)  # how much, and who plays
 
@@ -31,7 +32,7 @@ def sample(net: Any, shards: Any, split: str, folder: Path, step: int) -> list[P
         if len(written) == 2 or part is None:
             continue
         melody = notes[notes.instrument == part]
-        start = float(melody.onset[0]) - 0.05
+        start = float(melody.onset[0]) - LEAD
         known = (melody + notes.beats).between(start, start + SECONDS).shift(-start)
         take = generate(net, Infill(known, 0.0, SECONDS, PARTS), seed=0)[0][0].audible
         melody = known.audible.replace(velocity=known.audible.velocity.clip(1))
