@@ -84,21 +84,26 @@ def generate(
 
 
 def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infill:
-    """A part of a request as the model is asked for it. Ours has heard few guitars, and under nothing but a tune it
-    writes a second one: there it writes for a piano what a guitar can play (train/LOG.md)."""
+    """A part of a request as the model is asked for it."""
     request = replace(request, known=known, instruments=part)
-    new = request.places is not None and request.rhythm is None and part[0] not in known.instruments
-    there = known.between(request.start, request.end)
-    if model.reads_chart and new and (section := among_themselves(part[0], there, request.tune)):
-        request = replace(request, style=section[0], unheard=section[1])
-    one, others = part[0], known.pitched.instruments
-    alone = request.tune is not None and len(others) == len(part) == 1 and request.rhythm is None
-    if one not in GUITARS or not alone or PIANO in others or not model.reads_chart:
+    if not model.reads_chart or request.rhythm is not None:
         return request
+    one, others = part[0], known.pitched.instruments
+    if request.places is not None and one not in known.instruments:
+        section = among_themselves(one, known.between(request.start, request.end), request.tune)
+        request = replace(request, style=section[0], unheard=section[1]) if section else request
+    alone = request.tune is not None and len(others) == len(part) == 1 and PIANO not in others
+    return _of_a_piano(request, one) if alone and one in GUITARS else request
+
+
+def _of_a_piano(request: Infill, guitar: int) -> Infill:
+    """The request for a guitar under nothing but a tune, where ours, which has heard few guitars, would write a second
+    tune: it asks a piano for what the guitar can play (train/LOG.md)."""
+    low, high = RANGES[guitar]
     pitches = np.ones(128, bool) if request.pitches is None else request.pitches
-    playable = pitches & np.isin(np.arange(128), range(RANGES[one][0], RANGES[one][1] + 1))
+    playable = pitches & np.isin(np.arange(128), range(low, high + 1))
     pitches = pitches if request.ranged or not playable.any() else playable
-    most = request.polyphony or VOICES[one]
+    most = request.polyphony or VOICES[guitar]
     return replace(request, instruments=(PIANO,), pitches=pitches, ranged=True, polyphony=most)
 
 

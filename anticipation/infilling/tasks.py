@@ -18,10 +18,7 @@ from .brief import Brief, Take, answer
 from .options import Options
 
 if TYPE_CHECKING:
-    from ..model.event import EventModel
-    from ..model.gpt2 import GPT2
-
-    Model = EventModel | GPT2
+    from ..model.checkpoint import Model
 
 MOST_BARS = 1000  # that a piece may be continued by
 TIMING = ("grid", "polyphony", "density")  # options that say when notes begin and how many
