@@ -637,7 +637,7 @@ def test_a_step_waits_for_its_device_once(run, shards, monkeypatch, preset):
     monkeypatch.setitem(recipes.PRESETS, preset, replace(full, recipe=recipe))
     trained, batch, read = make(preset, micro=1), batch_of(shards, preset), []
     tolist, rows = torch.Tensor.tolist, float(recipe.count(batch))
-    parts = iter([recipe.told(part) for part in trained._parts(batch)])
+    parts = iter([recipe.told(part) for part in trained.parts(batch)])
     monkeypatch.setattr(type(recipe), "told", lambda self, part: next(parts))
     monkeypatch.setattr(type(recipe), "count", lambda self, batch: rows)
     monkeypatch.setattr(torch.Tensor, "tolist", lambda self: read.append(1) or tolist(self))

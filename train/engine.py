@@ -166,7 +166,7 @@ class Engine:
         rows = float(self.recipe.count(batch))
         count = place.sum(torch.full((), rows, dtype=torch.float64, device=place.device))
         total = torch.zeros(fields, device=place.device)
-        parts = [self._moved(self.recipe.told(part)) for part in self._parts(batch)]
+        parts = [self._moved(self.recipe.told(part)) for part in self.parts(batch)]
         size = len(next(iter(parts[0].values())))
         for i, part in enumerate(parts):
             torch.manual_seed(hash((self.seed, step, (place.rank * len(parts) + i) * size)) % 2**63)  # for dropout
@@ -209,7 +209,8 @@ class Engine:
         pinned = {name: column.pin_memory() if cuda else column for name, column in batch.items()}
         return {name: column.to(self.place.device, non_blocking=True) for name, column in pinned.items()}
 
-    def _parts(self, batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    def parts(self, batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        """A batch as it is run: so many windows at once, see `Layout`."""
         micro = self.layout.micro or len(next(iter(batch.values())))
         split = {name: column.split(micro) for name, column in batch.items()}
         return [dict(zip(split, columns, strict=True)) for columns in zip(*split.values(), strict=True)]

@@ -40,11 +40,11 @@ def two_steps(name: str, shards: Shards, layout: Layout, optimizer: str) -> None
         net = network(preset, mode)
         engine = Engine(net, recipe, Place(GPU), layout, settings, Schedule(settings.schedule, 10), 0)
     batch = {column: torch.from_numpy(values) for column, values in data[0].items()}
-    rows, parts = int(recipe.count(batch)), [recipe.told(part) for part in engine._parts(batch)]
+    rows, parts = int(recipe.count(batch)), [recipe.told(part) for part in engine.parts(batch)]
     fake = [{column: mode.from_tensor(values) for column, values in part.items()} for part in parts]
     engine.recipe = mock.Mock(wraps=recipe, fields=recipe.fields, terms=recipe.terms, told=lambda part: part,
                               count=lambda batch: rows)  # fmt: skip
-    engine._parts = lambda batch: fake
+    engine.parts = lambda batch: fake
 
     def backward(loss: FakeTensor) -> None:
         assert loss.device == GPU
