@@ -20,16 +20,7 @@ from ..music.keys import moved
 from ..music.notes import DRUMS, Notes
 from ..music.playable import BASSES, CHORDAL, TRIAD
 from ..music.reprise import again
-from .habits import (
-    at_rest,
-    highest,
-    keys_down,
-    sounding,
-    usual_density,
-    usual_places,
-    usual_range,
-    usual_voices,
-)
+from .habits import at_rest, highest, keys_down, sounding, usual_density, usual_places, usual_range, usual_voices
 from .request import Infill
 
 OFF_ROOT = 0.2  # what the odds are multiplied by that a new bass begins a chord with another tone than its root
