@@ -20,7 +20,7 @@ from ..score.parts import Part
 from . import casting
 from .conductor import Conductor, within
 from .ending import ending_of
-from .options import Options, pitches
+from .options import Options
 from .request import Infill
 
 GUIDES = (GM_NAMES.index("slow strings"),)  # plays chords to a model that reads no symbols; nobody else hears it
@@ -67,6 +67,7 @@ class Brief:
 
     @cached_property
     def conductor(self) -> Conductor:
+        """Whose beats new notes go by."""
         return Conductor.of(self.score, self.start, self.end, self.options.grid)
 
     @cached_property
@@ -85,13 +86,13 @@ class Brief:
         return casting.origins(self.score, self.gone, self.chosen, self.keeps_rhythm)
 
     def request(self) -> Infill:
-        """As all tasks begin it. Raises RequestError."""
+        """On the conductor's beats; no chords or ending are told yet. Raises RequestError."""
         options = self.options
         if options.style not in STYLES:
             raise RequestError(f"unknown style {options.style!r}: one of {', '.join(STYLES)}")
         known = self.conductor.on_beat(self.known, self.rest, self.end)
         places = self.conductor.places(known, self.start, self.end, options.grid)
-        return Infill(known, self.start, self.end, tuple(self.written), pitches(options), options.polyphony,
+        return Infill(known, self.start, self.end, tuple(self.written), options.pitches(), options.polyphony,
                       options.density, style=options.style, places=places, ranged=options.ranged)  # fmt: skip
 
     def chords(self) -> Notes | None:

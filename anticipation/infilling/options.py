@@ -62,22 +62,21 @@ class Options:
         """The lowest and the highest pitch that may be written."""
         return (0 if self.low is None else self.low), (127 if self.high is None else self.high)
 
+    def pitches(self) -> np.ndarray | None:
+        """(128,) legal pitches, or None for all. Raises RequestError."""
+        import numpy as np
 
-def pitches(options: Options) -> np.ndarray | None:
-    """(128,) legal pitches, or None for all. Raises RequestError."""
-    import numpy as np
+        from ..music.symbols import parse_scale
 
-    from ..music.symbols import parse_scale
-
-    low, high = options.range
-    if not 0 <= low <= high <= 127:
-        raise RequestError(f"the range {low}-{high} is empty: MIDI pitches are 0-127, low to high")
-    if options.scale is None and (low, high) == (0, 127):
-        return None
-    pitch = np.arange(128)
-    mask = (pitch >= low) & (pitch <= high)
-    if options.scale is not None:
-        mask &= parse_scale(options.scale)[pitch % 12]
-    if not mask.any():
-        raise RequestError(f"the scale {options.scale!r} has no pitch from {low} to {high}")
-    return mask
+        low, high = self.range
+        if not 0 <= low <= high <= 127:
+            raise RequestError(f"the range {low}-{high} is empty: MIDI pitches are 0-127, low to high")
+        if self.scale is None and (low, high) == (0, 127):
+            return None
+        pitch = np.arange(128)
+        mask = (pitch >= low) & (pitch <= high)
+        if self.scale is not None:
+            mask &= parse_scale(self.scale)[pitch % 12]
+        if not mask.any():
+            raise RequestError(f"the scale {self.scale!r} has no pitch from {low} to {high}")
+        return mask
