@@ -18,7 +18,7 @@ from anticipation.model.event import count_parameters
 
 def rows_of(batch: dict[str, torch.Tensor], recipe: Any) -> int:
     """All rows (triplets) of a batch: the trunk passes also those whose successor is given, and not counted."""
-    return next(iter(batch.values())).shape[:2].numel() // (3 if recipe.family == "amt" else 1)
+    return next(iter(batch.values())).shape[:2].numel() // recipe.tokens
 
 
 def bench_loader(batches: Iterator, recipe: Any, seconds: float, workers: int) -> dict[str, Any]:

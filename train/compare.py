@@ -32,7 +32,7 @@ HEADS = {"full": "as published", "sliced": "no loss on controls, each slot among
 
 def step_flops(preset: Preset, settings: Settings) -> float:
     """Floating-point operations of one update: three times the forward pass of every row."""
-    rows = settings.batch * (settings.length if preset.recipe.family == "event" else (settings.length - 1) // 3)
+    rows = settings.batch * (settings.length // preset.recipe.tokens)
     return 3.0 * rows * sum(preset.recipe.flops(preset.config, settings.length))
 
 

@@ -173,7 +173,7 @@ class Engine:
             with self._gathering(i + 1 == len(parts)):
                 with torch.autocast(place.device.type, torch.bfloat16, enabled=self.layout.half):
                     nats = self.objective(part)
-                (nats.sum() * (place.world / (count * self.recipe.terms)).float()).backward()
+                (nats.sum() * (place.world / (count * self.recipe.tokens)).float()).backward()
             total += nats.detach().sum(0)
         length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), CLIP)
         length = length.full_tensor() if isinstance(length, DTensor) else length

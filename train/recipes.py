@@ -178,10 +178,9 @@ def adamw(groups: list, **options) -> torch.optim.AdamW:
 class Event:
     """Ours: one step an event, relative time, Muon for matrices."""
 
-    family: str = "event"
     fields: tuple[str, ...] = features.FIELD_NAMES
     per: str = "row"
-    terms: int = 1  # of a mean in the loss, for each counted row
+    tokens: int = 1  # that a row is in a batch; the loss is the mean over those that count
 
     def network(self, config: model.Config, length: int) -> model.EventModel:
         return model.EventModel(replace(config, window=length))
@@ -240,10 +239,9 @@ def _stacked(several: list[np.ndarray]) -> dict[str, np.ndarray]:
 class Amt:
     """AMT by its paper's recipe: AdamW with decay of matrices, cosine to zero, music as it is, loss on every token."""
 
-    family: str = "amt"
     fields: tuple[str, ...] = amt.SLOT_NAMES
     per: str = "triplet"
-    terms: int = 3
+    tokens: int = 3
     sliced: bool = False  # no loss on controls, each slot among its own tokens only: not the paper's, but cheaper
 
     def network(self, config: gpt2.Config, length: int) -> gpt2.GPT2:

@@ -86,7 +86,7 @@ def chosen(args: argparse.Namespace) -> tuple[Preset, Settings]:
     preset = PRESETS[args.preset]
     said = {f.name: getattr(args, f.name, None) for f in fields(Settings)}
     settings = replace(preset.settings, **{name: value for name, value in said.items() if value is not None})
-    if preset.recipe.family == "amt" and args.length not in (None, preset.settings.length):
+    if preset.config.family == "amt" and args.length not in (None, preset.settings.length):
         raise AnticipationError(f"--length: AMT's context is {preset.settings.length} tokens")
     least = dict.fromkeys(("steps", "batch", "length", "save_every", "log_every", "eval_pieces"), 1)
     least |= dict.fromkeys(("micro", "workers", "seed", "eval_every", "sample_every"), 0)
@@ -145,7 +145,7 @@ class Training:
         """Take over the state that is there, if that is wanted. Raises AnticipationError."""
         args, place = self.args, self.engine.place
         config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()} | vars(self.settings)
-        config |= {"family": self.preset.recipe.family, "world": place.world, "torch": torch.__version__,
+        config |= {"family": self.preset.config.family, "world": place.world, "torch": torch.__version__,
                    "data_sha256": data_hash(args.data), "command": " ".join(sys.argv)}  # fmt: skip
         if args.resume and self.run.state.exists():
             self.run.check(config)

@@ -42,7 +42,7 @@ def two_steps(name: str, shards: Shards, layout: Layout, optimizer: str) -> None
     batch = {column: torch.from_numpy(values) for column, values in data[0].items()}
     rows, parts = int(recipe.count(batch)), [recipe.told(part) for part in engine.parts(batch)]
     fake = [{column: mode.from_tensor(values) for column, values in part.items()} for part in parts]
-    engine.recipe = mock.Mock(wraps=recipe, fields=recipe.fields, terms=recipe.terms, told=lambda part: part,
+    engine.recipe = mock.Mock(wraps=recipe, fields=recipe.fields, tokens=recipe.tokens, told=lambda part: part,
                               count=lambda batch: rows)  # fmt: skip
     engine.parts = lambda batch: fake
 
