@@ -34,7 +34,7 @@ def test_notes_that_touch_do_not_sound_together():
     assert one.histograms["polyphony"][1] == 300
 
 
-def test_a_folder(shards):
+def test_a_census_counts_every_piece_of_its_sources(shards):
     sources = census(shards)
     assert list(sources) == ["band", "pop909"] and sources["band"].drums == 3 and sources["pop909"].drums == 0
     assert sum(one.notes for one in sources.values()) == sum(piece.notes for piece in shards.pieces)

@@ -137,7 +137,7 @@ def test_archives_within_folders(music_folder, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name has to be text")
-def test_names_of_any_bytes(music_folder, tmp_path):
+def test_files_are_read_whatever_bytes_they_are_named_by(music_folder, tmp_path):
     """Old collections have names in Latin-1: they are told in a line of text, and nothing falls."""
     folder = tmp_path / "music" / "old"
     folder.mkdir(parents=True)
@@ -391,7 +391,7 @@ def test_annotations_are_read_where_they_fit(music_folder, tmp_path):
     assert len(data.COLUMNS) == len(Notes.__dataclass_fields__)
 
 
-def test_info_of_shards(shards, anticipate):
+def test_info_counts_the_pieces_of_shards(shards, anticipate):
     code, out, _ = anticipate("info", shards.folder, "--json")
     facts = json.loads(out)
     assert code == 0 and facts["pieces"] == len(shards.pieces)

@@ -52,7 +52,7 @@ def test_chords_as_people_write_them(text, name):
 
 
 @pytest.mark.parametrize("text", ["", "H", "Cx", "C major", "7", "/C", "C/H", "C7y", "Am7b5x9", "Kuh"])
-def test_what_is_no_chord(text):
+def test_what_is_no_chord_is_refused_in_one_line(text):
     with pytest.raises(RequestError, match="^unknown chord .*[^\n]$"):
         parse_chord(text)
 
@@ -107,7 +107,7 @@ def test_chords_are_spelled_in_their_key(sharps, roots, minor):
         ("| N.C. | C, G |", [(0, 2, "N"), (2, 3, "C"), (3, 4, "G"), (4, 6, "N"), (6, 7, "C"), (7, 8, "G")]),
     ],
 )
-def test_charts(text, chords):
+def test_a_chart_is_read_a_cell_a_bar(text, chords):
     assert symbols(parse_chart(text, BARS)) == chords
 
 
@@ -127,7 +127,7 @@ def test_a_bar_is_shared_in_whole_beats(metre, bar, lengths):
 
 @pytest.mark.parametrize("text", ["", "|", "| |", "| C | | F |", "| C | X7y |", "| % | C |", "| / | C |", "| C x2 |",
                                   "| C % |", "| 3/4 | C |"])  # fmt: skip
-def test_what_is_no_chart(text):
+def test_what_is_no_chart_is_refused_in_one_line(text):
     with pytest.raises(RequestError, match="^[^\n]*$"):
         parse_chart(text, BARS)
 
@@ -154,7 +154,7 @@ def test_chords_of_plain_triads(key):
         np.testing.assert_allclose(found.onset, np.arange(6) * 2.0, atol=0.01)
 
 
-def test_no_notes_no_chords():
+def test_drums_alone_play_no_chords():
     assert len(h.estimate_chords(Notes.of([(0, 1, 36, DRUMS, 90)]), TempoMap().beats(4))) == 0
 
 

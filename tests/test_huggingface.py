@@ -85,8 +85,8 @@ def test_cached_logits_are_those_of_transformers(theirs, folder, cuts):
         assert (model.head(torch.cat(states, 1)) - theirs(IDS[None]).logits).abs().max() < 1e-4
 
 
-def test_there_and_back(theirs, folder, tmp_path, anticipate):
-    """Theirs to ours and back to theirs; `transformers` loads it, and every number is the same."""
+def test_there_and_back_every_number_is_the_same(theirs, folder, tmp_path, anticipate):
+    """Theirs to ours and back to theirs, as `transformers` loads it."""
     for source, target, form in ((folder, "ours", "ours"), (tmp_path / "ours", "back", "huggingface")):
         assert anticipate("convert", source, "-o", tmp_path / target, "--to", form)[0] == 0
     back = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "back").eval()
@@ -210,7 +210,7 @@ def test_a_shard_that_is_missing_is_named(theirs, tmp_path):
         checkpoint.load(tmp_path)
 
 
-def test_a_name_on_the_hub(monkeypatch, folder, tmp_path):
+def test_a_name_on_the_hub_is_fetched(monkeypatch, folder, tmp_path):
     """The library's own download, answered from a folder; then refused, as where there is no network."""
     hub = pytest.importorskip("huggingface_hub")
     asked = []

@@ -57,7 +57,7 @@ def test_silence_and_drums_have_no_key():
 
 
 @pytest.mark.parametrize("pitches, clear", [(SCALE, True), (range(12), False), ([0, 4], True)])
-def test_key_clarity(pitches, clear):
+def test_a_scale_has_a_clear_key_and_all_pitches_have_none(pitches, clear):
     assert (keys.key_clarity(line(60 + p for p in pitches)) > 0.6) == clear
 
 

@@ -34,7 +34,7 @@ def test_support_looks_within_the_beat():
     assert metrics.melody_support(piano((0.1, 48), (3.0, 50)), MELODY, Notes.of([])) == (1, 2)
 
 
-def test_in_key():
+def test_in_key_are_the_seven_commonest_pitch_classes():
     scale = Notes.of((i, 1.0, pitch, 0, 64) for i, pitch in enumerate((60, 62, 64, 65, 67, 69, 71)))
     assert metrics.in_key(piano((0, 60), (0, 61)), scale) == (1, 2)
     assert metrics.in_key(piano(), scale) == (0, 0)
@@ -73,7 +73,7 @@ def test_a_chord_begins_once():
         ((), (), (0, 0)),
     ],
 )
-def test_onset_f1(ours, theirs, pair):
+def test_onsets_match_once_and_nearby(ours, theirs, pair):
     sides = (piano(*((t, 60) for t in times)) for times in (ours, theirs))
     assert metrics.onset_f1(*sides) == pair
 

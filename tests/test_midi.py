@@ -249,7 +249,7 @@ def test_a_repeated_note_is_not_cut():
 
 
 @pytest.mark.parametrize("count", [16, 17, 40, 129])
-def test_any_number_of_parts(count):
+def test_any_number_of_parts_can_be_written(count):
     """The reference implementation crashes at 16 instruments and drums."""
     music = Notes.of([(i / 4, 0.25, 60, instrument, 64) for i, instrument in enumerate(range(129 - count, 129))])
     score = Score.from_notes(music)
@@ -500,7 +500,7 @@ def test_files_that_other_libraries_refuse_are_still_converted():
     assert sum(len(part.notes) for part in score.to_miditoolkit().instruments) == 4
 
 
-def test_key_signatures():
+def test_a_key_is_what_is_signed_else_what_is_heard():
     """The most usual of several at one tick; nonsense is ignored; without any the notes tell."""
     body = "00 ff 59 02 fd 00  00 90 3c 40  60 80 3c 40  00 ff 59 02 04 00  00 ff 59 02 63 00  00 ff 2f 00"
     score = Score.from_bytes(one_track(body))

@@ -49,7 +49,7 @@ def test_columns_are_read_only():
         music.replace(pich=music.pitch)
 
 
-def test_no_notes():
+def test_no_notes_are_notes():
     nothing = Notes.of([])
     assert len(nothing) == 0 and nothing.end == 0 and nothing.instruments == [] and Notes.concat([]) == nothing
     assert nothing + nothing == nothing == nothing.transpose(3) == nothing.between(0, 1)

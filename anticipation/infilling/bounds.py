@@ -66,6 +66,7 @@ class Bounds:
         return self.request.known.audible.between(self.origin, self.request.end + s.FUTURE)
 
     def limits(self) -> Limits:
+        """What may be drawn, and what is less likely."""
         ask, own = self.request, self.shown.of_instruments(self.request.instruments)
         told = s.quantise(own, self.origin)  # also what began before the span and rings into it
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
