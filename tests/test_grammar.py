@@ -270,6 +270,27 @@ def test_an_event_is_as_likely_as_its_step_is_usual():
     np.testing.assert_array_equal(shift_logits(never, stream(), limits(usual=usual)), never)
 
 
+def test_a_row_of_quick_repeats_is_seldom_gone_on_with():
+    """The longer, the less. In any octave, and whether all of the tones come again or some; others than those do not
+    count, nor slower ones, nor drums."""
+
+    def costs(*drawn: tuple[int, int, int, int]) -> np.ndarray:
+        now, even = stream(*drawn), np.zeros(g.REST_CLASS + 1)
+        return (shift_logits(even, now, limits()) - shift_logits(even, now, limits(quick=20))) / bias.RUT
+
+    def row(count: int, apart: int, *pitches: int, instrument: int = PIANO) -> list[tuple[int, int, int, int]]:
+        return [(150 + apart * i, instrument, pitches[i % len(pitches)], 5) for i in range(count)]
+
+    for count, times in ((1, 0), (2, 1), (4, 3), (12, bias.WHILE)):
+        for pitches in ((60,), (60, 48)):
+            found = costs(*row(count, 12, *pitches))
+            assert found[4:20].tolist() == [times] * 16 and not found[20:].any() and not found[:4].any(), count
+    both = [(time, PIANO, pitch, 5) for time in (150, 162) for pitch in (60, 64)]
+    assert costs(*both)[10] == 1 and costs(*both[1:])[10] == 1 and costs(*both[:-1])[10] == 1
+    for other in (row(8, 12, 60, 64, 67), row(8, 20, 60), row(8, 12, 42, instrument=DRUMS)):
+        assert not costs(*other).any()
+
+
 def test_where_the_piece_goes_as_before_so_does_a_part():
     """The rhythm, chord by chord: each place that is passed, and each that is added, has its price."""
     verse = [(0, PIANO, 60, 10), (0, PIANO, 62, 10), (50, PIANO, 60, 10), (180, PIANO, 60, 10)]

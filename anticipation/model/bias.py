@@ -4,6 +4,7 @@ must not be is the grammar's. Knows no weights."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby, islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,10 @@ LONE = 0.1
 # What the odds are multiplied by that a part strikes again what it began once, QUICK steps before or less: people do in
 # 6 % of such cases, the model after its own notes in 13 (train/LOG.md).
 AGAIN, QUICK = 0.45, s.STEPS // 4
+# Nats that it costs to begin something quickly after the last moment, for each of the last WHILE moments that came as
+# quickly and had the same tones as the one before it. Of people's pianos 7 % of moments do; a model that goes on from
+# its own believes in such a row the more the longer it lasts (train/LOG.md).
+RUT, WHILE = 2.0, 6
 _CLASS = np.arange(128) % 12
 
 
@@ -45,6 +50,7 @@ class Bias:
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `chordal` seldom go
     chordal: tuple[int, ...] = ()  # new instruments that play chords
     precedent: Precedent | None = None  # how the piece went where it goes alike
+    quick: int = 0  # steps: a part that strikes the same tones again sooner than that, and again, is in a rut
     # (N, 3) from which step on and until which step another hand is on what key: habits.keys_down
     taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
 
@@ -100,6 +106,20 @@ def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
     return int(last.min()) if set(before) != set(last) else None
 
 
+def _quick_repeats(stream: s.Stream, quick: int) -> int:
+    """How many of the last moments came less than so many steps after the one before, with nothing but tones of that,
+    or all of them, in any octave. Drums may."""
+    groups = groupby(reversed(stream.written), key=lambda row: int(row[s.CLOCK]))
+    moments = (
+        (clock, {int(row[s.PITCH]) % 12 for row in rows if row[s.INSTRUMENT] < DRUMS})
+        for clock, rows in islice(groups, WHILE + 1)
+    )
+    return sum(
+        bool(tones and before) and (tones <= before or before <= tones) and when - earlier < quick
+        for (when, tones), (earlier, before) in pairwise(moments)
+    )
+
+
 def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np.ndarray) -> np.ndarray:
     """Shift logits (the last class is the rest), gathered at the places where an event may begin, each of which is as
     likely as is usual there beside the others, less what it costs to begin what was not begun before. legal: (102,)
@@ -114,6 +134,9 @@ def shift_logits(logits: np.ndarray, stream: s.Stream, limits: Limits, legal: np
         out[:count][inside] += bias.usual[clocks[inside]]
         if np.isfinite(begins):  # elsewhere in place of there, not never
             out[:count] += begins - np.logaddexp.reduce(out[:count])
+    if bias.quick and (rut := _quick_repeats(stream, bias.quick)):
+        since = clocks - int(stream.written[-1][s.CLOCK])
+        out[:count][(since > ROUNDING) & (since < bias.quick)] -= RUT * rut
     if bias.last is not None and limits.table[list(bias.closes)].any():
         out = _closed(out, stream, bias.last, bias.closes, legal)
     if bias.precedent is not None:
