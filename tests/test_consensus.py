@@ -102,6 +102,18 @@ def test_doubt_counts_and_a_change_has_its_price():
     assert not Draft.of(Notes.of([])).at(edges).any()
 
 
+def test_a_change_may_have_its_price_at_each_edge_and_from_the_chord_before():
+    edges = np.arange(5.0)
+    odds = 0.4 * settled([C]) + 0.6 * settled([F])
+    odds = np.concatenate([settled([C]), odds, odds, settled([F])])
+    for dear in (1, 2, 3):  # it waits until a change is cheap
+        prices = np.where(np.arange(4) < dear, 2.0, 0.0)
+        assert consensus(odds, edges, prices).onset.tolist() == [0.0, float(dear)]
+    assert consensus(odds[1:2], edges[:2], 0.3).pitch.tolist() == [F]
+    assert consensus(odds[1:2], edges[:2], 0.3, before=C).pitch.tolist() == [C]
+    assert consensus(odds[1:2], edges[:2], np.array([0.01]), before=C).pitch.tolist() == [F]
+
+
 def test_of_two_chords_one_is_said_and_not_what_lies_between():
     """D minor has two tones of F and two of B flat: by its tones alone it is the safest."""
     two = 0.4 * settled([F]) + 0.4 * settled([BB]) + 0.2 * settled([DM])

@@ -150,16 +150,25 @@ _ROOTS = np.arange(NO_CHORD) % 12
 _WORTH = _worth()
 
 
-def consensus(odds: np.ndarray, edges: np.ndarray, change: float, earlier: Sequence[Notes] = ()) -> Notes:
+def consensus(
+    odds: np.ndarray,
+    edges: np.ndarray,
+    change: float | np.ndarray,
+    earlier: Sequence[Notes] = (),
+    before: int | None = None,
+) -> Notes:
     """CHORD notes between edges (N + 1, seconds): one decision between two edges, those that can be expected to be most
-    right by the odds (N, NO_CHORD), which is minimum Bayes risk. change: what a change costs, see CHANGE. earlier:
-    plans from which this one is to differ where it is little worse then, see ANOTHER; but for how they end."""
+    right by the odds (N, NO_CHORD), which is minimum Bayes risk. change: what a change costs, see CHANGE; or (N,) what
+    one costs at each edge. earlier: plans from which this one is to differ where it is little worse then, see ANOTHER;
+    but for how they end. before: the chord before the first edge, if that is known."""
     worth = odds @ _WORTH
     if earlier:
         worth, change = worth + OWN * odds, change * STEADY
     for plan in earlier:
         there = chord_at(plan[: max(len(plan) - 1, 1)], _middle(edges))[:, None]
         worth -= ANOTHER / len(earlier) * ((there >= 0) & (there < NO_CHORD) & (there % 12 == _ROOTS))
+    if before is not None:
+        worth[0] -= np.broadcast_to(change, len(worth))[0] * (np.arange(NO_CHORD) != before)
     path = best_path(worth, change)
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), path, strict=True))
 

@@ -100,14 +100,15 @@ def estimate_chords(notes: Notes, beats: Notes) -> Notes:
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), best_path(score, CHANGE), strict=True))
 
 
-def best_path(score: np.ndarray, change: float) -> list[int]:
-    """The states (N,) of the highest total score (N, states), each change costing `change` (Viterbi)."""
+def best_path(score: np.ndarray, change: float | np.ndarray) -> list[int]:
+    """The states (N,) of the highest total score (N, states), each change costing `change` (Viterbi): a number, or one
+    for each step (N,), of which the first is not needed."""
     best = score.copy()  # of all paths that end in a state
     least = []  # what it takes to stay: below it, coming from the best state pays
     add, at_least = np.add, np.maximum  # the loop runs for every beat of a corpus
     last = best[0]
-    for now in best[1:]:
-        floor = last[last.argmax()] - change
+    for now, cost in zip(best[1:], np.broadcast_to(change, len(best))[1:].tolist(), strict=True):
+        floor = last[last.argmax()] - cost
         add(now, at_least(last, floor), now)
         least.append(floor)
         last = now
