@@ -12,13 +12,15 @@ GAP = 1.5  # beats of silence that end a phrase, or quarters where those are lon
 
 
 class Turns:
-    """entry: where the band's first note may fall, once that is known; long ago once it is in."""
+    """entry: where the band's first note may fall, once that is known; long ago once it is in. rest: where its last
+    notes begin, if the end is near."""
 
     def __init__(self) -> None:
         self.count = 0  # notes heard since the cold start
         self.last = -math.inf  # onset of the player's last note
         self.first = -math.inf  # and of the first of the phrase
         self.entry: float | None = None
+        self.rest: float | None = None
 
     def heard(self, time: float) -> None:
         if time - self.last > 1.0:
@@ -32,6 +34,7 @@ class Turns:
 
     def span(self, now: float, commit: float, grid: Grid, settings: dict, known) -> Span | None:
         """Where the band may play next, start <= onset < end; None: it listens."""
+        self.rest = None
         has_more = bool(settings["chords"]) or (settings["mode"] == "timeline" and len(known.timeline) > 0)
         if not has_more and (self.count < settings["listen"] or not known.sure(settings["bravery"])):
             return None
@@ -53,7 +56,8 @@ class Turns:
         over = known.over_at(now, self.last)
         if not bars or not math.isfinite(over):
             return soonest, math.inf
-        end = grid.bar_after(over) + (bars * grid.meter + 0.5) * grid.period
+        self.rest = grid.bar_after(over) + bars * grid.meter * grid.period
+        end = self.rest + 0.5 * grid.period
         if soonest < end:
             return soonest, end
         self.entry = None

@@ -57,6 +57,44 @@ def test_what_was_told_stays_and_changes_on_the_half_beat(markov, turns):
         before = told
 
 
+def test_chords_seldom_change_off_the_beat(markov, monkeypatch):
+    """Nor for nothing: notes of any chord are heard, so that of what is thought of them nothing stays."""
+    rng = np.random.default_rng(1)
+    pitches = rng.choice([60, 62, 64, 65, 67, 69, 71], (3, 50)).tolist()
+
+    def places() -> np.ndarray:
+        out = []
+        for several in pitches:
+            harmonist, mess = Harmonist(markov), Notes.of((0.25 * i, 0.2, p, 73, 80) for i, p in enumerate(several))
+            for start in np.arange(1.1, 10.0, 0.25):
+                told = harmonist.chords(moment(float(start), mess))
+            out += (told.onset[told.onset > 2.0] * 2 % 4).round(2).tolist()
+        return np.array(out)
+
+    now = places()
+    for name in ("HALFWAY", "ON_BEAT", "OFF_BEAT"):
+        monkeypatch.setattr(f"anticipation.live.harmonist.{name}", 0.0)
+    free = places()
+    assert (now % 1 != 0).sum() < 0.85 * (free % 1 != 0).sum() and len(now) < 0.95 * len(free)
+    monkeypatch.setattr("anticipation.live.harmonist.OFF_BEAT", 9.0)
+    assert not (places() % 1 != 0).any()
+
+
+@pytest.mark.parametrize(("shift", "last", "home"), [(0, 60, "C"), (0, 69, "Am"), (5, 65, "F")])
+def test_a_silence_goes_round_in_the_chords_before_it_and_ends_on_the_tonic(markov, shift, last, home):
+    """Where of itself it would stay on one. In A minor on that."""
+    lines = [64, 62, 60, 62, 64, 64, 64, 65, 62, 62, 67, 69, 71, 69, 67, last]
+    tune = Notes.of((0.5 * i, 0.4, p, 73, 80) for i, p in enumerate(lines)).transpose(shift)
+    tune = tune.replace(pitch=np.append(tune.pitch[:-1], last))
+    harmonist = Harmonist(markov)
+    for start in np.arange(0.3, 16.0, 0.25):
+        asked = moment(float(start), tune)
+        told = harmonist.chords(replace(asked, rest=16.0 if asked.end > 16.0 else None))
+    ahead = np.arange(10.1, 15.9, 0.5)
+    assert (chord_at(told, ahead) == chord_at(told, ahead - 8.0)).mean() > 0.8 and len(set(chord_at(told, ahead))) > 2
+    assert chord_at(told, np.array([16.1])).tolist() == [parse_chord(home)]
+
+
 CHORDS = [parse_chord(name) for name in ("C", "Dm", "E", "F", "G", "Am", "Bb", "D")]
 
 

@@ -218,6 +218,43 @@ def test_every_part_is_told_what_the_others_play(random_model, drummer):
         assert set(drawn[:, s.INSTRUMENT].tolist()) == heard & set(written) - {part}
 
 
+def test_the_band_comes_to_rest_where_it_is_told_and_holds_it(random_model):
+    """All of it, at once, and nothing after that. Drums are struck, and not held."""
+    for seed in range(4):
+        planner = Planner(random_model(rests=0.0), seed)
+        asked = scene(4.1, tune(8), instruments=(0, 33, DRUMS), end=6.5, rest=6.0, grid=4)
+        played = Notes.of([step.note for step in planner.plan(asked) if step.note])
+        last = played[played.onset > 5.9]
+        assert {0, 33} <= set(last.instruments) and (last.onset < 6.02).all() and last.pitched.duration.min() >= 2.0
+        assert played[played.onset < 5.9].duration.min() < 2.0
+
+
+def test_beats_are_divided_as_the_player_divides_them(random_model):
+    """Who plays eighths hears few sixteenths; who plays these hears them."""
+
+    def usual(player: Notes) -> list[float]:
+        planner = Planner(random_model())
+        asked = scene(8.1, player, grid=4)
+        next(planner.plan(asked))
+        steps = np.rint((9.0 + 0.125 * np.arange(4) - planner.origin) * s.STEPS).astype(int)
+        return np.exp(planner._limits(asked)[0].bias.usual[steps]).round(2).tolist()
+
+    halves = tune(16).shift(0.25)
+    assert usual(tune(16) + halves) == [1.0, 0.2, 1.0, 0.2]
+    assert usual(tune(16) + halves + tune(16).shift(0.125)) == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_chords_stay_below_the_tune(random_model):
+    def above(player: Notes) -> float:
+        planner = Planner(random_model(rests=-1.0))
+        steps = planner.plan(scene(8.1, player, instruments=(0,), end=30.0))
+        return float(np.mean([step.note[2] > 70 for step in steps if step.note]))
+
+    free = above(tune(16).transpose(48))  # above what a piano plays
+    assert free > 0.2 and above(tune(16)) < 0.4 * free
+    assert above(tune(16) + tune(16).transpose(-4) + tune(16).transpose(-9)) > 0.6 * free  # chords are no tune
+
+
 @pytest.mark.parametrize("instrument", [33, DRUMS])
 def test_a_live_rhythm_section_rests_less(random_model, monkeypatch, instrument):
     """Where it knows the beats, and others as they like."""

@@ -121,6 +121,18 @@ def test_it_ends_when_the_player_has_and_comes_in_with_him_again():
         assert ons(made)[-1][0] > 19.5
 
 
+def test_the_mind_is_told_where_the_music_comes_to_rest():
+    """On the bar line where the band ends, in plans that reach it; not while he plays, nor where it goes on."""
+    for controls, rest in (({}, 10.0), ({"chords": "| C |"}, None), ({"end_bars": 0}, None)):
+        mind = regular_mind()
+        made = stage(mind, listen=1, bravery=1.0, **{"end_bars": 2} | controls)
+        made.run(player(TUNE[:9]), 20.0)
+        told = {scene.rest for scene in mind.scenes if scene.start < 10 <= scene.end}
+        assert told == {rest} and {scene.rest for scene in mind.scenes if scene.end < 10} == {None}
+    made.run(player(TUNE[:9].shift(20.0)), 24.0)
+    assert mind.scenes[-1].rest is None
+
+
 def test_the_first_note_falls_on_the_first_bar_after_a_count_in():
     made = Stage(regular_mind(), lambda: 0.01, {"quantise": 0.0, "listen": 0})
     made.start(count_in=4)

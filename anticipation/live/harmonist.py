@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..infilling.consensus import MEMORY, consensus, edges_between, recalled
-from ..music.grid import divided
-from ..music.harmony import chord_notes
+from ..infilling.consensus import MEMORY, consensus, edges_between, recalled, settled
+from ..music.grid import divided, moment, position
+from ..music.harmony import NO_CHORD, chord_at, chord_notes
+from ..music.keys import estimate_key
 from ..music.markov import Markov
 from ..music.notes import Notes
 from ..music.reprise import SONG, reprise
 from .scene import Scene, none
 
-CHANGE = 0.03  # what a change costs, see consensus.CHANGE
+# What a change costs, see consensus.CHANGE: on a bar line, halfway through the bar, on another beat, and off the beat.
+# People change on two of the first three. Who cannot see ahead has to mend a wrong chord off the beat at times.
+ON_BAR, HALFWAY, ON_BEAT, OFF_BEAT = 0.0, 0.03, 0.1, 0.3
 TOLD = 256  # chords that are remembered
+PHRASE = 4  # bars that are gone round in while the player is silent, from the second bar of his silence on
+MINOR, A_MINOR = 12, 9  # chord symbols of minor triads begin there; A is so far above C
 
 
 class Harmonist:
     """Chords that were told up to where a plan begins stay. The last of them is held until the next half beat (in 6/8
-    the next third), where it gives way to what is thought now: a band that the player surprises need not wait for the
-    next beat."""
+    the next third), where it gives way to what is thought now, if that is worth it: a band that the player surprises
+    need not wait for the next beat."""
 
     def __init__(self, markov: Markov) -> None:
         self._markov = markov
@@ -34,16 +39,51 @@ class Harmonist:
         heard = next((part for part in near if len(part)), None)
         if heard is None:
             return none()
-        steps = divided(scene.chart.beats, scene.turns)
+        beats = scene.chart.beats
+        steps = divided(beats, scene.turns)
         begun = steps[steps <= scene.start]
         edges = edges_between(steps, float(begun[-1]) if len(begun) else scene.start, scene.end)
-        odds = recalled(self._markov, heard + self._expected(scene) + scene.chart.beats, edges)
-        thought = ((on, on + length, symbol) for on, length, symbol, _, _ in consensus(odds, edges, CHANGE))
-        turn = float(edges[edges >= scene.start][0]) if self._told else scene.start
+        expected = self._expected(scene)
+        odds = recalled(self._markov, heard + expected + beats, edges)
+        if not len(expected):
+            odds = self._going_round(odds, edges, heard, beats)
+        first = int(np.searchsorted(edges, scene.start)) if self._told else 0
+        turn = max(float(edges[first]), scene.start)
         told = [(on, min(off, turn), symbol) for on, off, symbol in self._told if on < turn]
         told[-1:] = [(on, turn, symbol) for on, _, symbol in told[-1:]]
-        self._told = [*told[-TOLD:], *((max(on, turn), off, symbol) for on, off, symbol in thought if off > turn)]
+        before, new = told[-1][2] if told else None, []
+        if first < len(odds):
+            thought = consensus(odds[first:], edges[first:], _costs(edges[first:-1], beats), before=before)
+            new = [(max(on, turn), on + length, symbol) for on, length, symbol, _, _ in thought]
+        if told and new and new[0][2] == before:
+            new[0] = (told.pop()[0], *new[0][1:])
+        if scene.rest is not None:
+            new = [(on, min(off, scene.rest), symbol) for on, off, symbol in new if on < scene.rest]
+            new.append((scene.rest, scene.end, self._tonic()))
+        self._told = [*told[-TOLD:], *new]
         return chord_notes(chord for chord in self._told if chord[1] > scene.since)
+
+    def _going_round(self, odds: np.ndarray, edges: np.ndarray, heard: Notes, beats: Notes) -> np.ndarray:
+        """The odds of each chord between two edges; where the player has been silent for a bar the chords that were
+        told a phrase before. Of themselves they would stay on one."""
+        if not len(beats) or not self._told:
+            return odds
+        middle, bar = (edges[:-1] + edges[1:]) / 2, int(beats.pitch.max()) + 1
+        then = moment(position(middle, beats) - PHRASE * bar, beats)
+        there = chord_at(chord_notes(self._told), then)
+        silent = position(middle, beats) > position(np.array([heard.end]), beats) + bar
+        again = silent & (there >= 0) & (there < NO_CHORD)
+        return np.where(again[:, None], settled(there), odds)
+
+    def _tonic(self) -> int:
+        """The chord that the player comes home to: his key's major triad or the minor one, whichever he has ended on
+        or, if neither, has been told for longer."""
+        major = estimate_key(self._played)
+        minor = (major + A_MINOR) % 12
+        last = self._played.pitched.pitch[-1:] % 12
+        told = [sum(off - on for on, off, symbol in self._told if symbol % 12 == root) for root in (major, minor)]
+        home = last == minor if np.isin(last, (major, minor)).any() else told[1] > told[0]
+        return MINOR + minor if home else major
 
     def _expected(self, scene: Scene) -> Notes:
         """What the player will do if he is repeating himself; nothing where the future is known anyway."""
@@ -53,3 +93,14 @@ class Harmonist:
             return none()
         beats = self._played.beats
         return reprise(self._played.pitched, beats, scene.start)
+
+
+def _costs(edges: np.ndarray, beats: Notes) -> np.ndarray:
+    """(N,) what a change costs at each of some edges (seconds)."""
+    if not len(beats):
+        return np.full(len(edges), HALFWAY)
+    when = position(edges, beats)
+    nearest = np.rint(when).astype(int)
+    place, bar = beats.pitch[nearest.clip(0, len(beats) - 1)], int(beats.pitch.max()) + 1
+    cost = np.where(place == 0, ON_BAR, np.where(2 * place == bar, HALFWAY, ON_BEAT))
+    return np.where(abs(when - nearest) > 0.1, OFF_BEAT, cost)

@@ -13,6 +13,7 @@ from ..errors import CheckpointError
 from ..infilling.bounds import OFF_ROOT, higher
 from ..infilling.casting import TO_DRUMS
 from ..infilling.drafting import EAGER, PATIENCE
+from ..infilling.habits import lone_tune, usual_places
 from ..infilling.prompt import LEAD
 from ..model import stream as s
 from ..model.bias import Bias
@@ -23,14 +24,17 @@ from ..music.dynamics import swell
 from ..music.grid import divided
 from ..music.groove import places_of
 from ..music.keys import moved, shift_to_c
-from ..music.notes import DRUMS, Notes
-from ..music.playable import BASSES, KIT, RANGES, VOICES
+from ..music.notes import DRUMS, TOGETHER, Note, Notes
+from ..music.playable import BASSES, CHORDAL, KIT, RANGES, TRIAD, VOICES
 from .harmonist import Harmonist
 from .scene import Rows, Scene, rows_of
 
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays
 STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pitches are right no more than by chance
+PHRASE = 4.0  # seconds of a tune that tell how high it is: who plays chords stays below
+HELD = 2.0  # seconds that the last notes last at least
+QUICK = 0.4  # of a beat: what follows so soon is a run, see Bias.quick
 # Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
 # are fewer than YOUNG; of fewer than FEW the band's own tell the key with them.
 STUBBORN, YOUNG, FEW = 3, 24, 8
@@ -42,7 +46,7 @@ class Step:
     (onset, duration, pitch, instrument, velocity). fed: rows that the trunk has run over since the planner began."""
 
     reached: float
-    note: tuple[float, float, int, int, int] | None
+    note: Note | None
     fed: int
 
 
@@ -72,7 +76,7 @@ class Planner:
             scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
         decoder = self._ready(scene)
         for row in self._draw(decoder, self._limits(scene)):
-            yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row), self.fed)
+            yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene), self.fed)
 
     def _settle(self, scene: Scene) -> None:
         """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,
@@ -156,27 +160,54 @@ class Planner:
         """Of each part."""
         pitches = None if scene.pitches is None else moved(scene.pitches, self.shift)
         begin, end = (round((t - self.origin) * s.STEPS) for t in (scene.start, scene.end))
-        nearest = groove = None
+        if scene.rest is not None:
+            end = min(end, round((scene.rest - self.origin) * s.STEPS) + 1)
+        nearest = None
         if scene.grid and len(scene.chart.beats):
             nearest = nearest_place((divided(scene.chart.beats, scene.grid) - self.origin) * s.STEPS, end)
         ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
         tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
-        if DRUMS in scene.instruments and not _drums(scene.player):
-            groove = places_of(np.arange(end + 1), chart.beats)
-        stray = 0.0 if scene.chord_lock else STRAY
         player = scene.player.between(scene.start - MEMORY, scene.end)
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else {}
         density = dict.fromkeys(scene.instruments, scene.density or 0)
-        bias = Bias(chart, stray, roots=dict.fromkeys(BASSES, OFF_ROOT), groove=groove)
+        bias = self._bias(scene, chart, end)
         # Who keeps time rests less, as in a file. The others leave room for the player.
         keeps_time = [len(chart.beats) > 0 and {*part} <= {DRUMS, *BASSES} for part in self._parts]
         return [
             Limits(begin, end, table, most, density, nearest, bias=bias, louder=louder, since=0, rest=rest)
             for table, rest in zip(tables, np.where(keeps_time, EAGER, 1.0).tolist(), strict=True)
         ]
+
+    def _bias(self, scene: Scene, chart: s.Chart, end: int) -> Bias:
+        """What people seldom do, up to a step. chart: in the stream's key."""
+        beats, player, groove = scene.chart.beats, scene.player.between(scene.start - MEMORY, scene.start), None
+        usual = tune = None
+        if DRUMS in scene.instruments and not _drums(scene.player):
+            groove = places_of(np.arange(end + 1), chart.beats)
+        if scene.grid and len(beats):
+            places = divided(beats, scene.grid)
+            steps, usual = np.rint((places - self.origin) * s.STEPS).astype(int), np.zeros(end + 1)
+            inside = (steps >= 0) & (steps <= end)
+            usual[steps[inside]] = np.log(usual_places(player, beats, places)[inside])
+        if (theirs := lone_tune(player)) is not None:
+            of_late = theirs.pitch[theirs.onset > theirs.onset[-1] - PHRASE]
+            tune = np.full(end + 1, int(np.median(of_late)) + self.shift)
+        whose = BASSES if set(scene.instruments) & set(BASSES) else (*BASSES, *CHORDAL)  # the root at the end
+        return Bias(
+            chart,
+            0.0 if scene.chord_lock else STRAY,
+            roots=dict.fromkeys(whose, OFF_ROOT),
+            last=None if scene.rest is None else end - 1,
+            closes={i: TRIAD if i in CHORDAL else 1 for i in scene.instruments if i < DRUMS},
+            groove=groove,
+            usual=usual,
+            tune=tune,
+            chordal=CHORDAL,
+            quick=round(QUICK * float(np.median(beats.duration)) * s.STEPS) if len(beats) else 0,
+        )
 
     def _draw(self, decoder: Decoder, limits: list[Limits]) -> Iterator[np.ndarray]:
         """Events and rests of all parts, by time. The part that is furthest behind draws next, and the others are
@@ -193,10 +224,14 @@ class Planner:
             waiting = [row for row in waiting if row[s.CLOCK] > reached]
             yield from ready
 
-    def _note(self, row: np.ndarray) -> tuple[float, float, int, int, int] | None:
+    def _note(self, row: np.ndarray, scene: Scene) -> Note | None:
+        """What was drawn, as a note. The last ones are held."""
         if row[s.KIND] != s.EVENT:
             return None
-        return next(iter(s.to_notes(row[None], self.origin).transpose(-self.shift)))
+        note = s.to_notes(row[None], self.origin).transpose(-self.shift)
+        if scene.rest is not None and note.onset[0] > scene.rest - TOGETHER and not _drums(note):
+            note = note.replace(duration=np.maximum(note.duration, HELD))
+        return next(iter(note))
 
 
 def _drums(notes: Notes) -> bool:

@@ -24,8 +24,9 @@ class Scene:
     timeline, a loop), `delta` seconds ahead, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
     seconds; what is written has start <= onset < end. since: seconds; what began before may be missing. cold: nothing
     began before. grid: places a beat where what is written may begin; None: anywhere. turns: places a beat where chords
-    may change that nobody gave. polyphony: notes at once for each instrument that can play as many; None: free. The
-    rest is as in Infill; temperature and top_p are as in Sampling.
+    may change that nobody gave. rest: seconds of the last moment, where the music comes to its end. polyphony: notes at
+    once for each instrument that can play as many; None: free. What else there is is as in Infill; temperature and
+    top_p are as in Sampling.
     """
 
     start: float
@@ -42,6 +43,7 @@ class Scene:
     density: int | None = None
     grid: int | None = None
     turns: int = 2
+    rest: float | None = None
     chord_lock: bool = False
     lateness: float = s.LATENESS / s.STEPS
     delta: float = 5.0
