@@ -125,8 +125,8 @@ class Session:
         role = self.setup.role(channel, pitch)
         if role is None:
             return False
+        self.turns.heard(time, self.known.over_at(time, -np.inf))
         self.known.press(time, channel, pitch, velocity, role, self._round(), self.timeline_at(time))
-        self.turns.heard(time)
         self.surprised = True
         return True
 
@@ -214,6 +214,8 @@ class Session:
         divisions = np.repeat(setup.divisions, len(beats), axis=0)
         which = usual_division(heard, beats, divisions) if len(heard) >= ENOUGH and len(beats) else 0
         self.division = int(setup.divisions[0, which])
+        if settings["mode"] == "answer":  # who answers goes on from the question as if it were his
+            own, late = own + list(self._as_own(late)), late[late.instrument == DRUMS]
         return Scene(
             start, self._end, instruments, Notes.of(own), late, ahead, beats + chords,
             since=self.since, cold=self.cold, pitches=setup.pitches, ranged=setup.ranged,
@@ -223,6 +225,11 @@ class Session:
             chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],
         )  # fmt: skip
+
+    def _as_own(self, late: Notes) -> Notes:
+        """The player's pitched notes as the first part's, which plays them again in other words."""
+        lead = next((one for one in self.asked if one < DRUMS), None)
+        return late[:0] if lead is None else late.pitched.replace(instrument=np.full(len(late.pitched), lead))
 
     def step(self, number: int, reached: float, note: Note | None) -> None:
         """A step of the mind: nothing more begins before `reached`, where `note` does. What an older plan had there

@@ -21,9 +21,11 @@ class Turns:
         self.first = -math.inf  # and of the first of the phrase
         self.entry: float | None = None
         self.rest: float | None = None
+        self.gap = 1.0  # seconds of silence that end a phrase
 
-    def heard(self, time: float) -> None:
-        if time - self.last > 1.0:
+    def heard(self, time: float, over: float) -> None:
+        """A note begins. over: when the last one ended, infinite where one is held."""
+        if time - over > self.gap:
             self.first = time
         self.count, self.last = self.count + 1, time
 
@@ -34,7 +36,7 @@ class Turns:
 
     def span(self, now: float, commit: float, grid: Grid, settings: dict, known) -> Span | None:
         """Where the band may play next, start <= onset < end; None: it listens."""
-        self.rest = None
+        self.rest, self.gap = None, GAP * max(grid.period, grid.quarter)
         has_more = bool(settings["chords"]) or (settings["mode"] == "timeline" and len(known.timeline) > 0)
         if not has_more and (self.count < settings["listen"] or not known.sure(settings["bravery"])):
             return None
@@ -73,10 +75,10 @@ class Turns:
 
     def _by_phrase(self, now: float, soonest: float, grid: Grid, known) -> Span | None:
         """When the player has fallen silent, from the next beat on, for as long as the phrase was, in whole beats."""
-        over, gap = known.over_at(now, math.inf), GAP * max(grid.period, grid.quarter)
-        if now < over + gap:
+        over = known.over_at(now, math.inf)
+        if now < over + self.gap:
             return None
-        start = grid.time_of(math.ceil(grid.beat_at(over + gap) - 1e-6))
+        start = grid.time_of(math.ceil(grid.beat_at(over + self.gap) - 1e-6))
         length = max(math.ceil((over - self.first) / grid.period), grid.meter) * grid.period
         end = start + length
         return (max(soonest, start), end) if max(soonest, start) < end else None

@@ -263,6 +263,8 @@ def test_a_live_rhythm_section_rests_less(random_model, monkeypatch, instrument)
     list(made.plan(asked))
     assert [limit.rest for limit in made._limits(asked)] == [0.5, 1.0]
     assert [limit.rest for limit in made._limits(replace(asked, chart=CHART))] == [1.0, 1.0]
+    alone = replace(asked, late=Notes.of([]), own=tune(8))
+    assert [limit.rest for limit in made._limits(alone)] == [0.5, 0.5], "nobody is there to leave room for"
     many = []
     for eager in (0.02, 1.0):
         monkeypatch.setattr(planner, "EAGER", eager)

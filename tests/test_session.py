@@ -228,6 +228,21 @@ def test_answer_by_phrase_waits_for_silence():
     assert times.min() > 8.0 and times.max() < 8.0 + 0.75 + 0.5 + 8.5
 
 
+def test_an_answer_is_as_long_as_the_question_and_goes_on_from_it():
+    """Whose notes may be held; the first part has played them, so far as a mind knows, but for what he drums."""
+    mind = regular_mind()
+    made = stage(mind, mode="answer", instruments="drums,flute", bravery=1.0)
+    made.run(player(Notes.of([(2.0 * i, 1.95, SCALE[i], 53, 80) for i in range(4)])), 30.0)
+    times = np.array([t for t, _ in ons(made)])
+    assert times.min() > 8.0 and 7.5 < np.ptp(times) < 8.0
+    scene = mind.scenes[-1]
+    asked = scene.own[scene.own.onset < 8.0]
+    assert asked.pitch.tolist() == SCALE[:4] and set(asked.instrument) == {73} and not len(scene.player)
+    strokes = [(t, lambda t=t, v=v: made.session.hear(t, 9, 38, v)) for t, v in ((31.0, 80), (31.2, 0))]
+    made.run(strokes, 40.0)
+    assert mind.scenes[-1].late.instrument.tolist() == [DRUMS]
+
+
 def test_a_loop_is_anticipated():
     mind = regular_mind()
     made = stage(mind, mode="loop", loop_bars=2, bravery=1.0)

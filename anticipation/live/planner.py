@@ -174,8 +174,9 @@ class Planner:
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else {}
         density = dict.fromkeys(scene.instruments, scene.density or 0)
         bias = self._bias(scene, chart, end)
-        # Who keeps time rests less, as in a file. The others leave room for the player.
-        keeps_time = [len(chart.beats) > 0 and {*part} <= {DRUMS, *BASSES} for part in self._parts]
+        # Who keeps time rests less, as in a file. The others leave room for the player, if he is there.
+        free = {DRUMS, *BASSES} if len(scene.player) else {*scene.instruments}
+        keeps_time = [len(chart.beats) > 0 and {*part} <= free for part in self._parts]
         return [
             Limits(begin, end, table, most, density, nearest, bias=bias, louder=louder, since=0, rest=rest)
             for table, rest in zip(tables, np.where(keeps_time, EAGER, 1.0).tolist(), strict=True)
