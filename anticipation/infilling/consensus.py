@@ -1,50 +1,45 @@
-"""Consensus: chords planned by several opinions: what is heard in the known notes, what songs recall, and what many
-drafts of a chord track expect. Knows requests and streams of chords; knows no files, and nothing of live music."""
+"""Consensus: chords planned by several opinions: what a network of chords hears in the known notes, what songs recall,
+and what is played where the music goes alike. Knows requests; knows no streams, no files, and nothing of live music."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from ..model import stream as s
-from ..model.sampling import Sampling
+from ..model import chordist
+from ..model.chordist import MEMORY, STEP, steps_near
+from ..model.stream import FUTURE
 from ..music.form import ahead_of_rests
 from ..music.grid import edges_of
 from ..music.harmony import (
     CHORD_TONES,
-    CHORDS,
     NO_CHORD,
     best_path,
     chord_at,
     chord_notes,
     classes_at_once,
     estimate_chords,
-    transposed,
 )
 from ..music.markov import Markov
-from ..music.notes import CHORD, DRUMS, Notes
-from ..music.playable import PIANO
+from ..music.notes import DRUMS, Notes
 from ..music.reprise import ALIKE, SONG, elsewhere
-from .drafting import draw
-from .prompt import Prompt
 from .request import Infill
 
-STEP = 0.5  # seconds that stand for a beat where none are known
-MEMORY = 30.0  # seconds of music on both sides of a span by which songs are recalled
-DRAFTING = Sampling(1.0, 0.95, 0.8)
-PASSAGE = 24.0  # seconds that are drafted at once
-PLAIN = 0.75  # share of the span's harmony that has to be heard in the known notes for drafts not to be needed
+PLAIN = 0.75  # share of the span's harmony that has to be heard in the known notes for all takes to have it
 CHANGE = 0.04  # what a change of chord costs, where having all tones of the right chord is worth 1
 ROOT = 0.5  # what the right root is worth beside that: without it, the plan would be chords that lie between two others
 # Takes are to choose among. How much less a root is worth that all earlier takes have there; how many times as much a
 # change costs then, or the plan would leave their chords and come back within a bar; and what a chord's own odds count
 # beside what it is worth in place of others, or the way out would be suspended chords, which lie between two others.
 ANOTHER, STEADY, OWN = 0.4, 3.0, 0.3
+# Beside the network's opinion: the weights of the chord that sounds, and of songs that were counted under tunes, where
+# no chord does.
+HEARD, SONGS = 0.3, 0.6
+TASTE = 0.2  # how much of the log odds of chords is a matter of the seed
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
 # are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
 # would stay on the commonest one (train/LOG.md).
@@ -63,37 +58,6 @@ class Opinion(NamedTuple):
 SILENT = Opinion(np.zeros((1, NO_CHORD)), np.zeros((1, 1)))  # anywhere
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A chord track, as certain chords or as the odds that each was drawn from. onset: (n,) seconds, ascending. odds:
-    (n, NO_CHORD) of the chord that begins there.
-
-    The odds that a chord is drawn from say more than the one that is drawn (Rao-Blackwell): eight drafts that vote with
-    their odds are as steady as many drafts that vote with one chord each.
-    """
-
-    onset: np.ndarray
-    odds: np.ndarray
-
-    @classmethod
-    def of(cls, chords: Notes) -> Draft:
-        """A draft of chords that are certain."""
-        return cls(chords.onset, settled(chords.pitch))
-
-    @classmethod
-    def drawn(cls, stream: s.Stream, origin: float, shift: int) -> Draft:
-        """The draft in a stream that has written only chords. The stream begins at `origin` seconds and is `shift`
-        semitones above the music."""
-        onset = origin + np.array([row[s.AT] for row in stream.written]).reshape(-1) / s.STEPS
-        return cls(onset, transposed(np.array(stream.expected).reshape(-1, CHORDS)[:, :NO_CHORD], -shift))
-
-    def at(self, times: np.ndarray) -> np.ndarray:
-        """(len(times), NO_CHORD) odds of the chord that was begun last at each time (seconds); zeros before the
-        first."""
-        i = np.searchsorted(self.onset, times + 1e-6, side="right")
-        return np.concatenate([np.zeros((1, NO_CHORD)), self.odds])[i]
-
-
 def settled(symbols: np.ndarray) -> np.ndarray:
     """(N, NO_CHORD) odds of chords that are certain: 1 and else 0; only 0 where there is no chord."""
     return (np.arange(NO_CHORD) == np.asarray(symbols).reshape(-1, 1)).astype(np.float64)
@@ -110,26 +74,13 @@ def _middle(edges: np.ndarray) -> np.ndarray:
     return (edges[:-1] + edges[1:]) / 2
 
 
-def expected(drafts: list[Draft], edges: np.ndarray) -> np.ndarray:
-    """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds), the mean over all drafts."""
-    return np.mean([draft.at(_middle(edges)) for draft in drafts], axis=0)
-
-
 def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
     """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds) by the songs that were counted, from the
     known notes before, within and after the span. It goes by beats where these are known, else by half seconds."""
     near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
-    beats, melody = near.beats, near.pitched
-    if len(beats):
-        before, after = edges[edges < beats.onset[0] - 0.01], edges[edges > beats.end]
-        steps = np.concatenate([before, edges_of(beats), after])
-    else:
-        first, last = min([edges[0], *melody.onset[:1]]), max([edges[-1], *melody.onset[-1:]])
-        before, after = np.arange(edges[0], first - STEP, -STEP)[:0:-1], np.arange(edges[-1], last, STEP)[1:]
-        steps = np.concatenate([before, edges, after])
-    places = np.pad(beats.pitch, (len(before), len(steps) - 1 - len(before) - len(beats)), constant_values=1)
+    steps, places = steps_near(near, edges)
     asked = np.searchsorted(steps, _middle(edges)) - 1
-    return markov.odds(melody, steps, places, asked[0])[asked - asked[0]]
+    return markov.odds(near.pitched, steps, np.where(places < 0, 1, places), asked[0])[asked - asked[0]]
 
 
 def pooled(opinions: list[Opinion]) -> np.ndarray:
@@ -173,6 +124,12 @@ def consensus(
     return chord_notes(zip(edges[:-1].tolist(), edges[1:].tolist(), path, strict=True))
 
 
+def taste(seed: int, take: int) -> Opinion:
+    """A liking for some chords, and a dislike of others, all through a take."""
+    likings = np.random.default_rng((seed, take)).normal(size=(1, NO_CHORD))
+    return Opinion(np.exp(likings), TASTE)
+
+
 def heard(known: Notes, edges: np.ndarray) -> Opinion:
     """The chord that the known notes play themselves between two edges (N + 1, seconds). Its weight is 0 where one
     pitch class sounds at a time, 1 where two or more do."""
@@ -207,7 +164,7 @@ class Outlook:
     @property
     def ahead(self) -> bool:
         """Whether pitches are known in the span or after it."""
-        return len(self.request.known.pitched.between(self.request.start, self.request.end + s.FUTURE)) > 0
+        return len(self.request.known.pitched.between(self.request.start, self.request.end + FUTURE)) > 0
 
     @property
     def again(self) -> bool:
@@ -247,25 +204,30 @@ class Outlook:
         at_rest = _middle(self.edges) > ask.ending.last
         return Opinion(chords, RESTED * sure * at_rest[:, None])
 
-    def plan(self, model, *, takes: int = 1, seed: int = 0, drafts: int | None = None) -> list[Notes]:
+    def plan(self, model, *, takes: int = 1, seed: int = 0) -> list[Notes]:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
-        Opinions are pooled, beat by beat: what the known notes play themselves; what they play where the music goes
-        alike; what the piece came to rest on; what the model recalls of songs; and the odds of chord tracks that the
-        model drafts, `drafts` for each take (32; 4 where it knows no chord symbols), all in one batch. Nothing is
-        drafted where the known notes play most of the harmony, or where the music only goes on as it has before; then
-        all takes have the same plan.
+        Opinions are pooled, beat by beat: what the network of chords hears and guesses; what sounds there, or where it
+        is a tune alone what the model recalls of songs; what is played where the music goes alike; what the piece came
+        to rest on; and the taste of the take.
+        Where the known notes play most of the harmony, or where the music only goes on as it has before, all takes have
+        the same plan.
         """
-        known, edges = self.request.known, self.edges
-        opinions = [here := heard(known, edges), self.heard_elsewhere, self.rested()]
+        ask, edges = self.request, self.edges
+        hidden = None if len(ask.known.pitched.between(ask.start, ask.end)) else (ask.start, ask.end)
+        opinions = [
+            Opinion(chordist.default().odds(ask.known, edges, hidden), 1.0),
+            self.heard_elsewhere,
+            self.rested(),
+        ]
+        sure = heard(ask.known, edges).weight
         if model.markov:
-            opinions.append(Opinion(recalled(model.markov, known, edges), 1.0))
-        if np.mean(here.weight) >= PLAIN or not self.ahead and self.again:
+            opinions.append(Opinion(recalled(model.markov, ask.known, edges), SONGS * (1.0 - sure)))
+        if np.mean(sure) >= PLAIN or not self.ahead and self.again:
             return [self._decided(opinions)] * takes
-        drafts = drafts or (32 if model.reads_chart else 4)
         plans: list[Notes] = []
-        for odds in drafted(model, self.request, edges, takes, seed, drafts):
-            plans.append(self._decided([*opinions, Opinion(odds, 1.0)], plans))
+        for take in range(takes):
+            plans.append(self._decided([*opinions, taste(seed, take)], plans))
         return plans
 
     def _decided(self, opinions: list[Opinion], earlier: Sequence[Notes] = ()) -> Notes:
@@ -277,48 +239,3 @@ class Outlook:
         there = np.append(np.arange(first), first + ahead_of_rests(self.request.known, beats))
         told = self.heard_elsewhere.weight > 0
         return consensus(np.where(told, odds, odds[there]), self.edges, CHANGE, earlier)
-
-
-def passages(edges: np.ndarray) -> list[tuple[int, int]]:
-    """A span in passages that are drafted by themselves, as (first, last) indices of its edges (seconds): about PASSAGE
-    long and overlapping by about half; one passage where the span is not much longer than that."""
-    length = edges[-1] - edges[0]
-    if length <= 1.5 * PASSAGE:
-        return [(0, len(edges) - 1)]
-    halves = int(np.ceil(2 * length / PASSAGE - 0.3))  # a little too long is better than a beat in four passages
-    starts = np.linspace(edges[0], edges[-1] - PASSAGE, halves - 1)
-    first = np.searchsorted(edges, starts + 1e-6, side="right") - 1
-    return list(zip(first.tolist(), np.searchsorted(edges, starts + PASSAGE - 1e-6).tolist(), strict=True))
-
-
-def drafted(model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int) -> list[np.ndarray]:
-    """For each take the odds (N, NO_CHORD) by its drafts between two edges. Drafts of minutes lose their way, so each
-    passage has its own: half as many, as two overlap."""
-    spans = passages(edges)
-    each = drafts if len(spans) == 1 else max(1, drafts // 2)
-    odds, count = np.zeros((takes, len(edges) - 1, NO_CHORD)), np.zeros((len(edges) - 1, 1))
-    for number, (first, last) in enumerate(spans):
-        passage = replace(request, start=float(edges[first]), end=float(edges[last]))
-        odds[:, first:last] += _drafted(model, passage, edges[first : last + 1], takes, seed, each, number)
-        count[first:last] += 1
-    return list(odds / count)
-
-
-def _drafted(
-    model, request: Infill, edges: np.ndarray, takes: int, seed: int, drafts: int, number: int
-) -> list[np.ndarray]:
-    """The same for one passage, by its number. A model that knows no chord symbols drafts piano parts, whose chords are
-    then estimated."""
-    written = CHORD if model.reads_chart else PIANO
-    ask = replace(request, instruments=(written,), pitches=None, polyphony=None, density=None, places=None,
-                  ending=None)  # fmt: skip
-    bounds = np.cumsum([0, drafts] + [max(1, drafts // 2)] * (takes - 1))  # a take has its own, however many are asked
-    seeds: list[tuple[int, ...]] = [(seed, draft, *[number] * (number > 0)) for draft in range(int(bounds[-1]))]
-    notes, decoder = draw(model, [ask] * len(seeds), seeds, DRAFTING)
-    if written == CHORD:
-        prompt = Prompt.of(model, ask)
-        tracks = [Draft.drawn(stream, prompt.origin, prompt.shift) for stream in decoder.streams]
-    else:
-        around = request.known.between(request.start, request.end)
-        tracks = [Draft.of(estimate_chords(draft + around.pitched, around.beats)) for draft in notes]
-    return [expected(tracks[a:b], edges) for a, b in pairwise(bounds)]

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..music.harmony import CHORDS
 from ..music.notes import CHORD, DRUMS
 from . import amt, around
 from . import stream as s
@@ -35,7 +34,7 @@ from .features import (
 )
 from .gpt2 import GPT2
 from .grammar import REST_CLASS, Limits, ending, legal_shifts, legal_table, legal_values, silence, writable
-from .sampling import Sampling, nucleus, probabilities
+from .sampling import Sampling, nucleus
 
 # Velocities are drawn so much warmer than all else: people's vary more than the model's, not less (train/LOG.md).
 LIVELY = 1.25
@@ -202,9 +201,6 @@ class EventDraw:
                 clock = stream.clock + int(self.classes[j, SHIFT])
                 logits = logits + pitch_bias(stream, limits, clock, instrument)
             self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, exempt, odds)
-            if field == PITCH and instrument == CHORD:
-                stream.belief = np.zeros(CHORDS)
-                stream.belief[legal[j][:CHORDS]] = probabilities(logits, legal[j], temperature)
 
 
 class AmtLanes(Lanes):

@@ -34,12 +34,6 @@ def _weights(logits: np.ndarray, temperature: float) -> np.ndarray:
     return np.exp(scaled - scaled.max())
 
 
-def probabilities(logits: np.ndarray, legal: np.ndarray, temperature: float) -> np.ndarray:
-    """(legal classes,) their softmax, without a nucleus."""
-    weight = _weights(logits[legal], temperature)
-    return weight / weight.sum()
-
-
 def _fewest(weight: np.ndarray, among: np.ndarray, goal: float) -> np.ndarray:
     """The fewest indices of `among`, the heaviest first, whose weights sum to `goal`."""
     if len(weight) > 2 * _FEW:

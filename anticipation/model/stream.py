@@ -249,8 +249,6 @@ class Stream:
     given: int = 0
     echoed: int = 0
     written: list[np.ndarray] = field(default_factory=list)  # the rows of drawn events
-    belief: np.ndarray = field(default_factory=lambda: np.zeros(CHORDS))  # what the chord drawn last was drawn from
-    expected: list[np.ndarray] = field(default_factory=list)  # that of each written chord
     chord: int | None = None  # the last chord that was written as an event
     ends: list[tuple[int, int]] = field(default_factory=list)  # (instrument, end) of events that still sound
     onsets: list[tuple[int, int]] = field(default_factory=list)  # (instrument, onset) of events of the last second
@@ -311,7 +309,7 @@ class Stream:
     def restart(self, rows: np.ndarray) -> None:
         """Become a stream whose whole past is these rows, with nothing drawn yet. `rows` itself is left empty, for the
         decoder to fill; their events count for the limits."""
-        self.rows, self.written, self.expected = rows[:0], [], []
+        self.rows, self.written = rows[:0], []
         self.given, self.echoed = (int((rows[:, KIND] == kind).sum()) for kind in (CONTROL, ECHO))
         self.chord, self.ends, self.onsets, self.begun = None, [], [], {}
         events = rows[rows[:, KIND] == EVENT]
@@ -337,7 +335,6 @@ class Stream:
                 self.begun.setdefault(self.last, []).append((int(row[INSTRUMENT]), int(row[PITCH])))
             else:
                 self.chord = int(row[PITCH])
-                self.expected.append(self.belief)
 
     def _count(self, row: np.ndarray) -> None:
         """For the limits: a note that has begun."""
