@@ -36,6 +36,20 @@ def test_the_places_of_a_bar(beats, unit, bar):
     assert groove.places_of(np.array([-1.0, 99.0]), rows).tolist() == [-1, -1]
 
 
+@pytest.mark.parametrize("first, phrase", [(0.0, 0), (0.9, 0), (1.4, 1), (np.inf, 0)])
+def test_phrases_of_four_bars_begin_near_the_first_note(first, phrase):
+    """A pick-up belongs to what it leads to."""
+    rows = grid(4, 4, 24.0)
+    lines = np.flatnonzero(rows[:, 1] == 0)[:-1]
+    want = np.where((np.arange(len(lines)) - phrase) % 4 == 0, groove.OPENING, D)
+    np.testing.assert_array_equal(groove.places_of(rows[lines, 0], rows, first), want)
+    bar = 2.0 * (phrase + 3) + 0.25 * np.arange(8)
+    closing = [groove.LAST_BETWEEN, groove.LAST_BACK, groove.LAST_BETWEEN]
+    assert groove.places_of(bar, rows, first).tolist() == [D, H, A, H, B, *closing]
+    assert groove.places_of(bar[-1:] + 0.125, rows, first).tolist() == [groove.LAST_ELSEWHERE]
+    assert groove.places_of(bar - 2.0, rows, first).tolist() == [D, H, A, H, B, H, A, H]
+
+
 @pytest.mark.parametrize("rows", [grid(4, 4)[:0], grid(4, 4)[:3], grid(1, 4)])
 def test_where_no_bar_is_known_there_is_no_place(rows):
     assert groove.places_of(np.array([0.0, 0.5, 1.0]), rows).tolist() == [-1] * 3
@@ -49,6 +63,19 @@ def test_bars_begin_with_the_bass_drum_and_the_snare_answers():
     assert better(D, KICK, SNARE) and better(D, KICK, HAT) and better(D, CRASH, COWBELL, first=False)
     assert better(A, SNARE, KICK) and better(A, SNARE, HAT) and better(E, SNARE, CRASH)
     assert better(H, HAT, CRASH, first=False) and np.isfinite(groove.LIKELY).all()
+
+
+def test_phrases_begin_with_a_crash_and_end_with_toms():
+    """By how much likelier a group is at one place than at another."""
+
+    def likelier(group: int, there: int, here: int) -> float:
+        odds = groove.STROKES[..., group].sum(0) / groove.STROKES.sum((0, 2))
+        return float(odds[there] / odds[here])
+
+    crash, tom, hat = groove.GROUP_OF[[CRASH, 45, HAT]]
+    assert likelier(crash, groove.OPENING, D) > 1.5
+    for there, here in ((groove.LAST_BACK, A), (groove.LAST_BETWEEN, H), (groove.LAST_ELSEWHERE, E)):
+        assert likelier(tom, there, here) > 1.1 > 1 > likelier(hat, there, here)
 
 
 def test_strokes_are_counted_by_place_and_group():

@@ -246,6 +246,22 @@ def test_new_drums_are_a_kit_that_keeps_to_the_places_of_the_bar(random_model, m
     assert kicks == 1
 
 
+def test_drums_are_freer_as_a_phrase_ends(random_model):
+    """Also in a bar that leads to the tune, whoever plays there; a bass is not, and drums that are known are not."""
+    grid, tune = TempoMap.constant(120).beats(40.0), MELODY.shift(1.5)
+    known = tune + grid + Notes.of([(0.0, 1.0, 40, 33, 80)])
+    usual = 0.8, 0.95
+
+    def freer(**more) -> list[float]:
+        """Seconds, by beats."""
+        told = Prompt.of(random_model(), ask(0.0, 20.0, **{"known": known, "instruments": (DRUMS,), **more}))
+        begun, steps = told.limits.bias, told.limits.bias.chart.beats[:40, 0]
+        return [round(at / 100 + told.origin, 2) for at in steps if bias.freed(begun, int(at), *usual) == (1.6, 0.99)]
+
+    assert freer(tune=tune) == [1.5, 9.5, 17.5] and freer() == [7.5, 15.5]
+    assert not freer(instruments=(34,)) and not freer(known=known + Notes.of([(0.0, 0.1, 36, DRUMS, 80)]))
+
+
 # ---- what a model is told --------------------------------------------------------------------------------------------
 
 

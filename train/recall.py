@@ -34,7 +34,7 @@ from anticipation.files import replacing
 from anticipation.infilling.consensus import CHANGE, consensus, recalled
 from anticipation.music.beats import BARS, marks
 from anticipation.music.grid import edges_of, position
-from anticipation.music.groove import STROKES, count
+from anticipation.music.groove import STROKES, count, rows_of
 from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at
 from anticipation.music.keys import moves, neighbours
 from anticipation.music.markov import Markov
@@ -121,8 +121,8 @@ def strokes(shards: Shards, split: str, sources: list[str]) -> np.ndarray:
             notes = shards.notes(piece) if piece.source == source else Notes.of([])
             drums, beats = notes[notes.instrument == DRUMS], notes.beats
             if len(drums) >= LEAST and len(beats):
-                rows = np.stack([beats.onset, beats.pitch, beats.duration], 1)
-                table = count(np.stack([drums.onset, drums.pitch], 1), rows)
+                struck = np.stack([drums.onset, drums.pitch], 1)
+                table = count(struck, rows_of(beats), notes.audible.onset[0])
                 own += table / max(table.sum(), 1.0) / piece.alike
         total += own / max(own.sum(), 1e-9)
     return total

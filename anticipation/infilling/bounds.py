@@ -15,7 +15,7 @@ from ..model.grammar import Limits, nearest_place, pitch_table
 from ..model.precedent import Displaced, Elsewhere, Precedent, Verse
 from ..model.rhythm import STRAY, Rhythm
 from ..music.grid import nearest
-from ..music.groove import places_of
+from ..music.groove import places_of, rows_of
 from ..music.keys import moved
 from ..music.notes import DRUMS, Notes
 from ..music.playable import BASSES, CHORDAL, TRIAD
@@ -91,6 +91,8 @@ class Bounds:
         new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
         chordal = [i for i in new if i in CHORDAL]
         bass = np.isin(ask.known.instrument, BASSES).any()
+        times = self.origin + np.arange(end + 1) / s.STEPS
+        first = (ask.tune or ask.known.audible).onset.min(initial=np.inf)
         tune = None if ask.tune is None else s.quantise(ask.tune.transpose(self.shift), self.origin)
         return Bias(
             chart=self.chart,
@@ -98,7 +100,7 @@ class Bounds:
             roots={i: OFF_ROOT for i in new if i in (BASSES if bass else (*BASSES, *chordal))},
             last=None if ask.ending is None else end - 1,
             closes=dict.fromkeys(chordal, TRIAD) | ({} if ask.ending is None else ask.ending.closes),
-            groove=places_of(np.arange(end + 1), self.chart.beats) if DRUMS in new else None,
+            groove=places_of(times, rows_of(ask.known.beats), first) if DRUMS in new else None,
             usual=usual,
             tune=None if tune is None else highest(tune, end),
             chordal=tuple(chordal),

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..music.notes import CHORD, DRUMS
 from . import amt, around
 from . import stream as s
-from .bias import pitch_bias, shift_logits
+from .bias import freed, pitch_bias, shift_logits
 from .cache import Cache
 from .event import EventModel
 from .features import (
@@ -192,15 +192,17 @@ class EventDraw:
             top_p, usual = 1.0, LIVELY * usual
         for j in np.flatnonzero(~self.rest).tolist():
             stream, limits = self.streams[j], self.limits[j]
-            temperature = heat[j] if heat else usual
+            clock = stream.clock + (0 if field == SHIFT else int(self.classes[j, SHIFT]))
+            temperature, share = heat[j] if heat else usual, top_p
+            if field in (SHIFT, PITCH):
+                temperature, share = freed(limits.bias, clock, temperature, top_p)
             logits, instrument, exempt, odds = several[j], int(self.classes[j, INSTRUMENT]), None, 1.0
             if field == SHIFT:
                 logits, exempt = shift_logits(logits, stream, limits, legal[j]), REST_CLASS
                 odds = limits.rest * self.sampling.odds(silence(stream, limits)) if stream.wait > s.REST else 1.0
             elif field == PITCH:
-                clock = stream.clock + int(self.classes[j, SHIFT])
                 logits = logits + pitch_bias(stream, limits, clock, instrument)
-            self.classes[j, field] = nucleus(logits, legal[j], temperature, top_p, stream.rng, exempt, odds)
+            self.classes[j, field] = nucleus(logits, legal[j], temperature, share, stream.rng, exempt, odds)
 
 
 class AmtLanes(Lanes):
