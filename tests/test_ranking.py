@@ -173,7 +173,7 @@ def test_a_drummer_plays_more_than_the_bass_drum(random_model):
 def test_a_kit_is_better_than_what_the_others_agree_on(random_model):
     """If that is the bass drum alone: of drums it is what all drafts have in common."""
     beats = [[36, 42, 38, 42, 36, 36, 38, 42], [36, 42, 42, 42, 38, 42, 42, 42]]
-    kicks = [[36] * 8] * 3
+    kicks = [[36] * 8] * 6
     drafts = [Notes.of((0.25 * i, 0.1, bar[i % 8], DRUMS, 80) for i in range(32)) for bar in beats + kicks]
     assert ranking.likeness(drafts).argmax() >= 2
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, drafts) < 2
