@@ -167,9 +167,7 @@ def task_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--grid", default="auto", metavar="auto|free|N", help=grids)
     charts = "chords to write on, one cell a bar; or the name of a part that plays them; or 'none'"
     sub.add_argument("--chords", default="auto", metavar='"| C | Am |"', help=charts)
-    sub.add_argument(
-        "--style", default="unknown", help="pop, classical, piano, folk, band or drums; not of a new rhythm section"
-    )
+    sub.add_argument("--style", default="unknown", help="pop, classical, piano, folk, band or drums")
     sub.add_argument("--json", action="store_true", help="one machine-readable line at the end")
     sub.add_argument("-f", "--force", action="store_true", help="overwrite files that exist")
 

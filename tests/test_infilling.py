@@ -446,6 +446,17 @@ def test_a_new_rhythm_section_hears_itself(random_model, asked, more, instrument
         )
 
 
+@pytest.mark.parametrize("style, want", [("unknown", ["unknown", "band", "drums"]), ("folk", ["folk"] * 3)])
+def test_a_style_that_is_asked_for_is_everybodys(random_model, monkeypatch, style, want):
+    asked, draw = [], drafting.draw
+    monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
+    grid = TempoMap.constant(120).beats(30.0)
+    more = {"instruments": (0, 33, DRUMS), "places": places(MELODY, grid, 4), "style": style}
+    generate(random_model(rests=-1.0), ask(known=MELODY + grid, end=20.0, **more), seed=3, in_turn=True)
+    assert [one.style for one in asked] == want
+    assert [bool(one.unheard) for one in asked] == [False, True, True]
+
+
 def test_new_parts_divide_beats_as_the_known_ones_do(random_model, monkeypatch):
     """Beside a tune of quarters, where a model that knows nothing would begin anywhere."""
     grid = TempoMap.constant(120).beats(30.0)

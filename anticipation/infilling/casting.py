@@ -4,6 +4,7 @@ and which part new notes belong to. Knows scores; knows no models, and writes no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from ..score.midi import Score
 from ..score.parts import Part
 from .habits import lone_tune
 
+
+class Section(NamedTuple):
+    """How a new part of a rhythm section is asked for: the style that it plays in, and whom it does not hear."""
+
+    style: str
+    unheard: tuple[int, ...]
+
+
 VOICE = GM_NAMES.index("voice")  # what sings the tunes of POP909, so what the model knows best as a tune
 # Where an instrument is written, its notes in other parts are shown to the model as another instrument's, or it would
 # take them for its own: those of a melody as the first of STAND_INS that is free, those of any other part as the first
@@ -23,7 +32,7 @@ STAND_INS = (VOICE, GM_NAMES.index("choir"), GM_NAMES.index("synth voice"))
 OTHERS = (GM_NAMES.index("flute"), *STAND_INS)
 # A new rhythm section hears itself: drums nobody but the bass, not even the chords. Our model has heard few of them
 # beside a tune, and where it hears one it takes them to be silent, for bars on end (train/LOG.md).
-TO_DRUMS = "drums", tuple(i for i in (*range(DRUMS), CHORD) if i not in BASSES)  # their style, and who is not heard
+TO_DRUMS = Section("drums", tuple(i for i in (*range(DRUMS), CHORD) if i not in BASSES))
 REST = 3.0  # seconds before and after a hole: of the parts that are silent in both, one in twenty plays in the hole
 RESTING = "silent there and around, and still so: {}; --parts names who is to play"
 
@@ -106,14 +115,13 @@ def accompanied(notes: Notes, start: float, written: list[int]) -> Notes:
     return notes.replace(instrument=np.where(sings, stand_in(STAND_INS, written), notes.instrument))
 
 
-def among_themselves(one: int, known: Notes, tune: Notes | None) -> tuple[str, tuple[int, ...]] | None:
-    """The style that a new part plays in, and the instruments that it does not hear, if it is of a rhythm section: see
-    TO_DRUMS. A bass under nothing but a tune hears who else goes with that, if anybody does. None for other parts.
-    known: what is known by then in the span."""
+def among_themselves(one: int, known: Notes, tune: Notes | None) -> Section | None:
+    """How a new part is asked for if it is of a rhythm section: see TO_DRUMS. A bass under nothing but a tune hears who
+    else goes with that, if anybody does. None for other parts. known: what is known by then in the span."""
     if one == DRUMS:
         return TO_DRUMS
     if one in BASSES and tune is not None and {*known.pitched.instruments} > {*tune.instruments}:
-        return "band", tuple(tune.instruments)
+        return Section("band", tuple(tune.instruments))
     return None
 
 

@@ -90,8 +90,9 @@ def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infil
         return request
     one, others = part[0], known.pitched.instruments
     if request.places is not None and one not in known.instruments:
-        section = among_themselves(one, known.between(request.start, request.end), request.tune)
-        request = replace(request, style=section[0], unheard=section[1]) if section else request
+        if section := among_themselves(one, known.between(request.start, request.end), request.tune):
+            style = section.style if request.style == "unknown" else request.style
+            request = replace(request, style=style, unheard=section.unheard)
     alone = request.tune is not None and len(others) == len(part) == 1 and PIANO not in others
     return _of_a_piano(request, one) if alone and one in GUITARS else request
 
