@@ -17,7 +17,7 @@ from anticipation.infilling.request import Infill
 from anticipation.model import bias, precedent
 from anticipation.model import stream as s
 from anticipation.model.decode import Sampling
-from anticipation.model.grammar import BEYOND
+from anticipation.model.grammar import BEYOND, Limits
 from anticipation.music import groove
 from anticipation.music.form import counterparts
 from anticipation.music.grid import places
@@ -260,6 +260,18 @@ def test_drums_are_freer_as_a_phrase_ends(random_model):
 
     assert freer(tune=tune) == [1.5, 9.5, 17.5] and freer() == [7.5, 15.5]
     assert not freer(instruments=(34,)) and not freer(known=known + Notes.of([(0.0, 0.1, 36, DRUMS, 80)]))
+
+
+@pytest.mark.parametrize("beats, unit, want", [(3, 4, 2.0), (9, 8, 2.0), (4, 4, 1.0), (2, 4, 1.0), (6, 8, 1.0)])
+def test_in_three_the_places_of_the_bar_count_more(random_model, beats, unit, want):
+    """Our model has heard few waltzes, and plays four beats over three."""
+    known = MELODY + TempoMap(480, ((0, 500_000),), ((0, beats, unit),)).beats(20.0)
+    told = Prompt.of(random_model(), ask(0.0, 16.0, known, (DRUMS,))).limits.bias
+    plain, stream = replace(told, heed=1.0), s.Stream(told.chart, np.zeros((0, 5), int), 0, np.random.default_rng(0))
+    limits = [Limits(0, 1600, np.ones((129, 128), bool), bias=one) for one in (told, plain)]
+    odds = [bias.pitch_bias(stream, one, 50, DRUMS) for one in limits]
+    np.testing.assert_allclose(odds[0], want * odds[1])
+    assert told.groove[50] >= 0
 
 
 # ---- what a model is told --------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ..model.grammar import Limits, nearest_place, pitch_table
 from ..model.precedent import Displaced, Elsewhere, Precedent, Verse
 from ..model.rhythm import STRAY, Rhythm
 from ..music.grid import nearest
-from ..music.groove import places_of, rows_of
+from ..music.groove import IN_THREE, places_of, rows_of
 from ..music.keys import moved
 from ..music.notes import DRUMS, Notes
 from ..music.playable import BASSES, CHORDAL, TRIAD
@@ -101,6 +101,7 @@ class Bounds:
             last=None if ask.ending is None else end - 1,
             closes=dict.fromkeys(chordal, TRIAD) | ({} if ask.ending is None else ask.ending.closes),
             groove=places_of(times, rows_of(ask.known.beats), first) if DRUMS in new else None,
+            heed=IN_THREE if ask.known.beats.pitch.max(initial=0) == 2 else 1.0,
             usual=usual,
             tune=None if tune is None else highest(tune, end),
             chordal=tuple(chordal),

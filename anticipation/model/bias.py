@@ -48,6 +48,7 @@ class Bias:
     last: int | None = None  # step at which the piece comes to rest
     closes: dict[int, int] = field(default_factory=dict)  # how many notes an instrument begins there
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
+    heed: float = 1.0  # what the log odds of drums at these places are multiplied by
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `chordal` seldom go
     chordal: tuple[int, ...] = ()  # new instruments that play chords
@@ -71,7 +72,7 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
         out[bias.tune[clock] + 1 :] += np.log(OVER)
     if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
         lower = bool(stream.written) and int(stream.written[-1][s.CLOCK]) >= clock
-        out += groove.LIKELY[int(lower), bias.groove[clock]]
+        out += bias.heed * groove.LIKELY[int(lower), bias.groove[clock]]
     if len(bias.taken) and (instrument is None or instrument < DRUMS):
         first, last, key = bias.taken.T
         out[key[(first <= clock) & (clock < last)]] += NEVER  # no mask: where no key is free the note is dropped later
