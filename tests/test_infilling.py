@@ -262,7 +262,7 @@ def test_drums_are_freer_as_a_phrase_ends(random_model):
     assert not freer(instruments=(34,)) and not freer(known=known + Notes.of([(0.0, 0.1, 36, DRUMS, 80)]))
 
 
-@pytest.mark.parametrize("beats, unit, want", [(3, 4, 2.0), (9, 8, 2.0), (4, 4, 1.0), (2, 4, 1.0), (6, 8, 1.0)])
+@pytest.mark.parametrize("beats, unit, want", [(3, 4, 3.0), (9, 8, 3.0), (4, 4, 1.0), (2, 4, 1.0), (6, 8, 1.0)])
 def test_in_three_the_places_of_the_bar_count_more(random_model, beats, unit, want):
     """Our model has heard few waltzes, and plays four beats over three."""
     known = MELODY + TempoMap(480, ((0, 500_000),), ((0, beats, unit),)).beats(20.0)

@@ -43,7 +43,7 @@ STROKES = np.array([
 USUAL = STROKES.sum((0, 1)) / STROKES.sum()  # the same anywhere, as shares
 OWN = 0.5  # how far people's odds are divided by how often they strike each drum at all, as the model knows that itself
 # How much more these odds count in bars of three: our model has heard few, and plays four beats over them.
-IN_THREE = 2.0
+IN_THREE = 3.0
 # What is added to the logits of pitches, by whether something lower is struck at that moment, by place and by pitch:
 # the log odds of each drum there, less OWN times its log odds anywhere.
 _THERE, _ANYWHERE = STROKES + 1, (STROKES + 1).sum(1, keepdims=True)
