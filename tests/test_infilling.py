@@ -464,7 +464,7 @@ def test_a_style_that_is_asked_for_is_everybodys(random_model, monkeypatch, styl
     monkeypatch.setattr(drafting, "draw", lambda m, several, *rest: asked.extend(several) or draw(m, several, *rest))
     grid = TempoMap.constant(120).beats(30.0)
     more = {"instruments": (0, 33, DRUMS), "places": places(MELODY, grid, 4), "style": style}
-    generate(random_model(rests=-1.0), ask(known=MELODY + grid, end=20.0, **more), seed=3, in_turn=True)
+    generate(random_model(rests=-1.0), ask(known=MELODY + grid, end=20.0, **more), seed=3)
     assert [one.style for one in asked] == want
     assert [bool(one.unheard) for one in asked] == [False, True, True]
 
