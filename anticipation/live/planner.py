@@ -152,7 +152,7 @@ class Planner:
             mine = scene.own if not len(others) else scene.own.of_instruments(part)
             told = replace(scene, own=mine, late=scene.late + others, instruments=part)
             if part == (DRUMS,) and self.reads and len(scene.chart.beats) and not _drums(scene.player):
-                told = replace(told, style=TO_DRUMS[0], unheard=TO_DRUMS[1])
+                told = replace(told, style=TO_DRUMS.style, unheard=TO_DRUMS.unheard)
             out.append(rows_of(told, self.origin, self.shift, self.cold, reads_chart=self.reads, looks=self.listens))
         return out
 
