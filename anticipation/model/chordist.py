@@ -132,9 +132,10 @@ class Chordist(nn.Module):
     @classmethod
     def load(cls, path: Path) -> Chordist:
         """Raises CheckpointError."""
-        chordist = cls().eval()
+        with torch.device("meta"):  # nothing is drawn
+            chordist = cls().eval()
         try:
-            chordist.load_state_dict({name: part.float() for name, part in load_file(path).items()})
+            chordist.load_state_dict({name: part.float() for name, part in load_file(path).items()}, assign=True)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{path} knows no chords, or is broken ({reason(error)})") from None
         if not all(part.isfinite().all() for part in chordist.parameters()):
