@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from test_markov import BEATS, SONG, song
 
 from anticipation.data.shards import Shards, join
 from anticipation.data.shards import write as write_shards
@@ -18,22 +19,9 @@ from anticipation.errors import CheckpointError
 from anticipation.infilling.consensus import consensus
 from anticipation.model.chordist import DEPTH, FILE, NEAR, REACH, Chordist, Turned, default, told
 from anticipation.music.grid import edges_of
-from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at, chord_notes, transposed
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at, transposed
 from anticipation.music.notes import Notes
-from anticipation.music.symbols import parse_chord
 from anticipation.music.tempo import TempoMap
-
-SONG = [parse_chord(name) for name in ("C", "C", "Am", "Am", "F", "F", "G", "G")]
-BEATS = TempoMap.constant(120.0).beats(32.0)
-
-
-def song(symbols=SONG, beats=BEATS) -> tuple[Notes, Notes]:
-    """Arpeggios over a chord for every beat, and the chart."""
-    chords = [symbols[i % len(symbols)] for i in range(len(beats))]
-    edges = edges_of(beats)
-    tune = Notes.of((on + 0.24 * k, 0.2, 60 + int(np.flatnonzero(CHORD_TONES[symbol])[k]), 73, 80)
-                    for on, symbol in zip(beats.onset, chords, strict=True) for k in range(2))  # fmt: skip
-    return tune, beats + chord_notes(zip(edges[:-1], edges[1:], chords, strict=True))
 
 
 def blocks(symbols, beats=BEATS, octave: int = 4) -> Notes:
