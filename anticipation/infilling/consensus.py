@@ -36,9 +36,7 @@ ROOT = 0.5  # what the right root is worth beside that: without it, the plan wou
 # change costs then, or the plan would leave their chords and come back within a bar; and what a chord's own odds count
 # beside what it is worth in place of others, or the way out would be suspended chords, which lie between two others.
 ANOTHER, STEADY, OWN = 0.4, 3.0, 0.3
-# Beside the network's opinion: the weights of the chord that sounds, and of songs that were counted under tunes, where
-# no chord does.
-HEARD, SONGS = 0.3, 0.6
+SONGS = 0.6  # the weight of songs, which were counted under tunes, where no chord sounds
 TASTE = 0.2  # how much of the log odds of chords is a matter of the seed
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
 # are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
@@ -207,20 +205,15 @@ class Outlook:
     def plan(self, model, *, takes: int = 1, seed: int = 0) -> list[Notes]:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
-        Opinions are pooled, beat by beat: what the network of chords hears and guesses; what sounds there, or where it
-        is a tune alone what the model recalls of songs; what is played where the music goes alike; what the piece came
-        to rest on; and the taste of the take.
-        Where the known notes play most of the harmony, or where the music only goes on as it has before, all takes have
-        the same plan.
+        Opinions are pooled, beat by beat: what the network of chords hears and guesses; what is played where the music
+        goes alike; what the piece came to rest on; what the model recalls of songs, where no chord sounds; and the
+        taste of the take. Where the known notes play most of the harmony, or where the music only goes on as it has
+        before, all takes have the same plan.
         """
         ask, edges = self.request, self.edges
         hidden = None if len(ask.known.pitched.between(ask.start, ask.end)) else (ask.start, ask.end)
-        opinions = [
-            Opinion(chordist.default().odds(ask.known, edges, hidden), 1.0),
-            self.heard_elsewhere,
-            self.rested(),
-        ]
-        sure = heard(ask.known, edges).weight
+        guessed = Opinion(chordist.default().odds(ask.known, edges, hidden), 1.0)
+        opinions, sure = [guessed, self.heard_elsewhere, self.rested()], heard(ask.known, edges).weight
         if model.markov:
             opinions.append(Opinion(recalled(model.markov, ask.known, edges), SONGS * (1.0 - sure)))
         if np.mean(sure) >= PLAIN or not self.ahead and self.again:

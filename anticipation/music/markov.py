@@ -1,5 +1,5 @@
 """Markov: how likely each chord is under a melody, beat by beat, by a hidden Markov model counted from songs whose
-chords people have named. A second opinion beside the transformer's drafts; live it is the only one, as it takes no
+chords people have named. A second opinion beside the network of chords; live it is the only one, as it takes no
 time. Knows notes and chords; knows no streams and no network."""
 
 from __future__ import annotations
