@@ -1,6 +1,6 @@
 """Chordist: which chords go with the notes that are known, beat by beat: heard where the notes tell them, guessed where
-they do not. A small network of its own, the same in every key by construction; it ships beside the weights. Knows notes
-and beats; knows no streams and no other network."""
+they do not. A small network of its own, the same in every key but for register; it ships beside the weights. Knows
+notes and beats; knows no streams and no other network."""
 
 from __future__ import annotations
 
