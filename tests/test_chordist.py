@@ -149,6 +149,7 @@ def test_it_comes_from_a_file(drawn, tmp_path):
     edges, (tune, _) = edges_of(BEATS), song()
     np.testing.assert_allclose(loaded.odds(tune + BEATS, edges), drawn.odds(tune + BEATS, edges), atol=0.05)
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert (tmp_path / FILE).stat().st_mode & 0o044 == 0o044  # others may read it
 
 
 @pytest.mark.parametrize("change", ["bytes", "shape", "names", "gone", "not a number"])

@@ -26,7 +26,7 @@ from anticipation.data.windows import choose_controls, draw, top_part
 from anticipation.errors import AnticipationError
 from anticipation.infilling.consensus import CHANGE, consensus
 from anticipation.model.chordist import BEAT_FEATURES, CLASS_FEATURES, STEP, Chordist, told
-from anticipation.music.grid import edges_of
+from anticipation.music.grid import edges_of, middle
 from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at
 from anticipation.music.notes import Notes
 
@@ -89,11 +89,12 @@ def examples(shards: Shards, rng: np.random.Generator) -> Iterator[tuple[np.ndar
             pieces[piece.source].append(piece)
     if not pieces:
         raise AnticipationError(f"{shards.folder} has no training pieces of the sources of the mix")
-    odds = {source: np.array([1 / piece.alike for piece in several]) for source, several in pieces.items()}
-    shares = {source: MIX[source] / sum(MIX[s] for s in pieces) for source in pieces}
+    weights = {source: np.array([1 / piece.alike for piece in several]) for source, several in pieces.items()}
+    odds = {source: weight / weight.sum() for source, weight in weights.items()}
+    shares = {source: MIX[source] for source in pieces}
     while True:
         source = draw(rng, shares)
-        piece = pieces[source][rng.choice(len(pieces[source]), p=odds[source] / odds[source].sum())]
+        piece = pieces[source][rng.choice(len(pieces[source]), p=odds[source])]
         found = excerpt(shards.notes(piece), draw(rng, SHOWN), draw(rng, HIDDEN), rng, rng.random() >= NO_BEATS)
         if found:
             yield found[1:]
@@ -119,7 +120,7 @@ def right(chordist: Chordist, notes: Notes, task: str, rng: np.random.Generator)
     edges, classes, beats, true = found
     with torch.inference_mode():
         odds = chordist(torch.from_numpy(classes)[None], torch.from_numpy(beats)[None])[0].softmax(-1).double().numpy()
-    said = chord_at(consensus(odds, edges, CHANGE), (edges[:-1] + edges[1:]) / 2)
+    said = chord_at(consensus(odds, edges, CHANGE), middle(edges))
     asked = (said >= 0) & (true >= 0) & ((hidden == "nothing") | (beats[:, -4] == 0))
     tones = CHORD_TONES[said[asked]]
     return (tones & CHORD_TONES[true[asked]]).sum() / tones.sum() if asked.any() else np.nan

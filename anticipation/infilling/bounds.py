@@ -33,6 +33,12 @@ class Places(NamedTuple):
     steps: np.ndarray
     inside: np.ndarray
 
+    def usual(self, known: Notes, beats: Notes, end: int) -> np.ndarray:
+        """(end + 1,) `Bias.usual`: the log of `usual_places` at those in the span, 0 elsewhere."""
+        usual = np.zeros(end + 1)
+        usual[self.steps[self.inside]] = np.log(usual_places(known, beats, self.seconds)[self.inside])
+        return usual
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -123,14 +129,13 @@ class Bounds:
         """`Limits.nearest` and `Bias.usual`."""
         if self.places is None:
             return None, None
-        ask, end, (seconds, steps, inside) = self.request, self.span[1], self.places
-        music, reach, usual = self.shown, nearest_place(steps[seconds >= ask.start - 1e-3], end), np.zeros(end + 1)
+        ask, end, (seconds, steps, _) = self.request, self.span[1], self.places
+        music, reach = self.shown, nearest_place(steps[seconds >= ask.start - 1e-3], end)
         if ask.instead:
             music, when = music + ask.gone, self.origin + np.arange(len(reach)) / s.STEPS
             rests = at_rest(music.of_instruments(ask.instruments), ask.known.beats, when)
             reach = np.where(rests[reach.clip(max=len(rests) - 1)], 2 * len(reach), reach)  # not here, but later
-        usual[steps[inside]] = np.log(usual_places(music, ask.known.beats, seconds)[inside])
-        return reach, usual
+        return reach, self.places.usual(music, ask.known.beats, end)
 
     def _precedent(self) -> Precedent | None:
         """`Bias.precedent`."""

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import chordist
-from ..model.chordist import MEMORY, STEP, steps_near
+from ..model.chordist import STEP, steps_near
 from ..model.stream import FUTURE
 from ..music.form import ahead_of_rests
-from ..music.grid import edges_of
+from ..music.grid import edges_of, middle
 from ..music.harmony import (
     CHORD_TONES,
     NO_CHORD,
@@ -68,16 +68,10 @@ def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
     return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
 
 
-def _middle(edges: np.ndarray) -> np.ndarray:
-    return (edges[:-1] + edges[1:]) / 2
-
-
 def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
     """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds) by the songs that were counted, from the
     known notes before, within and after the span. It goes by beats where these are known, else by half seconds."""
-    near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
-    steps, places = steps_near(near, edges)
-    asked = np.searchsorted(steps, _middle(edges)) - 1
+    near, steps, places, asked = steps_near(known, edges)
     return markov.odds(near.pitched, steps, np.where(places < 0, 1, places), asked[0])[asked - asked[0]]
 
 
@@ -114,7 +108,7 @@ def consensus(
     if earlier:
         worth, change = worth + OWN * odds, change * STEADY
     for plan in earlier:
-        there = chord_at(plan[: max(len(plan) - 1, 1)], _middle(edges))[:, None]
+        there = chord_at(plan[: max(len(plan) - 1, 1)], middle(edges))[:, None]
         worth -= ANOTHER / len(earlier) * ((there >= 0) & (there < NO_CHORD) & (there % 12 == _ROOTS))
     if before is not None:
         worth[0] -= np.broadcast_to(change, len(worth))[0] * (np.arange(NO_CHORD) != before)
@@ -131,7 +125,7 @@ def taste(seed: int, take: int) -> Opinion:
 def heard(known: Notes, edges: np.ndarray) -> Opinion:
     """The chord that the known notes play themselves between two edges (N + 1, seconds). Its weight is 0 where one
     pitch class sounds at a time, 1 where two or more do."""
-    odds = settled(chord_at(estimate_chords(known.audible, known.beats), _middle(edges)))
+    odds = settled(chord_at(estimate_chords(known.audible, known.beats), middle(edges)))
     sure = odds.sum(1) * np.clip(classes_at_once(known, edges) - 1.0, 0.0, 1.0)
     return Opinion(odds, sure[:, None])
 
@@ -182,7 +176,7 @@ class Outlook:
         if not len(offsets):
             return SILENT
         votes = np.zeros((len(self.edges) - 1, len(beats)))
-        at = np.searchsorted(beats.onset, _middle(self.edges), side="right") - 1
+        at = np.searchsorted(beats.onset, middle(self.edges), side="right") - 1
         for offset, vote in zip(offsets, np.exp(PICKY * (alike - alike.max())), strict=True):
             there = (at + offset >= 0) & (at + offset < len(beats))
             votes[there, (at + offset)[there]] += vote
@@ -199,7 +193,7 @@ class Outlook:
         if ask.ending is None or not len(before) or len(ask.known.audible) > len(before):
             return SILENT
         chords, sure = heard(ask.known, np.append(before.onset[-1:], before.end))
-        at_rest = _middle(self.edges) > ask.ending.last
+        at_rest = middle(self.edges) > ask.ending.last
         return Opinion(chords, RESTED * sure * at_rest[:, None])
 
     def plan(self, model, *, takes: int = 1, seed: int = 0) -> list[Notes]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..infilling.consensus import MEMORY, consensus, edges_between, recalled, settled
-from ..music.grid import divided, moment, position
+from ..infilling.consensus import consensus, edges_between, recalled, settled
+from ..model.chordist import MEMORY
+from ..music.grid import divided, middle, moment, position
 from ..music.harmony import NO_CHORD, chord_at, chord_notes
 from ..music.keys import estimate_key
 from ..music.markov import Markov
@@ -68,10 +69,10 @@ class Harmonist:
         told a phrase before. Of themselves they would stay on one."""
         if not len(beats) or not self._told:
             return odds
-        middle, bar = (edges[:-1] + edges[1:]) / 2, int(beats.pitch.max()) + 1
-        then = moment(position(middle, beats) - PHRASE * bar, beats)
+        when, bar = position(middle(edges), beats), int(beats.pitch.max()) + 1
+        then = moment(when - PHRASE * bar, beats)
         there = chord_at(chord_notes(self._told), then)
-        silent = position(middle, beats) > position(np.array([heard.end]), beats) + bar
+        silent = when > position(np.array([heard.end]), beats) + bar
         again = silent & (there >= 0) & (there < NO_CHORD)
         return np.where(again[:, None], settled(there), odds)
 

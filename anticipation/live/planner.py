@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CheckpointError
-from ..infilling.bounds import OFF_ROOT, higher
+from ..infilling.bounds import OFF_ROOT, Places, higher
 from ..infilling.casting import TO_DRUMS
 from ..infilling.drafting import EAGER, PATIENCE
-from ..infilling.habits import lone_tune, usual_places
+from ..infilling.habits import lone_tune
 from ..infilling.prompt import LEAD
 from ..model import stream as s
 from ..model.bias import Bias
@@ -32,7 +32,7 @@ from .scene import Rows, Scene, rows_of
 ROOM = 128  # rows of the window that are kept free for a plan
 MEMORY = 40.0  # seconds of music that tell the key, and how loud one plays
 STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pitches are right no more than by chance
-PHRASE = 4.0  # seconds of a tune that tell how high it is: who plays chords stays below
+OF_LATE = 4.0  # seconds of a tune that tell how high it is: who plays chords stays below
 HELD = 2.0  # seconds that the last notes last at least
 QUICK = 0.4  # of a beat: what follows so soon is a run, see Bias.quick
 # Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
@@ -162,9 +162,12 @@ class Planner:
         begin, end = (round((t - self.origin) * s.STEPS) for t in (scene.start, scene.end))
         if scene.rest is not None:
             end = min(end, round((scene.rest - self.origin) * s.STEPS) + 1)
-        nearest = None
+        places = None
         if scene.grid and len(scene.chart.beats):
-            nearest = nearest_place((divided(scene.chart.beats, scene.grid) - self.origin) * s.STEPS, end)
+            seconds = divided(scene.chart.beats, scene.grid)
+            steps = np.rint((seconds - self.origin) * s.STEPS).astype(int)
+            places = Places(seconds, steps, (steps >= 0) & (steps <= end))
+        nearest = None if places is None else nearest_place((places.seconds - self.origin) * s.STEPS, end)
         ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
         tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
@@ -173,7 +176,7 @@ class Planner:
         limit = scene.polyphony
         most = {i: min(VOICES.get(i, limit), limit) for i in scene.instruments} if limit else {}
         density = dict.fromkeys(scene.instruments, scene.density or 0)
-        bias = self._bias(scene, chart, end)
+        bias = self._bias(scene, chart, end, places)
         # Who keeps time rests less, as in a file. The others leave room for the player, if he is there.
         free = {DRUMS, *BASSES} if len(scene.player) else {*scene.instruments}
         keeps_time = [len(chart.beats) > 0 and {*part} <= free for part in self._parts]
@@ -182,19 +185,14 @@ class Planner:
             for table, rest in zip(tables, np.where(keeps_time, EAGER, 1.0).tolist(), strict=True)
         ]
 
-    def _bias(self, scene: Scene, chart: s.Chart, end: int) -> Bias:
-        """What people seldom do, up to a step. chart: in the stream's key."""
+    def _bias(self, scene: Scene, chart: s.Chart, end: int, places: Places | None) -> Bias:
+        """What people seldom do, up to a step. chart: in the stream's key. places: where notes may begin."""
         beats, player, groove = scene.chart.beats, scene.player.between(scene.start - MEMORY, scene.start), None
-        usual = tune = None
+        tune = None
         if DRUMS in scene.instruments and not _drums(scene.player):
             groove = places_of(np.arange(end + 1), chart.beats)
-        if scene.grid and len(beats):
-            places = divided(beats, scene.grid)
-            steps, usual = np.rint((places - self.origin) * s.STEPS).astype(int), np.zeros(end + 1)
-            inside = (steps >= 0) & (steps <= end)
-            usual[steps[inside]] = np.log(usual_places(player, beats, places)[inside])
         if (theirs := lone_tune(player)) is not None:
-            of_late = theirs.pitch[theirs.onset > theirs.onset[-1] - PHRASE]
+            of_late = theirs.pitch[theirs.onset > theirs.onset[-1] - OF_LATE]
             tune = np.full(end + 1, int(np.median(of_late)) + self.shift)
         whose = BASSES if set(scene.instruments) & set(BASSES) else (*BASSES, *CHORDAL)  # the root at the end
         return Bias(
@@ -204,7 +202,7 @@ class Planner:
             last=None if scene.rest is None else end - 1,
             closes={i: TRIAD if i in CHORDAL else 1 for i in scene.instruments if i < DRUMS},
             groove=groove,
-            usual=usual,
+            usual=None if places is None else places.usual(player, beats, end),
             tune=tune,
             chordal=CHORDAL,
             quick=round(QUICK * float(np.median(beats.duration)) * s.STEPS) if len(beats) else 0,

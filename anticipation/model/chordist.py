@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, reason
 from ..files import replacing, shipped
-from ..music.grid import edges_of, ranges
+from ..music.grid import edges_of, middle, ranges
 from ..music.harmony import QUALITIES, chroma
 from ..music.notes import Notes
 
@@ -114,8 +114,7 @@ class Chordist(nn.Module):
     def odds(self, known: Notes, edges: np.ndarray, hidden: tuple[float, float] | None = None) -> np.ndarray:
         """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds), by the known notes before, within and
         after them. It goes by the known beats, and by half seconds where there are none. hidden: see `told`."""
-        near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
-        steps, places = steps_near(near, edges)
+        near, steps, places, asked = steps_near(known, edges)
         classes, beats = (torch.from_numpy(part)[None] for part in told(near.pitched, steps, places, hidden))
         logits = []
         for first in range(0, len(places), 2 * REACH):  # with as much beside it as an excerpt in training had
@@ -123,11 +122,12 @@ class Chordist(nn.Module):
             part = self(classes[:, before:after], beats[:, before:after])[0]
             logits.append(part[first - before : first - before + 2 * REACH])
         odds = torch.cat(logits).double().softmax(-1).numpy()
-        return odds[np.searchsorted(steps, (edges[:-1] + edges[1:]) / 2) - 1]
+        return odds[asked]
 
     def save(self, path: Path) -> None:
         with replacing(path) as temporary:
             save_file({name: part.to(torch.bfloat16) for name, part in self.state_dict().items()}, temporary)
+            temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
 
     @classmethod
     def load(cls, path: Path) -> Chordist:
@@ -149,9 +149,11 @@ def default() -> Chordist:
     return Chordist.load(shipped("checkpoints/default") / FILE)
 
 
-def steps_near(near: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The beats from the first of all that is near or asked about to the last, as edges (T + 1, seconds), and their
-    places in the bar (T,), -1 where that is not known."""
+def steps_near(known: Notes, edges: np.ndarray) -> tuple[Notes, np.ndarray, np.ndarray, np.ndarray]:
+    """The known notes that are near what is asked about (edges, seconds); the beats from the first of both to the
+    last, as edges (T + 1, seconds); their places in the bar (T,), -1 where that is not known; and the index of the beat
+    that lies between each two of the edges asked about."""
+    near = known.between(edges[0] - MEMORY, edges[-1] + MEMORY)
     beats, pitched = near.beats, near.pitched
     if len(beats):
         before, after = edges[edges < beats.onset[0] - 0.01], edges[edges > beats.end]
@@ -161,7 +163,7 @@ def steps_near(near: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         before, after = np.arange(edges[0], first - STEP, -STEP)[:0:-1], np.arange(edges[-1], last, STEP)[1:]
         steps = np.concatenate([before, edges, after])
     places = np.pad(beats.pitch, (len(before), len(steps) - 1 - len(before) - len(beats)), constant_values=-1)
-    return steps, places
+    return near, steps, places, np.searchsorted(steps, middle(edges)) - 1
 
 
 def told(
@@ -187,10 +189,10 @@ def told(
     lowest, floor, highest = _extremes(notes, edges)
     extremes = [(pitch[:, None] % 12 == np.arange(12)) & (pitch >= 0)[:, None] for pitch in (lowest, floor, highest)]
     classes = np.stack([*sounds.transpose(1, 0, 2), np.minimum(begins, 1.5), *extremes], 2)
-    middle, known = (edges[:-1] + edges[1:]) / 2, np.zeros(len(lengths))
+    known = np.zeros(len(lengths))
     if len(notes):
         known = (edges[1:] > notes.onset[0]) & (edges[:-1] < notes.end)
-        known = known & ~((middle >= hidden[0]) & (middle < hidden[1])) if hidden else known
+        known = known & ~((middle(edges) >= hidden[0]) & (middle(edges) < hidden[1])) if hidden else known
     depth = np.where(lowest >= 0, np.clip((60 - lowest) / 24, -1.5, 1.5), 0.0)
     plain = [np.log(lengths / STEP), known, sounds.sum((1, 2)) / (3 * PARTS), begins.sum(1) / 1.5, depth]
     beats = np.concatenate([np.minimum(places, PLACES - 1)[:, None] == np.arange(PLACES), np.stack(plain, 1)], 1)

@@ -52,6 +52,11 @@ def edges_of(beats: Notes) -> np.ndarray:
     return np.append(beats.onset, beats.end)
 
 
+def middle(edges: np.ndarray) -> np.ndarray:
+    """(N,) halfway between each two of N + 1 edges (seconds)."""
+    return (edges[:-1] + edges[1:]) / 2
+
+
 def lag_of(notes: Notes, beats: Notes) -> float | None:
     """By how many seconds the onsets are behind the beats that they keep to: negative where they are ahead, 0 where it
     is too little to matter, None where they do not keep to the beats.
