@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_markov import BEATS, SONG, song
 
 from anticipation.data.shards import Shards, join
 from anticipation.data.shards import write as write_shards
@@ -19,9 +18,30 @@ from anticipation.errors import CheckpointError
 from anticipation.infilling.consensus import consensus
 from anticipation.model.chordist import DEPTH, FILE, NEAR, REACH, Chordist, Turned, default, told
 from anticipation.music.grid import edges_of
-from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at, transposed
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD, QUALITIES, chord_at, chord_notes
 from anticipation.music.notes import Notes
+from anticipation.music.symbols import parse_chord
 from anticipation.music.tempo import TempoMap
+
+SONG = [parse_chord(name) for name in ("C", "C", "Am", "Am", "F", "F", "G", "G")]
+BEATS = TempoMap.constant(120.0).beats(32.0)
+
+
+def song(symbols=SONG, beats=BEATS) -> tuple[Notes, Notes]:
+    """Arpeggios from the root up over a chord for every beat, and the chart."""
+    chords = [symbols[i % len(symbols)] for i in range(len(beats))]
+    edges = edges_of(beats)
+    above = [np.sort((np.flatnonzero(tones) - symbol) % 12)[:3].tolist() for symbol, tones in enumerate(CHORD_TONES)]
+    tune = Notes.of((on + 0.16 * k, 0.15, 60 + symbol % 12 + interval, 73, 80)
+                    for on, symbol in zip(beats.onset, chords, strict=True)
+                    for k, interval in enumerate(above[symbol]))  # fmt: skip
+    return tune, beats + chord_notes(zip(edges[:-1], edges[1:], chords, strict=True))
+
+
+def transposed(odds: np.ndarray, semitones: int) -> np.ndarray:
+    """(..., NO_CHORD) odds of chords for the same music so many semitones higher."""
+    by_root = odds.reshape(*odds.shape[:-1], len(QUALITIES), 12)
+    return np.roll(by_root, semitones, axis=-1).reshape(odds.shape)
 
 
 def blocks(symbols, beats=BEATS, octave: int = 4) -> Notes:

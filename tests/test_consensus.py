@@ -24,18 +24,18 @@ from anticipation.music.tempo import TempoMap
 C, F, G, BB, DM, AM = (parse_chord(name) for name in ("C", "F", "G", "Bb", "Dm", "Am"))
 
 
-def test_plans_cover_the_span_and_differ(random_model):
-    plans = Outlook(ask(2.0, 8.0)).plan(random_model(), takes=3, seed=1)
+def test_plans_cover_the_span_and_differ():
+    plans = Outlook(ask(2.0, 8.0)).plan(takes=3, seed=1)
     assert len(plans) == 3 and plans[0] != plans[1] != plans[2]
     for plan in plans:
         assert set(plan.instruments) <= {CHORD} and ((plan.onset >= 2) & (plan.onset < 8)).all()
         np.testing.assert_allclose(plan.offset, [*plan.onset[1:], 8.0])
-    assert Outlook(ask(2.0, 8.0)).plan(random_model(), takes=1, seed=1) == plans[:1]
+    assert Outlook(ask(2.0, 8.0)).plan(takes=1, seed=1) == plans[:1]
 
 
-def test_of_many_plans_the_first_is_that_of_few(random_model):
-    one = Outlook(ask(0.0, 4.0)).plan(random_model(), takes=1, seed=1)
-    assert Outlook(ask(0.0, 4.0)).plan(random_model(), takes=5, seed=1)[:1] == one
+def test_of_many_plans_the_first_is_that_of_few():
+    one = Outlook(ask(0.0, 4.0)).plan(takes=1, seed=1)
+    assert Outlook(ask(0.0, 4.0)).plan(takes=5, seed=1)[:1] == one
 
 
 @given(st.lists(st.sampled_from([C, F, G]), min_size=1, max_size=8))
@@ -50,12 +50,12 @@ def test_a_change_has_its_price():
     assert [consensus(odds, edges, price).pitch.tolist() for price in (0.04, 2.0)] == [[C, F], [C]]
 
 
-def test_seeds_have_their_taste(random_model):
+def test_seeds_have_their_taste():
     """The same seed the same one, whatever is planned; several seeds come to more than one plan of a lone tune."""
     tune = Notes.of((0.5 * i, 0.5, 60 + (0, 4, 2, 9, 7, 5, 4, 0)[i % 8], 73, 80) for i in range(64))
     outlook = Outlook(ask(0.0, 32.0, tune + TempoMap.constant(120.0).beats(32.0)))
-    plans = [outlook.plan(random_model(), seed=seed)[0] for seed in range(8)]
-    assert any(plan != plans[0] for plan in plans) and outlook.plan(random_model(), seed=3)[0] == plans[3]
+    plans = [outlook.plan(seed=seed)[0] for seed in range(8)]
+    assert any(plan != plans[0] for plan in plans) and outlook.plan(seed=3)[0] == plans[3]
     like, other = (np.log(taste(*of).odds) for of in ((3, 0), (3, 1)))
     assert abs(np.corrcoef(like, other)[0, 1]) < 0.4
 
@@ -116,13 +116,13 @@ def two_verses() -> tuple[Notes, Notes]:
     return played, TempoMap.constant(120.0).beats(64.0)
 
 
-def test_what_goes_on_as_it_did_before_has_the_chords_of_then(random_model):
+def test_what_goes_on_as_it_did_before_has_the_chords_of_then():
     """In every take; where nothing is alike, or no beat is known, there is nothing to plan."""
     played, beats = two_verses()
     told = played.between(0.0, 48.0)
     request = ask(48.0, 56.0, told + beats, (0,))
     assert Outlook(request).harmonises
-    for plan in Outlook(request).plan(random_model(), takes=2):
+    for plan in Outlook(request).plan(takes=2):
         assert plan.pitch.tolist() == VERSE[8:12]
         np.testing.assert_allclose(plan.onset, [48, 50, 52, 54])
     new = told.between(0.0, 32.0) + told.between(32.0, 48.0).shift(0.25)
@@ -132,11 +132,11 @@ def test_what_goes_on_as_it_did_before_has_the_chords_of_then(random_model):
     assert not Outlook(ask(48.0, 56.0, told + beats, (DRUMS,))).harmonises
 
 
-def test_an_interlude_has_chords_that_go_on(random_model):
+def test_an_interlude_has_chords_that_go_on():
     """Those of the tune that it leads to, four bars ahead, in place of one; the last bars lead nowhere."""
     arpeggios = [(60, 64, 67, 64), (65, 69, 72, 69), (67, 71, 74, 71), (60, 64, 67, 72)]  # C, F, G, C
     tune = Notes.of((8.0 + 0.5 * i, 0.5, pitch, 73, 80) for i, pitch in enumerate(np.ravel(arpeggios).tolist()))
-    (plan,) = Outlook(ask(0.0, 16.0, tune + TempoMap.constant(120.0).beats(16.0))).plan(random_model())
+    (plan,) = Outlook(ask(0.0, 16.0, tune + TempoMap.constant(120.0).beats(16.0))).plan()
     chords = chord_at(plan, np.arange(0.1, 16.0, 0.5))
     assert (chords[:16] == chords[16:]).all() and len(set(chords.tolist())) > 1
 
@@ -145,7 +145,7 @@ def test_what_is_alike_is_looked_for_once(random_model, monkeypatch):
     asked, (played, beats) = [], two_verses()
     monkeypatch.setattr(consensus_module, "elsewhere", lambda *where: asked.append(where) or elsewhere(*where))
     outlook = Outlook(ask(48.0, 56.0, played.between(0.0, 48.0) + beats, (0,)))
-    assert outlook.harmonises and len(outlook.plan(random_model(), takes=2)) == 2 and len(asked) == 1
+    assert outlook.harmonises and len(outlook.plan(takes=2)) == 2 and len(asked) == 1
 
 
 def test_a_hole_has_the_chords_of_the_verse_that_goes_on_like_it():

@@ -4,21 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_markov import BEATS, SONG, song
+from test_chordist import BEATS, SONG, song
 
 from anticipation.live.harmonist import Harmonist
 from anticipation.live.scene import Scene
 from anticipation.music.grid import divided
 from anticipation.music.harmony import chord_at
-from anticipation.music.markov import Markov
 from anticipation.music.notes import Notes
 from anticipation.music.symbols import parse_chord
 from anticipation.music.tempo import TempoMap
-
-
-@pytest.fixture(scope="module")
-def markov() -> Markov:
-    return Markov.count([(*song(), 100.0)])
 
 
 def moment(start: float, melody: Notes, chart: Notes = BEATS) -> Scene:
@@ -27,22 +21,22 @@ def moment(start: float, melody: Notes, chart: Notes = BEATS) -> Scene:
 
 
 @pytest.mark.parametrize("shift", [0, 3, -5])
-def test_a_song_is_gone_along_with(markov, shift):
-    """Chords that change every second, told before they are heard, in any key: right from the second round on."""
+def test_a_song_is_gone_along_with(shift):
+    """Chords that change every second, told before they are heard, in any key: right from the third round on."""
     tune, chart = song()
-    harmonist, right = Harmonist(markov), []
+    harmonist, right = Harmonist(), []
     for start in np.arange(0.3, 14.0, 0.25):
         told = harmonist.chords(moment(float(start), tune.transpose(shift)))
         ahead = start + np.array([0.1, 0.6, 1.1])
         right.append(chord_at(told, ahead) == chord_at(chart.chords.transpose(shift), ahead))
-    assert np.mean(right[16:]) > 0.95
+    assert np.mean(right[32:]) > 0.95
 
 
 @pytest.mark.parametrize("turns", [2, 3])
-def test_what_was_told_stays_and_changes_on_the_half_beat(markov, turns):
+def test_what_was_told_stays_and_changes_on_the_half_beat(turns):
     """Whatever is heard meanwhile; on the third where beats have three parts."""
     rng = np.random.default_rng(0)
-    harmonist, before = Harmonist(markov), Notes.of([])
+    harmonist, before = Harmonist(), Notes.of([])
     for start in np.sort(rng.uniform(0.0, 12.0, 40)):
         mess = Notes.of([(0.13 * i, 0.1, int(rng.integers(48, 84)), 73, 80) for i in range(100)])
         told = harmonist.chords(replace(moment(float(start), mess), turns=turns))
@@ -57,7 +51,7 @@ def test_what_was_told_stays_and_changes_on_the_half_beat(markov, turns):
         before = told
 
 
-def test_chords_seldom_change_off_the_beat(markov, monkeypatch):
+def test_chords_seldom_change_off_the_beat(monkeypatch):
     """Nor for nothing: notes of any chord are heard, so that of what is thought of them nothing stays."""
     rng = np.random.default_rng(1)
     pitches = rng.choice([60, 62, 64, 65, 67, 69, 71], (3, 50)).tolist()
@@ -65,7 +59,7 @@ def test_chords_seldom_change_off_the_beat(markov, monkeypatch):
     def places() -> np.ndarray:
         out = []
         for several in pitches:
-            harmonist, mess = Harmonist(markov), Notes.of((0.25 * i, 0.2, p, 73, 80) for i, p in enumerate(several))
+            harmonist, mess = Harmonist(), Notes.of((0.25 * i, 0.2, p, 73, 80) for i, p in enumerate(several))
             for start in np.arange(1.1, 10.0, 0.25):
                 told = harmonist.chords(moment(float(start), mess))
             out += (told.onset[told.onset > 2.0] * 2 % 4).round(2).tolist()
@@ -81,12 +75,12 @@ def test_chords_seldom_change_off_the_beat(markov, monkeypatch):
 
 
 @pytest.mark.parametrize(("shift", "last", "home"), [(0, 60, "C"), (0, 69, "Am"), (5, 65, "F")])
-def test_a_silence_goes_round_in_the_chords_before_it_and_ends_on_the_tonic(markov, shift, last, home):
+def test_a_silence_goes_round_in_the_chords_before_it_and_ends_on_the_tonic(shift, last, home):
     """Where of itself it would stay on one. In A minor on that."""
     lines = [64, 62, 60, 62, 64, 64, 64, 65, 62, 62, 67, 69, 71, 69, 67, last]
     tune = Notes.of((0.5 * i, 0.4, p, 73, 80) for i, p in enumerate(lines)).transpose(shift)
     tune = tune.replace(pitch=np.append(tune.pitch[:-1], last))
-    harmonist = Harmonist(markov)
+    harmonist = Harmonist()
     for start in np.arange(0.3, 16.0, 0.25):
         asked = moment(float(start), tune)
         told = harmonist.chords(replace(asked, rest=16.0 if asked.end > 16.0 else None))
@@ -107,11 +101,10 @@ def shuffled(seed: int) -> list[int]:
 def test_a_verse_is_known_when_it_comes_again(seed):
     """Not before its chords are heard; by heart after 16 s of another one, and when the session, a minute and a half
     later, has let go of it."""
-    markov = Markov.count([(*song(shuffled(100 + i)), 10.0) for i in range(50)])
     beats = TempoMap.constant(120.0).beats(130.0)
     tune, chart = song(shuffled(seed) + shuffled(seed + 10), beats)
     tune, labels = tune.between(0, 48) + tune.between(96, 130), chart.chords
-    harmonist, right = Harmonist(markov), {}
+    harmonist, right = Harmonist(), {}
     for start in np.arange(0.3, 112.0, 0.5):
         since = max(0.0, 30.0 * (start // 30 - 1))
         told = harmonist.chords(Scene(float(start), float(start) + 2.0, (0,), late=tune.between(since, start),
@@ -123,18 +116,18 @@ def test_a_verse_is_known_when_it_comes_again(seed):
     assert share[0] < 0.5 and share[2] > 0.75 and share[6] > 0.75, share
 
 
-def test_without_beats_there_are_half_seconds(markov):
+def test_without_beats_there_are_half_seconds():
     tune, _ = song(SONG)
-    told = Harmonist(markov).chords(moment(8.1, tune, Notes.of([])))
+    told = Harmonist().chords(moment(8.1, tune, Notes.of([])))
     assert told.onset[0] == 8.1 and told.end == pytest.approx(10.1)
     np.testing.assert_allclose((told.onset - 8.1) % 0.5, 0.0, atol=1e-9)
 
 
-def test_the_band_goes_on_alone_and_knows_nothing_of_silence(markov):
+def test_the_band_goes_on_alone_and_knows_nothing_of_silence():
     tune, chart = song()
-    harmonist = Harmonist(markov)
+    harmonist = Harmonist()
     assert not len(harmonist.chords(moment(4.0, Notes.of([]))))
     told = harmonist.chords(replace(moment(10.1, Notes.of([])), own=tune.between(0, 10.1)))
-    ahead = np.array([10.2, 10.7, 11.2])
-    assert (chord_at(told, ahead) == chord_at(chart.chords, ahead)).all()
-    assert not len(Harmonist(markov).chords(moment(90.0, tune)))  # long ago
+    ahead = np.array([10.2, 10.7])
+    assert (chord_at(told, ahead) == chord_at(chart.chords, ahead)).all() and told.end == pytest.approx(12.1)
+    assert not len(Harmonist().chords(moment(90.0, tune)))  # long ago

@@ -178,10 +178,3 @@ def test_the_chord_at_a_time():
     times = np.array([0.5, 1.0, 1.99, 2.0, 3.5, 4.5, 6])
     assert h.chord_at(chords, times).tolist() == [-1, 5, 5, h.NO_CHORD, -1, 9, -1]
     assert h.chord_at(chords[:0], times).tolist() == [-1] * 7
-
-
-def test_odds_of_chords_are_transposed():
-    odds = np.zeros((2, h.NO_CHORD))
-    odds[0, parse_chord("Am7")] = odds[1, parse_chord("Bb")] = 1.0
-    assert [chord_name(i) for i in h.transposed(odds, 2).argmax(1)] == ["Bm7", "C"]
-    np.testing.assert_array_equal(h.transposed(h.transposed(odds, -5), 5), odds)

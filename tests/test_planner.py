@@ -1,7 +1,7 @@
 """Live planning over a random model: whatever scenes come, what is written is legal, the cache agrees with a fresh
 reading, and only what changed is read."""
 
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +16,7 @@ from anticipation.live.planner import Planner
 from anticipation.live.scene import Scene, rows_of
 from anticipation.model import stream as s
 from anticipation.music.groove import BACK, BEAT, BETWEEN, DOWNBEAT
-from anticipation.music.harmony import CHORD_TONES
-from anticipation.music.markov import Markov
+from anticipation.music.harmony import CHORD_TONES, NO_CHORD
 from anticipation.music.notes import CHORD, DRUMS, Notes
 from anticipation.music.playable import KIT, RANGES
 from anticipation.music.tempo import TempoMap
@@ -71,7 +70,8 @@ def test_a_band_leans_to_its_chords_and_a_lock_does_not_silence_it(random_model,
         played = [step.note[2] for step in steps if step.note]
         return sum(not CHORD_TONES[0][pitch % 12] for pitch in played), len(played)
 
-    (free, all_free), (less, all_less) = strays(Notes.of([])), strays(CHART)
+    silent = CHART.replace(pitch=np.array([NO_CHORD]))  # or the harmonist would tell some
+    (free, all_free), (less, all_less) = strays(silent), strays(CHART)
     assert min(all_free, all_less) > 30 and 0 < less / all_less < 0.75 * free / all_free
     locked, count = strays(CHART, chord_lock=True)
     assert not locked and count > 30
@@ -342,9 +342,8 @@ def test_the_key_stays_until_it_is_clearly_another(random_model):
 
 
 def test_chords_are_the_harmonists_where_nobody_gives_them(random_model):
-    """And somebody writes pitches, by a model that has songs to recall."""
-    model = copy(random_model(rests=1.0))
-    model.markov = Markov.count([(tune(64), BEATS.between(0, 32) + CHART.replace(duration=np.array([32.0])), 1.0)])
+    """And somebody writes pitches, by a model that reads chords."""
+    model = random_model(rests=1.0)
     chart = BEATS.between(0, 20)
 
     def told(model, **more) -> np.ndarray:
@@ -352,7 +351,7 @@ def test_chords_are_the_harmonists_where_nobody_gives_them(random_model):
         next(planner.plan(scene(8.1, tune(16), chart=chart, **more)))
         return np.unique(planner._decoder.streams[0].chart.chords[:, 1])
 
-    assert told(model).tolist() == [0] and not len(told(random_model(rests=1.0)))
+    assert len(told(model)) and told(model).max() < NO_CHORD
     assert not len(told(model, instruments=(DRUMS,)))
     chart = chart + CHART.replace(pitch=np.array([7]))
     assert told(model).tolist() == [7]

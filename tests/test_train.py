@@ -593,13 +593,12 @@ _compile = torch.nn.Module.compile
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # Dynamo looks at it
 def test_a_compiled_network_is_judged_and_sampled_uncompiled(run, shards, graphs):
-    """By the very weights and songs: each mode and length would be compiled anew, up to Dynamo's limit."""
+    """By the very weights: each mode and length would be compiled anew, up to Dynamo's limit."""
     trained, batch = make(compile=True), batch_of(shards)
-    trained.net.markov = "songs"
     trained.step(0, batch, 0.0)
     made, plain = graphs(), trained.whole(lambda: recipes.PRESETS["tiny"].network(64))
     evaluate.evaluate(plain, Shards(shards), ["dev"], 2, ("none",), ())
-    assert made == graphs() == 1 and plain.markov == "songs"
+    assert made == graphs() == 1
     own = trained.net.state_dict()
     assert all(weight.data_ptr() == own[name].data_ptr() for name, weight in plain.state_dict().items())
 
@@ -646,15 +645,6 @@ def test_a_step_waits_for_its_device_once(run, shards, monkeypatch, preset):
     with Asked() as asked:
         values, good = trained.step(0, batch, 0.0)
     assert good and values["loss"] > 0 and read == [1] and not asked.found
-
-
-def test_songs_of_another_run_outlive_a_stop(run, tmp_path):
-    """They are no weights, and harmony.safetensors was taken away at the first evaluation after a resume."""
-    first = run("a") / "checkpoint"
-    shutil.copy(ROOT / "checkpoints" / "default" / "harmony.safetensors", first)
-    run("b", "--init", str(first), "--steps", "2")
-    again = run("b", "--resume", "--steps", "4") / "checkpoint" / "harmony.safetensors"
-    assert again.read_bytes() == (first / "harmony.safetensors").read_bytes()
 
 
 def test_a_state_of_another_torch_or_device_goes_on(run):

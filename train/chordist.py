@@ -25,7 +25,7 @@ from anticipation.data.shards import Piece, Shards
 from anticipation.data.windows import choose_controls, draw, top_part
 from anticipation.errors import AnticipationError
 from anticipation.infilling.consensus import CHANGE, consensus
-from anticipation.model.chordist import BEAT_FEATURES, CLASS_FEATURES, STEP, Chordist, told
+from anticipation.model.chordist import BEAT_FEATURES, CLASS_FEATURES, KNOWN, STEP, Chordist, told
 from anticipation.music.grid import edges_of, middle
 from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at
 from anticipation.music.notes import Notes
@@ -34,9 +34,10 @@ BATCH, LENGTH = 16, 128  # excerpts a step, and beats in each
 PADDED = -2
 LEAST = 16  # beats that a piece has to have
 UNHEARD = {"groove", "cre-corpus"}  # drums, and tunes alone: their chords are not known
-SHOWN = {"tune": 0.4, "parts": 0.15, "random": 0.25, "none": 0.2}  # none: all notes
-HIDDEN = {"nothing": 0.5, "hole": 0.25, "rest": 0.25}  # of which beats no notes are shown at all
+SHOWN = {"tune": 0.35, "parts": 0.15, "random": 0.2, "none": 0.3}  # none: all notes
+HIDDEN = {"nothing": 0.4, "hole": 0.35, "rest": 0.25}  # of which beats no notes are shown at all
 LONGEST = 24  # beats that are hidden, at most
+DARK = 3.0  # how often a beat counts that is hidden: of an excerpt there are few
 NO_BEATS, NO_PLACES = 0.15, 0.03  # how often half seconds stand for beats, and places in the bar are not told
 TASKS = {"tune": ("tune", "nothing"), "ahead": ("tune", "rest"), "half": ("half", "nothing"), "hole": ("none", "hole")}
 
@@ -121,7 +122,7 @@ def right(chordist: Chordist, notes: Notes, task: str, rng: np.random.Generator)
     with torch.inference_mode():
         odds = chordist(torch.from_numpy(classes)[None], torch.from_numpy(beats)[None])[0].softmax(-1).double().numpy()
     said = chord_at(consensus(odds, edges, CHANGE), middle(edges))
-    asked = (said >= 0) & (true >= 0) & ((hidden == "nothing") | (beats[:, -4] == 0))
+    asked = (said >= 0) & (true >= 0) & ((hidden == "nothing") | (beats[:, KNOWN] == 0))
     tones = CHORD_TONES[said[asked]]
     return (tones & CHORD_TONES[true[asked]]).sum() / tones.sum() if asked.any() else np.nan
 
@@ -158,9 +159,11 @@ def main() -> None:
         optimizer.param_groups[0]["lr"] = args.lr * rate
         classes, beats, chords = batch(found)
         logits = chordist(classes, beats, chords > PADDED)
-        loss = F.cross_entropy(
-            logits.flatten(0, 1), chords.flatten().clamp(min=-1), ignore_index=-1, label_smoothing=0.02
+        counts = (chords >= 0) * (1.0 + (DARK - 1.0) * (beats[:, :, KNOWN] == 0))
+        lost = F.cross_entropy(
+            logits.flatten(0, 1), chords.flatten().clamp(min=0), reduction="none", label_smoothing=0.02
         )
+        loss = (lost * counts.flatten()).sum() / counts.sum()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(chordist.parameters(), 1.0)

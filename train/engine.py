@@ -230,7 +230,6 @@ class Engine:
         with torch.device("meta"):
             plain = fresh()
         plain.load_state_dict(_whole(self.mean or self.net.state_dict()), assign=True)
-        plain.markov = self.net.markov
         return plain.to(self.place.device)
 
     def save(self, path: Path, facts: dict[str, Any]) -> None:

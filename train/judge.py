@@ -167,7 +167,7 @@ def ask(model, case: Case, terms: Terms) -> list[Notes]:
                      places=places(case.known, told) if len(told) else None)  # fmt: skip
     outlook = Outlook(request)
     plan = terms.chords == "planned" and outlook.harmonises
-    charts = outlook.plan(model, takes=terms.takes, seed=terms.seed) if plan else None
+    charts = outlook.plan(takes=terms.takes, seed=terms.seed) if plan else None
     written, _ = generate(model, request, takes=terms.takes, seed=terms.seed, sampling=terms.sampling, charts=charts,
                           best_of=terms.best_of)  # fmt: skip
     return [notes.audible for notes in written]

@@ -1,8 +1,4 @@
-"""What is counted from the training songs of sources whose chords people have named:
-
-    python train/recall.py SHARDS -o checkpoints/default/harmony.safetensors
-
-is what anticipation/music/markov.py knows (it ships beside the weights), and how often it is right on held-out songs;
+"""What is counted in training songs, for the tables of the library:
 
     python train/recall.py SHARDS --keys
 
@@ -25,20 +21,15 @@ from pathlib import Path
 import _script
 import numpy as np
 from cases import MELODY
-from safetensors.numpy import save
 
 from anticipation.data.shards import Shards
 from anticipation.data.windows import top_part
 from anticipation.errors import AnticipationError
-from anticipation.files import replacing
-from anticipation.infilling.consensus import CHANGE, consensus, recalled
 from anticipation.music.beats import BARS, marks
-from anticipation.music.grid import edges_of, position
+from anticipation.music.grid import position
 from anticipation.music.groove import STROKES, count, rows_of
-from anticipation.music.harmony import CHORD_TONES, NO_CHORD, chord_at
 from anticipation.music.keys import moves, neighbours
-from anticipation.music.markov import Markov
-from anticipation.music.notes import BEAT, CHORD, DRUMS, Notes
+from anticipation.music.notes import DRUMS, Notes
 
 TRUE_BEATS = ["pop909", "openewld-us-pd", "openhymnal", "cre-corpus", "freedoom", "openscore-lieder", "mutopia-pd-ccby"]
 DRUMMERS = ["groove", "freedoom"]
@@ -47,32 +38,19 @@ LEAST = 20  # notes that a melody has to have, and beats
 SCALE = np.where(np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)), 130.0, 18.0)
 
 
-def songs(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Notes, Notes, float]]:
-    """(melody, beats and chords, weight) of the songs of a split; takes of one song weigh as one."""
+def melodies(shards: Shards, split: str, sources: list[str]) -> Iterator[tuple[Notes, float]]:
+    """(melody, weight) of the songs of a split that have beats and chords; takes of one song weigh as one."""
     for piece in shards.split(split):
         notes = shards.notes(piece) if piece.source in sources else Notes.of([])
-        top = top_part(notes)
-        melody, chart = notes[notes.instrument == top], notes[np.isin(notes.instrument, (BEAT, CHORD))]
-        if len(melody) >= LEAST and (chart.instrument == BEAT).sum() >= LEAST and (chart.instrument == CHORD).any():
-            yield melody, chart, 1 / piece.alike
+        melody = notes[notes.instrument == top_part(notes)]
+        if len(melody) >= LEAST and len(notes.beats) >= LEAST and len(notes.chords):
+            yield melody, 1 / piece.alike
 
 
-def right(markov: Markov, melody: Notes, chart: Notes) -> float:
-    """The share of the tones of the recalled chords that are in the chords people named."""
-    beats, chords = chart.beats, chart.chords
-    edges = edges_of(beats)
-    found = consensus(recalled(markov, melody + beats, edges), edges, CHANGE)
-    middle = beats.onset + 0.3 * beats.duration
-    said, true = chord_at(found, middle), chord_at(chords, middle)
-    both = (said >= 0) & (true >= 0) & (said < NO_CHORD) & (true < NO_CHORD)
-    tones = CHORD_TONES[said[both]]
-    return float((tones & CHORD_TONES[true[both]]).sum() / max(tones.sum(), 1))
-
-
-def pairs(melodies: Iterable[tuple[Notes, float]]) -> np.ndarray:
+def pairs(tunes: Iterable[tuple[Notes, float]]) -> np.ndarray:
     """(12, 12) weighted counts of neighbouring pitch classes in melodies, each transposed to C from its likeliest key:
     hard EM from a major scale on, until no melody changes its key."""
-    several, weights = zip(*((neighbours(melody), weight) for melody, weight in melodies), strict=True)
+    several, weights = zip(*((neighbours(melody), weight) for melody, weight in tunes), strict=True)
     found, keys = np.tile(SCALE, (12, 1)), np.full(len(several), -1)
     while True:
         fits = np.einsum("nij,kij->nk", np.array(several), moves(found))
@@ -129,14 +107,13 @@ def strokes(shards: Shards, split: str, sources: list[str]) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Count what songs tell of chords and keys.")
+    parser = argparse.ArgumentParser(description="Count what songs tell of keys, beats and drums.")
     parser.add_argument("shards", type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("-o", "--output", type=Path, metavar="harmony.safetensors")
     what.add_argument("--keys", action="store_true", help="print the table of anticipation/music/keys.py")
     what.add_argument("--beats", action="store_true", help="print the tables of anticipation/music/beats.py")
     what.add_argument("--drums", action="store_true", help="print the table of anticipation/music/groove.py")
-    parser.add_argument("--sources", nargs="+", help="whose chords people have named (pop909), whose beats are true, "
+    parser.add_argument("--sources", nargs="+", help="whose melodies are tunes (pop909), whose beats are true, "
                         "or whose drums are people's")  # fmt: skip
     args = parser.parse_args()
     shards = Shards(args.shards)
@@ -144,22 +121,14 @@ def main() -> None:
     if not any(piece.source in sources for piece in shards.split("train")):
         raise AnticipationError(f"{args.shards} has no training pieces of {', '.join(sources)}; see --sources")
     if args.keys:
-        table = pairs((melody, weight) for melody, _, weight in songs(shards, "train", sources))
+        table = pairs(melodies(shards, "train", sources))
         print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
     elif args.drums:
         table = strokes(shards, "train", sources)
         print(np.rint(1e4 * table / table.sum()).astype(int).tolist())
-    elif args.beats:
+    else:
         for bar, odds in struck(shards, sources).items():
             print(bar, odds.round(2).tolist())
-    if not args.output:
-        return
-    markov = Markov.count(songs(shards, "train", sources))
-    with replacing(args.output) as temporary:
-        temporary.write_bytes(save(markov.tensors()))
-    held_out = [right(markov, melody, chart) for melody, chart, _ in songs(shards, "dev", sources)]
-    print(f"{args.output}: {args.output.stat().st_size / 1e3:.0f} kB; on {len(held_out)} held-out songs "
-          f"{100 * np.mean(held_out):.1f} % of the tones of its chords are right")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import _script  # noqa: F401  the package of this checkout
-import numpy as np
 import torch
 import torch.distributed as dist
 from bench import bench_loader, bench_model, show
@@ -33,7 +32,6 @@ from anticipation.data.shards import Shards
 from anticipation.errors import AnticipationError
 from anticipation.model import checkpoint
 from anticipation.model import event as model
-from anticipation.music.markov import Markov
 
 
 def flags() -> argparse.ArgumentParser:
@@ -127,7 +125,6 @@ def initialise(net: Any, folder: Path, preset: str) -> None:
         net.take_over(other) if net.family == "event" else net.load_state_dict(other.state_dict())
     except RuntimeError:
         raise AnticipationError(f"--init {folder} is of another size than --preset {preset}") from None
-    net.markov = other.markov
 
 
 class Training:
@@ -151,9 +148,6 @@ class Training:
             self.run.check(config)
             facts = self.engine.load(self.run.state)
             self.step, self.seconds = facts["step"], facts["seconds"]
-            if facts.get("markov"):  # what --init brought, which is no weight
-                parts = {name: part.numpy().astype(np.float64) for name, part in facts["markov"].items()}
-                self.engine.net.markov = Markov(**parts)  # type: ignore[assignment]
         elif self.run.state.exists():
             raise AnticipationError(f"{args.out} holds a run: --resume goes on with it, or choose another --out")
         place.wait()  # all have read what the first now overwrites
@@ -186,11 +180,7 @@ class Training:
         return self.share() >= 1.0 or (by_clock and limit is not None and self.step >= limit)
 
     def save(self) -> None:
-        facts: dict[str, Any] = {"step": self.step, "seconds": self.seconds}
-        songs: Any = self.engine.net.markov
-        if songs:
-            facts["markov"] = {name: torch.from_numpy(part) for name, part in songs.tensors().items()}
-        self.engine.save(self.run.state, facts)
+        self.engine.save(self.run.state, {"step": self.step, "seconds": self.seconds})
 
     def go(self, request: StopRequest) -> bool:
         """Update until the end; False where it was asked to stop before. Raises AnticipationError where the data

@@ -163,7 +163,7 @@ def _planned(brief: Brief, model) -> tuple[Infill, Notes, list[Notes] | None]:
         told = chords if model.reads_chart else voicing(chords, casting.stand_in(GUIDES, brief.written))
         request = replace(request, known=known + told)
     elif model.reads_chart and options.chords == "auto" and outlook.harmonises:
-        charts = outlook.plan(model, takes=options.takes, seed=options.seed)
+        charts = outlook.plan(takes=options.takes, seed=options.seed)
     beside = conductor.beside(brief.score, brief.chosen, brief.written)
     request = replace(request, start=first, end=last, rhythm=rhythm, beside=beside, gone=gone,
                       instead=brief.varies and rhythm is None)  # fmt: skip

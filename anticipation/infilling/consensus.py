@@ -1,5 +1,5 @@
-"""Consensus: chords planned by several opinions: what a network of chords hears in the known notes, what songs recall,
-and what is played where the music goes alike. Knows requests; knows no streams, no files, and nothing of live music."""
+"""Consensus: chords planned by several opinions: what a network of chords hears in the known notes, and what is played
+where the music goes alike. Knows requests; knows no streams, no files, and nothing of live music."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import chordist
-from ..model.chordist import STEP, steps_near
+from ..model.chordist import STEP
 from ..model.stream import FUTURE
 from ..music.form import ahead_of_rests
 from ..music.grid import edges_of, middle
@@ -24,7 +24,6 @@ from ..music.harmony import (
     classes_at_once,
     estimate_chords,
 )
-from ..music.markov import Markov
 from ..music.notes import DRUMS, Notes
 from ..music.reprise import ALIKE, SONG, elsewhere
 from .request import Infill
@@ -36,7 +35,6 @@ ROOT = 0.5  # what the right root is worth beside that: without it, the plan wou
 # change costs then, or the plan would leave their chords and come back within a bar; and what a chord's own odds count
 # beside what it is worth in place of others, or the way out would be suspended chords, which lie between two others.
 ANOTHER, STEADY, OWN = 0.4, 3.0, 0.3
-SONGS = 0.6  # the weight of songs, which were counted under tunes, where no chord sounds
 TASTE = 0.2  # how much of the log odds of chords is a matter of the seed
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
 # are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
@@ -66,13 +64,6 @@ def edges_between(steps: np.ndarray, start: float, end: float) -> np.ndarray:
     Start and end are among the edges."""
     steps = steps if len(steps) else np.arange(start, end, STEP)
     return np.unique(np.concatenate([[start], steps[(steps > start) & (steps < end)], [end]]))
-
-
-def recalled(markov: Markov, known: Notes, edges: np.ndarray) -> np.ndarray:
-    """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds) by the songs that were counted, from the
-    known notes before, within and after the span. It goes by beats where these are known, else by half seconds."""
-    near, steps, places, asked = steps_near(known, edges)
-    return markov.odds(near.pitched, steps, np.where(places < 0, 1, places), asked[0])[asked - asked[0]]
 
 
 def pooled(opinions: list[Opinion]) -> np.ndarray:
@@ -196,20 +187,17 @@ class Outlook:
         at_rest = middle(self.edges) > ask.ending.last
         return Opinion(chords, RESTED * sure * at_rest[:, None])
 
-    def plan(self, model, *, takes: int = 1, seed: int = 0) -> list[Notes]:
+    def plan(self, *, takes: int = 1, seed: int = 0) -> list[Notes]:
         """CHORD notes that harmonise what is known over the span, a plan for each take.
 
         Opinions are pooled, beat by beat: what the network of chords hears and guesses; what is played where the music
-        goes alike; what the piece came to rest on; what the model recalls of songs, where no chord sounds; and the
-        taste of the take. Where the known notes play most of the harmony, or where the music only goes on as it has
-        before, all takes have the same plan.
+        goes alike; what the piece came to rest on; and the taste of the take. Where the known notes play most of the
+        harmony, or where the music only goes on as it has before, all takes have the same plan.
         """
         ask, edges = self.request, self.edges
         hidden = None if len(ask.known.pitched.between(ask.start, ask.end)) else (ask.start, ask.end)
         guessed = Opinion(chordist.default().odds(ask.known, edges, hidden), 1.0)
         opinions, sure = [guessed, self.heard_elsewhere, self.rested()], heard(ask.known, edges).weight
-        if model.markov:
-            opinions.append(Opinion(recalled(model.markov, ask.known, edges), SONGS * (1.0 - sure)))
         if np.mean(sure) >= PLAIN or not self.ahead and self.again:
             return [self._decided(opinions)] * takes
         plans: list[Notes] = []

@@ -186,7 +186,7 @@ def harmonize(
     if given is not None:
         plans, bars = [given] * options.takes, (brief.conductor.tempo or score.tempo).bar_seconds(end)
     elif len(request.known.pitched):
-        plans = Outlook(request).plan(model, takes=options.takes, seed=options.seed)
+        plans = Outlook(request).plan(takes=options.takes, seed=options.seed)
         bars = request.known.beats.onset[request.known.beats.pitch == 0]
     else:
         raise RequestError("nothing there has a pitch that chords could go with: say which with --chords")

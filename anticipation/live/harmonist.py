@@ -1,16 +1,15 @@
-"""Harmonist: the chords that live music is likely to move through, recalled before every plan from what was played and,
-where the player repeats himself, from what will be. Knows scenes and counted songs; knows no network."""
+"""Harmonist: the chords that live music is likely to move through, guessed before every plan from what was played and,
+where the player repeats himself, from what will be. Knows scenes and the network of chords; knows no streams."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..infilling.consensus import consensus, edges_between, recalled, settled
-from ..model.chordist import MEMORY
+from ..infilling.consensus import consensus, edges_between, settled
+from ..model.chordist import MEMORY, default
 from ..music.grid import divided, middle, moment, position
 from ..music.harmony import NO_CHORD, chord_at, chord_notes
 from ..music.keys import estimate_key
-from ..music.markov import Markov
 from ..music.notes import Notes
 from ..music.reprise import SONG, reprise
 from .scene import Scene, none
@@ -28,8 +27,8 @@ class Harmonist:
     the next third), where it gives way to what is thought now, if that is worth it: a band that the player surprises
     need not wait for the next beat."""
 
-    def __init__(self, markov: Markov) -> None:
-        self._markov = markov
+    def __init__(self) -> None:
+        self._chordist = default()
         self._told: list[tuple[float, float, int]] = []  # (start, end, symbol)
         self._played = none()  # the player's notes and their beats, for longer than a scene has them
 
@@ -45,7 +44,7 @@ class Harmonist:
         begun = steps[steps <= scene.start]
         edges = edges_between(steps, float(begun[-1]) if len(begun) else scene.start, scene.end)
         expected = self._expected(scene)
-        odds = recalled(self._markov, heard + expected + beats, edges)
+        odds = self._chordist.odds(heard + expected + beats, edges)
         if not len(expected):
             odds = self._going_round(odds, edges, heard, beats)
         first = int(np.searchsorted(edges, scene.start)) if self._told else 0

@@ -64,7 +64,7 @@ class Planner:
         self._other: list[int] = []  # shifts that the last plans heard in a row, all other than ours
         self._decoder: Decoder | None = None
         self._parts: list[tuple[int, ...]] = []  # the instruments that each stream writes
-        self._harmonist = Harmonist(model.markov) if model.markov else None
+        self._harmonist = Harmonist() if self.reads else None
 
     def plan(self, scene: Scene) -> Iterator[Step]:
         """Write the scene from its start to its end, step by step; to stop early is to stop iterating. Without a given

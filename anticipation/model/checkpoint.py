@@ -14,12 +14,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 
 from ..errors import CheckpointError, RequestError, reason
 from ..files import put, shipped
-from ..music import markov
 from . import gpt2, huggingface, int8
 from .around import LINE_SIZE, SOON_SIZE
 from .event import INTERVALS, Config, EventModel, Undrawn
@@ -72,10 +70,9 @@ def save(
     model: Model, folder: str | Path, *, dtype: torch.dtype = torch.bfloat16, card: dict | None = None,
     hugging_face: bool = False,
 ) -> None:  # fmt: skip
-    """Write config.json (with `card`, free facts of the model card), model.safetensors and, where the model recalls the
-    chords of songs, harmony.safetensors to `folder`, each to a temporary file that is renamed, so that what was there
-    stays whole until the new one is. hugging_face: an AMT model the way that `transformers` reads it. Raises
-    CheckpointError."""
+    """Write config.json (with `card`, free facts of the model card) and model.safetensors to `folder`, each to a
+    temporary file that is renamed, so that what was there stays whole until the new one is. hugging_face: an AMT model
+    the way that `transformers` reads it. Raises CheckpointError."""
     folder = Path(folder)
     if hugging_face and model.family != "amt":
         raise CheckpointError("only AMT models have a Hugging Face form; this one is an event transformer")
@@ -90,15 +87,9 @@ def save(
             save_file(tensors, Path(scratch) / WEIGHTS, metadata={"format": "pt"})
             (Path(scratch) / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read what it writes
             (Path(scratch) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-            names = [WEIGHTS, "config.json"]
-            if model.markov:
-                arrays.save_file(model.markov.tensors(), Path(scratch) / markov.FILE)
-                (Path(scratch) / markov.FILE).chmod(0o644)
-                names.insert(0, markov.FILE)
-            for name in names:
+            for name in (WEIGHTS, "config.json"):
                 put(Path(scratch) / name, folder / name)
-        for name in {markov.FILE, huggingface.SHARD_INDEX} - set(names):  # of before: it would be read with these
-            (folder / name).unlink(missing_ok=True)
+        (folder / huggingface.SHARD_INDEX).unlink(missing_ok=True)  # of before: it would be read with these
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write the checkpoint {folder}: {error}") from None
 
@@ -151,8 +142,6 @@ def load(name: str | Path | None = None, device: str | torch.device = "cpu", *, 
     place, folder = find_device(device), find(name)
     stored = read_config(folder)
     model = huggingface.load(folder, stored) if "family" not in stored else _load(folder, stored)
-    if (folder / markov.FILE).exists():
-        model.markov = markov.Markov.load(folder / markov.FILE)
     model.fingerprint = fingerprint(folder)
     model = model.to(place).eval().requires_grad_(False)
     return int8.quantise(model) if weights == "int8" else model
@@ -177,7 +166,7 @@ def _load(folder: Path, stored: dict) -> Model:
 def fingerprint(folder: str | Path | None = None) -> str:
     """The first 12 hex digits of the SHA-256 of the weights' file, or files one after the other."""
     digest, folder = hashlib.sha256(), find(folder)
-    for path in [*huggingface.weight_files(folder), *folder.glob(markov.FILE)]:
+    for path in huggingface.weight_files(folder):
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

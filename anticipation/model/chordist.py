@@ -5,7 +5,7 @@ notes and beats; knows no streams and no other network."""
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ PARTS = 4  # of a beat, in which what sounds is told
 CLASS_FEATURES = PARTS + 4  # of a pitch class in a beat
 PLACES = 6  # in the bar
 BEAT_FEATURES = PLACES + 5
+KNOWN = PLACES + 1  # which of them tells whether a beat's notes are known
 NEAR, SHORT = 0.03, 0.02  # seconds by which a note may be early; that a beat has at least
 FILE = "chordist.safetensors"
 
@@ -43,9 +44,16 @@ class Turned(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, *(self.whole() if self.weight.requires_grad else self._kept))
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """The circulant matrix (12 * outputs, 12 * inputs), and the bias (12 * outputs,)."""
         interval = (torch.arange(12)[:, None] - torch.arange(12)) % 12
-        whole = self.weight[interval].permute(0, 2, 1, 3).flatten(0, 1).flatten(1)
-        return F.linear(x, whole, self.bias.repeat(12))
+        return self.weight[interval].permute(0, 2, 1, 3).flatten(0, 1).flatten(1), self.bias.repeat(12)
+
+    @cached_property
+    def _kept(self) -> tuple[Tensor, Tensor]:
+        return self.whole()
 
 
 class Norm(nn.Module):
@@ -75,17 +83,18 @@ class Block(nn.Module):
         beside = F.pad(y, (0, 0, 2, 2)).unfold(1, 5, 1)  # (B, T, 12 * channels, 5)
         y = y + (beside * self.around.T.repeat(12, 1)).sum(-1)
         heads = self.attend(y).unflatten(-1, (12, 3, HEADS, -1)).permute(3, 0, 4, 1, 5, 2)  # (3, B, heads, T, each, 12)
-        queries, keys, values = heads[0], heads[1], heads[2].flatten(-2)
-        mixed = F.scaled_dot_product_attention(_turn(queries, angles), _turn(keys, angles), values, attn_mask=near)
+        queries, keys = _turn(heads[:2], angles)
+        mixed = F.scaled_dot_product_attention(queries, keys, heads[2].flatten(-2), attn_mask=near)
         mixed = mixed.unflatten(-1, (-1, 12)).permute(0, 2, 4, 1, 3).flatten(2)
         x = x + F.dropout(self.out(mixed), dropout, self.training)
         return x + F.dropout(self.down(F.gelu(self.up(self.second(x)))), dropout, self.training)
 
 
 def _turn(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotary embedding (Su et al. 2021), all pitch classes of a channel by one angle. x: (B, heads, T, each, 12)."""
+    """Rotary embedding (Su et al. 2021), all pitch classes of a channel by one angle. x: (..., T, each, 12).
+    angles: (2, T, each / 2, 1), their cosines and sines."""
     one, two = x.chunk(2, -2)
-    cos, sin = angles.cos(), angles.sin()
+    cos, sin = angles
     return torch.cat([one * cos - two * sin, one * sin + two * cos], -2).flatten(-2)
 
 
@@ -104,6 +113,7 @@ class Chordist(nn.Module):
         x = self.hear(classes.flatten(2)) + self.place(beats).repeat(1, 1, 12)
         at = torch.arange(length)
         angles = (at[:, None] * 200.0 ** (-torch.arange(half) / half))[:, :, None]
+        angles = torch.stack([angles.cos(), angles.sin()])
         there = torch.ones(1, length, dtype=torch.bool) if there is None else there
         near = ((at[:, None] - at).abs() <= REACH) & (there[:, None] | torch.eye(length, dtype=torch.bool))
         for block in self.blocks:

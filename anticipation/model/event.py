@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..music.markov import Markov
 from ..music.notes import CHORD
 from . import stream as s
 from .around import HEARD_SIZE, LINE_SIZE, NO_PITCH, PITCHES_AT, SOON_SIZE
@@ -117,7 +116,6 @@ class EventModel(nn.Module):
     takes_late = True  # trained on controls that arrive after their onset, as a live player's notes do
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' file, where they came from one
-    markov: Markov | None = None  # its second opinion on chords
 
     def __init__(self, config: Config) -> None:
         super().__init__()

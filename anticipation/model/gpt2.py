@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..music.markov import Markov
 from .amt import CONTEXT, CONTROL_OFFSET, SLOTS, TRIPLETS, VOCABULARY
 from .cache import Cache
 
@@ -96,7 +95,6 @@ class GPT2(nn.Module):
     window = TRIPLETS - 1  # rows that its context holds, so that there is room for what is drawn next
     cache_dtype = torch.float32  # of keys and values
     fingerprint = ""  # of the weights' files, where they came from some
-    markov: Markov | None = None  # its second opinion on chords
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -43,12 +43,6 @@ def chord_at(chords: Notes, times: np.ndarray) -> np.ndarray:
     return np.where((i >= 0) & (times < chords.offset[i] + 1e-3), chords.pitch[i], -1)
 
 
-def transposed(odds: np.ndarray, semitones: int) -> np.ndarray:
-    """(..., NO_CHORD) odds of chords for the same music so many semitones higher."""
-    by_root = odds.reshape(*odds.shape[:-1], len(QUALITIES), 12)
-    return np.roll(by_root, semitones, axis=-1).reshape(odds.shape)
-
-
 def chroma(notes: Notes, edges: np.ndarray) -> np.ndarray:
     """(len(edges) - 1, 12) seconds that each pitch class sounds between two edges; drums, chords and beats left out."""
     notes = notes.pitched

@@ -41,7 +41,7 @@ _MOVES = moves(PAIRS)
 _FIRST = np.stack([np.roll(np.log(PAIRS.sum(1) / PAIRS.sum()), key) for key in range(12)])
 
 
-def _fits(notes: Notes) -> np.ndarray:
+def fits(notes: Notes) -> np.ndarray:
     """(12,) log probability of the notes in each major key."""
     first = notes.pitched.pitch[:1] % 12
     return (_MOVES * neighbours(notes)).sum((1, 2)) + _FIRST[:, first].sum(1)
@@ -50,14 +50,7 @@ def _fits(notes: Notes) -> np.ndarray:
 def estimate_key(notes: Notes) -> int:
     """Tonic (pitch class) of the major key in which the notes are most likely to follow one another; A minor answers 0
     like C major. Silence answers 0."""
-    return int(_fits(notes).argmax())
-
-
-def key_odds(notes: Notes) -> np.ndarray:
-    """(12,) probability of each major key, by how the notes follow one another."""
-    fits = _fits(notes)
-    odds = np.exp(fits - fits.max())
-    return odds / odds.sum()
+    return int(fits(notes).argmax())
 
 
 def sharps_of(key: int) -> int:
@@ -90,4 +83,4 @@ def key_clarity(notes: Notes) -> float:
     pitch = notes.pitched.pitch % 12
     if len(np.unique(pitch)) < 3:
         return np.inf
-    return float(_fits(notes).max() / len(pitch) + np.log(12))
+    return float(fits(notes).max() / len(pitch) + np.log(12))
