@@ -33,7 +33,7 @@ BATCH = 8  # windows
 # does; of having e times the notes of the middle draft, or 1/e; of striking none of the drums that are usual; of
 # beginning whenever the other drafts do, and again of beginning the same notes; of each nat of being an end; of
 # being an earlier take over again.
-DULL, CROWDED, LOPSIDED, COMMON, CLOSED, SAME = 0.6, 0.3, 3.0, 1.0, 0.1, 2.0
+DULL, CROWDED, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 3.0, 2.0, 0.1, 3.0
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
