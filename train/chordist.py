@@ -3,7 +3,7 @@
     python train/chordist.py SHARDS -o checkpoints/default/chordist.safetensors
 
 It is shown some of the notes of a piece (a tune, some parts, a random share, all but a hole) and asked for the chords
-of all of it: those that people named, or that are heard in the whole. Half an hour on one core."""
+of all of it: those that people named, or that are heard in the whole. An hour on one core."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shards", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="chordist.safetensors")
-    parser.add_argument("--steps", type=int, default=2800)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
