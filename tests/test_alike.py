@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anticipation.data import alike
-from anticipation.data.alike import Groups, is_copy, line_shingles, overlap, related, sketch, tune_hash
+from anticipation.data.alike import Groups, families, is_copy, line_shingles, overlap, related, sketch, tune_hash
 from anticipation.data.shards import Shards, join
 from anticipation.music.notes import Notes
 from anticipation.score import midi
@@ -189,3 +189,22 @@ def test_a_tune_is_known_again():
     one = song(3)
     assert tune_hash(one) == tune_hash(one.shift(3.0)) == tune_hash(one.replace(velocity=one.velocity * 0 + 1))
     assert tune_hash(one) != tune_hash(one.transpose(1))
+
+
+def test_of_a_few_pieces_copies_are_told_from_takes():
+    """Also where a piece is too short for a print; one as loud or on other instruments is a copy as well."""
+    take, short = song(2, changed=0.03), song(3, length=20)
+    several = [
+        song(1),
+        song(2),
+        stretched(song(1).transpose(3), 1.2),
+        song(1),
+        take,
+        short,
+        short.transpose(-2),
+        song(4),
+    ]
+    copies, groups = families(several)
+    assert copies == {2: 0, 3: 0, 6: 5}
+    assert [groups[i] for i in range(8)] == [0, 1, 0, 0, 1, 5, 5, 7]
+    assert families([])[0] == {} and families([short])[0] == {}

@@ -11,6 +11,8 @@ from anticipation.data import finetune
 from anticipation.data.folder import Folder, load_plain
 from anticipation.errors import AnticipationError, RequestError
 from anticipation.model import checkpoint, gpt2
+from anticipation.music.notes import Notes
+from anticipation.score.midi import Score, write
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,43 @@ def test_whole_files_are_held_out_and_copies_are_not_both_kept(pieces):
     assert finetune.divide(pieces, 0)[0].pieces == divided.pieces != finetune.divide(pieces, 1)[0].pieces
 
 
+def written(folder, name: str, notes: Notes) -> None:
+    write(Score.from_notes(notes), folder / f"{name}.mid")
+
+
+def tune(seed: int, changed: float = 0.0) -> Notes:
+    """A melody of 120 notes; a share of them is changed."""
+    rng, other = np.random.default_rng(seed), np.random.default_rng(99)
+    pitch = 60 + np.cumsum(rng.integers(-4, 5, 120)) % 17 + (other.random(120) < changed)
+    return Notes.of((0.3 * i, 0.3, int(p), 0, 60 + i % 50) for i, p in enumerate(pitch))
+
+
+def test_what_is_held_out_is_not_known_in_another_key_or_another_take(tmp_path):
+    """Five tunes, each also transposed and slower, as a copy that is left out; five others in two takes each, which are
+    held out together or not at all."""
+    for i in range(5):
+        own = tune(i)
+        written(tmp_path, f"a{i}", own)
+        written(tmp_path, f"b{i}", own.replace(onset=own.onset * 1.2, duration=own.duration * 1.2).transpose(3))
+        written(tmp_path, f"c{i}-1", tune(10 + i))
+        written(tmp_path, f"c{i}-2", tune(10 + i, changed=0.05))
+    pieces = Folder.read(tmp_path, load_plain)
+    for seed in range(8):
+        divided, words = finetune.divide(pieces, seed)
+        assert [line.split(":")[0] for line in divided.skipped] == [f"b{i}.mid" for i in range(5)]
+        assert divided.skipped[0] == "b0.mid: the same music as a0.mid"
+        where = {p.name[:2] + split for split in ("train", "valid", "proof") for p in divided.split(split)}
+        assert len(where) == 10, "a tune is in one split only"
+        assert len(divided.split("train")) in (12, 13) and len(divided.split("valid")) and "of 15 files" in words
+
+
+def test_takes_of_one_piece_are_no_files_that_differ(tmp_path):
+    for i in range(6):
+        written(tmp_path, str(i), tune(0, changed=0.02 * i))
+    divided, words = finetune.divide(Folder.read(tmp_path, load_plain), 0)
+    assert "fewer than 5 that differ" in words and not divided.split("proof")
+
+
 def test_of_few_files_the_ends_are_held_out(pieces, tmp_path):
     divided, words = finetune.divide(few(pieces, tmp_path, 2), 0)
     assert words.startswith("the last 20% of each file")
@@ -67,7 +106,8 @@ def test_it_gets_better_on_what_it_never_saw(random_model, pieces):
     assert outcome.better and outcome.after < 0.8 * outcome.before and 0 < outcome.step <= outcome.steps == 30
     first, last = outcome.proof
     assert last < 0.8 * first and f"{first:.3f} -> {last:.3f} in files that chose nothing" in str(outcome)
-    assert said[0].startswith("before: ") and "2 of 12 files" in said[0] and len(said) == 13
+    assert said[0] == "left out: zzz.mid: the same music as 001__001.mid"
+    assert said[1].startswith("before: ") and "2 of 12 files" in said[1] and len(said) == 14
     assert all(torch.equal(p, before[name]) for name, p in base.state_dict().items())
     assert not net.training and not any(p.requires_grad for p in net.parameters())
 

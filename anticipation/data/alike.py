@@ -204,3 +204,21 @@ def copies_of(pairs: list[tuple[int, int]], notes: Callable[[int], Notes]) -> di
         if j not in found and i not in found and is_copy(notes(i), notes(j)):
             found[j] = i
     return found
+
+
+def families(pieces: Sequence[Notes]) -> tuple[dict[int, int], Groups]:
+    """Of a few pieces: later piece -> the earlier one that it is a copy of, in any key and at any tempo; and which
+    belong together, as takes of one piece or as pieces with music in common."""
+    shingles = [line_shingles(notes) for notes in pieces]
+    groups, pairs = takes(np.reshape([sketch(own) for own in shingles], (-1, SKETCH)))
+    for i, j in related(shingles).tolist():
+        groups.join(i, j)
+    exact, same = Groups(len(pieces)), Groups(len(pieces))
+    exact.join_equal([tune_hash(notes) for notes in pieces])
+    same.join_equal([texture(notes).tobytes().hex() or None for notes in pieces])  # also the short ones
+    pairs += [(same[i], i) for i in range(len(pieces)) if same[i] != i]
+    copies = {i: exact[i] for i in range(len(pieces)) if exact[i] != i}
+    copies |= copies_of([pair for pair in pairs if not copies.keys() & pair], pieces.__getitem__)
+    for i, j in copies.items():
+        groups.join(i, j)
+    return copies, groups

@@ -23,7 +23,7 @@ from ..errors import RequestError
 from ..model.event import EventModel, blended
 from ..model.features import GIVEN, PITCH
 from ..music.notes import Notes
-from .alike import tune_hash
+from .alike import families
 from .folder import Folder
 from .shards import Piece
 from .windows import Odds, Windows
@@ -67,16 +67,27 @@ class Outcome:
 
 def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
     """The pieces, without copies, in splits `train`, `valid` and, where two or more files are held out, `proof`; and in
-    words what is held out. Raises RequestError where there is too little music."""
-    rng = np.random.default_rng(seed)
-    first = {tune_hash(pieces.notes(piece)): piece for piece in reversed(pieces.pieces)}
-    own = sorted(first.values(), key=lambda piece: piece.name)
-    if len(own) >= FEWEST_FILES:
-        count = max(1, round(HELD_OUT * len(own)))
-        order = [own[i].name for i in rng.permutation(len(own))]
-        which = dict.fromkeys(order, "train") | dict.fromkeys(order[:count], "valid")
-        which |= dict.fromkeys(order[:count][(count + 1) // 2 :], "proof")
-        return replace(pieces, pieces=tuple(own)).divided(which), f"{count} of {len(own)} files"
+    words what is held out. Takes of a piece, and pieces with music in common, are in one split, or what is held out
+    would be known. Raises RequestError where there is too little music."""
+    named = sorted(pieces.pieces, key=lambda piece: piece.name)
+    copies, groups = families([pieces.notes(piece) for piece in named])
+    left = tuple(f"{named[i].name}: the same music as {named[j].name}" for i, j in sorted(copies.items()))
+    own = [piece for i, piece in enumerate(named) if i not in copies]
+    kin: dict[int, list[str]] = {}
+    for i, piece in enumerate(named):
+        if i not in copies:
+            kin.setdefault(groups[i], []).append(piece.name)
+    room = max(1, round(HELD_OUT * len(own)))
+    held: list[list[str]] = []
+    for names in (list(kin.values())[i] for i in np.random.default_rng(seed).permutation(len(kin))):
+        if len(names) <= room - sum(map(len, held)):
+            held.append(names)
+    pieces = replace(pieces, pieces=tuple(own), skipped=pieces.skipped + left)
+    if len(kin) >= FEWEST_FILES and held:
+        which = {piece.name: "train" for piece in own}
+        for number, names in enumerate(held):
+            which |= dict.fromkeys(names, "valid" if number < (len(held) + 1) // 2 else "proof")
+        return pieces.divided(which), f"{sum(map(len, held))} of {len(own)} files"
     parts: list[Piece] = []
     columns: list[Notes] = []
     for piece in own:
@@ -88,8 +99,8 @@ def divide(pieces: Folder, seed: int) -> tuple[Folder, str]:
                 columns.append(part)
     if {p.split for p in parts} != {"train", "valid"}:
         raise RequestError(f"{pieces.folder}: too little music to learn from and to hold something out")
-    held = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES} that differ"
-    return replace(pieces, pieces=tuple(parts), notes_of=tuple(columns)), held
+    words = f"the last {HELD_OUT:.0%} of each file, as there are fewer than {FEWEST_FILES} that differ"
+    return replace(pieces, pieces=tuple(parts), notes_of=tuple(columns)), words
 
 
 def tensors(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
@@ -129,6 +140,8 @@ def finetune(
     changed; and the outcome. steps: end after so many, in place of `minutes`. say: called with a line at each
     evaluation. Raises RequestError, AnticipationError where there is too little music."""
     data, held_out = divide(pieces, seed)
+    for line in data.skipped[len(pieces.skipped) :]:
+        say(f"left out: {line}")
     net, answer = copy.deepcopy(base).requires_grad_(True), copy.deepcopy(base)
     train = Windows(data, "train", batch=BATCH, length=ROWS, seed=seed)
     held = probes(data, "valid", net.device)
