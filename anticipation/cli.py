@@ -97,7 +97,12 @@ def info_flags(sub: argparse.ArgumentParser) -> None:
 
 def check_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", type=Path, metavar="FILE.mid")
-    sub.add_argument("--index", type=Path, metavar="PATH", help="of a training set (default: the shipped checkpoint's)")
+    sub.add_argument(
+        "--index",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="whose training set, a folder or its memory.npz (default: the shipped one)",
+    )
     sub.add_argument("--all", action="store_true", help="every track (default: those written by us, if there are any)")
     sub.add_argument("--json", action="store_true", help="one machine-readable line")
 

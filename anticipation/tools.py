@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,10 +166,16 @@ def amt_tokens(args: argparse.Namespace, score: Score) -> None:
 
 
 def make_way(folder: Path, force: bool) -> None:
-    """Raises FileError where a file is in the way of a checkpoint, or another one that may not be overwritten."""
+    """Raises FileError where a checkpoint cannot be written, be it that a file is in the way, that nothing may be
+    written there, or that there is another one, which may not be overwritten."""
     check_folder(folder)
     if (folder / "config.json").exists() and not force:
         raise FileError(f"{folder} holds a checkpoint already; --force overwrites it")
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        tempfile.TemporaryDirectory(dir=above).cleanup()
+    except OSError as error:
+        raise FileError(f"cannot write in {above}: {error.strerror}") from None
 
 
 def convert(args: argparse.Namespace) -> None:
@@ -193,6 +200,7 @@ def finetune(args: argparse.Namespace) -> None:
 
     from .data.finetune import finetune as teach
     from .data.folder import Folder, load_plain
+    from .data.memory import DEFAULT, Memory
     from .model import checkpoint
     from .model.event import EventModel
 
@@ -207,6 +215,9 @@ def finetune(args: argparse.Namespace) -> None:
     if not isinstance(base, EventModel):
         raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
     pieces = Folder.read(args.folder, load_plain)
+    known, own = checkpoint.find(args.model) / DEFAULT, args.folder.resolve().name
+    memory = Memory.build((f"{own}/{piece.name}", pieces.notes(piece)) for piece in pieces.pieces)
+    memory = Memory.load(known).joined(memory) if known.is_file() else memory
 
     def say(line: str) -> None:
         print(line, flush=True) if not args.quiet else None
@@ -222,6 +233,7 @@ def finetune(args: argparse.Namespace) -> None:
         )
     card = {"finetuned_from": base.fingerprint, "files": len(pieces.pieces), "seed": args.seed} | facts
     checkpoint.save(net, args.output, card=card)
+    memory.save(args.output / DEFAULT)
     judged = "the best" if outcome.better else "no better, but written"
     say(f"{args.output}: step {outcome.step} of {outcome.steps}, {judged}: {outcome}")
     if args.json:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from anticipation.data import finetune
 from anticipation.data.folder import Folder, load_plain
+from anticipation.data.memory import Memory
 from anticipation.errors import AnticipationError, RequestError
 from anticipation.model import checkpoint, gpt2
 from anticipation.music.notes import Notes
@@ -165,8 +167,39 @@ def test_the_command_writes_a_checkpoint_that_says_where_it_comes_from(
     card = checkpoint.read_config(tmp_path / "mine")["card"]
     assert card["finetuned_from"] == checkpoint.fingerprint(random_checkpoint) and card["files"] == 13
     assert checkpoint.load(tmp_path / "mine").config == checkpoint.load(random_checkpoint).config
+    assert {path.name: path.stat().st_mode & 0o444 for path in (tmp_path / "mine").iterdir()} == dict.fromkeys(
+        ("config.json", "memory.npz", "model.safetensors"), 0o444
+    )
     code, _, error = anticipate(*line)
     assert code == 2 and "holds a checkpoint already; --force overwrites it" in error
+
+
+def test_its_own_files_are_known_to_check(anticipate, random_checkpoint, tmp_path, monkeypatch, ticking):
+    """And so is what the base was made of."""
+    base = tmp_path / "base"
+    shutil.copytree(random_checkpoint, base)
+    Memory.build([("before/1.mid", tune(1))]).with_facts(chance=[(10, 0.05)]).save(base / "memory.npz")
+    (own := tmp_path / "own").mkdir()
+    for seed in range(2, 8):
+        written(own, f"{seed}", tune(seed))
+    monkeypatch.setattr(finetune, "LOOKS", 2)
+    line = ["finetune", own, "-o", tmp_path / "mine", "--model", base, "--threads", "1", "--minutes", "0.2"]
+    assert anticipate(*line, "--anyway")[0] == 0
+    for seed, piece in ((1, "before/1.mid"), (5, "own/5.mid"), (9, None)):
+        written(tmp_path, f"new{seed}", tune(seed)[20:80].transpose(1))
+        facts = json.loads(anticipate("check", tmp_path / f"new{seed}.mid", "--index", tmp_path / "mine", "--json")[1])
+        assert facts["pieces"] == 7 and (facts["longest"] or {"piece": None})["piece"] == piece
+
+
+def test_where_nothing_may_be_written_no_minute_is_spent(anticipate, random_checkpoint, pieces, tmp_path, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(finetune, "finetune", lambda *_, **__: pytest.fail("it was trained"))
+    line = ["finetune", pieces.folder, "-o", tmp_path / "new" / "mine", "--model", random_checkpoint]
+    code, out, error = anticipate(*line)
+    assert (code, out, error) == (2, "", f"anticipate: cannot write in {tmp_path}: Permission denied\n")
 
 
 def test_what_got_worse_is_not_written_unless_asked(

@@ -1,6 +1,7 @@
 """Laws of the memory: a copy is found in any key and at any tempo, what is none is not, and the file says so."""
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,7 @@ from anticipation.data.memory import Memory
 from anticipation.data.shards import Piece
 from anticipation.data.shards import write as write_shards
 from anticipation.errors import CheckpointError
+from anticipation.model import checkpoint
 from anticipation.music.notes import DRUMS, Notes
 from anticipation.score import midi
 from anticipation.score.midi import Score, write
@@ -203,6 +205,16 @@ def test_the_same_pieces_make_the_same_bytes_and_come_back(index, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz"]
 
 
+def test_an_index_with_another_ones_pieces_finds_both(index):
+    more = {f"mine/{i}.mid": tune(100 + i) for i in range(3)}
+    both = index.with_facts(chance=[(10, 0.05)]).joined(Memory.build(more.items()))
+    assert both.facts["pieces"] == len(both.names) == 33 and both.chance(12) == 0.05
+    for name, notes in {**more, "folk/7.mid": PIECES["folk/7.mid"], "folk/29.mid": PIECES["folk/29.mid"]}.items():
+        copy = notes[40:120].transpose(2)
+        assert both.matches(copy)[0].piece == name
+        assert [m.piece for m in index.matches(copy)] == ([name] if name in PIECES else [])
+
+
 def test_how_sure_is_read_off_the_curve(index):
     assert index.chance(50) is None and check.verdict(None) == "not calibrated"
     measured = index.with_facts(chance=[(10, 0.05), (20, 0.01), (40, 0.0005)])
@@ -268,6 +280,21 @@ def test_check_says_what_where_and_how_sure(anticipate, shelf):
 def test_check_says_that_there_is_nothing(anticipate, shelf, melody):
     code, stdout, _ = anticipate("check", melody, "--index", shelf / "memory.npz")
     assert code == 0 and "no passage goes like any of them" in stdout
+
+
+def test_check_takes_a_checkpoint_and_says_who_else_wrote(anticipate, shelf, random_checkpoint):
+    """The index beside other weights than those that wrote the tracks may not know what these know."""
+    home = shelf / "home"
+    shutil.copytree(random_checkpoint, home)
+    shutil.move(shelf / "memory.npz", home / "memory.npz")
+    tune = PIECES["folk/2.mid"][:80]
+    for writer, told in ((checkpoint.fingerprint(home), []), ("0123456789ab", ["0123456789ab"]), ("unsaved", [])):
+        stamp = f"anticipation 0; checkpoint {writer}; a test"
+        write(Score.from_notes(Notes.of([])).with_notes(tune, stamp=stamp), shelf / "other.mid", force=True)
+        facts = json.loads(anticipate("check", shelf / "other.mid", "--index", home, "--json")[1])
+        assert facts["others"] == told and facts["longest"]["piece"] == "folk/2.mid"
+        said = anticipate("check", shelf / "other.mid", "--index", home)[1]
+        assert ("written by checkpoint 0123456789ab, which may know other music" in said) == bool(told)
 
 
 def rewritten(path, **columns) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RequestError
-from ..files import shipped
+from ..files import digest, shipped
+
+if TYPE_CHECKING:
+    from ..score.midi import Score
 
 # Up to which chance (see Memory.chance) a match is called a copy, and one that may be a copy.
 SURE, LIKELY = 0.007, 0.02
+WEIGHTS = "model.safetensors"  # whose digest is the fingerprint of a checkpoint of ours
 
 
 def check(args: argparse.Namespace) -> None:
@@ -23,14 +30,23 @@ def check(args: argparse.Namespace) -> None:
     notes = score.notes[score.ours] if ours else score.notes
     if not len(notes):
         raise RequestError(f"{args.input} has no notes to check")
-    memory = Memory.load(args.index or shipped("checkpoints/default") / DEFAULT)
+    index = args.index or shipped("checkpoints/default")
+    index = index / DEFAULT if index.is_dir() else index
+    memory = Memory.load(index)
     bars = score.tempo.bar_seconds(score.end)
     matches = [_told(match, bars, memory.chance(match.distinct)) for match in memory.matches(notes)]
     longest = max(matches, key=lambda m: m["distinct"], default=None)
     closest = max(matches, key=lambda m: (m["agrees"], m["distinct"]), default=None)
-    facts = {"file": str(args.input), "notes": len(notes), "ours": bool(ours),
-             "pieces": memory.facts["pieces"], "longest": longest, "closest": closest, "matches": matches}  # fmt: skip
+    facts = {"file": str(args.input), "notes": len(notes), "ours": bool(ours), "pieces": memory.facts["pieces"],
+             "others": _others(score, index.parent) if ours else [], "longest": longest, "closest": closest,
+             "matches": matches}  # fmt: skip
     print(json.dumps(facts) if args.json else "\n".join(_lines(facts)))
+
+
+def _others(score: Score, folder: Path) -> list[str]:
+    """Fingerprints of the checkpoints that wrote in a score, but for the one in a folder."""
+    wrote = {found[1] for part in score.parts if (found := re.search("; checkpoint ([0-9a-f]{12});", part.stamp))}
+    return sorted(wrote - {digest([folder / WEIGHTS])}) if (folder / WEIGHTS).is_file() else []
 
 
 def _told(match, bars, chance: float | None) -> dict:
@@ -58,6 +74,8 @@ def verdict(chance: float | None) -> str:
 def _lines(facts: dict) -> list[str]:
     whose = "of ours" if facts["ours"] else "in all"
     head = f"{facts['file']}: {facts['notes']} notes {whose} against {facts['pieces']} pieces of the training set"
+    if facts["others"]:
+        head += f"\nwritten by checkpoint {', '.join(facts['others'])}, which may know other music: see --index"
     if facts["longest"] is None:
         return [head, "no passage goes like any of them"]
     told = {name: facts[name] for name in ("longest", "closest")}

@@ -142,6 +142,15 @@ class Memory:
         """The same index with more facts."""
         return Memory(self.columns | {"facts": np.frombuffer(json.dumps(self.facts | facts).encode(), "u1")})
 
+    def joined(self, other: Memory) -> Memory:
+        """This index with the pieces of another one after its own. How sure a match is stays as it was: `other` should
+        be small."""
+        names = "\n".join(self.names + other.names)
+        more = other.columns | {"piece": other.columns["piece"] + len(self.names)}
+        both = {name: np.concatenate([column, more[name]]) for name, column in self.columns.items()}
+        both |= {"names": np.frombuffer(names.encode(), "u1"), "facts": self.columns["facts"]}
+        return Memory(both).with_facts(pieces=len(self.names) + len(other.names))
+
     def save(self, path: str | Path) -> None:
         """Write the index as a compressed .npz without pickles; the same index makes the same bytes. Raises FileError
         where it cannot."""

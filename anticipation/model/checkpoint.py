@@ -5,7 +5,6 @@ Knows no training.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import CheckpointError, RequestError, reason
-from ..files import put, shipped
+from ..files import digest, put, shipped
 from . import gpt2, huggingface, int8
 from .around import LINE_SIZE, SOON_SIZE
 from .event import INTERVALS, Config, EventModel, Undrawn
@@ -165,9 +164,4 @@ def _load(folder: Path, stored: dict) -> Model:
 
 def fingerprint(folder: str | Path | None = None) -> str:
     """The first 12 hex digits of the SHA-256 of the weights' file, or files one after the other."""
-    digest, folder = hashlib.sha256(), find(folder)
-    for path in huggingface.weight_files(folder):
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:12]
+    return digest(huggingface.weight_files(find(folder)))
