@@ -198,6 +198,7 @@ def finetune(args: argparse.Namespace) -> None:
     """Write a checkpoint whose card says where it comes from, or say why not. Raises AnticipationError."""
     from dataclasses import asdict
 
+    from .data.corpus import readable
     from .data.finetune import finetune as teach
     from .data.folder import Folder, load_plain
     from .data.memory import DEFAULT, Memory
@@ -216,7 +217,7 @@ def finetune(args: argparse.Namespace) -> None:
         raise RequestError("finetune is for event transformers; an AMT model is fine-tuned by train/train.py --init")
     pieces = Folder.read(args.folder, load_plain)
     known, own = checkpoint.find(args.model) / DEFAULT, args.folder.resolve().name
-    memory = Memory.build((f"{own}/{piece.name}", pieces.notes(piece)) for piece in pieces.pieces)
+    memory = Memory.build((readable(f"{own}/{piece.name}"), pieces.notes(piece)) for piece in pieces.pieces)
     memory = Memory.load(known).joined(memory) if known.is_file() else memory
 
     def say(line: str) -> None:

@@ -1,7 +1,9 @@
 """Laws of fine-tuning: it proves itself on music that it never saw, and keeps nothing that does not."""
 
 import json
+import os
 import shutil
+import sys
 import tempfile
 
 import numpy as np
@@ -175,13 +177,14 @@ def test_the_command_writes_a_checkpoint_that_says_where_it_comes_from(
 
 
 def test_its_own_files_are_known_to_check(anticipate, random_checkpoint, tmp_path, monkeypatch, ticking):
-    """And so is what the base was made of."""
+    """And so is what the base was made of. A name may hold any bytes."""
     base = tmp_path / "base"
     shutil.copytree(random_checkpoint, base)
     Memory.build([("before/1.mid", tune(1))]).with_facts(chance=[(10, 0.05)]).save(base / "memory.npz")
     (own := tmp_path / "own").mkdir()
+    odd = "a name\nof two lines, " + os.fsdecode(b"caf\xe9") if sys.platform == "linux" else "6"
     for seed in range(2, 8):
-        written(own, f"{seed}", tune(seed))
+        written(own, odd if seed == 6 else f"{seed}", tune(seed))
     monkeypatch.setattr(finetune, "LOOKS", 2)
     line = ["finetune", own, "-o", tmp_path / "mine", "--model", base, "--threads", "1", "--minutes", "0.2"]
     assert anticipate(*line, "--anyway")[0] == 0

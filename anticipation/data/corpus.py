@@ -126,12 +126,12 @@ def _member(parts: tuple[str, ...], root: str, source: str | None, **content: An
     out."""
     if source is None:
         source, parts = (parts[0], parts[1:]) if len(parts) > 1 else (root, parts)
-    member = Member(_readable(source), _readable("/".join(parts)), **content)
+    member = Member(readable(source), readable("/".join(parts)), **content)
     if member.licence or suffix(member.name) in (*MIDI, *ARCHIVES):
         yield member
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A name as UTF-8 in one line: file names in a corpus may hold any bytes."""
     name = re.sub(r"[\x00-\x1f\x7f]", lambda c: f"\\x{ord(c[0]):02x}", name)
     return name.encode("utf-8", "backslashreplace").decode()
@@ -151,7 +151,7 @@ def _in_archive(path: Path, above: tuple[str, ...], stem: str, source: str | Non
 
 
 def _lost(source: str, name: str, reason: str) -> Member:
-    return Member(_readable(source), _readable(name), reason=reason)
+    return Member(readable(source), readable(name), reason=reason)
 
 
 def _place(name: str, above: tuple[str, ...], stem: str) -> tuple[str, ...]:
