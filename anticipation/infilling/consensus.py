@@ -39,7 +39,7 @@ TASTE = 0.2  # how much of the log odds of chords is a matter of the seed
 # The weight of chords heard where the music goes alike, times how alike it is (0-1); and how much more the places that
 # are most alike count than the others: if they counted less, the chords of several places would be mixed, and the plan
 # would stay on the commonest one (train/LOG.md).
-LIKE, PICKY = 2.0, 40.0
+LIKE, PICKY = 1.2, 40.0
 RESTED = 8.0  # the weight of the chord that a piece came to rest on, where it does so again
 DOUBT = 0.01  # added to the odds of every opinion, so that none can rule out a chord
 
