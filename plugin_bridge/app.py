@@ -19,7 +19,6 @@ from .controls import check
 from .ears import Upbeat
 from .hands import ARRIVES, Hands
 from .home import config_folder
-from .known import checked_timeline
 from .meters import Meters
 from .mind import Mind
 from .mpe import Zones
@@ -27,6 +26,7 @@ from .recorder import Recorder
 from .remote import Controllers, serve_osc
 from .reports import REPORTS, begun
 from .session import Session
+from .timeline import checked_timeline
 from .transport import Transport
 
 IDLE, STANDING = 0.1, 0.25  # seconds between looks: while playing, while not

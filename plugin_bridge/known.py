@@ -10,6 +10,7 @@ import numpy as np
 
 from anticipation.errors import RequestError
 from anticipation.infilling.casting import VOICE
+from anticipation.music.grid import moment, position
 from anticipation.music.harmony import estimate_chords
 from anticipation.music.instruments import instrument_number
 from anticipation.music.keys import key_clarity
@@ -21,11 +22,11 @@ from anticipation.score.tracks import DRUM_CHANNEL
 from .clock import Grid, parse_meter
 from .mpe import Zones
 from .scheduler import SHORTEST
+from .timeline import Timeline
 
 ZONE = 4  # the instrument as which chords in the left-hand zone are shown: electric piano
 HELD, BUSY = 64, 40  # notes held at once, and begun in a second, that are told; a forearm is not music
 SAME = 0.12  # seconds by which a note may miss its place in a loop or on the timeline
-MAX_NOTES = 50_000  # of a timeline
 HOLDS = 60.0  # seconds that a band goes on for a key that is held: its port may be gone
 STEADY = 0.008  # seconds that a beat may move before it is told anew
 
@@ -131,32 +132,32 @@ class Known:
     they have to be: the model's cache is valid only up to the first change.
 
     heard: all notes, by onset. open: those that are held, by (channel, pitch). over: those that have ended since
-    `Session.ended` was last called. timeline: what the DAW has sent, in song seconds. bar: seconds of one."""
+    `Session.ended` was last called. timeline: what the DAW has sent. meter: beats in a bar."""
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
         self.open: dict[tuple[int, int], Heard] = {}
         self.over: list[Heard] = []
         self._ends: dict[tuple[int, int], float] = {}  # (channel, pitch) -> when its last note ended
-        self.timeline = Notes.of([])
-        self.bar = 2.0
+        self.timeline = Timeline()
+        self.meter = 4
         self._beats: dict[int, tuple[float, int, float]] = {}  # beat number -> time, place, period
 
     # Notes
 
     def press(
-        self, time: float, channel: int, pitch: int, velocity: int, instrument: int, round_: float | None,
+        self, time: float, channel: int, pitch: int, velocity: int, instrument: int, round_: int | None,
         timeline: Notes,
     ) -> None:  # fmt: skip
         """A note begins. Those of one key that come at once, after the machine stood still, follow each other. round_:
-        seconds after which the player's bars come round, if they do. timeline: what the DAW wrote around this time."""
+        beats after which the player's bars come round, if they do. timeline: what the DAW wrote around this time."""
         self.release(time, channel, pitch)
         time = max(time, self._ends.get((channel, pitch), time))
         lengths = [h.duration for h in self.heard[-8:] if h.duration is not None]
         heard = Heard(time, pitch, instrument, velocity, channel, guess=float(np.median(lengths)) if lengths else 0.5)
         if round_ is not None:
-            before = [h for h in self.heard if h.pitch == pitch and abs(h.note()[0] + round_ - time) < SAME]
-            heard.place = before[-1].note()[0] + round_ if before else None
+            due = self._coming([h for h in self.heard if h.pitch == pitch], round_).onset
+            heard.place = max(due[abs(due - time) < SAME].tolist(), default=None)
         written = timeline[(timeline.pitch == pitch) & (abs(timeline.onset - time) < SAME)]
         if len(written):
             heard.place = float(written.onset[0])
@@ -193,7 +194,7 @@ class Known:
         self.heard = [h for h in self.heard if h.onset >= since or h.duration is None]
         self._beats = {n: beat for n, beat in self._beats.items() if beat[0] >= since - beat[2]}
 
-    def late_and_ahead(self, now: float, since: float, round_: float | None, timeline: Notes) -> tuple[Notes, Notes]:
+    def late_and_ahead(self, now: float, since: float, round_: int | None, timeline: Notes) -> tuple[Notes, Notes]:
         """What the player did, and what is written: the timeline, or the loop as it will come round."""
         for h in self.open.values():
             while now - h.onset > h.guess:
@@ -202,9 +203,17 @@ class Known:
         late = Notes.of(h.note() for h in heard if h.place is None)
         if round_ is None:
             return late, timeline
-        past = [h.note() for h in heard if h.place is not None]
-        coming = [(h.note()[0] + round_, *h.note()[1:]) for h in heard]
-        return late, Notes.of(past + [n for n in coming if n[0] > now])
+        past = Notes.of(h.note() for h in heard if h.place is not None)
+        coming = self._coming(heard, round_)
+        return late, past + coming[coming.onset > now]
+
+    def _coming(self, heard: list[Heard], round_: int) -> Notes:
+        """Notes as they will come round, so many beats later; none while no beat is known."""
+        notes, beats = Notes.of(h.note() for h in heard), self.beats(np.inf)
+        if not len(beats):
+            return beats
+        on, off = (moment(position(times, beats) + round_, beats) for times in (notes.onset, notes.offset))
+        return notes.replace(onset=on, duration=off - on).sorted()
 
     def sure(self, bravery: float) -> bool:
         """Whether the player's key is clear enough for this much courage. With 0.5 of a hundred tunes one is not, of a
@@ -239,7 +248,7 @@ class Known:
 
     def learn_grid(self, now: float, grid: Grid) -> None:
         """Keep the beats that pass, as they were told, and tell those anew that have moved."""
-        self.bar = grid.period * grid.meter
+        self.meter = grid.meter
         last = max(self._beats, default=int(np.floor(grid.beat_at(now))) - 1)
         behind = [n for n, beat in self._beats.items() if beat[0] < now]
         jumped = behind and abs(grid.time_of(max(behind)) - self._beats[max(behind)][0]) > 0.25
@@ -258,18 +267,3 @@ class Known:
         """BEAT notes as they were told."""
         return Notes.of((time, period, min(place, 15), BEAT, 64) for time, place, period in self._beats.values()
                         if time < end)  # fmt: skip
-
-
-def checked_timeline(notes, replace_from) -> tuple[list[Note], float]:
-    """What a DAW sent, checked. Raises RequestError."""
-    try:
-        rows = [(float(a), float(b), int(p), int(i), int(v)) for a, b, p, i, v in notes]
-        start = float(replace_from)
-    except (TypeError, ValueError, OverflowError):
-        raise RequestError("a timeline is [onset, duration, pitch, instrument, velocity] lists") from None
-    inside = all(
-        0 <= a < 1e5 and 0 < b < 1e5 and 0 <= p < 128 and 0 <= i <= DRUMS and 0 < v < 128 for a, b, p, i, v in rows
-    )
-    if len(rows) > MAX_NOTES or not inside or not abs(start) < 1e6:
-        raise RequestError(f"a note of the timeline is out of range, or there are more than {MAX_NOTES:,}")
-    return rows, start

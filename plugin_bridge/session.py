@@ -97,6 +97,7 @@ class Session:
     def go_round(self, jump: float, beats: int) -> None:
         """The song time has jumped by so many beats, which are whole bars: the stream goes on, and so does the plan,
         until there is another."""
+        self.known.timeline.go_round(self.offset, beats)
         self.offset += jump
         self.known.renumber(beats)
         self.surprised = True
@@ -107,6 +108,7 @@ class Session:
         """The song time has jumped: the plan is dropped, and what was heard stays as far back as it was."""
         self.offset += jump
         self.known.grid_moved(-np.inf)
+        self.known.timeline.locate()
         self.turns.located()
         self.drop_plan()
 
@@ -156,26 +158,26 @@ class Session:
 
     def timeline(self, notes: Iterable[Note], replace_from: float) -> None:
         """The future as the DAW has it, in song seconds."""
-        self.known.timeline = Notes.of(
-            [n for n in self.known.timeline if n[0] < replace_from] + [n for n in notes if n[0] >= replace_from]
-        )
+        self.known.timeline.send(notes, replace_from)
         self.surprised = True
 
     def timeline_at(self, time: float) -> Notes:
         """What the DAW wrote around a stream time, in stream time; nothing in other modes."""
         if self.settings["mode"] != "timeline":
             return Notes.of([])
-        return self.known.timeline.between(time + self.offset - KEPT, time + self.offset + 15.0).shift(-self.offset)
+        return self.known.timeline.around(time, self.offset)
 
-    def _round(self) -> float | None:
-        """Seconds after which the player's bars come round, in loop mode."""
-        return self.known.bar * self.settings["loop_bars"] if self.settings["mode"] == "loop" else None
+    def _round(self) -> int | None:
+        """Beats after which the player's bars come round, in loop mode."""
+        return self.known.meter * self.settings["loop_bars"] if self.settings["mode"] == "loop" else None
 
     # The mind
 
     def ask(self, song: float, grid: Grid) -> Ask | None:
         """What to ask now, if anything: after a surprise a new plan from `commit` on; else more of the one there is."""
-        now, grid = song - self.offset, replace(grid, at=grid.at - self.offset)
+        now = song - self.offset
+        self.known.timeline.learn_grid(now, grid)
+        grid = replace(grid, at=grid.at - self.offset)
         self.known.learn_grid(now, grid)
         self._trim(now)
         span = self.turns.span(now, self.commit_seconds, grid, self.settings, self.known)

@@ -17,7 +17,7 @@ from anticipation.music.tempo import TempoMap
 from anticipation.score.midi import Score
 
 from .clock import beats_of
-from .known import MAX_NOTES
+from .timeline import MAX_NOTES
 
 ROWS = "notes: [[onset, duration, pitch, instrument, velocity] ...], in the unit quarters or seconds"
 PPQN = 960  # of the scores that are made from rows of notes

@@ -349,6 +349,30 @@ def test_a_daw_that_goes_round_is_no_break_for_the_band(rehearsal, how, mode):
     assert len(taken(made)) == 1
 
 
+def test_a_timeline_goes_round_with_the_daw(rehearsal):
+    """A band that doubles what lies ahead plays what comes, also where the second round begins anew; and what it is
+    told of the past is what it was."""
+    scenes = []
+
+    def doubles(scene):
+        scenes.append(scene)
+        for on, length, pitch, *_ in scene.ahead.between(scene.start, scene.end):
+            yield Step(on, (on, length, pitch - 20, 0, 80), 0)
+
+    made = rehearsal(sync="clock", listen=0, mode="timeline", plan=doubles)
+    made.app.timeline([[0.5 * n, 0.4, 60 + n, 53, 80] for n in range(48)], 0.0)
+    messages, end = daw_loop(["position"], rounds=4)
+    begin = made.now + 0.02
+    made.run(end, messages)
+    sent = np.array([(t - begin, m[1]) for t, m in made.sent if m[0] & 0xF0 == 0x90])
+    beats = np.rint(sent[:, 0] / 0.5).astype(int)
+    right = sent[:, 1] == 40 + beats % 16
+    assert beats[right].tolist() == [n for n in range(4, 65) if n != 16], "who has not gone round yet cannot know"
+    past = scenes[-1].ahead.between(-np.inf, scenes[-1].start - 0.5)
+    assert len(past) > 60 and past.pitch.tolist() == [60 + n % 16 for n in range(len(past))]
+    assert np.diff(past.onset) == pytest.approx(0.5, abs=0.02)
+
+
 @pytest.mark.parametrize("more", [[], [(0.005, [0xF2, 0, 0])]])
 def test_a_stop_by_midi_clock_is_one_after_some_hundredths_of_a_second(rehearsal, more):
     """It might have been a jump; but no note begins any more. A DAW may say next from where it will go on."""

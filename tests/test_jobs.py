@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from anticipation.errors import RequestError
 from anticipation.music.notes import Notes
 from anticipation.score.midi import Score, read
-from plugin_bridge import jobs, known, work
+from plugin_bridge import jobs, timeline, work
 
 
 @pytest.fixture
@@ -184,15 +184,15 @@ def test_a_timeline_of_the_whole_song_is_taken_after_it_slowed_down():
     """A minute at 120 bpm, then half as fast: bar 31 is laid out from here at the tempo of now."""
     state = {"position": {"seconds": 60.0, "bar": 31, "beat": 1.0}, "bpm": 60.0, "meter": [4, 4]}
     given = {"unit": "quarters", "notes": [[quarter, 1, 60, 0, 80] for quarter in range(200)]}
-    rows, start = known.checked_timeline(*work.timeline_from_json(given, state))
+    rows, start = timeline.checked_timeline(*work.timeline_from_json(given, state))
     assert [row[0] for row in rows] == list(range(140)) and start == -60.0
 
 
 def test_as_many_notes_are_taken_as_is_said():
     state = {"position": {"seconds": 0.0, "bar": 1, "beat": 1.0}, "bpm": 120.0, "meter": [4, 4]}
-    rows = [[n / 100, 0.01, 60, 0, 80] for n in range(known.MAX_NOTES)]
-    assert len(known.checked_timeline(*work.timeline_from_json({"notes": rows}, state))[0]) == known.MAX_NOTES
+    rows = [[n / 100, 0.01, 60, 0, 80] for n in range(timeline.MAX_NOTES)]
+    assert len(timeline.checked_timeline(*work.timeline_from_json({"notes": rows}, state))[0]) == timeline.MAX_NOTES
     with pytest.raises(RequestError, match="at most 50,000"):
         work.timeline_from_json({"notes": [*rows, rows[0]]}, state)
     with pytest.raises(RequestError, match="more than 50,000"):
-        known.checked_timeline([*rows, rows[0]], 0.0)
+        timeline.checked_timeline([*rows, rows[0]], 0.0)

@@ -254,6 +254,20 @@ def test_a_loop_is_anticipated():
     assert np.isclose(np.diff(future.onset.round(2)), 0.5, atol=0.03).all()
 
 
+def test_a_loop_comes_round_in_beats_whatever_becomes_of_the_tempo():
+    """Four bars at 120, then the same at 150: they are expected where they will be, and known where they come."""
+    mind = regular_mind()
+    made = stage(mind, mode="loop", loop_bars=4, bravery=1.0)
+    again = TUNE[:16].replace(onset=8.0 + 0.4 * np.arange(16), duration=np.full(16, 0.36))
+    faster = (8.0 - 1e-3, lambda: made.clock.set_tempo(made.now, 150))
+    made.run([*player(TUNE[:16] + again), faster], 11.1)
+    scene = mind.scenes[-1]
+    coming = scene.ahead.between(11.1, 14.2)
+    assert coming.onset == pytest.approx(again.onset[8:], abs=0.02)
+    assert coming.duration == pytest.approx(again.duration[8:], abs=0.02)
+    assert len(scene.late) == 16, "what came round as foreseen is not told twice"
+
+
 def test_the_timeline_is_anticipated_and_not_heard_twice():
     mind = regular_mind()
     made = stage(mind, mode="timeline", bravery=1.0)
