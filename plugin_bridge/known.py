@@ -256,11 +256,12 @@ class Known:
             base = min(self._beats) - len(self._beats) - 1_000_000
             self._beats = {base + i: self._beats[n] for i, n in enumerate(sorted(behind))}
             last = int(np.floor(grid.beat_at(now))) - 1
-        for n in range(min(last, int(grid.beat_at(now))) + 1, int(np.ceil(grid.beat_at(now + 14.0)))):
+        end = int(np.ceil(grid.beat_at(now + 14.0)))
+        for n in range(min(last, int(grid.beat_at(now))) + 1, end):
             time, beat = grid.time_of(n), self._beats.get(n)
             if time >= now and (beat is None or abs(beat[0] - time) > STEADY or abs(beat[2] - grid.period) > STEADY):
                 self._beats[n] = (time, n % grid.meter, grid.period)
-        for n in [n for n, beat in self._beats.items() if beat[0] > now + 30.0]:
+        for n in [n for n in self._beats if n >= end]:  # told when the tempo was faster: they would lie between others
             del self._beats[n]
 
     def beats(self, end: float) -> Notes:

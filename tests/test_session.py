@@ -331,6 +331,17 @@ def test_beats_are_told_once_and_stay():
         assert places == [(places[0] + n) % 4 for n in range(len(places))]
 
 
+def test_beats_to_come_are_those_of_the_tempo():
+    """Also those that were told far ahead before it fell."""
+    mind = regular_mind()
+    made = stage(mind, listen=0)
+    made.run([*player(TUNE[:40]), (4.1, lambda: made.clock.set_tempo(made.now, 70))], 20.0)
+    told = [scene.chart.beats.onset for scene in mind.scenes if scene.start > 4.3]
+    assert len(told) > 20
+    for beats in told:
+        assert np.diff(beats[beats > 4.1]) == pytest.approx(60 / 70, abs=0.01)
+
+
 def test_beats_to_come_are_those_of_the_metre():
     mind = regular_mind()
     made = stage(mind, listen=0, meter="6/8")
