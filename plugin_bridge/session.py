@@ -223,6 +223,7 @@ class Session:
             since=self.since, cold=self.cold, pitches=setup.pitches, ranged=setup.ranged,
             polyphony=settings["polyphony"] or None, density=settings["density"] or None,
             grid=self.division if settings["quantise"] >= 0.5 else None, turns=2 if self.division % 3 else 3,
+            phrase=self.turns.phrase(start, grid),
             rest=self.turns.rest if self.turns.rest is not None and start <= self.turns.rest < self._end else None,
             chord_lock=settings["chord_lock"], delta=settings["delta"],
             style=settings["style"], temperature=settings["temperature"], top_p=settings["top_p"],

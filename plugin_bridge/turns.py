@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 
+from anticipation.music.groove import PHRASE
+
 from .clock import Grid
 
 Span = tuple[float, float]
@@ -13,12 +15,15 @@ GAP = 1.5  # beats of silence that end a phrase, or quarters where those are lon
 
 class Turns:
     """entry: where the band's first note may fall, once that is known; long ago once it is in. rest: where its last
-    notes begin, if the end is near."""
+    notes begin, if the end is near. opening: the bar, by the clock's count from 0, from which on phrases are counted:
+    the one with which the player began."""
 
     def __init__(self) -> None:
         self.count = 0  # notes heard since the cold start
         self.last = -math.inf  # onset of the player's last note
         self.first = -math.inf  # and of the first of the phrase
+        self.began: float | None = None  # onset of his first note since the band last had nothing to play to
+        self.opening = 0
         self.entry: float | None = None
         self.rest: float | None = None
         self.gap = 1.0  # seconds of silence that end a phrase
@@ -28,6 +33,7 @@ class Turns:
         if time - over > self.gap:
             self.first = time
         self.count, self.last = self.count + 1, time
+        self.began = time if self.began is None else self.began
 
     def located(self) -> None:
         """The bar lines have moved: an entry that was still to come is computed anew."""
@@ -41,6 +47,8 @@ class Turns:
         if not has_more and (self.count < settings["listen"] or not known.sure(settings["bravery"])):
             return None
         soonest = now + commit
+        if self.entry != -math.inf and self.began is not None and not has_more:
+            self.opening = round(grid.beat_at(self.began) / grid.meter)
         if self.entry is None:
             self.entry = grid.bar_after(max(soonest, grid.time_of(0.0)))
         self.entry = self.entry if soonest < self.entry else -math.inf
@@ -53,6 +61,11 @@ class Turns:
             return self._by_bars(soonest, grid, settings["answer_bars"])
         return self._by_phrase(now, soonest, grid, known)
 
+    def phrase(self, near: float, grid: Grid) -> float:
+        """The bar line nearest to a time at which a phrase begins."""
+        bars = grid.beat_at(near) / grid.meter - self.opening
+        return grid.time_of((self.opening + round(bars / PHRASE) * PHRASE) * grid.meter)
+
     def _until_the_end(self, now: float, soonest: float, grid: Grid, bars: int, known) -> Span | None:
         """Up to the first beat of a bar, so many bars after the player fell silent; it comes in anew when he does."""
         over = known.over_at(now, self.last)
@@ -62,7 +75,7 @@ class Turns:
         end = self.rest + 0.5 * grid.period
         if soonest < end:
             return soonest, end
-        self.entry = None
+        self.entry = self.began = None
         return None
 
     @staticmethod

@@ -12,10 +12,11 @@ from strategies import notes
 
 from anticipation.errors import CheckpointError
 from anticipation.live import planner
-from anticipation.live.planner import Planner
+from anticipation.live.planner import HEED, Planner
 from anticipation.live.scene import Scene, rows_of
 from anticipation.model import stream as s
-from anticipation.music.groove import BACK, BEAT, BETWEEN, DOWNBEAT
+from anticipation.model.bias import freed
+from anticipation.music.groove import BACK, BEAT, BETWEEN, DOWNBEAT, IN_THREE, LAST_BACK, OPENING
 from anticipation.music.harmony import CHORD_TONES, NO_CHORD
 from anticipation.music.notes import CHORD, DRUMS, Notes
 from anticipation.music.playable import KIT, RANGES
@@ -284,6 +285,21 @@ def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_mode
     assert places.tolist() == [BACK, BETWEEN, BEAT, BETWEEN, BACK, BETWEEN, DOWNBEAT, BETWEEN]
     theirs = Notes.of([(4.0, 0.1, 36, DRUMS, 80)])
     assert planner._limits(scene(8.1, tune(16) + theirs, instruments=(DRUMS, 33)))[0].bias.groove is None
+
+
+def test_live_drums_know_phrases_and_waltzes(random_model):
+    """Where a phrase begins, wherever the scene's mark of one lies; and bars of three count for more."""
+    planner = Planner(random_model(rests=1.0))
+    for phrase in (4.0, 12.0):
+        asked = scene(10.1, tune(16), instruments=(DRUMS,), end=16.0, phrase=phrase)
+        list(planner.plan(asked))
+        bias = planner._limits(asked)[0].bias
+        at = np.rint((np.array([10.0, 11.0, 11.5, 12.0, 13.5, 14.0]) - planner.origin) * s.STEPS).astype(int)
+        assert bias.groove[at].tolist() == [DOWNBEAT, BEAT, LAST_BACK, OPENING, BACK, DOWNBEAT]
+        assert bias.heed == HEED > 1 and freed(bias, int(at[2]), 1.0, 0.9) == (1.0, 0.9)
+    three = BEATS.between(-1.0, 30.0)
+    three = three.replace(pitch=np.arange(len(three)) % 3)
+    assert planner._limits(replace(asked, chart=three + CHART))[0].bias.heed == IN_THREE
 
 
 @pytest.mark.parametrize("grid", [4, 6])

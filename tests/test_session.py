@@ -107,6 +107,23 @@ def test_it_listens_first_and_enters_on_a_bar():
     assert not silent.sent and silent.asks == 0
 
 
+@pytest.mark.parametrize(("chords", "first"), [("", 2.0), ("| C | F | G | C |", 0.0)])
+def test_phrases_begin_with_the_bar_in_which_the_player_does(chords, first):
+    """Also when he comes in anew, and whatever he does meanwhile. Where there is a chart, they are the song's."""
+    mind = regular_mind()
+    made = stage(mind, listen=1, bravery=1.0, end_bars=1, chords=chords)
+    made.run(player(TUNE[4:8]) + player(TUNE[12:20]), 20.0)
+    assert len(mind.scenes) > 4 and {(scene.phrase - first) % 8 for scene in mind.scenes} == {0.0}
+    assert max(abs(scene.phrase - scene.start) for scene in mind.scenes) <= 4.0
+    before = len(mind.scenes)
+    made.run(player(TUNE[:8].shift(26.0)), 34.0)
+    assert {(scene.phrase - first) % 8 for scene in mind.scenes[before:]} == {0.0}
+    before = len(mind.scenes)
+    made.run(player(TUNE[:8].shift(43.9)), 50.0)
+    now = 44.0 if not chords else 0.0
+    assert len(mind.scenes) > before and {(scene.phrase - now) % 8 for scene in mind.scenes[before:]} == {0.0}
+
+
 def test_it_ends_when_the_player_has_and_comes_in_with_him_again():
     """On the first beat of the bar, two bars after his last note; on the next bar, when he plays again."""
     made = stage(listen=1, bravery=1.0, end_bars=2)

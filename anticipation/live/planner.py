@@ -22,7 +22,7 @@ from ..model.grammar import Limits, nearest_place, pitch_table
 from ..model.sampling import Sampling
 from ..music.dynamics import swell
 from ..music.grid import divided
-from ..music.groove import places_of
+from ..music.groove import IN_THREE, places_of
 from ..music.keys import moved, shift_to_c
 from ..music.notes import DRUMS, TOGETHER, Note, Notes
 from ..music.playable import BASSES, CHORDAL, KIT, RANGES, TRIAD, VOICES
@@ -35,6 +35,7 @@ STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pit
 OF_LATE = 4.0  # seconds of a tune that tell how high it is: who plays chords stays below
 HELD = 2.0  # seconds that the last notes last at least
 QUICK = 0.4  # of a beat: what follows so soon is a run, see Bias.quick
+HEED = 2.0  # see Bias.heed: live there is one draft, in a file the best of several
 # Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
 # are fewer than YOUNG; of fewer than FEW the band's own tell the key with them.
 STUBBORN, YOUNG, FEW = 3, 24, 8
@@ -190,7 +191,8 @@ class Planner:
         beats, player, groove = scene.chart.beats, scene.player.between(scene.start - MEMORY, scene.start), None
         tune = None
         if DRUMS in scene.instruments and not _drums(scene.player):
-            groove = places_of(np.arange(end + 1), chart.beats)
+            first = None if scene.phrase is None else (scene.phrase - self.origin) * s.STEPS
+            groove = places_of(np.arange(end + 1), chart.beats, first)
         if (theirs := lone_tune(player)) is not None:
             of_late = theirs.pitch[theirs.onset > theirs.onset[-1] - OF_LATE]
             tune = np.full(end + 1, int(np.median(of_late)) + self.shift)
@@ -202,6 +204,8 @@ class Planner:
             last=None if scene.rest is None else end - 1,
             closes={i: TRIAD if i in CHORDAL else 1 for i in scene.instruments if i < DRUMS},
             groove=groove,
+            heed=IN_THREE if beats.pitch.max(initial=0) == 2 else HEED,
+            fills=False,  # drums go on from their last bar: after a wild one they did not find back
             usual=None if places is None else places.usual(player, beats, end),
             tune=tune,
             chordal=CHORDAL,

@@ -24,9 +24,9 @@ class Scene:
     timeline, a loop), `delta` seconds ahead, and what of it has sounded. chart: BEAT and CHORD notes. start, end:
     seconds; what is written has start <= onset < end. since: seconds; what began before may be missing. cold: nothing
     began before. grid: places a beat where what is written may begin; None: anywhere. turns: places a beat where chords
-    may change that nobody gave. rest: seconds of the last moment, where the music comes to its end. polyphony: notes at
-    once for each instrument that can play as many; None: free. What else there is is as in Infill; temperature and
-    top_p are as in Sampling.
+    may change that nobody gave. phrase: seconds of a bar line near the start at which a phrase begins. rest: seconds of
+    the last moment, where the music comes to its end. polyphony: notes at once for each instrument that can play as
+    many; None: free. What else there is is as in Infill; temperature and top_p are as in Sampling.
     """
 
     start: float
@@ -43,6 +43,7 @@ class Scene:
     density: int | None = None
     grid: int | None = None
     turns: int = 2
+    phrase: float | None = None
     rest: float | None = None
     chord_lock: bool = False
     lateness: float = s.LATENESS / s.STEPS

@@ -49,6 +49,7 @@ class Bias:
     closes: dict[int, int] = field(default_factory=dict)  # how many notes an instrument begins there
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
     heed: float = 1.0  # what the log odds of drums at these places are multiplied by
+    fills: bool = True  # whether drums are drawn more freely as a phrase ends
     usual: np.ndarray | None = None  # (end + 1,) added to the logit of an event, for how beats are divided: habits.py
     tune: np.ndarray | None = None  # (end + 1,) highest known pitch, above which notes of `chordal` seldom go
     chordal: tuple[int, ...] = ()  # new instruments that play chords
@@ -87,7 +88,7 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
 
 def freed(bias: Bias, clock: int, temperature: float, top_p: float) -> tuple[float, float]:
     """The temperature and nucleus of what begins at a clock: where drummers play fills they are wider."""
-    fills = bias.groove is not None and bias.groove[clock] >= groove.LAST_BACK
+    fills = bias.fills and bias.groove is not None and bias.groove[clock] >= groove.LAST_BACK
     return (FREE * temperature, max(FREE_TOP_P, top_p)) if fills else (temperature, top_p)
 
 
