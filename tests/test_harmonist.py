@@ -1,4 +1,4 @@
-"""Laws of live chords: recalled from what was heard by now, told once, and changed on the half beat."""
+"""Laws of live chords: guessed from what was heard by now, told once, and changed on the half beat."""
 
 from dataclasses import replace
 
