@@ -693,7 +693,7 @@ def test_sigterm_to_all_processes_saves(launch, tmp_path):
 
 
 STUB = """#!/usr/bin/env bash
-printf '%s\\n' "$(basename "$0")" "$@" END >> "$LINES"
+printf '%s\\n' "$(basename "$0")" "$@" > "$SAID/$$"
 """
 
 
@@ -710,10 +710,11 @@ def test_every_line_that_is_told_has_flags_that_are_known(tmp_path, monkeypatch,
     if script == "README.md":
         lines = [line for line in (ROOT / script).read_text(encoding="utf-8").splitlines() if "python train/" in line]
         (path := tmp_path / "lines.sh").write_text("\n".join(line for line in lines if line.startswith("python ")))
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LINES": str(tmp_path / "said"), "SLURM_SUBMIT_DIR": str(ROOT)}
+    (said := tmp_path / "said").mkdir()  # a file for each, since some run side by side
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SAID": str(said), "SLURM_SUBMIT_DIR": str(ROOT)}
     env |= {"SLURM_JOB_NODELIST": "a", "SLURM_NNODES": "1", "SLURM_JOB_ID": "1"}
     subprocess.run(["bash", str(path), *told], env=env, check=True, cwd=ROOT)
-    calls = [call.split("\n") for call in (tmp_path / "said").read_text().split("\nEND\n") if "train/train.py" in call]
+    calls = [call for path in said.iterdir() if "train/train.py" in (call := path.read_text().splitlines())]
     assert calls
     for call in calls:
         asked = train.flags().parse_args(call[call.index("train/train.py") + 1 :])
