@@ -2,6 +2,7 @@
 all."""
 
 from collections import Counter
+from copy import deepcopy
 
 import _script
 import chordist as script
@@ -79,6 +80,17 @@ def test_it_is_the_same_in_every_key(drawn, key, seed):
     x = torch.from_numpy(rng.random((5, 12, 3))).float()
     turned = one(x.roll(key, 1).flatten(1)).unflatten(1, (12, 2))
     torch.testing.assert_close(turned, one(x.flatten(1)).unflatten(1, (12, 2)).roll(key, 1))
+
+
+def test_what_is_laid_out_once_is_what_is_trained(drawn):
+    """Matrices of a network that is trained are laid out at every call, those of a fixed one at the first."""
+    rng = np.random.default_rng(0)
+    classes, beats = torch.from_numpy(rng.random((2, 20, 12, 8))).float(), torch.rand(2, 20, 11)
+    trained = deepcopy(drawn).requires_grad_(True)
+    torch.testing.assert_close(trained(classes, beats), drawn(classes, beats))
+    with torch.no_grad():
+        trained.hear.weight.mul_(2.0)
+    assert not torch.allclose(trained(classes, beats), drawn(classes, beats))
 
 
 @given(notes)
