@@ -213,6 +213,25 @@ def test_a_bass_begins_a_chord_with_its_root():
         assert (one == 1).all()
 
 
+def test_a_bass_moves_under_a_chord():
+    """Its last pitch is less likely again, until the next chord begins, a little early even; another's is not."""
+    told = limits(stays={33: 0.25})
+    chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64)]))
+
+    def odds(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33, chart: s.Chart = chart) -> np.ndarray:
+        now = stream(*drawn)
+        now.chart = chart
+        return np.exp(bias.pitch_bias(now, told, clock, instrument))
+
+    less = np.where(np.arange(128) == 60, 0.25, 1.0)
+    np.testing.assert_allclose(odds(80, (20, 33, 62, 10), (50, 33, 60, 10), (50, PIANO, 64, 10)), less)
+    np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), less)
+    np.testing.assert_allclose(odds(150, (50, 33, 60, 10), chart=s.Chart.of(Notes.of([]))), less)
+    for one in (odds(150, (50, 33, 60, 10)), odds(97, (50, 33, 60, 10)), odds(80, (50, PIANO, 60, 10)),
+                odds(80, (50, 33, 60, 10), instrument=PIANO)):  # fmt: skip
+        assert (one == 1).all()
+
+
 def test_a_tune_is_left_on_top():
     """By who plays under it, so far as it sounds; its own pitch is free."""
     tune = np.append(np.full(100, 72), np.full(901, 127))

@@ -163,6 +163,10 @@ def test_beats_are_divided_as_elsewhere():
     assert odds[20].tolist() == pytest.approx([1.0, rare, 1.0, rare]) and rare < odds[0, 2] < 2 * rare
     eighths = quarters + quarters.shift(0.25)
     np.testing.assert_allclose(usual_places(eighths, grid, at).reshape(-1, 4), [[1.0, rare, 1.0, rare]] * 40)
+    half = usual_places(eighths, grid, at, 0.5).reshape(-1, 4)
+    np.testing.assert_allclose(half, [[1.0, rare / 2, 1.0, rare / 2]] * 40)
+    thirds = np.arange(0, 20, 0.5 / 3)
+    np.testing.assert_allclose(usual_places(eighths, grid, thirds, 0.5), usual_places(eighths, grid, thirds))
     assert (usual_places(quarters[:7], grid, at) == 1).all() and (usual_places(quarters, grid[:0], at) == 1).all()
     assert not len(usual_places(quarters, grid, at[:0]))
 

@@ -69,6 +69,8 @@ def check_limits(notes: Notes, request: Infill) -> None:
     near = request.known.audible.between(request.start - 30, request.end + 10)
     usual = usual_density(near)
     most = request.polyphony or usual_voices(near, request.start, request.end, request.instruments)
+    keys = np.stack([np.rint(near.onset * s.STEPS), near.pitch, near.instrument])
+    near = near[np.sort(np.unique(keys, axis=1, return_index=True)[1])]  # a key that is struck twice at once is one
     written = () if request.ranged else request.instruments
     for instrument, (low, high) in usual_range(request.known, written, request.start).items():
         own = notes.pitch[notes.instrument == instrument]
@@ -222,6 +224,26 @@ def test_a_new_bass_begins_its_chords_with_their_roots(random_model, monkeypatch
     known = MELODY + chart
     assert share(33, known) == share(43, known) == 1  # a contrabass is one, too
     assert share(42, known) < 0.5 and share(33, known + Notes.of([(0.0, 1.0, 40, 33, 80)])) < 0.5
+
+
+def test_a_new_bass_under_a_tune_plays_no_sixteenths(random_model, monkeypatch):
+    """And goes on to another tone, where that is asked for strongly; not where others tell the style."""
+    monkeypatch.setattr(bounds, "FINE", 1e-9)
+    monkeypatch.setattr(bounds, "STAYS", 1e-9)
+    grid = TempoMap.constant(120).beats(40.0)
+    runs = Notes.of((0.125 * i, 0.1, 60 + i % 12, 73, 80) for i in range(192))
+    guitar = Notes.of((0.5 * i, 0.5, 52, 29, 80) for i in range(48))
+
+    def drawn(known: Notes) -> tuple[bool, bool]:
+        """Whether it begins off the halves of a beat, and whether it strikes a pitch twice."""
+        request = ask(0.0, 24.0, known + grid, (33,), density=0, places=places(known, grid))
+        (take,), _ = generate(random_model(), request, seed=1)
+        assert len(take) > 8
+        off = abs(take.onset / 0.25 - np.rint(take.onset / 0.25)) > 0.1
+        return bool(off.any()), bool((np.diff(take.pitch) == 0).any())
+
+    assert drawn(runs) == (False, False)
+    assert drawn(runs + guitar)[0]
 
 
 def test_new_drums_are_a_kit_that_keeps_to_the_places_of_the_bar(random_model, monkeypatch):

@@ -76,10 +76,10 @@ def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> 
     return out
 
 
-def usual_places(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
+def usual_places(known: Notes, beats: Notes, places: np.ndarray, fine: float = 1.0) -> np.ndarray:
     """(N,) factors on the odds of a note at each place (seconds, ascending), by how often known notes divide the beat
     in the same way: beside a tune of quarters people play few sixteenths. 1 on the beat, where a known note begins, and
-    everywhere if too few notes are known."""
+    everywhere if too few notes are known. fine: a factor beside that for what is finer than halves and thirds."""
     odds = np.ones(len(places))
     when = moments(known)
     if not len(beats) or not len(places) or len(when) < ENOUGH:
@@ -90,7 +90,7 @@ def usual_places(known: Notes, beats: Notes, places: np.ndarray) -> np.ndarray:
     often = np.bincount(division[at], minlength=FINEST + 1) / max(over, 1)
     odds = np.where(division == 1, 1.0, np.minimum((often[division] + SELDOM) / USUAL, 1.0))
     odds[at] = 1.0
-    return odds
+    return np.where(division > 3, fine, 1.0) * odds
 
 
 def at_rest(part: Notes, beats: Notes, times: np.ndarray) -> np.ndarray:

@@ -35,7 +35,8 @@ STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pit
 OF_LATE = 4.0  # seconds of a tune that tell how high it is: who plays chords stays below
 HELD = 2.0  # seconds that the last notes last at least
 QUICK = 0.4  # of a beat: what follows so soon is a run, see Bias.quick
-HEED = 1.5  # see Bias.heed: live there is one draft, in a file the best of several
+# See Bias.heed and .stays: live there is one draft, in a file the best of several, which are chosen for repeating less.
+HEED, STAYS = 1.5, 0.35
 # Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
 # are fewer than YOUNG; of fewer than FEW the band's own tell the key with them.
 STUBBORN, YOUNG, FEW = 3, 24, 8
@@ -201,6 +202,7 @@ class Planner:
             chart,
             0.0 if scene.chord_lock else STRAY,
             roots=dict.fromkeys(whose, OFF_ROOT),
+            stays={} if theirs is None else dict.fromkeys(BASSES, STAYS),
             last=None if scene.rest is None else end - 1,
             closes={i: TRIAD if i in CHORDAL else 1 for i in scene.instruments if i < DRUMS},
             groove=groove,

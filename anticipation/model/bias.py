@@ -45,6 +45,8 @@ class Bias:
     # Factor on the odds of any pitch but the root, for an instrument's first note at `last` and, but for chordal ones,
     # under a chord.
     roots: dict[int, float] = field(default_factory=dict)
+    # Factor on the odds that an instrument strikes its last pitch again under the same chord.
+    stays: dict[int, float] = field(default_factory=dict)
     last: int | None = None  # step at which the piece comes to rest
     closes: dict[int, int] = field(default_factory=dict)  # how many notes an instrument begins there
     groove: np.ndarray | None = None  # (end + 1,) place in the bar of each step, for what is struck there: groove.py
@@ -69,6 +71,10 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
             out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
     if instrument in bias.roots:
         out += _off_root(stream, clock, instrument, bias)
+    if instrument in bias.stays and (last := _last_of(stream, instrument)) is not None:
+        begun = _chord_at(stream, clock)
+        if begun is None or last[s.CLOCK] >= begun[0] - ROUNDING:
+            out[last[s.PITCH]] += np.log(bias.stays[instrument])
     if instrument in bias.chordal and bias.tune is not None:
         out[bias.tune[clock] + 1 :] += np.log(OVER)
     if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
@@ -95,14 +101,24 @@ def freed(bias: Bias, clock: int, temperature: float, top_p: float) -> tuple[flo
 def _off_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> np.ndarray | float:
     """What is added to the logits of pitches for another tone than the root of the chord at a clock, where an
     instrument has begun no note under that chord; twice as much where it ends."""
-    begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
-    if not len(begun) or begun[-1, 1] >= NO_CHORD:
+    begun, row = _chord_at(stream, clock), _last_of(stream, instrument)
+    if begun is None or begun[1] >= NO_CHORD:
         return 0.0
-    own = (row[s.CLOCK] for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument)
-    last = next(own, -np.inf)
+    last = -np.inf if row is None else row[s.CLOCK]
     ends = bias.last is not None and last < bias.last - ROUNDING <= clock
-    begins = instrument not in bias.chordal and last < begun[-1, 0] - ROUNDING
-    return (2.0 if ends else float(begins)) * np.log(bias.roots[instrument]) * (begun[-1, 1] % 12 != _CLASS)
+    begins = instrument not in bias.chordal and last < begun[0] - ROUNDING
+    return (2.0 if ends else float(begins)) * np.log(bias.roots[instrument]) * (begun[1] % 12 != _CLASS)
+
+
+def _last_of(stream: s.Stream, instrument: int) -> np.ndarray | None:
+    """The last row that was written for an instrument."""
+    return next((row for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument), None)
+
+
+def _chord_at(stream: s.Stream, clock: int) -> np.ndarray | None:
+    """The chord of the chart that is begun by a clock: when, and which."""
+    begun = stream.chart.chords[stream.chart.chords[:, 0] <= clock + ROUNDING]
+    return begun[-1] if len(begun) else None
 
 
 def _just_begun(stream: s.Stream, clock: int, instrument: int) -> int | None:
