@@ -214,7 +214,8 @@ def test_a_bass_begins_a_chord_with_its_root():
 
 
 def test_a_bass_moves_under_a_chord():
-    """Its last pitch is less likely again, until the next chord begins, a little early even; another's is not."""
+    """The tones of its last notes are less likely again, in any octave and each time more, until the next chord begins,
+    a little early even; those of others are not."""
     told = limits(stays={33: 0.25})
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64)]))
 
@@ -223,8 +224,10 @@ def test_a_bass_moves_under_a_chord():
         now.chart = chart
         return np.exp(bias.pitch_bias(now, told, clock, instrument))
 
-    less = np.where(np.arange(128) == 60, 0.25, 1.0)
-    np.testing.assert_allclose(odds(80, (20, 33, 62, 10), (50, 33, 60, 10), (50, PIANO, 64, 10)), less)
+    less = np.where(np.arange(128) % 12 == 0, 0.25, 1.0)
+    again = np.where(np.arange(128) % 12 == 2, 0.25, less**2)
+    np.testing.assert_allclose(odds(80, (20, 33, 48, 9), (40, 33, 62, 9), (50, 33, 60, 9), (50, PIANO, 64, 9)), again)
+    assert odds(80, *((10 * i, 33, 60, 9) for i in range(bias.LATELY + 2)))[72] == pytest.approx(0.25**bias.LATELY)
     np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), less)
     np.testing.assert_allclose(odds(150, (50, 33, 60, 10), chart=s.Chart.of(Notes.of([]))), less)
     for one in (odds(150, (50, 33, 60, 10)), odds(97, (50, 33, 60, 10)), odds(80, (50, PIANO, 60, 10)),

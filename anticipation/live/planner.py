@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CheckpointError
-from ..infilling.bounds import OFF_ROOT, Places, higher
+from ..infilling.bounds import OFF_ROOT, STAYS, Places, higher
 from ..infilling.casting import TO_DRUMS
 from ..infilling.drafting import EAGER, PATIENCE
 from ..infilling.habits import lone_tune
@@ -35,8 +35,7 @@ STRAY = 1 / 3  # factor on the odds of a pitch outside its chord: live, such pit
 OF_LATE = 4.0  # seconds of a tune that tell how high it is: who plays chords stays below
 HELD = 2.0  # seconds that the last notes last at least
 QUICK = 0.4  # of a beat: what follows so soon is a run, see Bias.quick
-# See Bias.heed and .stays: live there is one draft, in a file the best of several, which are chosen for repeating less.
-HEED, STAYS = 1.5, 0.35
+HEED = 1.5  # see Bias.heed: live there is one draft, in a file the best of several
 # Plans in a row that have to hear the same other key before it is believed, unless the player's pitched notes of late
 # are fewer than YOUNG; of fewer than FEW the band's own tell the key with them.
 STUBBORN, YOUNG, FEW = 3, 24, 8

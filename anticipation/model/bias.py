@@ -3,8 +3,9 @@ must not be is the grammar's. Knows no weights."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, islice, pairwise
+from itertools import groupby, islice, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ AGAIN, QUICK = 0.45, s.STEPS // 4
 # quickly and had the same tones as the one before it. Of people's pianos 7 % of moments do; a model that goes on from
 # its own believes in such a row the more the longer it lasts (train/LOG.md).
 RUT, WHILE = 2.0, 6
+LATELY = 4  # notes of which a bass does not have one tone alone
 # How much warmer drums are drawn as a phrase ends, and by what nucleus: people's bars differ most there, ours did not.
 FREE, FREE_TOP_P = 2.0, 0.99
 _CLASS = np.arange(128) % 12
@@ -45,7 +47,7 @@ class Bias:
     # Factor on the odds of any pitch but the root, for an instrument's first note at `last` and, but for chordal ones,
     # under a chord.
     roots: dict[int, float] = field(default_factory=dict)
-    # Factor on the odds that an instrument strikes its last pitch again under the same chord.
+    # Factor on the odds of a pitch, for each of an instrument's last LATELY notes under the chord that had its class.
     stays: dict[int, float] = field(default_factory=dict)
     last: int | None = None  # step at which the piece comes to rest
     closes: dict[int, int] = field(default_factory=dict)  # how many notes an instrument begins there
@@ -71,10 +73,8 @@ def pitch_bias(stream: s.Stream, limits: Limits, clock: int, instrument: int | N
             out[~CHORD_TONES[chord][_CLASS]] = np.log(bias.stray) if bias.stray else NEVER
     if instrument in bias.roots:
         out += _off_root(stream, clock, instrument, bias)
-    if instrument in bias.stays and (last := _last_of(stream, instrument)) is not None:
-        begun = _chord_at(stream, clock)
-        if begun is None or last[s.CLOCK] >= begun[0] - ROUNDING:
-            out[last[s.PITCH]] += np.log(bias.stays[instrument])
+    if instrument in bias.stays:
+        out += _of_late(stream, clock, instrument)[_CLASS] * np.log(bias.stays[instrument])
     if instrument in bias.chordal and bias.tune is not None:
         out[bias.tune[clock] + 1 :] += np.log(OVER)
     if instrument == DRUMS and bias.groove is not None and bias.groove[clock] >= 0:
@@ -101,18 +101,26 @@ def freed(bias: Bias, clock: int, temperature: float, top_p: float) -> tuple[flo
 def _off_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> np.ndarray | float:
     """What is added to the logits of pitches for another tone than the root of the chord at a clock, where an
     instrument has begun no note under that chord; twice as much where it ends."""
-    begun, row = _chord_at(stream, clock), _last_of(stream, instrument)
+    begun = _chord_at(stream, clock)
     if begun is None or begun[1] >= NO_CHORD:
         return 0.0
-    last = -np.inf if row is None else row[s.CLOCK]
+    last = next((row[s.CLOCK] for row in _own(stream, instrument)), -np.inf)
     ends = bias.last is not None and last < bias.last - ROUNDING <= clock
     begins = instrument not in bias.chordal and last < begun[0] - ROUNDING
     return (2.0 if ends else float(begins)) * np.log(bias.roots[instrument]) * (begun[1] % 12 != _CLASS)
 
 
-def _last_of(stream: s.Stream, instrument: int) -> np.ndarray | None:
-    """The last row that was written for an instrument."""
-    return next((row for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument), None)
+def _of_late(stream: s.Stream, clock: int, instrument: int) -> np.ndarray:
+    """(12,) how many of an instrument's last LATELY notes had each pitch class, under the chord at a clock."""
+    begun = _chord_at(stream, clock)
+    since = -np.inf if begun is None else begun[0] - ROUNDING
+    under = takewhile(lambda row: row[s.CLOCK] >= since, _own(stream, instrument))
+    return np.bincount([row[s.PITCH] % 12 for row in islice(under, LATELY)], minlength=12)
+
+
+def _own(stream: s.Stream, instrument: int) -> Iterator[np.ndarray]:
+    """The rows that were written for an instrument, the last one first."""
+    return (row for row in reversed(stream.written) if row[s.INSTRUMENT] == instrument)
 
 
 def _chord_at(stream: s.Stream, clock: int) -> np.ndarray | None:
