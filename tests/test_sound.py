@@ -1,5 +1,6 @@
 """The sound: energy where notes are and silence elsewhere, drums audible, never clipped, errors of one line."""
 
+import os
 import runpy
 import sys
 import wave
@@ -129,6 +130,17 @@ def test_soundfonts(tmp_path, monkeypatch):
     frames = heard(music, tmp_path, soundfont=font)
     assert len(frames) == RATE and 0.5 < frames.min() <= frames.max() < 0.9
     assert calls[0][0] == "/usr/bin/fluidsynth" and str(font) in calls[0] and calls[0][-1].endswith(".mid")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script of the shell stands in")
+def test_a_fluidsynth_that_complains_in_another_encoding_is_one_line(tmp_path, monkeypatch):
+    font, program = tmp_path / "a.sf2", tmp_path / "fluidsynth"
+    font.write_bytes(b"RIFF\0\0\0\0sfbk")
+    program.write_text("#!/bin/sh\nprintf 'no caf\\351\\n' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sound.shutil, "which", lambda name: str(program))
+    with pytest.raises(RequestError, match="fluidsynth failed: no caf"):
+        heard(score((0, 1, 60, 0, 90)), tmp_path, soundfont=font)
 
 
 def test_errors_are_one_line_and_leave_nothing(tmp_path):

@@ -214,9 +214,8 @@ def _run_fluidsynth(program: str, midi: Any, soundfont: Path, rate: int) -> np.n
         score, sound = os.path.join(folder, "in.mid"), os.path.join(folder, "out.wav")
         midi.write(score)
         options = ["-ni", "-q", "-g", "0.3", "-r", str(rate), "-T", "wav", "-O", "s16", "-F", sound]
-        done = subprocess.run(
-            [program, *options, str(soundfont), score], stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
+        done = subprocess.run([program, *options, str(soundfont), score], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace")  # fmt: skip
         if done.returncode or not os.path.exists(sound):
             reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise RequestError(f"fluidsynth failed: {reason}")
