@@ -210,6 +210,11 @@ COMMANDS: tuple[tuple[Any, ...], ...] = (
 )  # fmt: skip
 
 
+def forget_output() -> None:
+    """Whoever read it has gone, or the disk is full: what is still to be printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command. Returns 0, or 2 after one line about what the user can mend."""
     args = parser().parse_args(argv)
@@ -219,16 +224,22 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a track may be named in letters that the terminal lacks
     try:
         args.run(args)
+        print(end="", flush=True)  # else Python does so at its end, and complains there
         return 0
     except BrokenPipeError:
+        forget_output()
         return 0
     except AnticipationError as error:
         print(f"anticipate: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:  # a name that no file can have, wherever it was first looked at
+        if error.errno == errno.ENAMETOOLONG:  # a name that no file can have, wherever it was first looked at
+            print(f"anticipate: the name is too long: {error.filename}", file=sys.stderr)
+        elif error.errno == errno.ENOSPC:  # what we print goes to a file
+            forget_output()
+            print(f"anticipate: cannot write: {error.strerror}", file=sys.stderr)
+        else:
             raise
-        print(f"anticipate: the name is too long: {error.filename}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("anticipate: interrupted; nothing was half written", file=sys.stderr)

@@ -53,6 +53,25 @@ def test_a_real_process_from_file_to_file(melody, random_checkpoint, tmp_path):
     assert again.stderr == f"anticipate: {out} exists already; --force overwrites it\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="where a full disk is a file")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_or_that_has_no_room_is_no_traceback(melody, unbuffered):
+    line = [sys.executable, "-m", "anticipation", "tokens", str(melody)]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *line], stderr=subprocess.PIPE, timeout=120)
+    assert (closed.returncode, closed.stderr) == (0, b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for output, code, told in (
+        (writer, 0, b""),
+        (full, 2, b"anticipate: cannot write: No space left on device\n"),
+    ):
+        env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        result = subprocess.run(line, stdout=output, stderr=subprocess.PIPE, env=env, timeout=120)
+        os.close(output)
+        assert (result.returncode, result.stderr) == (code, told)
+
+
 def test_info_of_names_that_the_terminal_has_no_letters_for(melody, tmp_path):
     score = read(melody)
     named = score.data.replace(b"\xff\x03\x05flute", b"\xff\x03\x05x\xe3\x83\x94y")
