@@ -225,13 +225,30 @@ class Recorder:
 
     def _save(self, score: Score, kind: str) -> str:
         self._find()
-        stem = time.strftime(f"{kind}-%Y%m%d-%H%M%S")
-        names = (f"{stem}.mid" if number == 1 else f"{stem}-{number}.mid" for number in count(1))
-        name = next(name for name in names if not (self.folder / name).exists())
-        with replacing(self.folder / name, settled=False) as draft:
-            draft.write_bytes(score.data)
-        self._takes[name] = {"name": name, "seconds": round(score.end, 2), "notes": len(score.notes)}
-        return name
+        path = self._new(time.strftime(f"{kind}-%Y%m%d-%H%M%S"))
+        try:
+            with replacing(path, settled=False) as draft:
+                draft.write_bytes(score.data)
+        except FileError:
+            with suppress(OSError):
+                path.unlink()
+            raise
+        self._takes[path.name] = {"name": path.name, "seconds": round(score.end, 2), "notes": len(score.notes)}
+        return path.name
+
+    def _new(self, stem: str) -> Path:
+        """A file that was not there and is empty: so nobody else takes its name, as another program does that follows
+        the same clock and stops with us. Raises FileError."""
+        for number in count(1):
+            path = self.folder / (f"{stem}.mid" if number == 1 else f"{stem}-{number}.mid")
+            try:
+                path.touch(exist_ok=False)
+                break
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise FileError(f"cannot write {path}: {error.strerror}") from None
+        return path
 
     def takes(self) -> list[dict]:
         """What there is, the newest last."""

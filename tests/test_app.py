@@ -29,6 +29,7 @@ from plugin_bridge.meters import Meters
 from plugin_bridge.recorder import Recorder
 from plugin_bridge.relief import Relief
 from plugin_bridge.reports import REPORTS
+from plugin_bridge.take import LiveNote
 
 
 @pytest.fixture
@@ -159,6 +160,27 @@ def test_nobody_who_plays_waits_for_a_disk(rehearsal, monkeypatch):
     assert not list(folder.glob(".take*"))
     assert {file.stat().st_ino for file in (folder / kept, *folder.glob("*.mid"))} <= {number for _, number in asked}
     assert threading.current_thread() not in [thread for thread, _ in asked]
+
+
+def test_two_programs_that_stop_at_the_same_moment_keep_a_take_each(monkeypatch, tmp_path):
+    """As both do that follow one DAW's clock: the second looks for a name while the first writes its take."""
+    first, second = Recorder(tmp_path), Recorder(tmp_path)
+    for recorder, pitch in ((first, 60), (second, 62)):
+        recorder.begin(0.0, 120.0)
+        recorder.note("heard", LiveNote(0.1, 0.5, pitch, 0, 80, 0))
+    replace, process = os.replace, os.getpid
+
+    def meanwhile(draft, path):
+        monkeypatch.setattr(os, "replace", replace)
+        monkeypatch.setattr(os, "getpid", lambda: process() + 1)
+        second.end(1.0)
+        replace(draft, path)
+
+    monkeypatch.setattr("plugin_bridge.recorder.time.strftime", lambda text: text.replace("%", ""))
+    monkeypatch.setattr(os, "replace", meanwhile)
+    first.end(1.0)
+    kept = [read(path).notes.pitch.tolist() for path in sorted(tmp_path.glob("*.mid"), key=lambda path: path.stem)]
+    assert kept == [[60], [62]]
 
 
 def test_a_folder_of_takes_that_goes_is_made_again(rehearsal):
