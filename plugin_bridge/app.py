@@ -50,7 +50,7 @@ class App:
          "notes": {"heard": [[onset, duration | None, pitch, instrument, velocity]...], "played": [...],
                    "planned": [...]},                  the last 16 s and the plan, song seconds; None: still held
          "beats": [[seconds, place in the bar]...],    the grid over the same span, 0 is a downbeat
-         "takes": [{"name", "seconds", "notes", "url"}], url is "/takes/NAME"
+         "takes": [{"name", "seconds", "notes"}],      the newest last; None: not known
          "learning": name | None, "ccs": {name: number},   the MIDI controller of each control and action that has one
          "message": the last line worth telling, "revision": grows with every change}
     set(name, value) -> None             a control of controls.TABLE. RequestError: unknown name, value out of range

@@ -252,7 +252,7 @@ class Recorder:
 
     def takes(self) -> list[dict]:
         """What there is, the newest last."""
-        return [take | {"url": f"/takes/{take['name']}"} for take in list(self._takes.values())]
+        return list(self._takes.values())
 
     def read(self, name: str) -> bytes:
         """The bytes of a take. Raises RequestError."""

@@ -82,7 +82,7 @@ class StandIn:
                 "meters": figures, "mind": self.mind, "band": band,
                 "notes": {"heard": heard, "played": mine[0], "planned": mine[1]},
                 "beats": [[b * 0.5, b % 4] for b in range(first, int((now + 6) * 2))],
-                "takes": [{"name": name, "seconds": data and 8.0, "notes": data and 40, "url": f"/takes/{name}"}
+                "takes": [{"name": name, "seconds": data and 8.0, "notes": data and 40}
                           for name, data in self.takes.items()],
                 "learning": self.learning, "ccs": dict(self.ccs), "message": self.message, "revision": self.revision,
             }  # fmt: skip
