@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from anticipation.errors import RequestError
+from anticipation.errors import FileError
+from anticipation.files import replacing
 
 from .home import config_folder
 
@@ -40,28 +41,28 @@ def link_file() -> Path:
 
 def write_link(path: Path, url: str, token: str) -> str:
     """Say where the server is, to this user only; wholly or not at all. Answers what was there before: another
-    instance's link, or nothing. Raises RequestError."""
+    instance's link, or nothing. Raises FileError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         _put(path, LINK.format(url=url, scripts=SCRIPTS.as_posix(), token=token))
     except OSError as error:
-        raise RequestError(f"cannot write {path}, which DAW scripts need: {error.strerror}") from None
+        raise FileError(f"cannot write {path}, which DAW scripts need: {error.strerror}") from None
     return before
 
 
 def _put(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(draft, path)
+    """Raises FileError."""
+    with replacing(path, settled=False) as draft:
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def remove_link(path: Path, token: str, before: str) -> None:
     """Take our link away; that of another instance stays, and the one that was there `before` ours comes back if it
     still answers."""
-    with suppress(OSError):
+    with suppress(OSError, FileError):
         if token in path.read_text(encoding="utf-8"):
             path.unlink()
             if found := re.search(rf"^# url = http://{HOST}:(\d+)$", before, re.MULTILINE):

@@ -266,7 +266,7 @@ def midi_file(data: bytes, name: str) -> web.Response:
 class Server:
     """The page and the API for an App, served from now on. checkpoint: what jobs are done with (default: the shipped
     one). link: the file by which DAW scripts find us. url: what to open, token included; origin: without it. `close`
-    may be called twice. Raises RequestError."""
+    may be called twice. Raises RequestError, FileError."""
 
     def __init__(self, app: Any, port: int = 0, *, checkpoint: str | None = None, link: Path | None = None) -> None:
         self.token, self.port = secrets.token_urlsafe(24), 0

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stand_in import StandIn
 
-from anticipation.errors import RequestError
+from anticipation.errors import FileError, RequestError
 from plugin_bridge import access, controls, feed
 from plugin_bridge.actions import ACTIONS
 from plugin_bridge.server import UI, Server
@@ -271,6 +271,16 @@ def test_where_two_run_the_first_is_found_again_when_the_second_has_ended(tmp_pa
     second = Server(StandIn(), link=path)
     first.close()
     second.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_that_cannot_be_written_leaves_no_token_behind(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(FileError, match="live.curl.*No space left"):
+        Server(StandIn(), link=tmp_path / "live.curl")
     assert not list(tmp_path.iterdir())
 
 
