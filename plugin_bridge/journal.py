@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import Queue
+from queue import SimpleQueue
 from typing import TextIO
 
 SETTLE = 1.0  # seconds between two times at which what is written is brought to the disk itself
@@ -28,7 +28,7 @@ class Journal:
         self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
         claim(self._file)
         self._works = True
-        self._lines: Queue[str | None] = Queue()
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._written, self._over = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=run, daemon=True, name="journal") for run in (self._write, self._sync)]
         for thread in self._threads:
@@ -50,7 +50,6 @@ class Journal:
             self._do(self._file.write, line)
             self._do(self._file.flush)
             self._written.set()
-            self._lines.task_done()
         self._over.set()
         self._written.set()
 
