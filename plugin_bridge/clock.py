@@ -10,14 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from anticipation.errors import RequestError
 from anticipation.music.tempo import compound
 
 from .ears import CONTINUE, POSITION, START, STOP, TICK
+from .ticks import TICKS, Ticks
 
-TICKS = 24  # MIDI clock's, in a quarter
 SLOWEST, FASTEST = 20.0, 400.0  # bpm that we follow; as MIDI's and a DAW's, those are quarters a minute
 SILENCE = 1.0  # seconds without a tick after which a MIDI clock is taken to have stopped
 
@@ -142,51 +140,8 @@ class Clock:
         return None
 
 
-def line(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """(wall time at the last point, seconds a tick): least squares through (tick, wall time) points, at least two."""
-    ticks, walls = np.array([tick for tick, _ in points], dtype=np.float64), np.array([wall for _, wall in points])
-    x, y = ticks - ticks.mean(), walls - walls.mean()
-    period = float(x @ y / (x @ x))
-    return float(walls.mean() + period * (ticks[-1] - ticks.mean())), period
-
-
-UNLIKELY = 12.0  # cost of believing that ticks were lost or the tempo changed: odds of 1 in 400, twice their log
-
-
-def lost_before(late: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
-    """How many ticks were lost before each tick, given that the ticks arrived `late` periods after their time, and what
-    that explanation costs: the likeliest non-decreasing sequence of counts (Viterbi), with Gaussian jitter of `noise`
-    periods. Negative counts mean that too many ticks were counted before."""
-    numbers = np.array(sorted({0, *np.rint(late).astype(int).tolist()}))
-    change = np.where(numbers[:, None] == numbers, 0, np.where(numbers[:, None] < numbers, UNLIKELY, np.inf))
-    cost, back = UNLIKELY * (numbers != 0), []
-    for tick in late:
-        ways = cost[:, None] + change
-        back.append(ways.argmin(0))
-        cost = ways.min(0) + ((tick - numbers) / noise) ** 2
-    path = [int(cost.argmin())]
-    for before in back[:0:-1]:
-        path.append(int(before[path[-1]]))
-    return numbers[path[::-1]], float(cost.min())
-
-
-def bent(late: np.ndarray, noise: float) -> float:
-    """What the other explanation of `late` ticks costs: that the tempo changed, at whichever of them fits best."""
-    steps = np.arange(1, len(late) + 1)
-    ramps = np.maximum(steps[None] - np.arange(len(late) - 2)[:, None], 0)
-    slopes = (ramps @ late) / (ramps**2).sum(1)
-    return float(((late - slopes[:, None] * ramps) ** 2).sum(1).min() / noise**2 + UNLIKELY)
-
-
 class MidiClock(Clock):
-    """Follows ticks, start, stop, continue and song position.
-
-    A straight line through the last ticks averages their jitter. Where the newest ticks leave the line that the older
-    ones make, either ticks were lost between them (they lie whole periods late: they are numbered anew) or the tempo is
-    another (the older ones are forgotten): whichever is likelier, once it is clearly so.
-    """
-
-    MEMORY, NEW = 96, 7  # ticks on the line; ticks that may leave it (twice as many while it is open what they tell)
+    """Follows ticks, start, stop, continue and song position."""
 
     def __init__(self, bpm: float = 120.0, meter: Meter = (4, 4)) -> None:
         super().__init__(bpm, meter)
@@ -194,9 +149,7 @@ class MidiClock(Clock):
         self._located = False  # whether a song position was heard since the last tick
         self._silent = False  # whether it fell silent, and was told to have
         self._lost = False  # whether ticks were missed that nobody can count
-        self._points: list[tuple[int, float]] = []  # (number since the song's beginning, wall time) of the last ticks
-        self._next = 0  # the number of the next tick
-        self._open = self.NEW  # so many ticks may have left the line
+        self._ticks = Ticks()
         self._refused = 0  # ticks at a tempo that cannot be followed
 
     def hear(self, status: int, wall: float, position: int = 0) -> str | None:
@@ -217,16 +170,18 @@ class MidiClock(Clock):
             self._armed = "continue" if self._lost else self._armed
             self._stand(position / 4 * self.grid.quarter, position / 4 / self.grid.unit)
             self._offset = wall - self._stood
-            self._number(position * (TICKS // 4))
+            self._ticks.number(position * (TICKS // 4))
             self._located = True
             return "locate"
         return None
 
     def tick(self, wall: float) -> str | None:
-        if self.playing and self._points and wall - self._points[-1][1] > SILENCE:
+        last = self._ticks.last
+        if self.playing and last is not None and wall - last > SILENCE:
             self.notice = "the MIDI clock fell silent: stopped until it comes back"
-            self.stop(self._points[-1][1] + self.grid.quarter / TICKS)  # where the next tick will be
-            self._armed, self._points, self._silent = "continue", [], True
+            self.stop(last + self.grid.quarter / TICKS)  # where the next tick will be
+            self._armed, self._silent = "continue", True
+            self._ticks.forget()
             return "stop"
         return None
 
@@ -234,28 +189,22 @@ class MidiClock(Clock):
         """Nothing was heard for a while, or will be: the song stands until a start, a continue or a song position tells
         where it is."""
         self._lost = self.playing or self._armed is not None
-        self._armed, self._points = None, []
+        self._armed = None
+        self._ticks.forget()
         self.stop(wall)
 
-    def _number(self, tick: int) -> None:
-        """The next tick is number `tick`; those in memory are counted back from it."""
-        moved = tick - self._next
-        self._points = [(number + moved, wall) for number, wall in self._points]
-        self._next = tick
-
     def _hear_tick(self, wall: float) -> str | None:
-        if self._points and wall <= self._points[-1][1]:
+        last = self._ticks.last
+        if last is not None and wall <= last:
             return None
-        if self._points and wall - self._points[-1][1] > SILENCE:
-            self._points = []
-        if self._lost and not self._armed and not self._points:
+        if last is not None and wall - last > SILENCE:
+            self._ticks.forget()
+        if self._lost and not self._armed and self._ticks.last is None:
             self.notice = "MIDI clock was missed: the band waits for the next start, continue or song position"
         happened = self._begin(wall) if self._armed and self._refused <= TICKS else None
-        self._points = [*self._points[1 - self.MEMORY :], (self._next, wall)]
-        self._next, self._located = self._next + 1, False
-        # A line through fewer leaves by itself: at 200 bpm and 3 ms of jitter, ticks were taken for lost that were not.
-        steady = self._points if len(self._points) <= 2 * TICKS else self._on_the_line()
-        return self._follow(steady) or happened
+        self._ticks.hear(wall)
+        self._located = False
+        return self._follow() or happened
 
     def _begin(self, wall: float) -> str | None:
         """The first tick after start or continue is the one that the song stands at."""
@@ -265,42 +214,15 @@ class MidiClock(Clock):
         self._lost = False
         if happened == "start":
             self._stand(0.0, 0.0)
-        self._number(round(self.grid.quarters_at(self._stood) * TICKS))
+        self._ticks.number(round(self.grid.quarters_at(self._stood) * TICKS))
         self._offset, self.playing = wall - self._stood, True
-        self._points = []  # a transport that begins sets its clock anew; its tempo is the one it had
+        self._ticks.forget()  # a transport that begins sets its clock anew; its tempo is the one it had
         return happened
 
-    def _on_the_line(self) -> list[tuple[int, float]]:
-        """Ask whether the newest ticks are still on the line of the older ones. Answers the points to fit the tempo to,
-        without those that left the line while it is undecided why they did."""
-        old, new = self._points[: -self._open], self._points[-self._open :]
-        end, period = line(old)
-        late = np.array([wall - end - period * (tick - old[-1][0]) for tick, wall in new])
-        noise = float(np.std([wall - end - period * (tick - old[-1][0]) for tick, wall in old]))
-        near = old + [point for point, error in zip(new, late, strict=True) if abs(error) < 0.5 * period]
-        if abs(np.median(late[-self.NEW :])) < max(0.005, 0.1 * period, 2.2 * noise):
-            self._open = self.NEW
-            return near
-        late, jitter = late / period, max(noise / period, 0.01)
-        (lost, cost), other = lost_before(late, jitter), bent(late, jitter)
-        if abs(cost - other) < UNLIKELY and self._open < 2 * self.NEW:
-            self._open += 1
-            return near
-        self._open = self.NEW
-        if np.any(lost) and cost < other:
-            new = [(tick + int(k), wall) for (tick, wall), k in zip(new, lost, strict=True)]
-            self._points, self._next = old + new, new[-1][0] + 1
-        else:
-            self._points = new[-4:]
-        return self._points
-
-    def _follow(self, points: list[tuple[int, float]]) -> str | None:
-        """Move the grid onto the line, if it has a tempo that can be followed. Answers 'tempo' where that is new."""
-        period = self.grid.quarter / TICKS
-        if len(points) < self.NEW:  # too few to tell a tempo by
-            end = float(np.mean([wall + period * (points[-1][0] - tick) for tick, wall in points]))
-        else:
-            end, period = line(points)
+    def _follow(self) -> str | None:
+        """Move the grid onto the line of the ticks, if that has a tempo that can be followed. Answers 'tempo' where it
+        is new."""
+        number, end, period = self._ticks.fit(self.grid.quarter / TICKS)
         bpm = 60 / max(period * TICKS, 1e-6)
         if not SLOWEST <= bpm <= FASTEST:
             self._refused += 1
@@ -312,7 +234,7 @@ class MidiClock(Clock):
             return None
         self._refused = 0
         old, ticks = self.grid, TICKS * self.grid.unit  # in a beat
-        at, beat = (self.song(end), points[-1][0] / ticks) if self.playing else (old.at, old.beat)
+        at, beat = (self.song(end), number / ticks) if self.playing else (old.at, old.beat)
         self.grid = replace(old, at=at, beat=beat, period=period * ticks)
         return "tempo" if abs(self.grid.period / old.period - 1) > 0.02 else None
 

@@ -27,8 +27,9 @@ from virtual import Stage, player  # noqa: E402
 from anticipation.live.planner import Planner  # noqa: E402
 from anticipation.music.notes import Notes  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
-from plugin_bridge.clock import TICKS, Grid, MidiClock  # noqa: E402
+from plugin_bridge.clock import Grid, MidiClock  # noqa: E402
 from plugin_bridge.meters import quantiles  # noqa: E402
+from plugin_bridge.ticks import TICKS  # noqa: E402
 
 TUNE = (72, 76, 79, 77, 74, 81, 79, 72)
 

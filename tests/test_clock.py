@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from anticipation.score.midi import read
 from plugin_bridge import transport
-from plugin_bridge.clock import TICKS, Clock, Grid, LinkClock, MidiClock
+from plugin_bridge.clock import Clock, Grid, LinkClock, MidiClock
 from plugin_bridge.recorder import Recorder
 from plugin_bridge.session import Session
 from plugin_bridge.take import LiveNote
+from plugin_bridge.ticks import TICKS
 
 SETTLED = 2 * TICKS  # two beats
 
