@@ -131,11 +131,6 @@ def convert_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("-f", "--force", action="store_true", help="overwrite what the folder holds")
 
 
-def doctor_flags(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--api", choices=["auto", "alsa", "jack", "coremidi", "winmm"], default="auto")
-    sub.add_argument("--seconds", type=float, default=20.0, help="how long to play (default: 20)")
-
-
 def model_flags(sub: argparse.ArgumentParser) -> None:
     models = "a checkpoint folder, ours or Hugging Face's, or a name on its hub (default: the shipped one)"
     sub.add_argument("--model", metavar="PATH|NAME", help=models)
@@ -204,7 +199,7 @@ COMMANDS: tuple[tuple[Any, ...], ...] = (
     ("convert", "a checkpoint in another form: ours, or Hugging Face's (AMT models)", tools.convert, convert_flags),
     ("ports", "the MIDI ports that are there, and how to make virtual ones", commands.ports),
     ("doctor", "measure this machine for live playing: ports, timing, speed", commands.doctor,
-     model_flags, doctor_flags),
+     model_flags, commands.doctor_flags),
     ("live", "play with it: MIDI in from a DAW or a keyboard, a band out", commands.live, model_flags,
      commands.live_flags),
 )  # fmt: skip

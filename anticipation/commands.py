@@ -276,4 +276,5 @@ def bridge(name: str, *args):
     return getattr(commands, name)(*args)
 
 
-ports, doctor, live, live_flags = (partial(bridge, name) for name in ("list_ports", "doctor", "live", "live_flags"))
+BRIDGE = ("list_ports", "doctor", "doctor_flags", "live", "live_flags")
+ports, doctor, doctor_flags, live, live_flags = (partial(bridge, name) for name in BRIDGE)

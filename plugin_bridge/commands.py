@@ -14,12 +14,13 @@ from pathlib import Path
 
 from anticipation.errors import LiveError, RequestError
 
+from . import ports
 from .controls import TABLE
 from .home import config_folder, unwritable
 
 
-def add_flags(sub: argparse.ArgumentParser) -> None:
-    """A flag for every control: the table drives the command line too."""
+def control_flags(sub: argparse.ArgumentParser) -> None:
+    """One for every control: the table drives the command line too."""
     for control in TABLE:
         kind = {"choice": ", ".join(control.choices), "bool": "on or off"}.get(control.kind, "")
         bounds = f"{control.low:g}-{control.high:g} {control.unit}" if control.kind in ("int", "float") else kind
@@ -39,8 +40,6 @@ def settings_of(args: argparse.Namespace) -> dict:
 
 
 def list_ports(args: argparse.Namespace) -> None:
-    from . import ports
-
     found = ports.available()
     for name, number in found.items():
         virtual = "makes virtual ports" if name in ports.VIRTUAL else "has no virtual ports"
@@ -196,8 +195,17 @@ def open_page(args: argparse.Namespace, app, say, link: bool):
     return server
 
 
+def api_flag(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--api", choices=["auto", *ports.APIS], default="auto")
+
+
+def doctor_flags(sub: argparse.ArgumentParser) -> None:
+    api_flag(sub)
+    sub.add_argument("--seconds", type=float, default=20.0, help="how long to play (default: 20)")
+
+
 def live_flags(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--api", choices=["auto", "alsa", "jack", "coremidi", "winmm"], default="auto")
+    api_flag(sub)
     sub.add_argument("--in", dest="in_port", metavar="PORT", help="listen to this port (default: a virtual one)")
     sub.add_argument("--out", dest="out_port", metavar="PORT", help="play into this port (default: a virtual one)")
     sub.add_argument("--takes", type=Path, default=Path("anticipation-takes"), metavar="FOLDER",
@@ -207,4 +215,4 @@ def live_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--osc", type=int, default=0, metavar="PORT", help="listen for OSC on this port (default: no)")
     sub.add_argument("--play", action="store_true", help="start at once (default: wait for start)")
     sub.add_argument("--seconds", type=float, metavar="S", help="end after so long")
-    add_flags(sub)
+    control_flags(sub)
