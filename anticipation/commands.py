@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .score.midi import Score
 
 EXAMPLE = "auld-lang-syne.mid"
-MIDI = (".mid", ".midi")  # what an output's name ends in
+MIDI = (".mid", ".midi")  # what the name of a file ends in
 OWN = {  # what only one task takes, by its name in tasks.py
     "accompany": ("instruments", "melody", "start", "end"),
     "infill": ("parts", "instruments", "rhythm", "start", "end"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .commands import check_folder, open_model
+from .commands import MIDI, check_folder, open_model, say
 from .errors import FileError, RequestError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MOST_METERS = 8  # that `info` tells
 def info(args: argparse.Namespace) -> None:
     """What is in a MIDI file, a folder of shards, or a checkpoint."""
     path = Path(args.input or ".")
-    is_file = path.is_file() or path.suffix.lower() in (".mid", ".midi")
+    is_file = path.is_file() or path.suffix.lower() in MIDI
     if args.input and (path / "manifest.json").is_file():  # not any folder that one happens to stand in
         from .data.census import shards_facts
 
@@ -220,12 +221,8 @@ def finetune(args: argparse.Namespace) -> None:
     memory = Memory.build((readable(f"{own}/{piece.name}"), pieces.notes(piece)) for piece in pieces.pieces)
     memory = Memory.load(known).joined(memory) if known.is_file() else memory
 
-    def say(line: str) -> None:
-        print(line, flush=True) if not args.quiet else None
-
-    for line in pieces.skipped:
-        say(f"left out: {line}")
-    net, outcome = teach(base, pieces, minutes=args.minutes, seed=args.seed, say=say)
+    say(args, *(f"left out: {line}" for line in pieces.skipped))
+    net, outcome = teach(base, pieces, minutes=args.minutes, seed=args.seed, say=partial(say, args))
     facts = asdict(outcome) | {"better": outcome.better}
     if not outcome.better and not args.anyway:
         raise RequestError(
@@ -236,6 +233,6 @@ def finetune(args: argparse.Namespace) -> None:
     checkpoint.save(net, args.output, card=card)
     memory.save(args.output / DEFAULT)
     judged = "the best" if outcome.better else "no better, but written"
-    say(f"{args.output}: step {outcome.step} of {outcome.steps}, {judged}: {outcome}")
+    say(args, f"{args.output}: step {outcome.step} of {outcome.steps}, {judged}: {outcome}")
     if args.json:
         print(json.dumps(facts | {"checkpoint": str(args.output)}))
