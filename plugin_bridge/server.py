@@ -5,7 +5,6 @@ set, act, timeline, take); knows no music. One thread of its own with aiohttp's 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 import threading
@@ -21,7 +20,7 @@ from .actions import ACTIONS
 from .controls import TABLE
 from .feed import Feed, event
 from .jobs import Busy, Jobs
-from .work import TASKS, timeline_from_json
+from .work import TASKS, parse_json, timeline_from_json
 
 try:
     from aiohttp import web
@@ -132,8 +131,8 @@ class Site:
     async def fields(self, request: web.Request) -> dict:
         """The JSON object in the body. Raises RequestError."""
         try:
-            found = json.loads(await self.body(request), parse_constant=lambda text: 1 / 0)
-        except (ValueError, ArithmeticError, RecursionError):
+            found = parse_json(await self.body(request))
+        except ValueError:
             found = None
         if not isinstance(found, dict):
             raise RequestError("the body must be a JSON object")

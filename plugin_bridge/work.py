@@ -55,6 +55,18 @@ def flags(task: str, o: dict[str, Any]) -> Namespace:
     return Namespace(**(dict.fromkeys(TASKS[task]) | o))
 
 
+def parse_json(body: bytes) -> Any:
+    """What is in it, without NaN and infinities, which are no JSON. Raises ValueError."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError from error
+
+
 def rows_in(given: dict) -> tuple[list[list[Any]], str]:
     """The rows of notes in a JSON object, and their unit. Raises ValueError, TypeError, KeyError."""
     rows, unit = given["notes"], given.get("unit", "seconds")
@@ -92,7 +104,7 @@ def score_of_rows(body: bytes) -> tuple[Score, str]:
     """The score of {"notes": [[onset, duration, pitch, instrument, velocity] ...], "unit": "quarters" or "seconds",
     "tempos": [[at, bpm] ...], "meters": [[at, numerator, denominator] ...]}, and its unit. Raises RequestError."""
     try:
-        given = json.loads(body, parse_constant=lambda text: 1 / 0)
+        given = parse_json(body)
         rows, unit = rows_in(given)
         tempos, meters = given.get("tempos") or [[0, 120]], given.get("meters") or [[0, 4, 4]]
         if len(tempos) + len(meters) > 10_000:
@@ -102,7 +114,7 @@ def score_of_rows(body: bytes) -> tuple[Score, str]:
         ):
             raise ValueError
         tempo, notes = _tempo_map(tempos, meters, unit), Notes.of(tuple(row) for row in rows)
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
         raise RequestError(f"the body is no MIDI file and no {ROWS}, tempos, meters; see the README") from None
     if unit == "quarters":
         on, off = (tempo.seconds(column * PPQN) for column in (notes.onset, notes.offset))
