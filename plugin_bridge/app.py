@@ -106,7 +106,7 @@ class App:
                 "position": {"seconds": round(song, 3), "bar": bar, "beat": beat},
                 "controls": dict(settings),
                 "ports": self.hands.names,
-                "meters": self.meters.figures(self.hands.errors, lambda: self.late, self.dropped),
+                "meters": self.meters.figures(self.hands.errors, self.dropped),
                 "mind": self.mind.state, "band": self.session.setup.members(), "notes": self.session.seen(song),
                 "beats": [[round(t, 4), place] for t, place, _ in self.clock.grid.beats(song - 16, song + 8)],
                 "takes": self.recorder.takes(), "learning": self.controllers.learning,
@@ -117,11 +117,6 @@ class App:
     @property
     def clock(self) -> Clock:
         return self.transport.clock
-
-    @property
-    def late(self) -> int:
-        """Notes that were sent more than 10 ms after their time."""
-        return sum(error > 0.01 for error in list(self.hands.errors))
 
     @property
     def dropped(self) -> int:

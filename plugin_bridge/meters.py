@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+
+LATE = 0.01  # seconds after its time at which a note that is sent is late
 
 
 def quantiles(seconds: Iterable[float], names: dict[str, float]) -> dict[str, float | None]:
@@ -12,6 +14,11 @@ def quantiles(seconds: Iterable[float], names: dict[str, float]) -> dict[str, fl
     ordered = sorted(seconds)
     at = {name: min(int(share * len(ordered)), len(ordered) - 1) for name, share in names.items()}
     return {name: round(ordered[i] * 1000.0, 3) if ordered else None for name, i in at.items()}
+
+
+def late(errors: Iterable[float]) -> int:
+    """How many notes were: errors are seconds from when each was due to its sending."""
+    return sum(error > LATE for error in list(errors))
 
 
 class Meters:
@@ -41,14 +48,14 @@ class Meters:
         if music > 0.2:
             self.load = compute / music if self.load is None else 0.8 * self.load + 0.2 * compute / music
 
-    def figures(self, errors: Iterable[float], late: Callable[[], int], dropped: int) -> dict:
-        """As in the contract of App; made anew once a second, and `late` asked for only then."""
+    def figures(self, errors: Iterable[float], dropped: int) -> dict:
+        """As in the contract of App; made anew once a second, for there are many errors."""
         now = time.perf_counter()
         if now - self._cache[0] > 1.0:
             self._cache = now, {
                 "reaction_ms": quantiles(self.reactions, {"p50": 0.5, "p95": 0.95}),
                 "jitter_ms": quantiles(list(errors)[-3000:], {"p50": 0.5, "p99": 0.99, "max": 1.0}),
-                "late": late(), "dropped": dropped,
+                "late": late(errors), "dropped": dropped,
                 "load": None if self.load is None else round(self.load, 3),
                 "events_per_second": None if self.rate is None else round(self.rate, 1),
             }  # fmt: skip

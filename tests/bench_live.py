@@ -28,7 +28,7 @@ from anticipation.live.planner import Planner  # noqa: E402
 from anticipation.music.notes import Notes  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
 from plugin_bridge.clock import Grid, MidiClock  # noqa: E402
-from plugin_bridge.meters import quantiles  # noqa: E402
+from plugin_bridge.meters import late, quantiles  # noqa: E402
 from plugin_bridge.ticks import TICKS  # noqa: E402
 
 TUNE = (72, 76, 79, 77, 74, 81, 79, 72)
@@ -141,7 +141,7 @@ def steady(args, folder: str) -> None:
         "the changed suffix only",
     )
     row("notes within 30 ms of a sixteenth (quantise 0.8)", f"{100 * near.mean():.1f} %", ">= 90 %")
-    row("late / dropped", f"{app.late} / {app.dropped}", "0 / 0")
+    row("late / dropped", f"{late(app.hands.errors)} / {app.dropped}", "0 / 0")
     if len(sizes) > 3:
         first, last = sizes[len(sizes) // 3], sizes[-1]
         row(
@@ -188,7 +188,8 @@ def rough(args, folder: str) -> None:
     row(f"late / stuck / overlapping, {args.random:g} min of mess and {len(songs)} "
         f"held-out melodies, 20 stops, 20 relocations, 5 tempos, a "
         f"killed mind, a vanished port; {app.hands.sent} notes out",
-        f"{app.late} / {sum(on.values())} / {overlapping} (too late, silent: {app.dropped})", "0 / 0 / 0")  # fmt: skip
+        f"{late(app.hands.errors)} / {sum(on.values())} / {overlapping} (too late, silent: {app.dropped})",
+        "0 / 0 / 0")  # fmt: skip
     app.close()
 
 

@@ -736,11 +736,14 @@ def test_a_song_has_the_metre_that_it_was_told(rehearsal, meter, bar, place):
     assert read(next(made.app.recorder.folder.glob("take-*.mid"))).tempo.meters == ((0, *state["meter"]),)
 
 
-def test_late_notes_are_counted_when_they_are_asked_for():
-    meters, asked = Meters(), []
-    for _ in range(5):
-        figures = meters.figures([0.02], lambda: asked.append(1) or len(asked), 0)
-    assert figures["late"] == 1 and len(asked) == 1
+def test_late_notes_are_counted_once_a_second(monkeypatch):
+    """It is asked for 20 times a second, of 50,000 notes."""
+    now, meters = SimpleNamespace(perf_counter=lambda: 5.0), Meters()
+    monkeypatch.setattr("plugin_bridge.meters.time", now)
+    assert meters.figures([0.02, 0.009, -0.02], 0)["late"] == 1
+    assert meters.figures([0.02, 0.03], 0)["late"] == 1
+    now.perf_counter = lambda: 6.1
+    assert meters.figures([0.02, 0.03], 0)["late"] == 2
 
 
 def test_a_chart_goes_round_by_its_bars_and_what_a_symbol_is_taken_for_is_told(rehearsal):
