@@ -84,11 +84,11 @@ class App:
         self._closing = False
         try:
             self.transport = Transport(self.session, self.hands, self.recorder, self.tell)
+            self.transport.programs()
+            self.mind.start()
         except BaseException:  # no Ableton Link: a process would be left, and our ports with it
             self.hands.close()
             raise
-        self.transport.programs()
-        self.mind.start()
         self._osc = serve_osc(self, osc, self.tell) if osc else None
         self._heart = threading.Thread(target=self._run, daemon=True, name="heart")
         self._heart.start()

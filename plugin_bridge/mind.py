@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from anticipation.errors import LiveError
+
 from .child import ignore_signals, start
 from .session import Ask
 
@@ -93,9 +95,13 @@ class Mind:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Begin to load; ("ready", facts) is reported later."""
-        self.state = "restarting" if self._process else "loading"
-        self._process, ours = start("anticipate-mind", think, *self.settings)
+        """Begin to load; ("ready", facts) is reported later. Raises LiveError."""
+        state = "restarting" if self._process else "loading"
+        try:
+            self._process, ours = start("anticipate-mind", think, *self.settings)
+        except OSError as error:  # no memory, or no more files
+            raise LiveError(f"no process to think: {error.strerror}") from None
+        self.state = state
         with self._changed:
             self._connection, self._busy, self._waiting, self._owed = ours, False, None, None
             self._changed.notify_all()
@@ -103,12 +109,13 @@ class Mind:
         threading.Thread(target=self._speak, args=(ours,), daemon=True, name="to the mind").start()
 
     def revive(self, now: float) -> bool:
-        """Start another one, unless minds have died again and again of late."""
+        """Start another one, unless minds have died again and again of late, or there is no room for it."""
         self._deaths = [death for death in self._deaths if now - death < 60] + [now]
         if len(self._deaths) > RESTARTS:
             return False
-        self.start()
-        return True
+        with suppress(LiveError):
+            self.start()
+        return self.state != "dead"
 
     def ask(self, ask: Ask) -> None:
         with self._changed:

@@ -167,7 +167,7 @@ def died(app: App, now: float, how: str) -> None:
     if app.mind.revive(now):
         app.tell(f"the mind died ({how}); starting another")
     else:
-        app.tell("the mind died again and again; it is left alone. Start the program anew")
+        app.tell(f"the mind died ({how}) again and again, or none can be started. Start the program anew")
 
 
 REPORTS: dict[str, Callable] = {

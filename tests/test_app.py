@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_scheduler import check_clean
 from test_session import regular_mind
-from virtual import Hands, Rehearsal
+from virtual import Hands, Mind, Rehearsal
 
 from anticipation.errors import LiveError, RequestError
 from anticipation.live.planner import Step
@@ -561,12 +561,13 @@ def no_link(bpm):
     raise LiveError("Ableton Link needs LinkPython-extern")
 
 
-def test_an_app_that_cannot_begin_leaves_no_process(monkeypatch, tmp_path):
+@pytest.mark.parametrize("what", [(transport, "open_link"), (Mind, "start")], ids=["link", "mind"])
+def test_an_app_that_cannot_begin_leaves_no_process(monkeypatch, tmp_path, what):
     closed = []
     monkeypatch.setattr(Hands, "close", lambda hands: closed.append(hands))
-    monkeypatch.setattr(transport, "open_link", no_link)
+    monkeypatch.setattr(*what, no_link)
     with pytest.raises(LiveError):
-        Rehearsal(monkeypatch, tmp_path, sync="link")
+        Rehearsal(monkeypatch, tmp_path, sync="link" if what[0] is transport else "internal")
     assert len(closed) == 1
 
 

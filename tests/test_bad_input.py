@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from anticipation.errors import LiveError
 from anticipation.music.notes import DRUMS, Notes
 from anticipation.music.tempo import TempoMap
 from anticipation.score import midi
@@ -378,6 +379,19 @@ def test_a_mind_that_cannot_load_is_left_alone(tmp_path):
         assert mind.state == "dead" and mind.broken == f"no checkpoint at {tmp_path / 'typo'}" and reports.empty()
     finally:
         mind.close()
+
+
+def test_no_process_for_a_mind_is_one_line(monkeypatch):
+    """Where there is no room for the first; where one died for want of memory, there may be none for another."""
+
+    def start(process):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", start)
+    mind = Mind(lambda report: None)
+    with pytest.raises(LiveError, match="no process to think: Cannot allocate memory"):
+        mind.start()
+    assert not mind.revive(0.0) and mind.state == "dead"
 
 
 def test_a_mind_is_ended_without_being_waited_for():
