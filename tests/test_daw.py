@@ -14,7 +14,7 @@ pytest.importorskip("aiohttp", reason="the server needs aiohttp")
 
 from stand_in import StandIn  # noqa: E402
 
-from plugin_bridge import access  # noqa: E402
+from plugin_bridge import access, work  # noqa: E402
 from plugin_bridge.server import Server  # noqa: E402
 
 HOSTS = Path(__file__).parent / "daw"
@@ -174,6 +174,38 @@ def test_bitwig_and_live_show_how_a_request_was_understood(bitwig, ableton):
     (popup,) = bitwig({"Task": "harmonize", "Takes": 1, "make": 1}, 60, RUBATO="1")["popups"]
     shown = ableton({"task": "harmonize", "takes": "1"}, RUBATO="1")["shown"][-1]
     assert "1 new tracks; " + REMARK in popup and "1 new tracks; " + REMARK in shown
+
+
+COMMAS = """
+local format = string.format
+function string.format(form, ...)
+  local text = format(form, ...)
+  return form:find("%.%d+f") and (text:gsub("(%d)%.(%d)", "%1,%2")) or text
+end
+local client = dofile(arg[1])
+local function run(line)
+  local file = io.open(line:match('@(.-)"'))
+  print(file:read("a"))
+  file:close()
+  return '{"id": "1"}'
+end
+local server = setmetatable({ run = run, path = arg[2], url = "" }, { __index = client })
+server:submit("infill", {}, { { 0.5, 1.25, 60, 0, 80 } }, { { 0, 90.5 } }, { { 0, 3, 4 } })
+server:timeline({ { 0.5, 1.25, 60, 0, 80 } }, 2.5)
+print(client.number(1.5))
+"""
+
+
+@needs_lua
+def test_a_host_that_writes_numbers_with_commas_is_understood(run, tmp_path):
+    """As Ardour does where its user's language has them: it takes over his locale, and so does its Lua."""
+    (tmp_path / "commas.lua").write_text(COMMAS)
+    told = run(LUA, tmp_path / "commas.lua", access.SCRIPTS / "client.lua", tmp_path / "link")
+    body, timeline, number = told.splitlines()
+    score, _ = work.score_of_rows(body.encode())
+    assert score.notes.pitch.tolist() == [60] and score.tempo.meters == ((0, 3, 4),)
+    assert score.tempo.tempos == ((0, round(60e6 / 90.5)),) and number == "1.500000"
+    assert json.loads(timeline) == {"unit": "quarters", "notes": [[0.5, 1.25, 60, 0, 80]], "replace_from": 2.5}
 
 
 @needs_lua

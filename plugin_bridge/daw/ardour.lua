@@ -80,7 +80,7 @@ function factory() return function()
     end
   end
   if task == "continue" then
-    answer.seconds = ("%.3f"):format(8 * bar * 60 / (tempo:note_types_per_minute() * 4 / tempo:note_type()))
+    answer.seconds = client.number(8 * bar * 60 / (tempo:note_types_per_minute() * 4 / tempo:note_type()))
   end
 
   local id, problem = server:submit(task, answer, notes,

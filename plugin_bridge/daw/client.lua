@@ -60,10 +60,15 @@ function client:ask(method, path, body, seconds)
   return answer
 end
 
+-- A number as JSON has it: a host that took over a language's commas, as Ardour does, has them in its Lua, too.
+function client.number(value)
+  return (("%.6f"):format(value):gsub(",", "."))
+end
+
 local function rows_text(rows)
   local parts = {}
   for i, row in ipairs(rows) do
-    parts[i] = ("[%.6f,%.6f,%d,%d,%d]"):format(row[1], math.max(row[2], 0.001), row[3], row[4], row[5])
+    parts[i] = ("[%s,%s,%d,%d,%d]"):format(client.number(row[1]), client.number(math.max(row[2], 0.001)), row[3], row[4], row[5])
   end
   return "[" .. table.concat(parts, ",") .. "]"
 end
@@ -72,7 +77,7 @@ local function points_text(points)
   local parts = {}
   for i, point in ipairs(points) do
     local numbers = {}
-    for j, value in ipairs(point) do numbers[j] = ("%.6f"):format(value):gsub("%.?0+$", "") end
+    for j, value in ipairs(point) do numbers[j] = client.number(value) end
     parts[i] = "[" .. table.concat(numbers, ",") .. "]"
   end
   return "[" .. table.concat(parts, ",") .. "]"
@@ -126,7 +131,7 @@ end
 -- What lies ahead on the DAW's timeline: notes from quarter `from` of the song on, which replace what was sent before.
 function client:timeline(notes, from)
   return self:ask("POST", "/api/timeline",
-    ('{"unit":"quarters","notes":%s,"replace_from":%.6f}'):format(rows_text(notes), from), 2)
+    ('{"unit":"quarters","notes":%s,"replace_from":%s}'):format(rows_text(notes), client.number(from)), 2)
 end
 
 -- The notes of a take by instrument, and what to call the track: a variation has the notes that stayed as well.

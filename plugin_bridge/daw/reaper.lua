@@ -57,14 +57,14 @@ local function main()
   for i = 0, count - 1 do host.gather(reaper.GetSelectedMediaItem(0, i), first - 1e-6, last, zero, notes) end
   local from, to = reaper.GetSet_LoopTimeRange(false, false, 0, 0, false)
   if to > from and task ~= "continue" and task ~= "harmonize" then
-    options.start = ("%.6f"):format(math.max(0, reaper.TimeMap2_timeToQN(0, from) - zero))
-    options["end"] = ("%.6f"):format(math.min(last, reaper.TimeMap2_timeToQN(0, to)) - zero)
+    options.start = client.number(math.max(0, reaper.TimeMap2_timeToQN(0, from) - zero))
+    options["end"] = client.number(math.min(last, reaper.TimeMap2_timeToQN(0, to)) - zero)
   end
   local tempos, meters = host.tempo_map(zero)
   if task == "continue" then
     local at = reaper.TimeMap2_QNToTime(0, last)
     local numerator, denominator, bpm = reaper.TimeMap_GetTimeSigAtTime(0, at)
-    options.seconds = ("%.3f"):format((bars or 8) * numerator * 4 / denominator * 60 / bpm)
+    options.seconds = client.number((bars or 8) * numerator * 4 / denominator * 60 / bpm)
   end
 
   local id
