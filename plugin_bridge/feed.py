@@ -61,19 +61,19 @@ class Feed:
 
     def join(self) -> asyncio.Queue[Update | None]:
         """A queue that begins with the whole state. None: there is no more."""
-        if not self._listeners:
-            self._last = self._state()
-            self._task = asyncio.ensure_future(self._watch())
         queue: asyncio.Queue[Update | None] = asyncio.Queue(BACKLOG)
-        queue.put_nowait(("state", self._last))
         self._listeners.add(queue)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._watch())
+        elif self._last:  # else the first look is still to come
+            queue.put_nowait(("state", self._last))
         return queue
 
     def leave(self, queue: asyncio.Queue[Update | None]) -> None:
         self._listeners.discard(queue)
         if not self._listeners and self._task:
             self._task.cancel()
-            self._task = None
+            self._task, self._last = None, {}
 
     def close(self) -> None:
         """Send all listeners away, now: a server that shuts waits for them."""
@@ -90,16 +90,16 @@ class Feed:
     async def _watch(self) -> None:
         still = 0
         while True:
-            await asyncio.sleep(RATE if still < AWAKE else REST)
             try:
-                now = self._state()
+                now = await asyncio.to_thread(self._state)  # which may be busy: nobody else waits for it
             except Exception:  # a bug: to the log, and the pages are not left with a picture that stands for ever
                 logging.getLogger(__name__).exception("no state")
-                continue
-            news = change(self._last, now)
-            self._last, still = now, 0 if news else still + 1
-            for queue in self._listeners if news else ():
-                if queue.full():  # it would get a stale picture bit by bit: one fresh one instead
-                    self._replace(queue, ("state", now))
-                else:
-                    queue.put_nowait(("change", news))
+            else:
+                first, news = not self._last, change(self._last, now)
+                self._last, still = now, 0 if news else still + 1
+                for queue in self._listeners if news else ():
+                    if first or queue.full():  # or it would get a stale picture, bit by bit
+                        self._replace(queue, ("state", now))
+                    else:
+                        queue.put_nowait(("change", news))
+            await asyncio.sleep(RATE if still < AWAKE else REST)

@@ -342,6 +342,32 @@ def test_the_stream_tells_all_once_and_then_what_changed(served, ask):
     connection.close()
 
 
+def test_an_app_that_is_busy_holds_up_only_those_who_ask_for_its_state():
+    """It saves a take on a slow disk, say; meanwhile whoever listens is the cause that it is asked."""
+    asked, goes_on = threading.Event(), threading.Event()
+
+    class Busy(StandIn):
+        def state(self):
+            asked.set()
+            goes_on.wait(60)
+            return super().state()
+
+    server = Server(Busy())
+    listener, other = (http.client.HTTPConnection("127.0.0.1", server.port, timeout=10) for _ in range(2))
+    try:
+        listener.request("GET", "/api/stream")
+        assert asked.wait(10)
+        other.request("GET", "/api/controls")
+        assert other.getresponse().status == 200 and not goes_on.is_set()
+        goes_on.set()
+        assert events(listener.getresponse(), 1)[0][0] == "state"
+    finally:
+        goes_on.set()
+        listener.close()
+        other.close()
+        server.close()
+
+
 def test_a_state_that_fails_once_does_not_end_the_stream():
     states = iter([{"n": 0}, RuntimeError("a bug"), {"n": 1}])
 
