@@ -205,5 +205,4 @@ class Jobs:
             self._pipe.close()
             self._process.kill()
             self._process.join(5)
-            self._process.close()
             self._process = None

@@ -160,6 +160,25 @@ def test_a_worker_that_dies_is_told_and_replaced(random_checkpoint, melody):
     queue.close()
 
 
+def test_a_worker_that_takes_long_to_die_holds_up_no_other_job(random_checkpoint, melody, monkeypatch):
+    """On a machine that swaps, say: it is killed, and has not ended yet when it was waited for."""
+    queue = jobs.Jobs(random_checkpoint, lease=300)
+    job = queue.submit("continue", {"seconds": "600", "takes": "8"}, melody.read_bytes())
+    while not queue._process or job.state == "waiting":
+        time.sleep(0.01)
+    worker = queue._process
+    with monkeypatch.context() as slow:
+        slow.setattr("multiprocessing.process.BaseProcess.kill", lambda process: None)
+        slow.setattr("multiprocessing.process.BaseProcess.join", lambda process, seconds=None: None)
+        queue.cancel(job.id)
+        again = queue.submit("harmonize", {}, melody.read_bytes())
+        again.over.result(100)
+    queue.close()
+    worker.kill()
+    worker.join(30)
+    assert again.state == "done" and not queue._thread.is_alive()
+
+
 def test_the_queue_has_an_end(monkeypatch, melody):
     monkeypatch.setattr(jobs, "QUEUE", 2)
     monkeypatch.setattr(jobs.Jobs, "_serve", lambda self: None)
