@@ -22,12 +22,13 @@ def test_a_file_is_on_the_disk_before_it_takes_anothers_place_and_its_name_after
     assert new in done[:renamed] and folder in done[renamed:]
 
 
-def test_a_disk_that_cannot_keep_a_file_is_an_error_and_the_one_before_stays(tmp_path, monkeypatch):
-    def broken(number):
+@pytest.mark.parametrize("verb", ["fsync", "replace"])
+def test_a_disk_that_cannot_keep_a_file_is_an_error_and_the_one_before_stays(tmp_path, monkeypatch, verb):
+    def broken(*_):
         raise OSError(5, "Input/output error")
 
     (tmp_path / "song.mid").write_bytes(b"before")
-    monkeypatch.setattr(os, "fsync", broken)
+    monkeypatch.setattr(os, verb, broken)
     with pytest.raises(FileError, match="Input/output error"), replacing(tmp_path / "song.mid") as draft:
         draft.write_bytes(b"after")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
