@@ -195,19 +195,19 @@ def open_page(args: argparse.Namespace, app, say, link: bool):
     return server
 
 
-def api_flag(sub: argparse.ArgumentParser) -> None:
+def port_flags(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--api", choices=["auto", *ports.APIS], default="auto")
+    sub.add_argument("--in", dest="in_port", metavar="PORT", help="listen to this port (default: a virtual one)")
+    sub.add_argument("--out", dest="out_port", metavar="PORT", help="play into this port (default: a virtual one)")
 
 
 def doctor_flags(sub: argparse.ArgumentParser) -> None:
-    api_flag(sub)
+    port_flags(sub)
     sub.add_argument("--seconds", type=float, default=20.0, help="how long to play (default: 20)")
 
 
 def live_flags(sub: argparse.ArgumentParser) -> None:
-    api_flag(sub)
-    sub.add_argument("--in", dest="in_port", metavar="PORT", help="listen to this port (default: a virtual one)")
-    sub.add_argument("--out", dest="out_port", metavar="PORT", help="play into this port (default: a virtual one)")
+    port_flags(sub)
     sub.add_argument("--takes", type=Path, default=Path("anticipation-takes"), metavar="FOLDER",
                      help="where takes are saved (default: anticipation-takes)")  # fmt: skip
     sub.add_argument("--page", action=argparse.BooleanOptionalAction, default=True, help="serve the page")

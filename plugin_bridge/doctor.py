@@ -69,7 +69,7 @@ def advise(meters: dict) -> dict[str, float | int]:
 
 
 def examine(args: argparse.Namespace) -> None:
-    """Print the report. Raises LiveError where there is no MIDI system."""
+    """Print the report. Raises LiveError where there is no MIDI system, or no port."""
     import torch
 
     from anticipation import __version__
@@ -84,7 +84,8 @@ def examine(args: argparse.Namespace) -> None:
     counts = [args.threads] if args.threads else sorted({1, max(1, (os.cpu_count() or 1) // 2)})
     for threads in counts:
         with tempfile.TemporaryDirectory() as folder:
-            app = App(api=args.api, takes=Path(folder), checkpoint=args.model, weights=args.weights, threads=threads,
+            app = App(api=args.api, in_port=args.in_port, out_port=args.out_port, takes=Path(folder),
+                      checkpoint=args.model, weights=args.weights, threads=threads,
                       settings={"count_in": 0, "bravery": 1.0, "instruments": "piano,bass"})  # fmt: skip
             try:
                 app.wait_ready(120)

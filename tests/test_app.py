@@ -893,6 +893,19 @@ def test_what_the_terminal_asks_for_is_done_in_order_and_what_it_ignores_stays_i
         signal.signal(signal.SIGHUP, before)
 
 
+def test_doctor_measures_by_named_ports_where_there_are_no_virtual_ones(monkeypatch, anticipate):
+    """As on Windows, where it could not open any."""
+    meters, given = Meters().figures([], 0), {}
+    made = SimpleNamespace(wait_ready=lambda seconds: True, act=lambda name: None, hear=lambda wall, data: None,
+                           state=lambda: {"meters": meters}, close=lambda: None)  # fmt: skip
+    monkeypatch.setattr("plugin_bridge.ports.choose", lambda api: ("winmm", 0))
+    monkeypatch.setattr("plugin_bridge.doctor.App", lambda **options: given.update(options) or made)
+    flags = ["--in", "To band", "--out", "From band", "--threads", 1, "--seconds", "0.01"]
+    code, told, _ = anticipate("doctor", *flags)
+    assert code == 0 and "winmm: no virtual ports to measure" in told and "anticipate live --threads 1" in told
+    assert (given["in_port"], given["out_port"]) == ("To band", "From band")
+
+
 def test_whom_a_slow_mind_leaves_out_is_told(rehearsal):
     made = rehearsal(plan=regular_mind(), instruments="piano,finger bass")
     made.app.session.relief = Relief(level=1, starved=9.0)
