@@ -57,16 +57,16 @@ def pitch_range(text: str | None) -> tuple[int, int] | tuple[None, None]:
     return one(match[1]), one(match[2])
 
 
-def span(args: argparse.Namespace, score: Score) -> tuple[float | None, float | None]:
+def span(bars: str | None, start: float | None, end: float | None, score: Score) -> tuple[float | None, float | None]:
     """Start and end in seconds of --bars or --start and --end. Raises RequestError."""
-    if args.bars is None:
-        return args.start, args.end
-    if args.start is not None or args.end is not None:
+    if bars is None:
+        return start, end
+    if start is not None or end is not None:
         raise RequestError("give --bars or --start and --end, not both")
-    first, dash, last = args.bars.partition("-")
+    first, dash, last = bars.partition("-")
     last = last if dash else first
     if not first.strip().isdecimal() or not last.strip().isdecimal():
-        raise RequestError(f"unknown bars {args.bars!r}: write 9-16")
+        raise RequestError(f"unknown bars {bars!r}: write 9-16")
     return score.bars(int(first), int(last))
 
 
@@ -143,24 +143,25 @@ def make_folder(folder: Path) -> None:
         raise FileError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
-def options_of(args: argparse.Namespace) -> Options:
-    """What every task takes, of the flags that were given. Without a seed one is drawn. Raises RequestError."""
-    low, high = pitch_range(args.range)
-    given = {field.name: getattr(args, field.name, None) for field in fields(Options)}
-    given |= {"low": low, "high": high, "seed": random.randrange(SEEDS) if given["seed"] is None else given["seed"]}
-    return Options(**{name: value for name, value in given.items() if value is not None})
+def options_of(given: dict) -> Options:
+    """What every task takes, of flags; those that are None were not given. Without a seed one is drawn. Raises
+    RequestError."""
+    low, high = pitch_range(given.get("range"))
+    options = {field.name: given.get(field.name) for field in fields(Options)} | {"low": low, "high": high}
+    drawn = {"seed": random.randrange(SEEDS)}
+    return Options(**drawn | {name: value for name, value in options.items() if value is not None})
 
 
-def own_of(task: str, args: argparse.Namespace, score: Score) -> dict:
+def own_of(task: str, given: dict, score: Score) -> dict:
     """What only this task takes, of the flags that were given, as its function has it. Raises RequestError."""
-    given = {name: getattr(args, name) for name in OWN[task]}
-    if "end" in given:
-        given["start"], given["end"] = span(args, score)
-    if given.get("parts") is not None:
-        given["parts"] = part_names(given["parts"], score)
+    own = {name: given.get(name) for name in OWN[task]}
+    if "end" in own:
+        own["start"], own["end"] = span(given.get("bars"), own["start"], own["end"], score)
+    if (parts := own.get("parts")) is not None:
+        own["parts"] = part_names(parts, score)
     if task == "harmonize":
-        given["instrument"] = given.pop("instruments")
-    return {name: value for name, value in given.items() if value is not None}
+        own["instrument"] = own.pop("instruments")
+    return {name: value for name, value in own.items() if value is not None}
 
 
 def run_task(task: str, args: argparse.Namespace) -> None:
@@ -169,7 +170,7 @@ def run_task(task: str, args: argparse.Namespace) -> None:
     from .music.symbols import simplified
     from .score.midi import read, write
 
-    options = options_of(args)
+    options = options_of(vars(args))
     jobs = [(source, read(source), outputs(args, source)) for source in args.input]
     twice = [path for path, count in Counter(path for *_, paths in jobs for path in paths).items() if count > 1]
     if twice:
@@ -178,7 +179,7 @@ def run_task(task: str, args: argparse.Namespace) -> None:
         say(args, f"chords: {', '.join(less)}")
     for source, score, _ in jobs:  # before anything is computed
         with naming(source, jobs):
-            own_of(task, args, score)
+            own_of(task, vars(args), score)
     model = open_model(args)
     written: list[str] = []
     facts = {"takes": args.takes, "events": 0, "seconds": 0.0, "compute_seconds": 0.0}
@@ -186,7 +187,7 @@ def run_task(task: str, args: argparse.Namespace) -> None:
         say(args, *(f"{source}: {line}" for line in score.repairs))
         begin = time.perf_counter()
         with naming(source, jobs), progress_bar(args.quiet) as update:
-            own = own_of(task, args, score)
+            own = own_of(task, vars(args), score)
             takes = getattr(tasks, task)(score, model, **own, options=replace(options, progress=update))
         facts["compute_seconds"] += time.perf_counter() - begin
         say(args, *(f"{source}: {line}" for line in takes[0].remarks))

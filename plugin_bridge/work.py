@@ -4,7 +4,6 @@ HTTP, no queue and no process."""
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -47,12 +46,7 @@ def parse(task: str, given: dict[str, str]) -> dict[str, Any]:
             options[name.replace("-", "_")] = kind(text)
         except ValueError:
             raise RequestError(f"{name} {text!r} is not a number") from None
-    return options | {"seed": options_of(flags(task, options)).seed}
-
-
-def flags(task: str, o: dict[str, Any]) -> Namespace:
-    """Options as the command has them: those that are not given are None."""
-    return Namespace(**(dict.fromkeys(TASKS[task]) | o))
+    return options | {"seed": options_of(options).seed}
 
 
 def parse_json(body: bytes) -> Any:
@@ -146,9 +140,9 @@ def perform(model, task: str, o: dict[str, Any], body: bytes, progress: Callable
         o = o | {name: float(score.tempo.seconds(o[name] * PPQN)) for name in ("start", "end") if name in o}
     if not o.get("instruments"):  # scripts send fields that are left empty
         o = o | {"instruments": None}
-    args, name = flags(task, o), "continue_" if task == "continue" else task
-    options = replace(options_of(args), progress=progress)
-    takes = getattr(tasks, name)(score, model, **own_of(name, args, score), options=options)
+    name = "continue_" if task == "continue" else task
+    options = replace(options_of(o), progress=progress)
+    takes = getattr(tasks, name)(score, model, **own_of(name, o, score), options=options)
     return [{"mid": take.score.data, "facts": _facts(take, score, unit, options.seed)} for take in takes]
 
 
