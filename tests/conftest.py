@@ -221,3 +221,22 @@ def ask(served):
         return answer.status, answer.headers, json.loads(content) if kind == "application/json" else content
 
     return run
+
+
+@pytest.fixture
+def rehearsal(monkeypatch, tmp_path):
+    """rehearsal(plan=..., **settings) -> a Rehearsal that plays."""
+    from virtual import Rehearsal
+
+    made = []
+
+    def make(**settings):
+        made.append(Rehearsal(monkeypatch, tmp_path / "takes", **settings))
+        if settings.get("sync") != "clock":
+            made[-1].app.act("start")
+        made[-1].run(0.1)
+        return made[-1]
+
+    yield make
+    for rehearsal in made:
+        rehearsal.app.close()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+from anticipation.music.notes import Notes
+from anticipation.score.midi import read
 from plugin_bridge import app, mind
 from plugin_bridge.clock import Clock
 from plugin_bridge.scheduler import Scheduler
@@ -228,6 +230,20 @@ class Rehearsal:
             self.app._beat([inbox.get() for _ in range(inbox.qsize())])
             if inbox.empty():
                 return
+
+    def taken(self, kind: str = "take") -> list[Notes]:
+        """The notes of every take of a kind."""
+        paths = sorted(self.app.recorder.folder.glob(f"{kind}-*.mid"), key=lambda path: path.stem)
+        return [read(path).notes for path in paths]
+
+    def struck(self, channel: int = 0) -> list[int]:
+        """The pitches that were sent on a channel."""
+        return [m[1] for _, m in self.sent if m[0] == 0x90 | channel]
+
+
+def key(at, pitch, length=0.2):
+    """What is heard of one, for a Rehearsal."""
+    return [(at, [0x90, pitch, 80]), (at + length, [0x80, pitch, 0])]
 
 
 def player(notes) -> list[tuple[float, int, int]]:
