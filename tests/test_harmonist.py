@@ -74,6 +74,25 @@ def test_chords_seldom_change_off_the_beat(monkeypatch):
     assert not (places() % 1 != 0).any()
 
 
+def test_chords_change_no_faster_in_a_reel():
+    """The same notes of any chord at 90 and at 180 beats a minute: by the clock about as often, by the beat less."""
+    rng = np.random.default_rng(2)
+
+    def changes(period: float) -> int:
+        """In 48 beats of three tunes."""
+        beats, count = TempoMap.constant(60 / period).beats(70 * period), 0
+        for pitches in several:
+            notes = ((period / 2 * i, 0.4 * period, p, 73, 80) for i, p in enumerate(pitches))
+            harmonist, mess = Harmonist(), Notes.of(notes)
+            for start in np.arange(4.2, 50.0, 0.5) * period:
+                told = harmonist.chords(replace(moment(float(start), mess, beats), end=start + 4 * period))
+            count += len(told)
+        return count
+
+    several = rng.choice([60, 62, 64, 65, 67, 69, 71], (3, 100)).tolist()
+    assert changes(1 / 3) < 0.8 * changes(2 / 3)
+
+
 @pytest.mark.parametrize(("shift", "last", "home"), [(0, 60, "C"), (0, 69, "Am"), (5, 65, "F")])
 def test_a_silence_goes_round_in_the_chords_before_it_and_ends_on_the_tonic(shift, last, home):
     """Where of itself it would stay on one. In A minor on that."""

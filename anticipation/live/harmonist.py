@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..infilling.consensus import consensus, edges_between, settled
-from ..model.chordist import MEMORY, default
+from ..model.chordist import MEMORY, STEP, default
 from ..music.grid import divided, middle, moment, position
 from ..music.harmony import NO_CHORD, chord_at, chord_notes
 from ..music.keys import estimate_key
@@ -14,9 +14,10 @@ from ..music.notes import Notes
 from ..music.reprise import SONG, reprise
 from .scene import Scene, none
 
-# What a change costs, see consensus.CHANGE: on a bar line, halfway through the bar, on another beat, and off the beat.
-# People change on two of the first three. Who cannot see ahead has to mend a wrong chord off the beat at times.
-ON_BAR, HALFWAY, ON_BEAT, OFF_BEAT = 0.0, 0.03, 0.1, 0.3
+# What a change costs, see consensus.CHANGE: on a bar line, halfway through the bar, on another beat, and off the beat;
+# and as many times more as a beat is shorter than STEP, for people change no faster in a reel. Who cannot see ahead has
+# to mend a wrong chord off the beat at times.
+ON_BAR, HALFWAY, ON_BEAT, OFF_BEAT = 0.1, 0.2, 0.3, 0.5
 TOLD = 256  # chords that are remembered
 PHRASE = 4  # bars that are gone round in while the player is silent, from the second bar of his silence on
 MINOR, A_MINOR = 12, 9  # chord symbols of minor triads begin there; A is so far above C
@@ -101,6 +102,7 @@ def _costs(edges: np.ndarray, beats: Notes) -> np.ndarray:
         return np.full(len(edges), HALFWAY)
     when = position(edges, beats)
     nearest = np.rint(when).astype(int)
-    place, bar = beats.pitch[nearest.clip(0, len(beats) - 1)], int(beats.pitch.max()) + 1
+    beat, bar = nearest.clip(0, len(beats) - 1), int(beats.pitch.max()) + 1
+    place = beats.pitch[beat]
     cost = np.where(place == 0, ON_BAR, np.where(2 * place == bar, HALFWAY, ON_BEAT))
-    return np.where(abs(when - nearest) > 0.1, OFF_BEAT, cost)
+    return np.where(abs(when - nearest) > 0.1, OFF_BEAT, cost) * np.maximum(STEP / beats.duration[beat], 1.0)
