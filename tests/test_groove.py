@@ -36,6 +36,15 @@ def test_the_places_of_a_bar(beats, unit, bar):
     assert groove.places_of(np.array([-1.0, 99.0]), rows).tolist() == [-1, -1]
 
 
+@pytest.mark.parametrize("beats, bar", [(6, [D, A]), (9, [D, A, A]), (12, [D, A, B, A])])
+def test_the_eighths_of_a_jig_are_thirds_of_its_beats(beats, bar):
+    rows = grid(beats, 8)
+    sixths = rows[: len(bar), :1] + rows[len(bar), 0] + np.arange(6) / 6 * rows[0, 2]
+    for late in (-0.02, 0.0, 0.02):
+        found = groove.places_of(sixths.ravel() + late, rows, in_thirds=True)
+        assert found.tolist() == [kind for beat in bar for kind in (beat, E, H, E, H, E)]
+
+
 @pytest.mark.parametrize("first, phrase", [(0.0, 0), (0.9, 0), (1.4, 1), (np.inf, 0)])
 def test_phrases_of_four_bars_begin_near_the_first_note(first, phrase):
     """A pick-up belongs to what it leads to."""

@@ -297,6 +297,8 @@ def test_live_drums_know_phrases_and_waltzes(random_model):
         at = np.rint((np.array([10.0, 11.0, 11.5, 12.0, 13.5, 14.0]) - planner.origin) * s.STEPS).astype(int)
         assert bias.groove[at].tolist() == [DOWNBEAT, BEAT, LAST_BACK, OPENING, BACK, DOWNBEAT]
         assert bias.heed == HEED > 1 and freed(bias, int(at[2]), 1.0, 0.9) == (1.0, 0.9)
+    thirds = np.rint((12.0 + np.arange(3) / 6 - planner.origin) * s.STEPS).astype(int)
+    assert planner._limits(replace(asked, turns=3))[0].bias.groove[thirds].tolist() == [OPENING, BETWEEN, BETWEEN]
     three = BEATS.between(-1.0, 30.0)
     three = three.replace(pitch=np.arange(len(three)) % 3)
     assert planner._limits(replace(asked, chart=three + CHART))[0].bias.heed == IN_THREE

@@ -192,7 +192,7 @@ class Planner:
         tune = None
         if DRUMS in scene.instruments and not _drums(scene.player):
             first = None if scene.phrase is None else (scene.phrase - self.origin) * s.STEPS
-            groove = places_of(np.arange(end + 1), chart.beats, first)
+            groove = places_of(np.arange(end + 1), chart.beats, first, in_thirds=scene.turns == 3)
         if (theirs := lone_tune(player)) is not None:
             of_late = theirs.pitch[theirs.onset > theirs.onset[-1] - OF_LATE]
             tune = np.full(end + 1, int(np.median(of_late)) + self.shift)

@@ -56,24 +56,27 @@ def shares(pitches: np.ndarray) -> np.ndarray:
     return np.bincount(GROUP_OF[pitches], minlength=len(USUAL)) / max(len(pitches), 1)
 
 
-def places_of(times: np.ndarray, beats: np.ndarray, first: float | None = None) -> np.ndarray:
+def places_of(
+    times: np.ndarray, beats: np.ndarray, first: float | None = None, *, in_thirds: bool = False
+) -> np.ndarray:
     """(N,) the kind of place in the bar (DOWNBEAT ...) that each time is nearest to, in quarters of a beat; -1 where no
     bar is known. beats: (B, 3) onset, number in the bar and length, in the unit of the times. Back beats are the second
     and fourth of four (every other beat of an even bar), and the second and third of three; a bar of one beat has no
     places. first: the time at which the music begins, and phrases with the bar that is nearest; None where no phrases
-    are known."""
+    are known. in_thirds: eighths are thirds of a beat, as in 6/8, and the places lie in sixths of it."""
     bars = np.flatnonzero(beats[:, 1] == 0)
     if len(bars) < 2:
         return np.full(len(times), -1)
     beat = np.searchsorted(beats[:, 0], times, side="right") - 1
-    later, part = np.divmod(np.rint(4 * (times - beats[beat, 0]) / beats[beat, 2]).astype(int), 4)
+    parts = 6 if in_thirds else 4
+    later, part = np.divmod(np.rint(parts * (times - beats[beat, 0]) / beats[beat, 2]).astype(int), parts)
     beat += later
     bar = np.searchsorted(bars, beat, side="right") - 1
     inside = (bar >= 0) & (bar < len(bars) - 1)
     bar = np.clip(bar, 0, len(bars) - 2)
     number, size = beat - bars[bar], np.diff(bars)[bar]
     back = np.where(size == 3, number > 0, (size % 2 == 0) & (number % 2 == 1))
-    out = np.select([part == 2, part > 0, number == 0, back], [BETWEEN, ELSEWHERE, DOWNBEAT, BACK], BEAT)
+    out = np.select([part % 2 > 0, part > 0, number == 0, back], [ELSEWHERE, BETWEEN, DOWNBEAT, BACK], BEAT)
     if first is not None:
         bar = (bar - abs(beats[bars, 0] - first).argmin()) % PHRASE
         out[(bar == 0) & (out == DOWNBEAT)] = OPENING
