@@ -15,7 +15,7 @@ from anticipation.music.harmony import estimate_chords
 from anticipation.music.instruments import instrument_number
 from anticipation.music.keys import key_clarity
 from anticipation.music.notes import BEAT, CHORD, DRUMS, Note, Notes, instrument_name
-from anticipation.music.symbols import chart_bars, parse_chart, parse_scale
+from anticipation.music.symbols import parse_chart, parse_scale
 from anticipation.music.tempo import TempoMap
 from anticipation.score.tracks import DRUM_CHANNEL
 
@@ -88,12 +88,11 @@ class Setup:
         """CHORD notes: the chart that goes round from bar 1 on, else the chords of the left hand."""
         if not self.settings["chords"]:
             return known.zone_chords(end) if self.settings["split"] else Notes.of([])
-        count = len(chart_bars(self.settings["chords"]))
-        first = int(np.floor(grid.beat_at(max(start, grid.time_of(0.0) - 100)) / grid.meter / count)) * count
-        last = int(np.ceil(grid.beat_at(end) / grid.meter)) + 1
-        numbers = range(first * grid.meter, max(last, first + 1) * grid.meter + 1)
-        beats = np.array([grid.time_of(beat) for beat in numbers])
-        return parse_chart(self.settings["chords"], beats[:: grid.meter], beats)
+        first = int(np.floor(grid.beat_at(max(start, grid.time_of(0.0) - 100)) / grid.meter))
+        last = max(int(np.ceil(grid.beat_at(end) / grid.meter)) + 1, first + 1)
+        beats = np.array([grid.time_of(beat) for beat in range(first * grid.meter, last * grid.meter + 1)])
+        numbers = known.timeline.bars(np.arange(first, last))
+        return parse_chart(self.settings["chords"], beats[:: grid.meter], beats, numbers)
 
     def members(self) -> list[dict]:
         """The band as `App.state` lists it."""

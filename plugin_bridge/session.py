@@ -176,7 +176,7 @@ class Session:
     def ask(self, song: float, grid: Grid) -> Ask | None:
         """What to ask now, if anything: after a surprise a new plan from `commit` on; else more of the one there is."""
         now = song - self.offset
-        self.known.timeline.learn_grid(now, grid)
+        self.known.timeline.learn_grid(song, now, grid)
         grid = replace(grid, at=grid.at - self.offset)
         self.known.learn_grid(now, grid)
         self._trim(now)

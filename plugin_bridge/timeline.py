@@ -26,7 +26,8 @@ class Timeline:
         self._past = Notes.of([])  # in stream seconds: what there was before the song last went round
         self._seam = -np.inf  # stream time at which it did
         self._loop: tuple[int, int] | None = None  # the beats between which it goes round, by the clock's count
-        self._now, self._grid = 0.0, Grid()
+        self._rounds = 0  # how often it has
+        self._song, self._now, self._grid = 0.0, 0.0, Grid()
 
     def __len__(self) -> int:
         return len(self.notes)
@@ -36,16 +37,30 @@ class Timeline:
         late = Notes.of(notes).between(replace_from, np.inf)
         self.notes = self.notes.between(-np.inf, replace_from) + late
 
-    def learn_grid(self, now: float, grid: Grid) -> None:
+    def learn_grid(self, song: float, now: float, grid: Grid) -> None:
         """now: stream time; grid: the song's."""
-        self._now, self._grid = now, grid
+        self._song, self._now, self._grid = song, now, grid
+
+    def bars(self, numbers: np.ndarray) -> np.ndarray:
+        """(N,) which bar of the song each bar by the clock's count was or will be: those of the loop come again."""
+        if not self._loop:
+            return numbers
+        first, end = (beat / self._grid.meter for beat in self._loop)
+        length = max(int(end - first), 1)
+        rounds = np.floor((numbers - first) / length).astype(int)
+        return numbers - length * rounds.clip(-self._rounds, None if self._goes_round(self._song) else 0)
+
+    def _goes_round(self, song: float) -> bool:
+        """Whether the song is in a loop at a time."""
+        first, end = map(self._grid.time_of, self._loop or (0, 0))
+        return self._loop is not None and first - NEAR <= song < end + NEAR
 
     def around(self, time: float, offset: float) -> Notes:
         """What was and will be around a stream time, in stream time. offset: song time less stream time."""
         song = time + offset
         there = self.notes.between(max(song - BEFORE, self._seam + offset), song + AHEAD)
-        first, end = (self._grid.time_of(beat) - NEAR for beat in self._loop or (0, 0))
-        if first <= song < end + 2 * NEAR and self._loop:
+        if self._loop and self._goes_round(song):
+            first, end = (self._grid.time_of(beat) - NEAR for beat in self._loop)
             rounds = range(1, int((song + AHEAD - end) / (end - first)) + 2)
             again = (self.notes.between(first, end).shift(n * (end - first)) for n in rounds)
             there = Notes.concat([there.between(-np.inf, end), *again]).between(-np.inf, song + AHEAD)
@@ -55,7 +70,8 @@ class Timeline:
         """The song is about to jump by so many beats, which are whole bars; offset: before it does."""
         self._past, self._seam = self.around(self._now, offset).between(-np.inf, self._now), self._now
         end = round(self._grid.beat_at(self._now + offset))
-        self._loop = (end + beats, end) if beats < 0 else None
+        loop = (end + beats, end) if beats < 0 else None
+        self._rounds, self._loop = self._rounds + 1 if loop == self._loop else 1, loop
 
     def locate(self) -> None:
         """The song is elsewhere, and what is written before that place is its past."""

@@ -7,6 +7,8 @@ from test_session import regular_mind
 from virtual import key
 
 from anticipation.live.planner import Step
+from anticipation.music.grid import divided
+from anticipation.music.harmony import chord_at
 from anticipation.score.midi import read
 from plugin_bridge import transport, work
 
@@ -90,6 +92,31 @@ def test_a_timeline_goes_round_with_the_daw(rehearsal):
     past = scenes[-1].ahead.between(-np.inf, scenes[-1].start - 0.5)
     assert len(past) > 60 and past.pitch.tolist() == [60 + n % 16 for n in range(len(past))]
     assert np.diff(past.onset) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_chart_goes_round_with_the_daw(rehearsal):
+    """Eight bars of chords and a loop of four: what is played is on the chords of the bars that come, but where nobody
+    can know yet that it goes round, and what the band is told of the past is what was there."""
+    scenes = []
+
+    def roots(scene):
+        scenes.append(scene)
+        for on in divided(scene.chart.beats, 1):
+            if scene.start <= on < scene.end:
+                root = int(chord_at(scene.chart.chords, np.array([on + 0.2]))[0]) % 12
+                yield Step(float(on), (float(on), 0.4, 40 + root, 0, 80), 0)
+
+    made = rehearsal(sync="clock", listen=0, plan=roots, chords="| C | Db | D | Eb | E | F | Gb | G |")
+    messages, end = daw_loop(["position"], rounds=4)
+    begin = made.now + 0.02
+    made.run(end, messages)
+    sent = np.array([(t - begin, m[1]) for t, m in made.sent if m[0] & 0xF0 == 0x90])
+    beats = np.rint(sent[:, 0] / 0.5).astype(int)
+    right = sent[:, 1] == 40 + beats // 4 % 4
+    assert beats[~right].tolist() == [16] and len(beats) == 60
+    number = np.arange(1, 60)  # of beats since the start
+    told = chord_at(scenes[-1].chart.chords, 0.5 * number + 0.25)
+    assert (told % 12 == number // 4 % 4).all()
 
 
 @pytest.mark.parametrize("more", [[], [(0.005, [0xF2, 0, 0])]])

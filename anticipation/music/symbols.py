@@ -211,15 +211,18 @@ def _bar(names: list[str], before: list[str]) -> list[str]:
     return bar[len(before[-1:]) :]
 
 
-def parse_chart(text: str, bars: np.ndarray, beats: np.ndarray | None = None) -> Notes:
+def parse_chart(
+    text: str, bars: np.ndarray, beats: np.ndarray | None = None, numbers: np.ndarray | None = None
+) -> Notes:
     """CHORD notes of a chart, see `chart_bars`, repeated until the bars end. The chords of a bar share it in whole
     beats, earlier ones getting more; evenly if it has fewer beats than chords. bars: bar lines in seconds; beats:
-    seconds of the beats. Raises RequestError."""
+    seconds of the beats; numbers: of each bar, where the chart begins with bar 0 (default: 0, 1, 2 ...). Raises
+    RequestError."""
     symbols = [[parse_chord(name) for name in names] for names in chart_bars(text)]
     beats = np.zeros(0) if beats is None else beats
     changes: list[tuple[float, float, int]] = []
     for i, (start, end) in enumerate(zip(bars[:-1], bars[1:], strict=True)):
-        bar = symbols[i % len(symbols)]
+        bar = symbols[(i if numbers is None else numbers[i]) % len(symbols)]
         lines = np.array([start, *beats[(beats > start + 1e-3) & (beats < end - 1e-3)], end])
         at = np.arange(len(bar) + 1) * (len(lines) - 1) / len(bar)
         at = np.ceil(at - 1e-9) if len(bar) < len(lines) else at
