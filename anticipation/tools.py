@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 from functools import partial
 from itertools import groupby
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .commands import MIDI, check_folder, open_model, say
 from .errors import FileError, RequestError
+from .files import replacing
 
 if TYPE_CHECKING:
     from .score.midi import Score
@@ -40,10 +42,14 @@ def table(facts: dict, indent: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", *table(value, indent + "  ")]
         elif isinstance(value, list):
-            lines += [f"{indent}{name}:", *(f"{indent}  {item}" for item in value)]
+            lines += [f"{indent}{name}:", *(f"{indent}  {_plain(item)}" for item in value)]
         else:
-            lines.append(f"{indent}{name}: {value}")
+            lines.append(f"{indent}{name}: {_plain(value)}")
     return lines
+
+
+def _plain(value) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def score_facts(path: Path) -> dict:
@@ -180,9 +186,11 @@ def make_way(folder: Path, force: bool) -> None:
 
 
 def convert(args: argparse.Namespace) -> None:
-    """A checkpoint in another form: ours, or an AMT model as the folder that `transformers` reads."""
+    """A checkpoint in another form: ours, or an AMT model as the folder that `transformers` reads. By what comes with
+    it `check` knows its training set."""
     import torch
 
+    from .data.memory import DEFAULT
     from .model import checkpoint
 
     make_way(args.output, args.force)
@@ -193,6 +201,9 @@ def convert(args: argparse.Namespace) -> None:
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[args.dtype]
     hugging_face = args.to == "huggingface"
     checkpoint.save(checkpoint.load(source), args.output, dtype=dtype, card=card, hugging_face=hugging_face)
+    if (source / DEFAULT).is_file():
+        with replacing(args.output / DEFAULT) as memory:
+            shutil.copyfile(source / DEFAULT, memory)
 
 
 def finetune(args: argparse.Namespace) -> None:

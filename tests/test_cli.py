@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -89,6 +90,18 @@ def test_info_without_a_name_is_of_the_shipped_checkpoint_wherever_one_stands(an
     monkeypatch.chdir(tmp_path)
     code, out, _ = anticipate("info")
     assert code == 0 and "fingerprint" in out
+
+
+def test_what_is_converted_knows_its_training_set_and_info_tells_its_card(random_checkpoint, anticipate, tmp_path):
+    source = shutil.copytree(random_checkpoint, tmp_path / "tuned")
+    config = json.loads((source / "config.json").read_text())
+    config["card"] |= {"before": 3.6456789012345678, "after": 2.0, "proof": [1 / 3]}
+    (source / "config.json").write_text(json.dumps(config))
+    (source / "memory.npz").write_bytes(b"lines")
+    assert anticipate("convert", source, "-o", tmp_path / "half", "--dtype", "bfloat16")[0] == 0
+    assert (tmp_path / "half" / "memory.npz").read_bytes() == b"lines"
+    lines = anticipate("info", tmp_path / "half")[1].split("\n")
+    assert {"before: 3.64568", "after: 2", "  0.333333"} <= set(lines)
 
 
 @pytest.mark.parametrize(
