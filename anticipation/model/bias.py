@@ -111,11 +111,15 @@ def _off_root(stream: s.Stream, clock: int, instrument: int, bias: Bias) -> np.n
 
 
 def _of_late(stream: s.Stream, clock: int, instrument: int) -> np.ndarray:
-    """(12,) how many of an instrument's last LATELY notes had each pitch class, under the chord at a clock."""
+    """(12,) how many of an instrument's last LATELY notes had each pitch class, under the chord at a clock. What is not
+    in the chord counts as much as any, so that nobody leaves it for that."""
     begun = _chord_at(stream, clock)
     since = -np.inf if begun is None else begun[0] - ROUNDING
     under = takewhile(lambda row: row[s.CLOCK] >= since, _own(stream, instrument))
-    return np.bincount([row[s.PITCH] % 12 for row in islice(under, LATELY)], minlength=12)
+    counts = np.bincount([row[s.PITCH] % 12 for row in islice(under, LATELY)], minlength=12)
+    if begun is not None and begun[1] < NO_CHORD:
+        counts[~CHORD_TONES[begun[1]]] = counts.max()
+    return counts
 
 
 def _own(stream: s.Stream, instrument: int) -> Iterator[np.ndarray]:
