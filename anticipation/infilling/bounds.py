@@ -146,7 +146,8 @@ class Bounds:
             music, when = music + ask.gone, self.origin + np.arange(len(reach)) / s.STEPS
             rests = at_rest(music.of_instruments(ask.instruments), ask.known.beats, when)
             reach = np.where(rests[reach.clip(max=len(rests) - 1)], 2 * len(reach), reach)  # not here, but later
-        return reach, self.places.usual(music, ask.known.beats, end, FINE if self.under_tune else 1.0)
+        fine = FINE if len(self.under_tune) == len(ask.instruments) else 1.0
+        return reach, self.places.usual(music, ask.known.beats, end, fine)
 
     def _precedent(self) -> Precedent | None:
         """`Bias.precedent`."""
