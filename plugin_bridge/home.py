@@ -25,7 +25,8 @@ def unwritable(folder: Path) -> str:
     """Why nothing can be written in a folder, which is made if need be; empty where it can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, prefix=".try-"):
-            return ""
+        with tempfile.TemporaryFile(dir=folder, prefix=".try-") as file:
+            file.write(b".")  # a full disk takes the name of a file, and none of its bytes
+        return ""
     except OSError as error:
         return error.strerror or type(error).__name__

@@ -3,6 +3,7 @@
 import argparse
 import queue
 import signal
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from anticipation.errors import LiveError, RequestError
 from anticipation.live.planner import Step
 from anticipation.music.symbols import chord_name
 from anticipation.score.midi import read
-from plugin_bridge import commands, transport
+from plugin_bridge import commands, home, transport
 from plugin_bridge.clock import Grid
 from plugin_bridge.controls import defaults
 from plugin_bridge.known import Setup
@@ -179,6 +180,13 @@ def test_a_folder_for_settings_that_cannot_be_written_is_one_line(performed, mon
     said, linked = performed(lambda: None)
     (line,) = [line for line in said if "settings" in line]
     assert line.startswith("settings will not be kept") and "Not a directory" in line and linked == [False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where a full disk is a file")
+def test_a_full_disk_has_room_for_a_name_and_not_for_settings(monkeypatch, tmp_path):
+    assert home.unwritable(tmp_path) == ""
+    monkeypatch.setattr(home.tempfile, "TemporaryFile", lambda **more: open("/dev/full", "wb"))
+    assert home.unwritable(tmp_path) == "No space left on device"
 
 
 def test_who_is_switched_off_leaves_the_others_playing(rehearsal):

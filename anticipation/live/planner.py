@@ -168,7 +168,7 @@ class Planner:
             seconds = divided(scene.chart.beats, scene.grid)
             steps = np.rint((seconds - self.origin) * s.STEPS).astype(int)
             places = Places(seconds, steps, (steps >= 0) & (steps <= end))
-        nearest = None if places is None else nearest_place((places.seconds - self.origin) * s.STEPS, end)
+        nearest = None if places is None else nearest_place(places.steps, end)
         ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
         tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)

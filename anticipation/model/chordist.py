@@ -124,7 +124,7 @@ class Chordist(nn.Module):
     def odds(self, known: Notes, edges: np.ndarray, hidden: tuple[float, float] | None = None) -> np.ndarray:
         """(N, NO_CHORD) odds of each chord between two edges (N + 1, seconds), by the known notes before, within and
         after them. It goes by the known beats, and by half seconds where there are none. hidden: see `told`."""
-        near, steps, places, asked = steps_near(known, edges)
+        near, steps, places, asked = _steps_near(known, edges)
         classes, beats = (torch.from_numpy(part)[None] for part in told(near.pitched, steps, places, hidden))
         logits = []
         for first in range(0, len(places), 2 * REACH):  # with as much beside it as an excerpt in training had
@@ -159,7 +159,7 @@ def default() -> Chordist:
     return Chordist.load(shipped("checkpoints/default") / FILE)
 
 
-def steps_near(known: Notes, edges: np.ndarray) -> tuple[Notes, np.ndarray, np.ndarray, np.ndarray]:
+def _steps_near(known: Notes, edges: np.ndarray) -> tuple[Notes, np.ndarray, np.ndarray, np.ndarray]:
     """The known notes that are near what is asked about (edges, seconds); the beats from the first of both to the
     last, as edges (T + 1, seconds); their places in the bar (T,), -1 where that is not known; and the index of the beat
     that lies between each two of the edges asked about."""

@@ -65,10 +65,10 @@ class Limits:
 
 
 def nearest_place(places: np.ndarray, end: int) -> np.ndarray:
-    """`Limits.nearest` for places in steps, which may have fractions."""
+    """`Limits.nearest` for places in steps."""
     steps = np.arange(end + s.REST + 1)
     never = np.array([2 * len(steps)])
-    places = np.unique(np.rint(places).astype(np.int64)) if len(places) else never
+    places = np.unique(places) if len(places) else never
     return places[nearest(steps, places)]
 
 
