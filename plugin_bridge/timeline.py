@@ -52,8 +52,10 @@ class Timeline:
 
     def _goes_round(self, song: float) -> bool:
         """Whether the song is in a loop at a time."""
-        first, end = map(self._grid.time_of, self._loop or (0, 0))
-        return self._loop is not None and first - NEAR <= song < end + NEAR
+        if not self._loop:
+            return False
+        first, end = map(self._grid.time_of, self._loop)
+        return first - NEAR <= song < end + NEAR
 
     def around(self, time: float, offset: float) -> Notes:
         """What was and will be around a stream time, in stream time. offset: song time less stream time."""

@@ -31,9 +31,11 @@ def limits(start=0, end=1000, **more) -> g.Limits:
     return g.Limits(start, end, more.pop("table", TABLE), bias=bias.Bias(**told), **more)
 
 
-def odds(limits, clock, instrument) -> np.ndarray:
-    """What those of an instrument's pitches are multiplied by at a clock."""
-    return np.exp(bias.pitch_bias(stream(), limits, clock, instrument))
+def odds(limits, clock, instrument, *drawn: tuple[int, int, int, int], chart: s.Chart | None = None) -> np.ndarray:
+    """What those of an instrument's pitches are multiplied by at a clock, after some events under a chart."""
+    now = stream(*drawn)
+    now.chart = chart or now.chart
+    return np.exp(bias.pitch_bias(now, limits, clock, instrument))
 
 
 def shifts(stream, limits) -> list[int]:
@@ -192,24 +194,22 @@ def test_a_bass_begins_a_chord_with_its_root():
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64), (2.0, 1.0, 120, CHORD, 64)]))
     told = limits(roots={33: 0.25})
 
-    def odds(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33) -> np.ndarray:
-        now = stream(*drawn)
-        now.chart = chart
-        return np.exp(bias.pitch_bias(now, told, clock, instrument))
+    def own(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33) -> np.ndarray:
+        return odds(told, clock, instrument, *drawn, chart=chart)
 
     c, a_minor = (np.where(np.arange(128) % 12 == root, 1.0, 0.25) for root in (0, 9))
-    np.testing.assert_allclose(odds(50), c)
-    np.testing.assert_allclose(odds(50, (20, PIANO, 60, 10)), c)
+    np.testing.assert_allclose(own(50), c)
+    np.testing.assert_allclose(own(50, (20, PIANO, 60, 10)), c)
     for clock in (97, 100, 150):
-        np.testing.assert_allclose(odds(clock, (50, 33, 60, 10)), a_minor)
-    assert (odds(150, (98, 33, 60, 10)) == 1).all() and (odds(96, (50, 33, 60, 10)) == 1).all()
-    assert (odds(250) == 1).all() and (odds(50, instrument=PIANO) == 1).all()
+        np.testing.assert_allclose(own(clock, (50, 33, 60, 10)), a_minor)
+    assert (own(150, (98, 33, 60, 10)) == 1).all() and (own(96, (50, 33, 60, 10)) == 1).all()
+    assert (own(250) == 1).all() and (own(50, instrument=PIANO) == 1).all()
     told = limits(roots={33: 0.25}, last=150)  # and it ends on it, for twice as much
-    np.testing.assert_allclose(odds(150, (98, 33, 60, 10)), a_minor**2)
-    assert (odds(140, (98, 33, 60, 10)) == 1).all()
+    np.testing.assert_allclose(own(150, (98, 33, 60, 10)), a_minor**2)
+    assert (own(140, (98, 33, 60, 10)) == 1).all()
     told = limits(roots={PIANO: 0.25}, last=150, chordal=(PIANO,))  # and its last one, who plays chords
-    np.testing.assert_allclose(odds(150, (98, PIANO, 40, 10), instrument=PIANO), a_minor**2)
-    for one in (odds(150, (150, PIANO, 40, 10), instrument=PIANO), odds(100, instrument=PIANO)):
+    np.testing.assert_allclose(own(150, (98, PIANO, 40, 10), instrument=PIANO), a_minor**2)
+    for one in (own(150, (150, PIANO, 40, 10), instrument=PIANO), own(100, instrument=PIANO)):
         assert (one == 1).all()
 
 
@@ -219,20 +219,18 @@ def test_a_bass_moves_under_a_chord():
     told = limits(stays={33: 0.25})
     chart = s.Chart.of(Notes.of([(0.0, 1.0, 0, CHORD, 64), (1.0, 1.0, 21, CHORD, 64)]))
 
-    def odds(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33, chart: s.Chart = chart) -> np.ndarray:
-        now = stream(*drawn)
-        now.chart = chart
-        return np.exp(bias.pitch_bias(now, told, clock, instrument))
+    def own(clock: int, *drawn: tuple[int, int, int, int], instrument: int = 33, chart: s.Chart = chart) -> np.ndarray:
+        return odds(told, clock, instrument, *drawn, chart=chart)
 
     pitch = np.arange(128) % 12
     again = np.select([pitch == 4, pitch == 7], [0.25, 1.0], 0.25**2)
-    np.testing.assert_allclose(odds(80, (20, 33, 48, 9), (40, 33, 64, 9), (50, 33, 60, 9), (50, PIANO, 67, 9)), again)
-    assert odds(80, *((10 * i, 33, 60, 9) for i in range(bias.LATELY + 2)))[72] == pytest.approx(0.25**bias.LATELY)
-    np.testing.assert_allclose(odds(150, (98, 33, 69, 10)), np.where(np.isin(pitch, [0, 4]), 1.0, 0.25))
+    np.testing.assert_allclose(own(80, (20, 33, 48, 9), (40, 33, 64, 9), (50, 33, 60, 9), (50, PIANO, 67, 9)), again)
+    assert own(80, *((10 * i, 33, 60, 9) for i in range(bias.LATELY + 2)))[72] == pytest.approx(0.25**bias.LATELY)
+    np.testing.assert_allclose(own(150, (98, 33, 69, 10)), np.where(np.isin(pitch, [0, 4]), 1.0, 0.25))
     none = s.Chart.of(Notes.of([]))
-    np.testing.assert_allclose(odds(150, (50, 33, 60, 10), chart=none), np.where(pitch == 0, 0.25, 1.0))
-    for one in (odds(150, (50, 33, 60, 10)), odds(97, (50, 33, 60, 10)), odds(80, (50, PIANO, 60, 10)),
-                odds(80, (50, 33, 60, 10), instrument=PIANO)):  # fmt: skip
+    np.testing.assert_allclose(own(150, (50, 33, 60, 10), chart=none), np.where(pitch == 0, 0.25, 1.0))
+    for one in (own(150, (50, 33, 60, 10)), own(97, (50, 33, 60, 10)), own(80, (50, PIANO, 60, 10)),
+                own(80, (50, 33, 60, 10), instrument=PIANO)):  # fmt: skip
         assert (one == 1).all()
 
 

@@ -98,8 +98,7 @@ class Bounds:
 
     def _bias(self, usual: np.ndarray | None) -> Bias:
         ask, end = self.request, self.span[1]
-        new = [i for i in ask.instruments if not (ask.known.instrument == i).any()]
-        chordal = [i for i in new if i in CHORDAL]
+        chordal = [i for i in self.new if i in CHORDAL]
         bass = np.isin(ask.known.instrument, BASSES).any()
         times = self.origin + np.arange(end + 1) / s.STEPS
         first = (ask.tune or ask.known.audible).onset.min(initial=np.inf)
@@ -107,11 +106,11 @@ class Bounds:
         return Bias(
             chart=self.chart,
             stray=1.0 if ask.rhythm is None else STRAY,
-            roots={i: OFF_ROOT for i in new if i in (BASSES if bass else (*BASSES, *chordal))},
+            roots={i: OFF_ROOT for i in self.new if i in (BASSES if bass else (*BASSES, *chordal))},
             stays=dict.fromkeys(self.under_tune, STAYS),
             last=None if ask.ending is None else end - 1,
             closes=dict.fromkeys(chordal, TRIAD) | ({} if ask.ending is None else ask.ending.closes),
-            groove=places_of(times, rows_of(ask.known.beats), first) if DRUMS in new else None,
+            groove=places_of(times, rows_of(ask.known.beats), first) if DRUMS in self.new else None,
             heed=IN_THREE if ask.known.beats.pitch.max(initial=0) == 2 else 1.0,
             usual=usual,
             tune=None if tune is None else highest(tune, end),
@@ -121,10 +120,15 @@ class Bounds:
         )
 
     @cached_property
+    def new(self) -> tuple[int, ...]:
+        """The instruments of which nothing is known."""
+        known = self.request.known.instrument
+        return tuple(i for i in self.request.instruments if not (known == i).any())
+
+    @cached_property
     def under_tune(self) -> tuple[int, ...]:
         """New basses under nothing but a tune."""
-        new = set(self.request.instruments) - set(self.request.known.instruments)
-        return () if self.request.tune is None else tuple(new & set(BASSES))
+        return () if self.request.tune is None else tuple(i for i in self.new if i in BASSES)
 
     @cached_property
     def places(self) -> Places | None:
