@@ -98,6 +98,8 @@ def available() -> dict[str, int]:
 def choose(api: str = "auto") -> tuple[str, int]:
     """(name, number in rtmidi) of a MIDI system. Raises LiveError."""
     found = available()
+    if not found or api not in ("auto", *found):  # JACK refuses whom a busy machine has kept waiting: asked once more
+        found = available()
     if api == "auto" and found:
         return next(iter(found.items()))
     if api not in found:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from jackd import SYNCHRONOUS, answers, serve_jack
+from jackd import SYNCHRONOUS, answers, serve_jack, unused
 from test_scheduler import check_clean
 
 rtmidi = pytest.importorskip("rtmidi")
@@ -59,9 +59,8 @@ def answering(jack):
 
 @pytest.fixture
 def mortal(monkeypatch):
-    """A second server, for tests that kill: a synchronous one would wait for a killed client for ever. Always of the
-    same name: JACK has eight places, and gives a dead server's to its namesake only."""
-    monkeypatch.setenv("JACK_DEFAULT_SERVER", "anticipation-mortal")
+    """A second server, for tests that kill: a synchronous one would wait for a killed client for ever."""
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", unused("anticipation-mortal"))
     servers = []
 
     def start():
