@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from muon import Muon
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -195,7 +196,7 @@ class Event:
         rest = [{"params": [p for n, p in named.items() if n not in inner]}]
         matrices = [named[n] for n in inner]
         if name == "muon":
-            muon = torch.optim.Muon(matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+            muon = Muon(matrices, weight_decay=0.02)
             return [muon, adamw(rest, betas=(0.9, 0.98), weight_decay=0.0)]
         return [adamw([{"params": matrices}], betas=(0.9, 0.95), weight_decay=0.1),
                 adamw(rest, betas=(0.9, 0.98), weight_decay=0.0)]  # fmt: skip
@@ -259,7 +260,7 @@ class Amt:
                   for matrix, decay in ((True, 0.1), (False, 0.0))]  # fmt: skip
         plain = adamw(groups, betas=(0.9, 0.999))
         matrices = [named[n] for n in inner]
-        muon = [torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")] if inner else []
+        muon = [Muon(matrices, weight_decay=0.1)] if inner else []
         return [*muon, plain]
 
     def data(self, shards: Any, settings: Settings, seed: int, mix: dict | None, rank=0, world=1) -> Batches:
