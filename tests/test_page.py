@@ -78,7 +78,7 @@ def page(served, open_page):
     return open_page(served[1].url)
 
 
-def eventually(test, seconds: float = 10.0) -> None:
+def eventually(test, seconds: float = 30.0) -> None:
     """Wait for what must become true."""
     until = time.monotonic() + seconds
     while not test() and time.monotonic() < until:
@@ -125,15 +125,16 @@ def test_play_and_see_the_roll_move(page, served):
         lambda: ink(page, "v0") > 200 and ink(page, "v1") > 50 and ink(page, "you") > 50 and ink(page, "head") > 50
     )
     first = roll.screenshot()
-    time.sleep(0.3)
-    assert roll.screenshot() != first
+    eventually(lambda: roll.screenshot() != first)
     page.get_by_role("button", name="Stop", exact=True).click()
     eventually(lambda: app.calls[-1] == ("act", "stop", {}) and not page.evaluate("anticipation.state.playing"))
-    page.wait_for_timeout(300)
-    drawn = page.evaluate("anticipation.roll.draws")
-    first = roll.screenshot()
-    page.wait_for_timeout(400)
-    assert roll.screenshot() == first and page.evaluate("anticipation.roll.draws") == drawn, "at rest it costs nothing"
+
+    def rests() -> bool:
+        before = page.evaluate("anticipation.roll.draws"), roll.screenshot()
+        page.wait_for_timeout(400)
+        return (page.evaluate("anticipation.roll.draws"), roll.screenshot()) == before
+
+    eventually(rests)  # then it costs nothing
     eventually(lambda: re.match(r"Piano roll: \d+ notes heard", roll.get_attribute("aria-label")))
 
 
@@ -452,17 +453,22 @@ def test_no_name_is_cut(served, open_page, width):
     page = open_page(served[1].url, viewport={"width": width, "height": 800})
     page.get_by_role("button", name="Play").click()
     eventually(lambda: ink(page, "v2") > 20 and page.evaluate("anticipation.state.position.seconds") > 1.5)
-    written, free = page.evaluate("""() => new Promise((done) => {
-      const all = [], plain = CanvasRenderingContext2D.prototype.fillText, legend = document.querySelector('.legend');
+    page.evaluate("""() => {
+      const plain = CanvasRenderingContext2D.prototype.fillText;
+      window.written = [];
       CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
         const wide = this.measureText(text).width;
-        all.push([text, this.textAlign === 'right' ? x - wide : x, this.textAlign === 'right' ? x : x + wide]);
+        const left = this.textAlign === 'right' ? x - wide : x;
+        window.written.push([text, left, left + wide]);
         plain.call(this, text, x, y);
       };
-      setTimeout(() => done([all, getComputedStyle(legend).position === 'absolute' ? legend.offsetLeft
-        : document.getElementById('roll').clientWidth]), 300);
-    })""")
-    assert {"drums", "C4", "1", "2"} <= {text for text, *_ in written}
+    }""")
+    eventually(lambda: {"drums", "C4", "1", "2"} <= {text for text, *_ in page.evaluate("window.written")})
+    written, free = page.evaluate("""() => {
+      const legend = document.querySelector('.legend');
+      return [window.written, getComputedStyle(legend).position === 'absolute' ? legend.offsetLeft
+        : document.getElementById('roll').clientWidth];
+    }""")
     assert all(left > 4 and right < free for text, left, right in written)
     row, field = (page.locator(one).bounding_box() for one in ("#row-chords", "#c-chords"))
     assert field["x"] + field["width"] > row["x"] + row["width"] - 2
@@ -546,8 +552,7 @@ def test_the_real_co_pilot(real, open_page):
     eventually(lambda: page.evaluate("anticipation.state.notes.played.length") > 5, 60)
     eventually(lambda: ink(page, "you") > 30 and ink(page, "v0") + ink(page, "v1") > 30)
     first = page.locator("#roll").screenshot()
-    time.sleep(0.5)
-    assert page.locator("#roll").screenshot() != first
+    eventually(lambda: page.locator("#roll").screenshot() != first)
     page.get_by_role("spinbutton", name="Density, exact value").fill("3")
     page.keyboard.press("Enter")
     page.get_by_role("switch", name="finger bass").click()
