@@ -14,7 +14,19 @@ from test_infilling import FLUTE, MELODY, ask
 
 from anticipation.infilling import drafting, ranking
 from anticipation.infilling.drafting import generate
-from anticipation.infilling.ranking import closing, dullness, fittest, likeness, lopsided, misfit, oddness, windows
+from anticipation.infilling.ranking import (
+    IDLE,
+    STEADY,
+    closing,
+    dullness,
+    fittest,
+    likeness,
+    lopsided,
+    misfit,
+    oddness,
+    unsteadiness,
+    windows,
+)
 from anticipation.model import amt, checkpoint
 from anticipation.model import stream as s
 from anticipation.model.surprise import drawn, nats
@@ -156,6 +168,24 @@ def test_who_has_more_or_fewer_notes_than_the_middle_draft_loses_by_it():
     takes = [PADS[:n] for n in (0, 3, 5, 5, 11)]
     assert oddness(takes).tolist() == pytest.approx(np.log([6, 6 / 4, 1, 1, 2]).tolist())
     assert oddness(takes[:1]).tolist() == [0.0]
+
+
+def test_who_goes_on_more_busily_than_before_loses_by_it():
+    """By moments, before the span and after it; not if nobody knows the part, or some of it is known in the span."""
+
+    def line(every: float, start: float, end: float, instrument: int = FLUTE) -> Notes:
+        return Notes.of((t, every, 60, instrument, 80) for t in np.arange(start, end, every))
+
+    known, drafts = line(0.5, 0.0, 16.0), [line(each, 16.0, 20.0) for each in (0.5, 0.45, 0.125, 2.0)]
+    drafts.append(drafts[0] + drafts[0].transpose(7))  # a chord is one moment
+    busier, idler = np.log((8 + IDLE) / (2 + IDLE)) - STEADY, np.log((2 + IDLE) / (0.5 + IDLE)) - STEADY
+    for there in (known, known + line(0.5, 20.0, 28.0)):
+        np.testing.assert_allclose(unsteadiness(there, 16.0, 20.0, drafts), [0, 0, busier, idler, 0], atol=0.03)
+    assert not unsteadiness(known, 16.0, 20.0, [line(0.125, 16.0, 20.0, 0)]).any()
+    assert not unsteadiness(known + line(0.5, 17.0, 17.4), 16.0, 20.0, drafts).any()
+    rested = line(0.5, 20.0, 28.0) + line(0.5, 0.0, 28.0, 0)  # 16 moments, the last after 23.5 s
+    usual = 16 / 23.5 + IDLE
+    assert unsteadiness(rested, 16.0, 20.0, drafts)[0] == pytest.approx(np.log((2 + IDLE) / usual) - STEADY)
 
 
 def test_a_drummer_plays_more_than_the_bass_drum(random_model):
