@@ -33,8 +33,8 @@ LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
 # The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
 # does; of having e times the notes of the middle draft, or 1/e; of having e times the moments that the part has around,
-# or 1/e; of striking none of the drums that are usual; of beginning whenever the other drafts do, and again of beginning
-# the same notes; of each nat of being an end; of being an earlier take over again.
+# or 1/e; of striking none of the drums that are usual; of beginning whenever the other drafts do, and again of
+# beginning the same notes; of each nat of being an end; of being an earlier take over again.
 DULL, CROWDED, UNSTEADY, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 2.0, 3.0, 2.0, 0.1, 3.0
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
