@@ -132,15 +132,6 @@ def test_who_is_new_plays_what_can_be_played_and_others_what_they_do():
     assert usual_range(thick, [FLUTE, CELLO]) == {FLUTE: (50, 96), CELLO: (36, 76)}
 
 
-def test_a_new_piano_leaves_the_bottom_to_the_bass():
-    """Whether that is there or is to come; what has its own place, or is known, keeps to it."""
-    bass = Notes.of((0.5 * i, 0.4, 40, 33, 80) for i in range(3))
-    left = bass.replace(instrument=np.zeros(3))
-    assert usual_range(bass, [0, 50, 25, CELLO]) == {0: (48, 127), 50: (48, 127), 25: (40, 83), CELLO: (36, 76)}
-    assert usual_range(bass[:0], [0, 33], company=[0, 33]) == {0: (48, 127), 33: (28, 55)}
-    assert usual_range(left, [0], company=[0, 33]) == usual_range(left, [0, 50], company=[0, 50]) == {}
-
-
 def test_who_plays_on_keeps_near_to_what_he_plays():
     """A choir's alto is no bass; of whom little is known, or who is to be continued after little, goes anywhere."""
     alto = Notes.of((0.5 * i, 0.4, 60 + i % 8, 52, 80) for i in range(32))

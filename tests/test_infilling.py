@@ -72,7 +72,7 @@ def check_limits(notes: Notes, request: Infill) -> None:
     keys = np.stack([np.rint(near.onset * s.STEPS), near.pitch, near.instrument])
     near = near[np.sort(np.unique(keys, axis=1, return_index=True)[1])]  # a key that is struck twice at once is one
     written = () if request.ranged else request.instruments
-    for instrument, (low, high) in usual_range(request.known, written, request.start, request.instruments).items():
+    for instrument, (low, high) in usual_range(request.known, written, request.start).items():
         own = notes.pitch[notes.instrument == instrument]
         free = request.pitches is not None and not request.pitches[low : high + 1].any()
         assert free or ((own >= low) & (own <= high)).all()

@@ -81,7 +81,7 @@ class Bounds:
         told = s.quantise(own, self.origin)  # also what began before the span and rings into it
         voices = usual_voices(own, ask.start, ask.end, ask.instruments) if ask.polyphony is None else {}
         pitches = None if ask.pitches is None else moved(ask.pitches, self.shift)
-        ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments, ask.start, ask.company)
+        ranges = {} if ask.ranged else usual_range(ask.known, ask.instruments, ask.start)
         table = pitch_table(ask.instruments, pitches, higher(ranges, self.shift))
         reach, usual = self._in_place()
         return Limits(
@@ -99,7 +99,7 @@ class Bounds:
     def _bias(self, usual: np.ndarray | None) -> Bias:
         ask, end = self.request, self.span[1]
         chordal = [i for i in self.new if i in CHORDAL]
-        bass = np.isin([*ask.known.instruments, *ask.company], BASSES).any()
+        bass = np.isin(ask.known.instrument, BASSES).any()
         times = self.origin + np.arange(end + 1) / s.STEPS
         first = (ask.tune or ask.known.audible).onset.min(initial=np.inf)
         tune = None if ask.tune is None else s.quantise(ask.tune.transpose(self.shift), self.origin)

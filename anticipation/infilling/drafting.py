@@ -58,8 +58,7 @@ def generate(
     known notes.
     """
     inside = request.known.between(request.start, request.end)
-    request = replace(request, tune=lone_tune(inside), before=counterparts(inside, request.places),
-                      company=request.instruments)  # fmt: skip
+    request = replace(request, tune=lone_tune(inside), before=counterparts(inside, request.places))
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
     parts = _turns(request.instruments) if model.anticipates else [request.instruments]
     best_of = best_of if model.anticipates else 1

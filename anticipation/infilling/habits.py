@@ -58,18 +58,15 @@ def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] 
     return out
 
 
-def usual_range(
-    known: Notes, written: Iterable[int], start: float = np.inf, company: Iterable[int] = ()
-) -> dict[int, tuple[int, int]]:
-    """Instrument -> the lowest and the highest pitch that it may have: what can be played on it (by a new one, beside a
-    bass that is known or in the company), and what it plays elsewhere in any case. If enough of it is known, it goes no
-    further than BEYOND from that; less is enough if some of it is at or after `start` (seconds). Drums have the range
-    of a kit. Instruments that can play everything, and of which little is known, are left out."""
+def usual_range(known: Notes, written: Iterable[int], start: float = np.inf) -> dict[int, tuple[int, int]]:
+    """Instrument -> the lowest and the highest pitch that it may have: what can be played on it, and what it plays
+    elsewhere in any case. If enough of it is known, it goes no further than BEYOND from that; less is enough if some of
+    it is at or after `start` (seconds). Drums have the range of a kit. Instruments that can play everything, and of
+    which little is known, are left out."""
     out = {}
-    ever, new = playable.ranges(()), playable.ranges({*known.instruments, *company})
+    ranges = playable.RANGES | {DRUMS: playable.KIT}
     for instrument in written:
         own = known[known.instrument == instrument]
-        ranges = ever if len(own) else new
         low, high = ranges.get(instrument, (0, 127))
         enough = SETTLED if own.onset.max(initial=-np.inf) >= start else BEGUN
         if instrument < DRUMS and len(own) >= enough:

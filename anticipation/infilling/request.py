@@ -38,7 +38,6 @@ class Infill:
     # What `drafting.generate` finds out about these.
     tune: Notes | None = None  # a melody under which new chords stay
     before: np.ndarray | None = None  # where the piece goes as it has gone before (`form.counterparts`), for new parts
-    company: tuple[int, ...] = ()  # all that is written, in this turn and in others
     unheard: tuple[int, ...] = ()  # instruments that the model is not told of; what is written keeps to them
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from ..music.grid import divided
 from ..music.groove import IN_THREE, places_of
 from ..music.keys import moved, shift_to_c
 from ..music.notes import DRUMS, TOGETHER, Note, Notes
-from ..music.playable import BASSES, CHORDAL, TRIAD, VOICES, ranges
+from ..music.playable import BASSES, CHORDAL, KIT, RANGES, TRIAD, VOICES
 from .harmonist import Harmonist
 from .scene import Rows, Scene, rows_of
 
@@ -169,8 +169,8 @@ class Planner:
             steps = np.rint((seconds - self.origin) * s.STEPS).astype(int)
             places = Places(seconds, steps, (steps >= 0) & (steps <= end))
         nearest = None if places is None else nearest_place(places.steps, end)
-        reach = higher({} if scene.ranged else ranges({*scene.instruments, *scene.player.instruments}), self.shift)
-        tables = [pitch_table(part, pitches, reach) for part in self._parts]
+        ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
+        tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
         player = scene.player.between(scene.start - MEMORY, scene.end)
         louder = round(float(swell(player, np.array([scene.start]))[0])) if len(player) else 0

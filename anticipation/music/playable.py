@@ -3,8 +3,6 @@ as books on orchestration have them. Knows nothing of what is played."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .notes import DRUMS, GM_NAMES
 
 # Lowest and highest pitch, notes at once. Those that are not here play anything: keyboards, ensembles, synthesizers.
@@ -31,12 +29,3 @@ BASSES = (*range(32, 40), GM_NAMES.index("contrabass"))
 TRIAD = 3  # notes at once that make a chord
 CHORDAL = tuple(i for i in range(DRUMS) if VOICES.get(i, TRIAD) >= TRIAD)
 KIT = 35, 59  # General MIDI percussion of a drum kit; above are congas, shakers ...
-# Beside a bass, who could play anything leaves the bottom to it: of people's pianos and strings there half have less
-# than 2 % of their notes below C3, of our pianos 14 % were (train/LOG.md).
-OVER_BASS = 48
-
-
-def ranges(band: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """Instrument -> lowest and highest pitch, for those that have limits. band: who plays."""
-    over = {i: (OVER_BASS, 127) for i in CHORDAL if i not in RANGES} if set(band) & set(BASSES) else {}
-    return RANGES | over | {DRUMS: KIT}
