@@ -160,7 +160,10 @@ def play(args: argparse.Namespace, asked: queue.SimpleQueue[str], say) -> None:
             if app.mind.broken:
                 raise LiveError(app.mind.broken)
             if waits and app.mind.state not in ("loading", "restarting"):
-                app.act("start")
+                try:
+                    app.act("start")
+                except RequestError as error:  # by now the page has it follow the DAW
+                    app.tell(str(error))
                 begin, waits = time.monotonic(), False
             if args.seconds and not waits and time.monotonic() - begin > args.seconds:
                 break

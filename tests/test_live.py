@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import select
 import shutil
 import signal
@@ -18,10 +19,12 @@ rtmidi = pytest.importorskip("rtmidi")
 if not shutil.which("jackd"):
     pytest.skip("no jackd here: apt-get install jackd2", allow_module_level=True)
 
+from anticipation.cli import parser  # noqa: E402
 from anticipation.errors import LiveError, RequestError  # noqa: E402
 from anticipation.score import midi  # noqa: E402
 from plugin_bridge import ports  # noqa: E402
 from plugin_bridge.app import App  # noqa: E402
+from plugin_bridge.commands import play  # noqa: E402
 from plugin_bridge.remote import Controllers  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -113,6 +116,15 @@ def tune(count, start=0.0, every=0.25):
     return out
 
 
+def test_a_system_that_refuses_once_is_asked_again(monkeypatch):
+    found = [{}, {"jack": 3}, {"alsa": 2}, {"jack": 3, "alsa": 2}, {"alsa": 2}, {"alsa": 2}]
+    monkeypatch.setattr(ports, "available", lambda: found.pop(0))
+    assert ports.choose("auto") == ports.choose("jack") == ("jack", 3)
+    with pytest.raises(LiveError, match="no jack: here answer: alsa"):
+        ports.choose("jack")
+    assert not found
+
+
 def notes_of(heard):
     return [(t, m) for t, m in heard if m[0] & 0xF0 in (0x80, 0x90)]
 
@@ -133,6 +145,20 @@ def until(what, seconds=30.0):
             return True
         time.sleep(0.02)
     return False
+
+
+def test_play_at_once_waits_where_the_page_has_it_follow_the_daw(monkeypatch, random_checkpoint, tmp_path):
+    class Followed(App):
+        def __init__(self, **given):
+            super().__init__(**given)
+            self.set("sync", "clock")
+
+    monkeypatch.setattr("plugin_bridge.app.App", Followed)
+    line = ["live", "--api", "jack", "--no-page", "--play", "--seconds", "0.1", "--takes", str(tmp_path),
+            "--model", str(random_checkpoint)]  # fmt: skip
+    said = []
+    play(parser().parse_args(line), queue.SimpleQueue(), said.append)
+    assert any("the clock comes from outside" in told for told in said) and said[-1] == "all notes off"
 
 
 def test_a_melody_is_answered_and_the_take_is_kept(app):
