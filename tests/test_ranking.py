@@ -15,6 +15,7 @@ from test_infilling import FLUTE, MELODY, ask
 from anticipation.infilling import drafting, ranking
 from anticipation.infilling.drafting import generate
 from anticipation.infilling.ranking import (
+    HIGH,
     IDLE,
     STEADY,
     closing,
@@ -24,6 +25,7 @@ from anticipation.infilling.ranking import (
     lopsided,
     misfit,
     oddness,
+    overhead,
     unsteadiness,
     windows,
 )
@@ -105,7 +107,7 @@ def test_of_several_drafts_the_fittest_stays(random_model, monkeypatch):
     seen: list[list[Notes]] = []
     earlier: list[int] = []
 
-    def last(model, known, start, end, drafts, takes):
+    def last(model, known, start, end, drafts, takes, tune):
         seen.append(drafts)
         earlier.append(len(takes))
         return len(drafts) - 1
@@ -186,6 +188,18 @@ def test_who_goes_on_more_busily_than_before_loses_by_it():
     rested = line(0.5, 20.0, 28.0) + line(0.5, 0.0, 28.0, 0)  # 16 moments, the last after 23.5 s
     usual = 16 / 23.5 + IDLE
     assert unsteadiness(rested, 16.0, 20.0, drafts)[0] == pytest.approx(np.log((2 + IDLE) / usual) - STEADY)
+
+
+def test_who_plays_above_the_tune_loses_by_it(random_model):
+    """A new part of chords, not a bass or a descant; HIGH of its notes may; where the tune rests, no note is above."""
+    high = PADS.transpose(36)
+    some = PADS + high[:12]
+    shares = overhead(TUNE, TUNE, [PADS, high, high[:0], some, high.shift(12.0)]).tolist()
+    assert shares == [0.0, 1 - HIGH, 0.0, pytest.approx(1 / 3 - HIGH), 0.0]
+    assert not overhead(None, TUNE, [high]).any() and not overhead(TUNE, TUNE + PADS.shift(20.0), [high]).any()
+    assert not overhead(TUNE, TUNE, [high.replace(instrument=np.full(len(high), FLUTE + 1))]).any()
+    model = random_model()
+    assert [fittest(model, TUNE[:0], 0.0, 8.0, [high, PADS], tune=tune) for tune in (TUNE, None)] == [1, 0]
 
 
 def test_a_drummer_plays_more_than_the_bass_drum(random_model):

@@ -110,7 +110,7 @@ def _of_a_piano(request: Infill, guitar: int) -> Infill:
 
 def _fittest(model, ask: Infill, drafts: list[Notes], takes: list[Notes]) -> Notes:
     """The draft that stays, of one or several. takes: those of the same part that are there already."""
-    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts, takes) if len(drafts) > 1 else 0]
+    return drafts[fittest(model, ask.known, ask.start, ask.end, drafts, takes, ask.tune) if len(drafts) > 1 else 0]
 
 
 def _turns(instruments: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -8,9 +8,10 @@ a sixteenth late and takes the next ones with it, occurs in one draft and not in
 the others counts for it (`likeness`; minimum Bayes risk, as in Kumar and Byrne 2004,
 https://aclanthology.org/N04-1022/). Of drums that is the bass drum alone, so one that strikes little else is marked
 down (`lopsided`). Busy drafts explain more, so one is marked down that is busier, or idler, than its part is around
-(`unsteadiness`). Where nothing follows, coming to rest at the end counts (`closing`). Who asks for several takes means
-to choose, so what a draft shares with an earlier take counts against it (`sameness`; maximal marginal relevance,
-Carbonell and Goldstein 1998, https://doi.org/10.1145/290941.291025).
+(`unsteadiness`); so is one that plays above the tune which it is to accompany (`overhead`). Where nothing follows,
+coming to rest at the end counts (`closing`). Who asks for several takes means to choose, so what a draft shares with an
+earlier take counts against it (`sameness`; maximal marginal relevance, Carbonell and Goldstein 1998,
+https://doi.org/10.1145/290941.291025).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ..music import groove
 from ..music.keys import estimate_key, shift_to_c
 from ..music.metrics import note_f1, onset_f1, repeats
 from ..music.notes import DRUMS, TOGETHER, Notes, moments
+from ..music.playable import CHORDAL
+from .habits import highest
 
 AROUND = 10.0  # seconds on both sides of the span in which the known notes are asked about
 WIDELY = 24.0  # and of those that tell how busy a part is
@@ -33,9 +36,9 @@ LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
 # The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
 # does; of having e times the notes of the middle draft, or 1/e; of having e times the moments that the part has around,
-# or 1/e; of striking none of the drums that are usual; of beginning whenever the other drafts do, and again of
-# beginning the same notes; of each nat of being an end; of being an earlier take over again.
-DULL, CROWDED, UNSTEADY, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 2.0, 3.0, 2.0, 0.1, 3.0
+# or 1/e; of playing above the tune alone; of striking none of the drums that are usual; of beginning whenever the other
+# drafts do, and again of beginning the same notes; of each nat of being an end; of being an earlier take over again.
+DULL, CROWDED, UNSTEADY, OVERHEAD, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 2.0, 2.0, 3.0, 2.0, 0.1, 3.0
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
@@ -44,14 +47,19 @@ RARE = 0.02  # share of time that is added to every pitch class: a tune may end 
 ENOUGH = 8  # moments of a part that tell how often it repeats itself, strokes that tell which drums it has
 OTHER = 0.3  # what two takes may have in common and are two, by the F1 of notes
 IDLE, STEADY = 0.15, 0.35  # moments a second that are added to anybody's; by how much those of anybody vary
+HIGH = 0.2  # share of a part's notes that may be above the tune: of people's 2 to 26 % are, by style
 APART = 0.4  # in what share of 60 strokes a band or a drummer strikes other drums than all of them do: the median
 
 
-def fittest(model, known: Notes, start: float, end: float, drafts: list[Notes], takes: Sequence[Notes] = ()) -> int:
+def fittest(
+    model, known: Notes, start: float, end: float, drafts: list[Notes], takes: Sequence[Notes] = (),
+    tune: Notes | None = None,
+) -> int:  # fmt: skip
     """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts,
-    and is not what one of the earlier takes is already."""
+    stays under the tune if there is one, and is not what one of the earlier takes is already."""
     lost = misfit(model, known, start, end, drafts) + DULL * dullness(known, drafts) + CROWDED * oddness(drafts)
     lost += UNSTEADY * unsteadiness(known, start, end, drafts)
+    lost += OVERHEAD * overhead(tune, known, drafts)
     lost += LOPSIDED * lopsided(known, drafts) + SAME * sameness(drafts, takes)
     return int(np.argmin(lost - COMMON * likeness(drafts) - CLOSED * closing(known, start, end, drafts)))
 
@@ -76,6 +84,22 @@ def unsteadiness(known: Notes, start: float, end: float, drafts: list[Notes]) ->
     usual = there / (min(WIDELY, max(start - music.min(), 0.0)) + min(WIDELY, max(music.max() - end, 0.0)))
     busy = np.array([len(moments(draft)) for draft in drafts]) / (end - start)
     return np.maximum(abs(np.log((busy + IDLE) / (usual + IDLE))) - STEADY, 0.0)
+
+
+def overhead(tune: Notes | None, known: Notes, drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) in what share of its notes a new part that plays chords is above the tune, so far as it is more than
+    HIGH. Zeros where no tune is accompanied."""
+    out = np.zeros(len(drafts))
+    if tune is None or not len(tune):
+        return out
+    origin = float(tune.onset[0])
+    new = [draft[np.isin(draft.instrument, CHORDAL) & ~np.isin(draft.instrument, known.instrument)] for draft in drafts]
+    steps = [np.rint(np.maximum(own.onset - origin, 0.0) * s.STEPS).astype(int) for own in new]
+    top = highest(s.quantise(tune, origin), max(at.max(initial=0) for at in steps))
+    for i, (own, at) in enumerate(zip(new, steps, strict=True)):
+        if len(own):
+            out[i] = max((own.pitch > top[at]).mean() - HIGH, 0.0)
+    return out
 
 
 def lopsided(known: Notes, drafts: list[Notes]) -> np.ndarray:
