@@ -133,10 +133,11 @@ def test_who_is_new_plays_what_can_be_played_and_others_what_they_do():
 
 
 def test_who_plays_on_keeps_near_to_what_he_plays():
-    """A choir's alto is no bass; of whom little is known, or who is to be continued after little, goes anywhere."""
+    """A choir's alto is no bass; of whom little is known, or who is to be continued after little, goes anywhere in a
+    choir's range."""
     alto = Notes.of((0.5 * i, 0.4, 60 + i % 8, 52, 80) for i in range(32))
     assert usual_range(alto, [52], 9.0) == {52: (55, 72)}
-    assert usual_range(alto, [52], 16.0) == usual_range(alto[17:], [52], 9.0) == usual_range(alto, [52]) == {}
+    assert usual_range(alto, [52], 16.0) == usual_range(alto[17:], [52], 9.0) == usual_range(alto, [52]) == {52: (40, 84)}
     flute = alto.replace(instrument=np.full(32, FLUTE), pitch=alto.pitch + 30)
     assert usual_range(flute, [FLUTE], 9.0) == {FLUTE: (85, 97)}, "as high as can be played, or is"
     long = alto + alto.shift(16.0)

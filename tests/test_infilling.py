@@ -521,10 +521,11 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
 
 @pytest.mark.parametrize(
     "tune, bass, who, written",
-    [(53, False, 24, 0), (53, False, 33, 33), (53, True, 24, 24), (0, False, 24, 24), (53, False, 30, 30)],
-)
-def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, asked, tune, bass, who, written):
-    """And is a guitar's in the end: in its range, on its six strings."""
+    [(53, False, 24, 0), (53, False, 33, 33), (53, True, 24, 24), (0, False, 24, 24), (53, False, 30, 30),
+     (53, False, 19, 0), (53, False, 52, 0), (53, False, 40, 40)],
+)  # fmt: skip
+def test_under_nothing_but_a_tune_chords_are_written_as_a_piano_s(random_model, asked, tune, bass, who, written):
+    """And are another's in the end: in the range of a guitar, on its six strings; in that of a choir."""
     known = MELODY.replace(instrument=np.full(len(MELODY), tune))
     known += Notes.of((float(i), 0.9, 36, 33, 80) for i in range(20 * bass))
     (take,), _ = generate(random_model(), ask(known=known, instruments=(who,)), seed=3, best_of=2)
@@ -533,6 +534,8 @@ def test_under_nothing_but_a_tune_a_guitar_is_written_as_a_piano(random_model, a
     if who == 24:
         assert 40 <= take.pitch.min() and take.pitch.max() <= 83
         assert habits.at_once(take) <= 6
+    elif who == 52:
+        assert 40 <= take.pitch.min() and take.pitch.max() <= 84
 
 
 def test_public_weights_write_guitars_as_such(random_amt, asked):

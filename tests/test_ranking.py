@@ -17,6 +17,7 @@ from anticipation.infilling.drafting import generate
 from anticipation.infilling.ranking import (
     HIGH,
     IDLE,
+    LEFT,
     STEADY,
     closing,
     dullness,
@@ -27,11 +28,13 @@ from anticipation.infilling.ranking import (
     oddness,
     overhead,
     unsteadiness,
+    untold,
     windows,
 )
 from anticipation.model import amt, checkpoint
 from anticipation.model import stream as s
 from anticipation.model.surprise import drawn, nats
+from anticipation.music.harmony import chord_notes
 from anticipation.music.notes import DRUMS, Notes
 from anticipation.music.tempo import TempoMap
 
@@ -200,6 +203,29 @@ def test_who_plays_above_the_tune_loses_by_it(random_model):
     assert not overhead(TUNE, TUNE, [high.replace(instrument=np.full(len(high), FLUTE + 1))]).any()
     model = random_model()
     assert [fittest(model, TUNE[:0], 0.0, 8.0, [high, PADS], tune=tune) for tune in (TUNE, None)] == [1, 0]
+
+
+def test_who_accompanies_a_tune_alone_tells_its_harmony(random_model):
+    """All tones of its chords but LEFT, in any octave and at any time of them; not a bass, nor beside other chords."""
+    chart = chord_notes((2.0 * i, 2.0 * i + 2.0, (0, 5, 7, 0)[i]) for i in range(4))
+    held = Notes.of((2.0 * i, 1.9, pitch, 0, 64) for i in range(4) for pitch in CHORDS[i])
+    broken = Notes.of((2.0 * i + 0.5 * j, 0.4, 12 + CHORDS[i][j], 0, 64) for i in range(4) for j in range(3))
+    roots = Notes.of((2.0 * i, 1.9, CHORDS[i][0], 0, 64) for i in range(4))
+
+    def left(tune, known, *drafts):
+        return untold(tune, known, 0.0, 8.0, list(drafts)).tolist()
+
+    assert left(TUNE, TUNE + chart, held, broken, roots, held[:6]) == [
+        0,
+        0,
+        *[pytest.approx(x - LEFT) for x in (2 / 3, 0.5)],
+    ]
+    assert left(None, TUNE + chart, roots) == left(TUNE, TUNE, roots) == [0]
+    assert left(TUNE, TUNE + chart + held.replace(instrument=np.full(12, 48)), roots) == [0]
+    assert left(TUNE, TUNE + chart + roots.shift(20.0), roots) == [0], "a part that is known elsewhere"
+    assert left(TUNE, TUNE + chart, roots.replace(instrument=np.full(4, 33))) == [0]
+    drafts = [roots, roots, broken]
+    assert [fittest(random_model(), chart, 0.0, 8.0, drafts, tune=tune) for tune in (TUNE, None)] == [2, 0]
 
 
 def test_a_drummer_plays_more_than_the_bass_drum(random_model):

@@ -16,7 +16,7 @@ from ..model.decode import Decoder
 from ..model.sampling import Sampling
 from ..music.form import counterparts
 from ..music.notes import CHORD, Notes
-from ..music.playable import GUITARS, PIANO, RANGES, VOICES
+from ..music.playable import COMPING, PIANO, RANGES, VOICES
 from .casting import among_themselves
 from .habits import lone_tune
 from .prompt import Prompt
@@ -94,17 +94,18 @@ def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infil
             style = section.style if request.style == "unknown" else request.style
             request = replace(request, style=style, unheard=section.unheard)
     alone = request.tune is not None and len(others) == len(part) == 1 and PIANO not in others
-    return _of_a_piano(request, one) if alone and one in GUITARS else request
+    return _of_a_piano(request, one) if alone and one in COMPING else request
 
 
-def _of_a_piano(request: Infill, guitar: int) -> Infill:
-    """The request for a guitar under nothing but a tune, where ours, which has heard few guitars, would write a second
-    tune: it asks a piano for what the guitar can play (train/LOG.md)."""
-    low, high = RANGES[guitar]
-    pitches = np.ones(128, bool) if request.pitches is None else request.pitches
-    playable = pitches & np.isin(np.arange(128), range(low, high + 1))
-    pitches = pitches if request.ranged or not playable.any() else playable
-    most = request.polyphony or VOICES[guitar]
+def _of_a_piano(request: Infill, one: int) -> Infill:
+    """The request for one that plays the chords under nothing but a tune, where our model, which has heard pianos do
+    that and few others, would as often write a second tune: it asks a piano for what can be played on this one
+    (train/LOG.md)."""
+    pitches, most = request.pitches, request.polyphony or VOICES.get(one)
+    if one in RANGES and not request.ranged:
+        low, high = RANGES[one]
+        playable = np.isin(np.arange(128), range(low, high + 1)) & (True if pitches is None else pitches)
+        pitches = playable if playable.any() else pitches
     return replace(request, instruments=(PIANO,), pitches=pitches, ranged=True, polyphony=most)
 
 

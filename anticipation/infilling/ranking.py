@@ -8,10 +8,10 @@ a sixteenth late and takes the next ones with it, occurs in one draft and not in
 the others counts for it (`likeness`; minimum Bayes risk, as in Kumar and Byrne 2004,
 https://aclanthology.org/N04-1022/). Of drums that is the bass drum alone, so one that strikes little else is marked
 down (`lopsided`). Busy drafts explain more, so one is marked down that is busier, or idler, than its part is around
-(`unsteadiness`); so is one that plays above the tune which it is to accompany (`overhead`). Where nothing follows,
-coming to rest at the end counts (`closing`). Who asks for several takes means to choose, so what a draft shares with an
-earlier take counts against it (`sameness`; maximal marginal relevance, Carbonell and Goldstein 1998,
-https://doi.org/10.1145/290941.291025).
+(`unsteadiness`); so is one that plays above the tune which it is to accompany (`overhead`), or does not tell the
+harmony (`untold`). Where nothing follows, coming to rest at the end counts (`closing`). Who asks for several takes
+means to choose, so what a draft shares with an earlier take counts against it (`sameness`; maximal marginal relevance,
+Carbonell and Goldstein 1998, https://doi.org/10.1145/290941.291025).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from ..model import stream as s
 from ..model.decode import window_of
 from ..model.surprise import drawn, nats
 from ..music import groove
+from ..music.grid import middle
+from ..music.harmony import CHORD_TONES, NO_CHORD, chord_at, chroma
 from ..music.keys import estimate_key, shift_to_c
 from ..music.metrics import note_f1, onset_f1, repeats
 from ..music.notes import DRUMS, TOGETHER, Notes, moments
@@ -36,9 +38,10 @@ LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
 # The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
 # does; of having e times the notes of the middle draft, or 1/e; of having e times the moments that the part has around,
-# or 1/e; of playing above the tune alone; of striking none of the drums that are usual; of beginning whenever the other
-# drafts do, and again of beginning the same notes; of each nat of being an end; of being an earlier take over again.
-DULL, CROWDED, UNSTEADY, OVERHEAD, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 2.0, 2.0, 3.0, 2.0, 0.1, 3.0
+# or 1/e; of playing above the tune alone; of sounding none of the chords' tones; of striking none of the drums that are
+# usual; of beginning whenever the other drafts do, and again of beginning the same notes; of each nat of being an end;
+# of being an earlier take over again.
+DULL, CROWDED, UNSTEADY, OVERHEAD, UNTOLD, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 2.0, 4.0, 4.0, 3.0, 2.0, 0.1, 3.0
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
@@ -48,6 +51,9 @@ ENOUGH = 8  # moments of a part that tell how often it repeats itself, strokes t
 OTHER = 0.3  # what two takes may have in common and are two, by the F1 of notes
 IDLE, STEADY = 0.15, 0.35  # moments a second that are added to anybody's; by how much those of anybody vary
 HIGH = 0.2  # share of a part's notes that may be above the tune: of people's 2 to 26 % are, by style
+# Share of the chords' tones that who accompanies a tune alone may leave out (of people one in ten leaves out more); the
+# seconds in which they are to be heard, and for how long.
+LEFT, OVER, BRIEF = 0.15, 2.0, 0.05
 APART = 0.4  # in what share of 60 strokes a band or a drummer strikes other drums than all of them do: the median
 
 
@@ -59,7 +65,7 @@ def fittest(
     stays under the tune if there is one, and is not what one of the earlier takes is already."""
     lost = misfit(model, known, start, end, drafts) + DULL * dullness(known, drafts) + CROWDED * oddness(drafts)
     lost += UNSTEADY * unsteadiness(known, start, end, drafts)
-    lost += OVERHEAD * overhead(tune, known, drafts)
+    lost += OVERHEAD * overhead(tune, known, drafts) + UNTOLD * untold(tune, known, start, end, drafts)
     lost += LOPSIDED * lopsided(known, drafts) + SAME * sameness(drafts, takes)
     return int(np.argmin(lost - COMMON * likeness(drafts) - CLOSED * closing(known, start, end, drafts)))
 
@@ -92,14 +98,37 @@ def overhead(tune: Notes | None, known: Notes, drafts: list[Notes]) -> np.ndarra
     out = np.zeros(len(drafts))
     if tune is None or not len(tune):
         return out
-    origin = float(tune.onset[0])
-    new = [draft[np.isin(draft.instrument, CHORDAL) & ~np.isin(draft.instrument, known.instrument)] for draft in drafts]
+    origin, new = float(tune.onset[0]), [_chordal(draft, known) for draft in drafts]
     steps = [np.rint(np.maximum(own.onset - origin, 0.0) * s.STEPS).astype(int) for own in new]
     top = highest(s.quantise(tune, origin), max(at.max(initial=0) for at in steps))
     for i, (own, at) in enumerate(zip(new, steps, strict=True)):
         if len(own):
             out[i] = max((own.pitch > top[at]).mean() - HIGH, 0.0)
     return out
+
+
+def untold(tune: Notes | None, known: Notes, start: float, end: float, drafts: list[Notes]) -> np.ndarray:
+    """(drafts,) what share of the tones of the known chords a new part that plays chords does not sound under them, so
+    far as it is more than LEFT. Zeros where no tune is accompanied, or another part that plays chords goes with it."""
+    out, chords = np.zeros(len(drafts)), known.chords
+    beside = np.setdiff1d(known.between(start, end).instrument, () if tune is None else tune.instrument)
+    if tune is None or np.isin(beside, CHORDAL).any():
+        return out
+    turns = chords.onset[(chords.onset > start) & (chords.onset < end)]
+    edges = np.unique(np.concatenate([np.arange(start, end, OVER), turns, [end]]))
+    symbols = chord_at(chords, middle(edges))
+    named = (symbols >= 0) & (symbols < NO_CHORD)
+    tones, lengths = CHORD_TONES[symbols[named]], np.diff(edges)[named]
+    for i, draft in enumerate(drafts):
+        if named.any() and len(own := _chordal(draft, known)):
+            left = ((chroma(own, edges)[named] <= BRIEF) & tones).sum(1) / tones.sum(1)
+            out[i] = max(float(np.average(left, weights=lengths)) - LEFT, 0.0)
+    return out
+
+
+def _chordal(draft: Notes, known: Notes) -> Notes:
+    """What a draft has for instruments that play chords, and of which nothing is known."""
+    return draft[np.isin(draft.instrument, CHORDAL) & ~np.isin(draft.instrument, known.instrument)]
 
 
 def lopsided(known: Notes, drafts: list[Notes]) -> np.ndarray:
