@@ -240,6 +240,17 @@ def test_a_drummer_plays_more_than_the_bass_drum(random_model):
     assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [kick, beat]) == 1
 
 
+def test_who_crashes_at_every_stroke_loses_by_it(random_model):
+    """Though the rest of his kit is what is usual; but where he does so elsewhere, he may."""
+    loud, some = (
+        Notes.of((0.25 * i, 0.1, pitch, DRUMS, 80) for i in range(32) for pitch in ((36, 42, 38, 42)[i % 4], *more(i)))
+        for more in (lambda i: [49], lambda i: [49] * (i % 8 == 0))
+    )
+    assert lopsided(TUNE, [some, loud]).tolist() == [0.0, pytest.approx(0.5 - ranking.CRASHES, abs=0.1)]
+    assert not lopsided(loud.shift(20.0), [loud]).any()
+    assert fittest(random_model(), TUNE[:0], 0.0, 8.0, [loud, some, loud]) == 1
+
+
 def test_a_kit_is_better_than_what_the_others_agree_on(random_model):
     """If that is the bass drum alone: of drums it is what all drafts have in common."""
     beats = [[36, 42, 38, 42, 36, 36, 38, 42], [36, 42, 42, 42, 38, 42, 42, 42]]

@@ -54,6 +54,7 @@ HIGH = 0.2  # share of a part's notes that may be above the tune: of people's 2 
 # Share of the chords' tones that who accompanies a tune alone may leave out (of people one in ten leaves out more); the
 # seconds in which they are to be heard, and for how long.
 LEFT, OVER, BRIEF = 0.15, 2.0, 0.05
+CRASHES = 0.15  # share of crashes among strokes, in 24 s, that 2 % of drummers and a tenth of bands exceed
 APART = 0.4  # in what share of 60 strokes a band or a drummer strikes other drums than all of them do: the median
 
 
@@ -133,12 +134,14 @@ def _chordal(draft: Notes, known: Notes) -> Notes:
 
 def lopsided(known: Notes, drafts: list[Notes]) -> np.ndarray:
     """(drafts,) in what share of its strokes a draft strikes other drums than are usual: in the same part elsewhere or,
-    if that is hardly known, to people; so far as it is more than APART. Zeros where there are no drums."""
+    if that is hardly known, to people; so far as it is more than APART. And in what share it strikes crashes, so far as
+    it is more than there and than CRASHES. Zeros where there are no drums."""
     drums = [draft.pitch[draft.instrument == DRUMS] for draft in drafts]
     own = known.pitch[known.instrument == DRUMS]
     usual = groove.shares(own) if len(own) >= ENOUGH else groove.USUAL
-    apart = np.array([abs(groove.shares(some) - usual).sum() / 2 if len(some) else 0.0 for some in drums])
-    return np.maximum(apart - APART, 0.0)
+    struck = np.array([groove.shares(some) if len(some) else usual for some in drums])
+    crashes = struck[:, groove.CRASH] - max(usual[groove.CRASH], CRASHES)
+    return np.maximum(abs(struck - usual).sum(1) / 2 - APART, 0.0) + np.maximum(crashes, 0.0)
 
 
 def likeness(drafts: list[Notes]) -> np.ndarray:

@@ -12,6 +12,7 @@ from .notes import Notes
 
 # GM percussion: bass drum, snare, rim and clap, closed hat, open hat, toms, crash, ride; the ninth group is all else.
 GROUPS = ([35, 36], [38, 40], [37, 39], [42, 44], [46], [41, 43, 45, 47, 48, 50], [49, 52, 55, 57], [51, 53, 59])
+CRASH = 6  # which of them
 GROUP_OF = np.full(128, len(GROUPS))  # by pitch
 for _number, _pitches in enumerate(GROUPS):
     GROUP_OF[_pitches] = _number
