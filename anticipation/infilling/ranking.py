@@ -36,12 +36,16 @@ AROUND = 10.0  # seconds on both sides of the span in which the known notes are 
 WIDELY = 24.0  # and of those that tell how busy a part is
 LONGEST = 90 * s.STEPS  # steps of a window, for AMT tells no more than 100 s
 BATCH = 8  # windows
-# The weights of what counts beside misfit, in nats per known note: of repeating oneself all the time where nobody else
-# does; of having e times the notes of the middle draft, or 1/e; of having e times the moments that the part has around,
-# or 1/e; of playing above the tune alone; of sounding none of the chords' tones; of striking none of the drums that are
-# usual; of beginning whenever the other drafts do, and again of beginning the same notes; of each nat of being an end;
-# of being an earlier take over again.
-DULL, CROWDED, UNSTEADY, OVERHEAD, UNTOLD, LOPSIDED, COMMON, CLOSED, SAME = 1.0, 0.3, 2.0, 4.0, 4.0, 3.0, 2.0, 0.1, 3.0
+# The weights of what counts beside misfit, in nats per known note:
+DULL = 1.0  # repeating oneself all the time where nobody else does
+CROWDED = 0.3  # e times the notes of the middle draft, or 1/e
+UNSTEADY = 2.0  # e times the moments that the part has around, or 1/e
+OVERHEAD = 4.0  # playing above the tune alone
+UNTOLD = 4.0  # sounding none of the chords' tones
+LOPSIDED = 3.0  # striking none of the drums that are usual
+COMMON = 2.0  # beginning whenever the other drafts do, and again beginning the same notes
+CLOSED = 0.1  # each nat of being an end
+SAME = 3.0  # being an earlier take over again
 # Of ten thousand tunes, how many end on each semitone above the tonic of their major key (or of the relative major);
 # and the odds that a tune has a beat to rest at its end. Counted in nine sources of the training set.
 ENDS = np.array([5664, 46, 397, 12, 711, 326, 35, 805, 46, 1711, 57, 189])
@@ -63,7 +67,7 @@ def fittest(
     tune: Notes | None = None,
 ) -> int:  # fmt: skip
     """The index of the draft that goes best with what is known around the span (seconds), and with the other drafts,
-    stays under the tune if there is one, and is not what one of the earlier takes is already."""
+    and is not what one of the earlier takes is already. tune: what is accompanied, if that is nothing but a tune."""
     lost = misfit(model, known, start, end, drafts) + DULL * dullness(known, drafts) + CROWDED * oddness(drafts)
     lost += UNSTEADY * unsteadiness(known, start, end, drafts)
     lost += OVERHEAD * overhead(tune, known, drafts) + UNTOLD * untold(tune, known, start, end, drafts)
