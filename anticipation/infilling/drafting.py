@@ -28,6 +28,7 @@ RELUCTANCE = 0.1  # factor on the odds of a rest each time
 # Factor on the odds of a rest where the beats are known, and seconds of silence that halve them (Sampling.patience):
 # models believe too readily that a silence goes on (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
+HANDS = 8  # notes at once of who plays chords: of people's moments one in a thousand begins more, at the piano
 BATCH = 32  # streams, each with a cache of its own
 
 Progress = Callable[[float, float], None]
@@ -101,7 +102,7 @@ def _of_a_piano(request: Infill, one: int) -> Infill:
     """The request for one that plays the chords under nothing but a tune, where our model, which has heard pianos do
     that and few others, would as often write a second tune: it asks a piano for what can be played on this one
     (train/LOG.md)."""
-    pitches, most = request.pitches, request.polyphony or VOICES.get(one)
+    pitches, most = request.pitches, request.polyphony or VOICES.get(one, HANDS)
     if one in RANGES and not request.ranged:
         low, high = RANGES[one]
         playable = np.isin(np.arange(128), range(low, high + 1)) & (True if pitches is None else pitches)
