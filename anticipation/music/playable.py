@@ -26,8 +26,8 @@ VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
 PIANO, PIANOS = 0, range(4)
 GUITARS = range(24, 28)  # those that play chords: nylon to clean
 KEYBOARDS = (*range(9), *range(16, 21))  # pianos to celesta, organs
-# Who plays the chords under a tune: also accordions, the harp, strings, choirs, brass and pads.
-COMPING = (*KEYBOARDS, 21, 23, *GUITARS, 46, *range(48, 53), 54, *range(61, 64), *range(88, 96))
+# Who plays chords as a pianist does: also accordions and the harp. Strings, choirs, brass and pads hold theirs.
+COMPING = (*KEYBOARDS, 21, 23, *GUITARS, 46)
 BASSES = (*range(32, 40), GM_NAMES.index("contrabass"))
 TRIAD = 3  # notes at once that make a chord
 CHORDAL = tuple(i for i in range(DRUMS) if VOICES.get(i, TRIAD) >= TRIAD)
