@@ -116,7 +116,7 @@ def test_what_is_not_begun_on_a_key_that_is_down_is_not_left_out(known, origin, 
     assert left >= set(range(128)) - set(key[(first <= step + 1) & (step - 1 < last)].tolist())
 
 
-FLUTE, CELLO = 73, 42
+FLUTE, CELLO, STRINGS = 73, 42, 48
 
 
 def test_who_is_new_plays_what_can_be_played_and_others_what_they_do():
@@ -124,7 +124,7 @@ def test_who_is_new_plays_what_can_be_played_and_others_what_they_do():
     low = Notes.of((0.5 * i, 0.4, 50, FLUTE, 80) for i in range(3))
     thick = low + low.transpose(20) + low.transpose(24)
     none = low[:0]
-    assert usual_voices(none, 0.0, 9.0, [0, FLUTE, CELLO]) == {FLUTE: 1, CELLO: 2}
+    assert usual_voices(none, 0.0, 9.0, [0, FLUTE, CELLO, STRINGS, DRUMS]) == {0: 8, FLUTE: 1, CELLO: 2, STRINGS: 6}
     assert usual_voices(low, 0.0, 9.0, [FLUTE]) == {FLUTE: 1} and usual_voices(low + low.transpose(7), 0.0, 9.0) == {}
     assert usual_voices(low + low.transpose(7), 0.0, 9.0, [FLUTE]) == {FLUTE: 2}
     assert usual_voices(thick, 5.0, 9.0, [FLUTE, CELLO]) == {FLUTE: 3, CELLO: 2}
@@ -149,9 +149,8 @@ def test_who_plays_on_keeps_near_to_what_he_plays():
 
 def test_what_can_be_played_is_playable():
     """The ranges leave an octave at least, so every scale has its notes there in any key."""
-    assert playable.RANGES.keys() == playable.VOICES.keys()
-    for instrument, (low, high) in playable.RANGES.items():
-        assert 12 <= low + 12 <= high <= 108 and 1 <= playable.VOICES[instrument] <= 8
+    assert playable.VOICES.keys() == set(range(DRUMS)) and {*playable.VOICES.values()} == {1, 2, 3, 4, 6, 8}
+    assert all(12 <= low + 12 <= high <= 108 for low, high in playable.RANGES.values())
 
 
 def test_beats_are_divided_as_elsewhere():

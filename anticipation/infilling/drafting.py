@@ -16,7 +16,7 @@ from ..model.decode import Decoder
 from ..model.sampling import Sampling
 from ..music.form import counterparts
 from ..music.notes import CHORD, Notes
-from ..music.playable import COMPING, PIANO, RANGES, VOICES
+from ..music.playable import COMPING, PIANO, RANGES, SECTIONS, VOICES
 from .casting import among_themselves
 from .habits import lone_tune
 from .prompt import Prompt
@@ -28,7 +28,10 @@ RELUCTANCE = 0.1  # factor on the odds of a rest each time
 # Factor on the odds of a rest where the beats are known, and seconds of silence that halve them (Sampling.patience):
 # models believe too readily that a silence goes on (train/LOG.md).
 EAGER, PATIENCE = 0.5, 4.0
-HANDS = 8  # notes at once of who plays chords: of people's moments one in a thousand begins more, at the piano
+# As whom our model is asked for one that plays the chords under nothing but a tune: it has heard pianos, choirs and
+# pads do that and few others, who would as often write a second tune (train/LOG.md). Drafts take turns.
+CHOIR, PAD = 52, 89
+AS = dict.fromkeys(COMPING, (PIANO,)) | dict.fromkeys(SECTIONS, (CHOIR, PAD))
 BATCH = 32  # streams, each with a cache of its own
 
 Progress = Callable[[float, float], None]
@@ -65,7 +68,7 @@ def generate(
     best_of = best_of if model.anticipates else 1
     written, fed = [request.known[:0]] * takes, 0
     for number, part in enumerate(parts):
-        same: dict[tuple[int, int], Infill] = {}  # takes that know the same share their beginning
+        same: dict[tuple[int, int], list[Infill]] = {}  # takes that know the same share their beginning
         asks = [
             same.setdefault((id(ask), id(notes)), _asked(model, ask, ask.known + notes, part))
             for ask, notes in zip(requests, written, strict=True)
@@ -73,41 +76,42 @@ def generate(
         stage = progress and _stage(progress, number, len(parts))
         drafts = [(take, again) for take in range(takes) for again in range(best_of)]
         seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
-        drawn, rows = _write(model, [asks[take] for take, _ in drafts], seeds, sampling, stage)
-        new: list[Notes] = []
-        for i, ask in enumerate(asks):
-            new.append(_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of], new))
+        ways = [asks[take][(take + again) % len(asks[take])] for take, again in drafts]
+        drawn, rows = _write(model, ways, seeds, sampling, stage)
         if len(part) == 1:  # what was written for another is its own
-            new = [own.replace(instrument=np.full(len(own), part[0])) for own in new]
+            drawn = [own.replace(instrument=np.full(len(own), part[0])) for own in drawn]
+        new: list[Notes] = []
+        for i, (ask, *_) in enumerate(asks):
+            new.append(_fittest(model, ask, drawn[i * best_of : (i + 1) * best_of], new))
         written = [before + own for before, own in zip(written, new, strict=True)]
         fed += rows
     return written, fed
 
 
-def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> Infill:
-    """A part of a request as the model is asked for it."""
+def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> list[Infill]:
+    """The ways in which the model is asked for a part of a request; drafts take turns."""
     request = replace(request, known=known, instruments=part)
     if not model.reads_chart or request.rhythm is not None:
-        return request
+        return [request]
     one, others = part[0], known.pitched.instruments
     if request.places is not None and one not in known.instruments:
         if section := among_themselves(one, known.between(request.start, request.end), request.tune):
             style = section.style if request.style == "unknown" else request.style
             request = replace(request, style=style, unheard=section.unheard)
-    alone = request.tune is not None and len(others) == len(part) == 1 and PIANO not in others
-    return _of_a_piano(request, one) if alone and one in COMPING else request
+    alone = request.tune is not None and len(others) == len(part) == 1 and one not in others
+    stand_ins = [other for other in AS.get(one, ()) if other not in others] if alone else []
+    return [_as(request, one, other) for other in stand_ins] or [request]
 
 
-def _of_a_piano(request: Infill, one: int) -> Infill:
-    """The request for one that plays the chords under nothing but a tune, where our model, which has heard pianos do
-    that and few others, would as often write a second tune: it asks a piano for what can be played on this one
-    (train/LOG.md)."""
-    pitches, most = request.pitches, request.polyphony or VOICES.get(one, HANDS)
-    if one in RANGES and not request.ranged:
+def _as(request: Infill, one: int, other: int) -> Infill:
+    """The request for one instrument, asked of another one for what can be played on this."""
+    pitches, ranged = request.pitches, request.ranged
+    fewer = VOICES[one] if VOICES[one] < VOICES[other] else None
+    if one in RANGES and not ranged:
         low, high = RANGES[one]
         playable = np.isin(np.arange(128), range(low, high + 1)) & (True if pitches is None else pitches)
-        pitches = playable if playable.any() else pitches
-    return replace(request, instruments=(PIANO,), pitches=pitches, ranged=True, polyphony=most)
+        pitches, ranged = playable if playable.any() else pitches, True
+    return replace(request, instruments=(other,), pitches=pitches, ranged=ranged, polyphony=request.polyphony or fewer)
 
 
 def _fittest(model, ask: Infill, drafts: list[Notes], takes: list[Notes]) -> Notes:

@@ -47,7 +47,7 @@ def usual_voices(known: Notes, start: float, end: float, written: Iterable[int] 
     """Pitched instrument -> notes that it may sound at once: as many as it does elsewhere. If some of it is known in
     the span (seconds), other notes of its chords may be missing, so it may have up to twice as many less one (one stays
     one). An instrument that is to be `written` and of which little is known may have as many as can be played on it."""
-    out = {i: playable.VOICES[i] for i in written if i in playable.VOICES}
+    out = {i: playable.VOICES[i] for i in written if i < DRUMS}
     for instrument in known.pitched.instruments:
         own = known[known.instrument == instrument]
         most = at_once(own)

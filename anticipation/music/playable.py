@@ -19,16 +19,19 @@ _CAN = {
     "alto sax": (49, 81, 1), "tenor sax": (44, 76, 1), "baritone sax": (36, 69, 1), "oboe": (58, 91, 1),
     "english horn": (52, 81, 1), "bassoon": (34, 75, 1), "clarinet": (50, 91, 1), "piccolo": (74, 108, 1),
     "flute": (60, 96, 1), "recorder": (65, 98, 1), "pan flute": (60, 96, 1), "bottle": (60, 96, 1),
-    "choir": (40, 84, 8), "shakuhachi": (62, 94, 1), "whistle": (72, 98, 1), "ocarina": (60, 89, 1),
+    "choir": (40, 84, 6), "shakuhachi": (62, 94, 1), "whistle": (72, 98, 1), "ocarina": (60, 89, 1),
 }  # fmt: skip
 RANGES = {GM_NAMES.index(name): (low, high) for name, (low, high, _) in _CAN.items()}
-VOICES = {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
 PIANO, PIANOS = 0, range(4)
 GUITARS = range(24, 28)  # those that play chords: nylon to clean
 KEYBOARDS = (*range(9), *range(16, 21))  # pianos to celesta, organs
-# Who plays chords as a pianist does: also accordions and the harp. Strings, choirs, brass and pads hold theirs.
-COMPING = (*KEYBOARDS, 21, 23, *GUITARS, 46)
+COMPING = (*KEYBOARDS, 21, 23, *GUITARS, 46)  # who plays chords as a pianist does: also accordions and the harp
+SECTIONS = (44, *range(48, 53), 54)  # who holds them as a choir does: string ensembles, choirs
+# Notes at once of two hands, and of a section: people's pianos and strings begin more at one moment in a thousand.
+HANDS, SECTION = 8, 6
+VOICES = {i: HANDS if i in COMPING else SECTION for i in range(DRUMS)}
+VOICES |= {GM_NAMES.index(name): most for name, (_, _, most) in _CAN.items()}
 BASSES = (*range(32, 40), GM_NAMES.index("contrabass"))
 TRIAD = 3  # notes at once that make a chord
-CHORDAL = tuple(i for i in range(DRUMS) if VOICES.get(i, TRIAD) >= TRIAD)
+CHORDAL = tuple(i for i, most in VOICES.items() if most >= TRIAD)
 KIT = 35, 59  # General MIDI percussion of a drum kit; above are congas, shakers ...
