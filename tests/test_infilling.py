@@ -419,15 +419,29 @@ def test_a_silent_take_is_drawn_anew(random_model, monkeypatch):
     assert again[:3] == generate(model, request, takes=3, seed=3)[0]
 
 
-@pytest.mark.parametrize("places, odds", [(None, [1.0, 0.1, 0.01]), (np.array([90.0]), [0.5, 0.05, 0.005])])
-def test_who_is_silent_rests_less_each_time(random_model, monkeypatch, places, odds):
-    """And the longer the less; from the first on where the beats are known. Nothing is written here: the model
-    rests, or has no place."""
+def test_who_is_silent_rests_less_each_time(random_model, monkeypatch):
+    """And the longer the less. Nothing is written here: the model rests."""
     seen, draw = [], drafting.draw
     monkeypatch.setattr(drafting, "draw", lambda *a: seen.append(a[3]) or draw(*a))
     monkeypatch.setattr(drafting, "INSIST", 2)
-    generate(random_model(rests=60.0), ask(end=1.0, instruments=(0,), places=places))
-    assert [one.rest for one in seen] == pytest.approx(odds) and {one.patience for one in seen} == {drafting.PATIENCE}
+    generate(random_model(rests=60.0), ask(end=1.0, instruments=(0,)))
+    assert [one.rest for one in seen] == pytest.approx([1.0, 0.1, 0.01])
+    assert {one.patience for one in seen} == {drafting.PATIENCE}
+
+
+@pytest.mark.parametrize(
+    "who, beside, on_grid, odds",
+    [(48, None, True, 0.5), (48, 33, True, 0.5), (48, 0, True, 1.0), (33, 0, True, 0.5), (DRUMS, 0, True, 0.5),
+     (0, 0, True, 0.5), (48, None, False, 1.0)],
+)  # fmt: skip
+def test_who_knows_the_beats_rests_less_but_beside_chords(random_model, who, beside, on_grid, odds):
+    """A second lead leaves room. Who keeps time does not, nor who goes on."""
+    grid = TempoMap.constant(120).beats(30.0)
+    known = MELODY.replace(instrument=np.full(len(MELODY), 53)) + grid
+    known += Notes.of((i / 2, 0.4, 60, beside, 80) for i in range(40) if beside is not None)
+    at = places(MELODY, grid, 4) if on_grid else None
+    request = ask(known=known, instruments=(who,), places=at, tune=habits.lone_tune(MELODY))
+    assert Prompt.of(random_model(), request).limits.rest == odds
 
 
 def test_each_part_in_turn_is_told_the_others_and_none_is_left_out(random_model):
@@ -521,9 +535,9 @@ def test_chords_stay_under_a_lone_tune(random_model, monkeypatch):
 
 @pytest.mark.parametrize(
     "tune, bass, who, written",
-    [(53, False, 24, {0}), (53, False, 33, {33}), (53, True, 24, {24}), (0, False, 24, {24}), (53, False, 30, {30}),
+    [(53, False, 24, {0}), (53, False, 33, {33}), (53, True, 24, {0}), (0, False, 24, {24}), (53, False, 30, {30}),
      (53, False, 19, {0}), (53, False, 52, {52, 89}), (53, False, 48, {52, 89}), (52, False, 48, {89}),
-     (48, False, 48, {48}), (53, True, 48, {48}), (53, False, 61, {61})],
+     (48, False, 48, {48}), (53, True, 48, {52, 89}), (53, False, 61, {61})],
 )  # fmt: skip
 def test_under_nothing_but_a_tune_chords_are_written_as_another_s(random_model, asked, tune, bass, who, written):
     """A pianist's, or a choir's and a pad's in turn. They are its own in the end: in the range of a guitar, on its six

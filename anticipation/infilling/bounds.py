@@ -28,6 +28,9 @@ OFF_ROOT = 0.2  # what the odds are multiplied by that a new bass begins a chord
 # odds are multiplied by of what is finer than halves and thirds of a beat, and of a tone, by each of its last notes
 # that had it (`Bias.stays`). People's basses repeat half of their moments, ours repeated 72 % (train/LOG.md).
 FINE, STAYS = 0.1, 0.75
+# Factor on the odds of a rest where the beats are known: models believe too readily in it. Not for a new part beside
+# others that play the chords: people's second leads are silent half of the time (train/LOG.md).
+EAGER = 0.5
 
 
 class Places(NamedTuple):
@@ -94,6 +97,7 @@ class Bounds:
             sounding={i: sounding(told, i, self.span[1]) for i in voices},
             rhythm=self._rhythm(own, table),
             bias=self._bias(usual),
+            rest=1.0 if ask.places is None or self._second else EAGER,
         )
 
     def _bias(self, usual: np.ndarray | None) -> Bias:
@@ -129,6 +133,15 @@ class Bounds:
     def under_tune(self) -> tuple[int, ...]:
         """New basses under nothing but a tune."""
         return () if self.request.tune is None else tuple(i for i in self.new if i in BASSES)
+
+    @property
+    def _second(self) -> bool:
+        """Whether others play the chords beside a new part that keeps no time."""
+        ask = self.request
+        tune = () if ask.tune is None else ask.tune.instruments
+        others = np.setdiff1d(ask.known.between(ask.start, ask.end).instrument, tune)
+        leads = set(self.new) == set(ask.instruments) and not set(self.new) & {DRUMS, *BASSES}
+        return leads and bool(np.isin(others, CHORDAL).any())
 
     @cached_property
     def places(self) -> Places | None:

@@ -16,7 +16,7 @@ from ..model.decode import Decoder
 from ..model.sampling import Sampling
 from ..music.form import counterparts
 from ..music.notes import CHORD, Notes
-from ..music.playable import COMPING, PIANO, RANGES, SECTIONS, VOICES
+from ..music.playable import BASSES, COMPING, PIANO, RANGES, SECTIONS, VOICES
 from .casting import among_themselves
 from .habits import lone_tune
 from .prompt import Prompt
@@ -25,11 +25,9 @@ from .request import Infill
 
 INSIST = 3  # times that a silent take is drawn again
 RELUCTANCE = 0.1  # factor on the odds of a rest each time
-# Factor on the odds of a rest where the beats are known, and seconds of silence that halve them (Sampling.patience):
-# models believe too readily that a silence goes on (train/LOG.md).
-EAGER, PATIENCE = 0.5, 4.0
-# As whom our model is asked for one that plays the chords under nothing but a tune: it has heard pianos, choirs and
-# pads do that and few others, who would as often write a second tune (train/LOG.md). Drafts take turns.
+PATIENCE = 4.0  # Sampling.patience: models believe too readily that a silence goes on (train/LOG.md)
+# As whom our model is asked for one that plays the chords under a tune, alone or with a bass: it has heard pianos,
+# choirs and pads do that and few others, who would as often write a second tune (train/LOG.md). Drafts take turns.
 CHOIR, PAD = 52, 89
 AS = dict.fromkeys(COMPING, (PIANO,)) | dict.fromkeys(SECTIONS, (CHOIR, PAD))
 BATCH = 32  # streams, each with a cache of its own
@@ -62,7 +60,8 @@ def generate(
     known notes.
     """
     inside = request.known.between(request.start, request.end)
-    request = replace(request, tune=lone_tune(inside), before=counterparts(inside, request.places))
+    tune = lone_tune(inside[~np.isin(inside.instrument, BASSES)])
+    request = replace(request, tune=tune, before=counterparts(inside, request.places))
     requests = [request] * takes if charts is None else [_on(request, chart) for chart in charts]
     parts = _turns(request.instruments) if model.anticipates else [request.instruments]
     best_of = best_of if model.anticipates else 1
@@ -98,20 +97,28 @@ def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> list[
         if section := among_themselves(one, known.between(request.start, request.end), request.tune):
             style = section.style if request.style == "unknown" else request.style
             request = replace(request, style=style, unheard=section.unheard)
-    alone = request.tune is not None and len(others) == len(part) == 1 and one not in others
-    stand_ins = [other for other in AS.get(one, ()) if other not in others] if alone else []
-    return [_as(request, one, other) for other in stand_ins] or [request]
+    if request.tune is None or len(part) > 1 or one in others:
+        return [request]
+    beside = set(others) - set(request.tune.instruments)
+    stand_ins = [other for other in AS.get(one, ()) if other not in others and beside <= set(BASSES)]
+    return [_as(request, one, other, tuple(beside)) for other in stand_ins] or [request]
 
 
-def _as(request: Infill, one: int, other: int) -> Infill:
-    """The request for one instrument, asked of another one for what can be played on this."""
+def _as(request: Infill, one: int, other: int, basses: tuple[int, ...]) -> Infill:
+    """The request for one instrument, asked of another one for what can be played on this. basses: beside the tune, of
+    which another one is not told: then it would not play all of the chords."""
+    if one == other:
+        return request
     pitches, ranged = request.pitches, request.ranged
     fewer = VOICES[one] if VOICES[one] < VOICES[other] else None
     if one in RANGES and not ranged:
         low, high = RANGES[one]
         playable = np.isin(np.arange(128), range(low, high + 1)) & (True if pitches is None else pitches)
         pitches, ranged = playable if playable.any() else pitches, True
-    return replace(request, instruments=(other,), pitches=pitches, ranged=ranged, polyphony=request.polyphony or fewer)
+    return replace(
+        request, instruments=(other,), pitches=pitches, ranged=ranged, polyphony=request.polyphony or fewer,
+        unheard=basses,
+    )  # fmt: skip
 
 
 def _fittest(model, ask: Infill, drafts: list[Notes], takes: list[Notes]) -> Notes:
@@ -141,8 +148,6 @@ def _write(
     """Notes that answer each request, BATCH at a time, and how many rows were fed. Nobody asks for silence: what comes
     out without a note is drawn again, INSIST times, each time with rests less likely."""
     sampling = replace(sampling or Sampling(), patience=PATIENCE)
-    if requests[0].places is not None:
-        sampling = replace(sampling, rest=sampling.rest * EAGER)
     written: list[Notes] = []
     fed, starts = 0, range(0, len(requests), BATCH)
     for number, i in enumerate(starts):

@@ -36,7 +36,7 @@ class Infill:
     gone: Notes = field(default_factory=lambda: Notes.of([]))  # what gives way there, and is not wanted again
     instead: bool = False  # others come in place of that, in no rests
     # What `drafting.generate` finds out about these.
-    tune: Notes | None = None  # a melody under which new chords stay
+    tune: Notes | None = None  # a melody under which new chords stay, alone but for basses and drums
     before: np.ndarray | None = None  # where the piece goes as it has gone before (`form.counterparts`), for new parts
     unheard: tuple[int, ...] = ()  # instruments that the model is not told of; what is written keeps to them
 

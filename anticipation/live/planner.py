@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CheckpointError
-from ..infilling.bounds import OFF_ROOT, STAYS, Places, higher
+from ..infilling.bounds import EAGER, OFF_ROOT, STAYS, Places, higher
 from ..infilling.casting import TO_DRUMS
-from ..infilling.drafting import EAGER, PATIENCE
+from ..infilling.drafting import PATIENCE
 from ..infilling.habits import lone_tune
 from ..infilling.prompt import LEAD
 from ..model import stream as s
