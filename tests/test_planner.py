@@ -274,6 +274,24 @@ def test_a_live_rhythm_section_rests_less(random_model, monkeypatch, instrument)
     assert many[0] > 1.5 * many[1]
 
 
+@pytest.mark.parametrize(
+    "who, others, late, told",
+    [(48, (33,), tune(8), 89), (52, (DRUMS,), tune(8), 89), (48, (0,), tune(8), 48), (61, (33,), tune(8), 61),
+     (48, (33,), Notes.of([]), 48), (48, (33,), tune(8).replace(instrument=np.full(8, 89)), 48)],
+)  # fmt: skip
+def test_a_live_section_that_alone_plays_the_chords_is_a_pad(random_model, who, others, late, told):
+    """To the model, of its past too. What it plays is its own, in its own range."""
+    made = Planner(random_model(rests=-1.0))
+    past = Notes.of((0.5 * i, 0.4, 62, who, 80) for i in range(8))
+    asked = scene(4.1, late, own=past, instruments=(who, *others), end=12.0)
+    notes = [step.note for step in made.plan(asked) if step.note]
+    known = made._decoder.streams[0].rows
+    assert set(known[(known[:, s.KIND] == s.EVENT), s.INSTRUMENT]) == {told}
+    assert {note[3] for note in notes} == {who, *others}
+    low, high = RANGES.get(who, (0, 127))
+    assert all(low <= pitch <= high for _, _, pitch, one, _ in notes if one == who)
+
+
 def test_live_drums_are_a_kit_that_keeps_to_what_people_strike_where(random_model):
     """Told where in the bar each step is; not where the player drums."""
     planner = Planner(random_model(rests=1.0))

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import CheckpointError
 from ..infilling.bounds import EAGER, OFF_ROOT, STAYS, Places, higher
 from ..infilling.casting import TO_DRUMS
-from ..infilling.drafting import PATIENCE
+from ..infilling.drafting import PAD, PATIENCE
 from ..infilling.habits import lone_tune
 from ..infilling.prompt import LEAD
 from ..model import stream as s
@@ -25,7 +25,7 @@ from ..music.grid import divided
 from ..music.groove import IN_THREE, places_of
 from ..music.keys import moved, shift_to_c
 from ..music.notes import DRUMS, TOGETHER, Note, Notes
-from ..music.playable import BASSES, CHORDAL, KIT, RANGES, TRIAD, VOICES
+from ..music.playable import BASSES, CHORDAL, KIT, RANGES, SECTIONS, TRIAD, VOICES
 from .harmonist import Harmonist
 from .scene import Rows, Scene, rows_of
 
@@ -65,6 +65,7 @@ class Planner:
         self._other: list[int] = []  # shifts that the last plans heard in a row, all other than ours
         self._decoder: Decoder | None = None
         self._parts: list[tuple[int, ...]] = []  # the instruments that each stream writes
+        self._stands_for: dict[int, int] = {}  # instrument that the streams know -> whose notes they are
         self._harmonist = Harmonist() if self.reads else None
 
     def plan(self, scene: Scene) -> Iterator[Step]:
@@ -72,12 +73,27 @@ class Planner:
         chart, chords for pitched instruments are the harmonist's."""
         if not self.listens:
             scene = replace(scene, own=scene.own + scene.late, late=Notes.of([]))
+        scene = self._cast(scene)
         self._settle(scene)
         if self._harmonist and not len(scene.chart.chords) and any(i < DRUMS for i in scene.instruments):
             scene = replace(scene, chart=scene.chart + self._harmonist.chords(scene))
         decoder = self._ready(scene)
         for row in self._draw(decoder, self._limits(scene)):
             yield Step(self.origin + int(row[s.CLOCK]) / s.STEPS, self._note(row, scene), self.fed)
+
+    def _cast(self, scene: Scene) -> Scene:
+        """The scene in which a section that alone plays the chords to a player is a pad, which holds them; as itself it
+        plays a second tune, much of it above the first (train/LOG.md)."""
+        chordal = [i for i in dict.fromkeys(scene.instruments) if i in CHORDAL]
+        alone = self.reads and len(chordal) == 1 and chordal[0] in SECTIONS
+        self._stands_for = {}
+        if alone and len(scene.player.pitched) and PAD not in scene.known.instruments:
+            (one,) = chordal
+            self._stands_for = {PAD: one}
+            own = np.where(scene.own.instrument == one, PAD, scene.own.instrument)
+            instruments = tuple(PAD if i == one else i for i in scene.instruments)
+            scene = replace(scene, own=scene.own.replace(instrument=own), instruments=instruments)
+        return scene
 
     def _settle(self, scene: Scene) -> None:
         """Decide where the stream begins and in which key. The origin moves if the scene knows less than the stream,
@@ -169,7 +185,8 @@ class Planner:
             steps = np.rint((seconds - self.origin) * s.STEPS).astype(int)
             places = Places(seconds, steps, (steps >= 0) & (steps <= end))
         nearest = None if places is None else nearest_place(places.steps, end)
-        ranges = higher({} if scene.ranged else RANGES | {DRUMS: KIT}, self.shift)
+        real = {told: RANGES[one] for told, one in self._stands_for.items() if one in RANGES}
+        ranges = higher({} if scene.ranged else RANGES | real | {DRUMS: KIT}, self.shift)
         tables = [pitch_table(part, pitches, ranges) for part in self._parts]
         chart = s.Chart.of(scene.chart.transpose(self.shift), self.origin)
         player = scene.player.between(scene.start - MEMORY, scene.end)
@@ -235,7 +252,8 @@ class Planner:
         note = s.to_notes(row[None], self.origin).transpose(-self.shift)
         if scene.rest is not None and note.onset[0] > scene.rest - TOGETHER and not _drums(note):
             note = note.replace(duration=np.maximum(note.duration, HELD))
-        return next(iter(note))
+        onset, duration, pitch, instrument, velocity = next(iter(note))
+        return onset, duration, pitch, self._stands_for.get(instrument, instrument), velocity
 
 
 def _drums(notes: Notes) -> bool:
