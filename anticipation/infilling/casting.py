@@ -4,16 +4,18 @@ and which part new notes belong to. Knows scores; knows no models, and writes no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..music.instruments import instrument_number
 from ..music.notes import CHORD, DRUMS, GM_NAMES, Notes
-from ..music.playable import BASSES, CHORDAL, GUITARS, PIANOS
+from ..music.playable import BASSES, CHORDAL, COMPING, GUITARS, PIANO, PIANOS, RANGES, SECTIONS, VOICES
 from ..score.midi import Score
 from ..score.parts import Part
 from .habits import lone_tune
+from .request import Infill
 
 
 class Section(NamedTuple):
@@ -33,6 +35,10 @@ OTHERS = (GM_NAMES.index("flute"), *STAND_INS)
 # A new rhythm section hears itself: drums nobody but the bass, not even the chords. Our model has heard few of them
 # beside a tune, and where it hears one it takes them to be silent, for bars on end (train/LOG.md).
 TO_DRUMS = Section("drums", tuple(i for i in (*range(DRUMS), CHORD) if i not in BASSES))
+# As whom our model is asked for one that plays the chords under a tune, alone or with a bass: it has heard pianos,
+# choirs and pads do that and few others, who would as often write a second tune (train/LOG.md). Drafts take turns.
+CHOIR, PAD = GM_NAMES.index("choir"), GM_NAMES.index("warm pad")
+AS = dict.fromkeys(COMPING, (PIANO,)) | dict.fromkeys(SECTIONS, (CHOIR, PAD))
 REST = 3.0  # seconds before and after a hole: of the parts that are silent in both, one in twenty plays in the hole
 RESTING = "silent there and around, and still so: {}; --parts names who is to play"
 
@@ -123,6 +129,33 @@ def among_themselves(one: int, known: Notes, tune: Notes | None) -> Section | No
     if one in BASSES and tune is not None and {*known.pitched.instruments} > {*tune.instruments}:
         return Section("band", tuple(tune.instruments))
     return None
+
+
+def ways(request: Infill) -> list[Infill]:
+    """The requests by which our model is asked for an instrument: see AS."""
+    (one,), known = request.instruments, request.known.pitched.instruments
+    if request.tune is None or one in known:
+        return [request]
+    beside = set(known) - set(request.tune.instruments)
+    others = [other for other in AS.get(one, ()) if other not in known and beside <= set(BASSES)]
+    return [_as(request, one, other, tuple(beside)) for other in others] or [request]
+
+
+def _as(request: Infill, one: int, other: int, basses: tuple[int, ...]) -> Infill:
+    """The request for one instrument, asked of another one for what can be played on this. basses: beside the tune, of
+    which another one is not told: then it would not play all of the chords."""
+    if one == other:
+        return request
+    pitches, ranged = request.pitches, request.ranged
+    fewer = VOICES[one] if VOICES[one] < VOICES[other] else None
+    if one in RANGES and not ranged:
+        low, high = RANGES[one]
+        playable = np.isin(np.arange(128), range(low, high + 1)) & (True if pitches is None else pitches)
+        pitches, ranged = playable if playable.any() else pitches, True
+    return replace(
+        request, instruments=(other,), pitches=pitches, ranged=ranged, polyphony=request.polyphony or fewer,
+        unheard=basses,
+    )  # fmt: skip
 
 
 def stand_in(wanted: tuple[int, ...], instruments: list[int]) -> int:

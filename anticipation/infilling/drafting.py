@@ -16,8 +16,8 @@ from ..model.decode import Decoder
 from ..model.sampling import Sampling
 from ..music.form import counterparts
 from ..music.notes import CHORD, Notes
-from ..music.playable import BASSES, COMPING, PIANO, RANGES, SECTIONS, VOICES
-from .casting import among_themselves
+from ..music.playable import BASSES
+from .casting import among_themselves, ways
 from .habits import lone_tune
 from .prompt import Prompt
 from .ranking import fittest
@@ -26,10 +26,6 @@ from .request import Infill
 INSIST = 3  # times that a silent take is drawn again
 RELUCTANCE = 0.1  # factor on the odds of a rest each time
 PATIENCE = 4.0  # Sampling.patience: models believe too readily that a silence goes on (train/LOG.md)
-# As whom our model is asked for one that plays the chords under a tune, alone or with a bass: it has heard pianos,
-# choirs and pads do that and few others, who would as often write a second tune (train/LOG.md). Drafts take turns.
-CHOIR, PAD = 52, 89
-AS = dict.fromkeys(COMPING, (PIANO,)) | dict.fromkeys(SECTIONS, (CHOIR, PAD))
 BATCH = 32  # streams, each with a cache of its own
 
 Progress = Callable[[float, float], None]
@@ -75,8 +71,8 @@ def generate(
         stage = progress and _stage(progress, number, len(parts))
         drafts = [(take, again) for take in range(takes) for again in range(best_of)]
         seeds = [(seed, take, number, *((0, again) if again else ())) for take, again in drafts]
-        ways = [asks[take][(take + again) % len(asks[take])] for take, again in drafts]
-        drawn, rows = _write(model, ways, seeds, sampling, stage)
+        in_turn = [asks[take][(take + again) % len(asks[take])] for take, again in drafts]
+        drawn, rows = _write(model, in_turn, seeds, sampling, stage)
         if len(part) == 1:  # what was written for another is its own
             drawn = [own.replace(instrument=np.full(len(own), part[0])) for own in drawn]
         new: list[Notes] = []
@@ -92,33 +88,12 @@ def _asked(model, request: Infill, known: Notes, part: tuple[int, ...]) -> list[
     request = replace(request, known=known, instruments=part)
     if not model.reads_chart or request.rhythm is not None:
         return [request]
-    one, others = part[0], known.pitched.instruments
+    one = part[0]
     if request.places is not None and one not in known.instruments:
         if section := among_themselves(one, known.between(request.start, request.end), request.tune):
             style = section.style if request.style == "unknown" else request.style
             request = replace(request, style=style, unheard=section.unheard)
-    if request.tune is None or len(part) > 1 or one in others:
-        return [request]
-    beside = set(others) - set(request.tune.instruments)
-    stand_ins = [other for other in AS.get(one, ()) if other not in others and beside <= set(BASSES)]
-    return [_as(request, one, other, tuple(beside)) for other in stand_ins] or [request]
-
-
-def _as(request: Infill, one: int, other: int, basses: tuple[int, ...]) -> Infill:
-    """The request for one instrument, asked of another one for what can be played on this. basses: beside the tune, of
-    which another one is not told: then it would not play all of the chords."""
-    if one == other:
-        return request
-    pitches, ranged = request.pitches, request.ranged
-    fewer = VOICES[one] if VOICES[one] < VOICES[other] else None
-    if one in RANGES and not ranged:
-        low, high = RANGES[one]
-        playable = np.isin(np.arange(128), range(low, high + 1)) & (True if pitches is None else pitches)
-        pitches, ranged = playable if playable.any() else pitches, True
-    return replace(
-        request, instruments=(other,), pitches=pitches, ranged=ranged, polyphony=request.polyphony or fewer,
-        unheard=basses,
-    )  # fmt: skip
+    return ways(request) if len(part) == 1 else [request]
 
 
 def _fittest(model, ask: Infill, drafts: list[Notes], takes: list[Notes]) -> Notes:

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..infilling.bounds import EAGER, OFF_ROOT, STAYS, Places, higher
-from ..infilling.casting import TO_DRUMS
-from ..infilling.drafting import PAD, PATIENCE
+from ..infilling.casting import PAD, TO_DRUMS
+from ..infilling.drafting import PATIENCE
 from ..infilling.habits import lone_tune
 from ..infilling.prompt import LEAD
 from ..model import stream as s
